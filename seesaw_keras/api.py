@@ -1,0 +1,12 @@
+"""What ``keras`` is for this package; no other module decides it.
+
+TensorFlow Model Optimization refuses Keras 3 models, so ``keras`` is ``tf_keras``. Networks and margins use only what
+``tf_keras`` and Keras 3 share, and take from here the few tensor operations that the two spell differently.
+"""
+
+import tf_keras as keras
+
+__all__ = ["keras", "reshape", "transpose"]
+
+reshape = keras.backend.reshape
+transpose = keras.backend.permute_dimensions

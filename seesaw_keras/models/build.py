@@ -1,0 +1,154 @@
+"""`build()`: from the name of a variant to a Keras model.
+
+>>> import seesaw_keras
+>>> model = seesaw_keras.build("shuffle")
+>>> model.output_shape
+(None, 512)
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from seesaw_keras.api import keras
+from seesaw_keras.models.blocks import activation as apply_activation
+from seesaw_keras.models.blocks import bottleneck, conv_bn
+from seesaw_keras.models.configs import ACTIVATIONS, Activation, ModelConfig, Stage, get_config
+
+__all__ = ["build"]
+
+STRIDE = 16  # of the four stride-2 convolutions together
+CHANNEL_MULTIPLE = 8
+
+
+def build(
+    variant: str = "shuffle",
+    *,
+    input_shape: tuple[int, int, int] = (112, 112, 3),
+    embedding_size: int = 512,
+    width: float = 1.0,
+    activation: Activation | None = None,
+    se_activation: Activation | None = None,
+    normalize: bool = True,
+    weights: str | Path | None = None,
+    name: str | None = None,
+) -> Any:
+    """Builds a network as one flat functional model.
+
+    | variant | parameters | multiply-adds | LFW, published | by |
+    | --- | ---: | ---: | ---: | --- |
+    | share | 1,370,176 | 145,762,816 | 99.55 | arXiv 1908.09124, table 4 |
+    | shuffle | 1,370,176 | 145,762,816 | 99.60 | the same |
+    | dw_v1 | 4,246,944 | 526,478,592 | 99.80 | arXiv 1908.09124, table 5 |
+    | dw_v2 | 4,246,944 | 526,478,592 | 99.80 | the same |
+    | mobilefacenet | 1,192,960 | 221,161,984 | 99.57 | arXiv 1908.09124, table 4 |
+    | shuffle_hard | 1,364,992 | 145,762,816 | 99.62 | github.com/pshashk/seesaw-facenet |
+    | phone | 1,369,216 | 145,762,816 | | ours |
+
+    Parameters and multiply-adds are those of `model_info`; the accuracies are published ones, for MS1MV2.
+
+    Args:
+        variant: a name from `list_models()`.
+        input_shape: (side, side, 3), side a positive multiple of 16; the global depthwise kernel is side / 16.
+        embedding_size: length of the embedding.
+        width: factor on all channels but the embedding's; each is rounded to a multiple of 8, 8 at least.
+        activation: nonlinearity of the trunk instead of the variant's: "swish", "hard_swish", "relu", "relu6" or
+            "prelu". It replaces both branches of an uneven pair and leaves a stem that the variant fixes
+            (`shuffle_hard`) as it is.
+        se_activation: the same for squeeze-excite, without effect on variants that have none.
+        normalize: whether the embeddings have unit length.
+        weights: None for random ones, or a file that `model.save_weights` or `tools/import_reference.py` wrote.
+        name: of the model; by default `seesaw_` and the variant.
+
+    Returns:
+        A `keras.Model` from (batch, side, side, 3) RGB in [-1, 1] to (batch, embedding_size) float32, whatever the
+        mixed-precision policy.
+
+    Raises:
+        ValueError: on an unknown variant or activation, a size that is no multiple of 16, a width or embedding size
+            that is not positive, or a file that does not fit the network.
+    """
+    config = _resolve(get_config(variant), activation, se_activation)
+    side = _check_input_shape(input_shape)
+    if not isinstance(embedding_size, int) or embedding_size < 1:
+        raise ValueError(f"embedding_size must be a positive whole number, got {embedding_size!r}")
+    if not width > 0 or width == float("inf"):
+        raise ValueError(f"width must be a positive number, got {width!r}")
+    config = _scale(config, width)
+
+    inputs = keras.Input((side, side, 3), name="image")
+    embedding = _head(_trunk(inputs, config), config, embedding_size)
+    if normalize:
+        # In float32 under every policy: 1e-12 underflows in float16.
+        embedding = keras.layers.UnitNormalization(dtype="float32", name="unit_embedding")(embedding)
+    model = keras.Model(inputs, embedding, name=name or f"seesaw_{variant}")
+    if weights is not None:
+        _load_weights(model, Path(weights))
+    return model
+
+
+def _resolve(config: ModelConfig, activation: Activation | None, se_activation: Activation | None) -> ModelConfig:
+    """Puts the caller's nonlinearities in the place of the variant's."""
+    for option, value in (("activation", activation), ("se_activation", se_activation)):
+        if value is not None and value not in ACTIVATIONS:
+            raise ValueError(f"unknown {option} {value!r}: choose one of {', '.join(ACTIVATIONS)}")
+    return replace(
+        config, activation=activation or config.activation, se_activation=se_activation or config.se_activation
+    )
+
+
+def _check_input_shape(input_shape: tuple[int, int, int]) -> int:
+    """Returns the side of a valid input shape."""
+    shape = tuple(input_shape)
+    if len(shape) != 3 or shape[0] != shape[1] or shape[2] != 3:
+        raise ValueError(f"input_shape must be (side, side, 3), got {shape}")
+    side = shape[0]
+    if not isinstance(side, int) or side < STRIDE or side % STRIDE:
+        raise ValueError(f"input_shape {shape}: the side must be a positive multiple of {STRIDE}")
+    return side
+
+
+def _scale(config: ModelConfig, width: float) -> ModelConfig:
+    """Scales every channel count, to multiples of 8."""
+
+    def channels(count: int) -> int:
+        return max(CHANNEL_MULTIPLE, int(count * width / CHANNEL_MULTIPLE + 0.5) * CHANNEL_MULTIPLE)
+
+    stages = tuple(
+        Stage(channels(s.channels), channels(s.down_expansion), s.blocks, channels(s.expansion)) for s in config.stages
+    )
+    return replace(config, stem=channels(config.stem), stages=stages, head=channels(config.head))
+
+
+def _trunk(x: Any, config: ModelConfig) -> Any:
+    """Stem and stages: (batch, side, side, 3) to (batch, side / 16, side / 16, channels)."""
+    stem_activation = config.stem_activation or config.activation
+    x = apply_activation(conv_bn(x, config.stem, 3, strides=2, name="stem"), stem_activation, "stem_act")
+    x = apply_activation(conv_bn(x, None, 3, name="stem_dw"), stem_activation, "stem_dw_act")
+    for number, stage in enumerate(config.stages, 1):
+        x = bottleneck(x, stage.channels, stage.down_expansion, config, strides=2, name=f"stage{number}_down")
+        for block in range(1, stage.blocks + 1):
+            x = bottleneck(x, stage.channels, stage.expansion, config, name=f"stage{number}_block{block}")
+    return x
+
+
+def _head(x: Any, config: ModelConfig, embedding_size: int) -> Any:
+    """1x1 convolution, global depthwise convolution, embedding: (batch, embedding_size) float32."""
+    x = apply_activation(conv_bn(x, config.head, 1, name="head"), config.activation, "head_act")
+    x = conv_bn(x, None, x.shape[1], padding="valid", name="head_dw")
+    # A 1x1 convolution, not a Dense layer: Dense + BatchNormalization ends as a float FULLY_CONNECTED after QAT.
+    x = conv_bn(x, embedding_size, 1, name="embedding")
+    return keras.layers.Flatten(dtype="float32", name="embedding")(x)
+
+
+def _load_weights(model: Any, path: Path) -> None:
+    """Loads a weights file; an error names the file and what the model wanted."""
+    if not path.is_file():
+        raise ValueError(f"weights: there is no file {str(path)!r}")
+    try:
+        model.load_weights(str(path))
+    except Exception as error:
+        raise ValueError(
+            f"weights: {str(path)!r} does not fit {model.name} ({model.count_params():,} weights, moving statistics "
+            f"included); build it with the variant, width and embedding size of the file. Keras says: {error}"
+        ) from error

@@ -1,0 +1,70 @@
+"""Package metadata and dependencies; build system and tool settings are in pyproject.toml."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'^__version__ = "([^"]+)"', (HERE / "seesaw_keras/__init__.py").read_text("utf-8"), re.M)[1]
+
+# Ranges hold what was tested; constraints.txt holds the exact versions that `make` installs.
+REQUIRES = [
+    "tensorflow>=2.21,<2.22",
+    "tf-keras>=2.21,<2.22",
+    "tensorflow-model-optimization>=0.8.1,<0.9",
+    "ai-edge-litert>=2.3,<2.4",
+    "numpy>=2.0,<3",
+    # opencv-python links libGL and aborts without a display; 5.0 has lost CascadeClassifier.
+    "opencv-python-headless>=4.10,<5",
+    # TensorFlow Model Optimization holds absl-py at 1.x.
+    "absl-py>=1.4,<2",
+    "matplotlib>=3.8,<4",
+    # TensorFlow no longer pulls TensorBoard in.
+    "tensorboard>=2.20,<2.22",
+    "tqdm>=4.66,<5",
+]
+
+EXTRAS = {
+    # The last release, of 2023; it has wheels up to Python 3.11.
+    "addons": ["tensorflow-addons>=0.23,<0.24; python_version < '3.12'"],
+    "torch": ["torch>=2.6,<3"],
+    "onnx": ["onnxruntime>=1.20,<2"],
+    # Only pre-releases exist, so one of them is pinned; wheels are for Linux on x86-64.
+    "micro": ["tflite-micro==0.dev20261023182759; sys_platform == 'linux' and platform_machine == 'x86_64'"],
+    "serving": ["tensorflow-serving-api>=2.21,<2.22"],
+    "dev": [
+        "build>=1.2",
+        "hypothesis>=6.100,<7",
+        "mypy>=1.10",
+        "pytest>=8,<10",
+        "ruff>=0.6",
+        "scikit-learn>=1.5,<2",
+        "scipy>=1.13,<2",
+    ],
+}
+
+setup(
+    name="seesaw_keras",
+    version=VERSION,
+    description="SeesawFaceNets (arXiv 1908.09124) for TensorFlow/Keras, down to proven int8 TensorFlow Lite Micro models",
+    long_description=(HERE / "README.md").read_text("utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.10,<3.14",
+    packages=find_packages(include=["seesaw_keras", "seesaw_keras.*"]),
+    package_data={"seesaw_keras": ["py.typed"]},
+    install_requires=REQUIRES,
+    extras_require=EXTRAS,
+    zip_safe=False,
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3",
+        *(f"Programming Language :: Python :: 3.{minor}" for minor in (10, 11, 12, 13)),
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
+    ],
+)
