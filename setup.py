@@ -15,6 +15,7 @@ REQUIRES = [
     "tensorflow-model-optimization>=0.8.1,<0.9",
     "ai-edge-litert>=2.3,<2.4",
     "numpy>=2.0,<3",
+    "h5py>=3.11,<4",
     # opencv-python links libGL and aborts without a display; 5.0 has lost CascadeClassifier.
     "opencv-python-headless>=4.10,<5",
     # TensorFlow Model Optimization holds absl-py at 1.x.
@@ -47,7 +48,7 @@ EXTRAS = {
 setup(
     name="seesaw_keras",
     version=VERSION,
-    description="SeesawFaceNets (arXiv 1908.09124) for TensorFlow/Keras, down to proven int8 TensorFlow Lite Micro models",
+    description="SeesawFaceNets (arXiv 1908.09124) for TensorFlow/Keras, down to proven int8 TFLite Micro models",
     long_description=(HERE / "README.md").read_text("utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",

@@ -6,8 +6,9 @@
 The public names are loaded when first used, so that importing the package costs no TensorFlow import.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from seesaw_keras import lazy
 
 if TYPE_CHECKING:
     from seesaw_keras.models import (
@@ -31,14 +32,4 @@ __all__ = [
     "summary",
 ]
 
-_HOME = dict.fromkeys(__all__[1:], "seesaw_keras.models")
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOME[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy.attach(__name__, dict.fromkeys(__all__[1:], "seesaw_keras.models"))

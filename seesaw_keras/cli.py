@@ -1,7 +1,7 @@
 """How every tool starts and ends: quiet libraries, one line for a user's mistake.
 
-    if __name__ == "__main__":
-        cli.run(main)
+if __name__ == "__main__":
+    cli.run(main)
 """
 
 import os

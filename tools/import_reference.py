@@ -16,9 +16,10 @@ from absl import flags
 import seesaw_keras
 from seesaw_keras import cli
 from seesaw_keras.files import replacing, sha256_of
+from seesaw_keras.models.configs import list_models
 
 FLAGS = flags.FLAGS
-flags.DEFINE_enum("variant", "shuffle", seesaw_keras.list_models(), "Variant that the checkpoint belongs to.")
+flags.DEFINE_enum("variant", "shuffle", list_models(), "Variant that the checkpoint belongs to.")
 flags.DEFINE_string("checkpoint", None, "Checkpoint to read: .pth, TorchScript or .npz.", required=True)
 flags.DEFINE_string("out", None, "File to write: .weights.h5 (weights) or .keras (the whole model).", required=True)
 flags.DEFINE_integer("embedding_size", 512, "Length of the embedding in the checkpoint.", lower_bound=1)

@@ -1,7 +1,7 @@
 """Prints what the variants cost and what others publish of their accuracy.
 
-    python tools/list_models.py              all variants, a line each
-    python tools/list_models.py shuffle      one variant, a line for each kind of layer
+python tools/list_models.py              all variants, a line each
+python tools/list_models.py shuffle      one variant, a line for each kind of layer
 """
 
 from tqdm import tqdm

@@ -14,10 +14,8 @@ from seesaw_keras.models.layers import ChannelShuffle, ChannelSlice, HardSigmoid
 
 __all__ = ["HardSigmoidQuantizeConfig", "OutputQuantizeConfig", "PassThroughQuantizeConfig", "quantize_aware"]
 
-_quantization = tfmot.quantization.keras
 
-
-class PassThroughQuantizeConfig(_quantization.QuantizeConfig):
+class PassThroughQuantizeConfig(tfmot.quantization.keras.QuantizeConfig):
     """Quantizes nothing: for layers that only move entries, whose output has the range of their input.
 
     A range of its own would differ from the input's in the last digits, and the converter refuses that for PAD.
@@ -55,7 +53,7 @@ class OutputQuantizeConfig(PassThroughQuantizeConfig):
     def get_output_quantizers(self, layer: Any) -> list:
         """One quantizer."""
         return [
-            _quantization.quantizers.MovingAverageQuantizer(
+            tfmot.quantization.keras.quantizers.MovingAverageQuantizer(
                 num_bits=8, per_axis=False, symmetric=False, narrow_range=False
             )
         ]
@@ -95,12 +93,13 @@ def quantize_aware(model: Any) -> Any:
         A new `keras.Model` with the same weights, to be trained for a while (at least until its ranges are settled)
         and converted. The converter makes a flatbuffer of it without any float tensor.
     """
+    tools = tfmot.quantization.keras
 
     def annotate(layer: Any) -> Any:
         config = _CONFIGS.get(type(layer))
-        return _quantization.quantize_annotate_layer(layer, config()) if config else layer
+        return tools.quantize_annotate_layer(layer, config()) if config else layer
 
-    with _quantization.quantize_scope({config.__name__: config for config in _CONFIGS.values()}):
+    with tools.quantize_scope({config.__name__: config for config in _CONFIGS.values()}):
         annotated = keras.models.clone_model(model, clone_function=annotate)
         annotated.set_weights(model.get_weights())
-        return _quantization.quantize_model(annotated)
+        return tools.quantize_model(annotated)

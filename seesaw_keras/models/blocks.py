@@ -33,9 +33,13 @@ def activation(x: Any, kind: Activation, name: str) -> Any:
     return keras.layers.ReLU(max_value=6.0 if kind == "relu6" else None, name=name)(x)
 
 
-def _uniform(fan_in_share: int = 1) -> Any:
-    """PyTorch's default: uniform in +-1/sqrt(fan_in). Keras counts all channels of a depthwise kernel as its fan-in."""
-    return keras.initializers.VarianceScaling(fan_in_share / 3, mode="fan_in", distribution="uniform")
+def _he_normal(channels: int = 1) -> Any:
+    """He's initialisation (arXiv 1502.01852): standard deviation sqrt(2 / fan_in).
+
+    Args:
+        channels: of a depthwise kernel, whose fan-in Keras takes to be all of them together.
+    """
+    return keras.initializers.VarianceScaling(2.0 * channels, mode="fan_in", distribution="untruncated_normal")
 
 
 def conv_bn(
@@ -68,10 +72,10 @@ def conv_bn(
         padding = "valid"
     common = {"strides": strides, "padding": padding, "use_bias": False, "name": f"{name}_conv"}
     if filters is None:
-        initial = _uniform(x.shape[-1])
+        initial = _he_normal(x.shape[-1])
         x = keras.layers.DepthwiseConv2D(kernel_size, depthwise_initializer=initial, **common)(x)
     else:
-        x = keras.layers.Conv2D(filters, kernel_size, kernel_initializer=_uniform(), **common)(x)
+        x = keras.layers.Conv2D(filters, kernel_size, kernel_initializer=_he_normal(), **common)(x)
     gamma = "zeros" if zero_gamma else "ones"
     return keras.layers.BatchNormalization(
         momentum=BN_MOMENTUM, epsilon=BN_EPSILON, gamma_initializer=gamma, name=f"{name}_bn"
@@ -110,7 +114,7 @@ def squeeze_excite(x: Any, config: ModelConfig, name: str) -> Any:
 
     def dense(y: Any, filters: int, part: str) -> Any:
         return keras.layers.Conv2D(
-            filters, 1, use_bias=config.se_bias, kernel_initializer=_uniform(), name=f"{name}_{part}_conv"
+            filters, 1, use_bias=config.se_bias, kernel_initializer=_he_normal(), name=f"{name}_{part}_conv"
         )(y)
 
     y = keras.layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_pool")(x)

@@ -47,7 +47,9 @@ def _zip_members(path: Path) -> list[str]:
         return []
     with zipfile.ZipFile(path) as archive:
         if sum(member.file_size for member in archive.infolist()) > MAX_BYTES:
-            raise ValueError(f"checkpoint {str(path)!r}: unpacks to more than {MAX_BYTES:,} bytes; not a network of ours")
+            raise ValueError(
+                f"checkpoint {str(path)!r}: unpacks to more than {MAX_BYTES:,} bytes; not a network of ours"
+            )
         return archive.namelist()
 
 
@@ -55,7 +57,7 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, EOFError, MemoryError, zipfile.BadZipFile) as error:
+    except Exception as error:  # zipfile, zlib and NumPy raise a dozen kinds
         raise ValueError(f"checkpoint {str(path)!r}: not a sound .npz archive of plain arrays ({error})") from error
 
 
@@ -80,7 +82,14 @@ def _read_pth(path: Path) -> dict[str, np.ndarray]:
         state = state["state_dict"]
     if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise ValueError(f"checkpoint {str(path)!r}: expected a mapping of names to tensors (a state_dict)")
-    return {name: value.numpy() for name, value in state.items()}
+    return {name: value.detach().numpy() for name, value in state.items()}
+
+
+def _member(archive: zipfile.ZipFile, name: str, path: Path) -> bytes:
+    try:
+        return archive.read(name)
+    except Exception as error:  # zipfile and zlib raise half a dozen kinds
+        raise ValueError(f"checkpoint {str(path)!r}: damaged member {name!r} ({error})") from error
 
 
 def _read_torchscript(path: Path, members: list[str]) -> dict[str, np.ndarray]:
@@ -88,11 +97,11 @@ def _read_torchscript(path: Path, members: list[str]) -> dict[str, np.ndarray]:
     with zipfile.ZipFile(path) as archive:
         # The one piece of a TorchScript archive that runs when it is loaded.
         for name in members:
-            if name.endswith(".py") and b"__setstate__" in archive.read(name):
+            if name.endswith(".py") and b"__setstate__" in _member(archive, name, path):
                 raise ValueError(f"checkpoint {str(path)!r}: {name} would run code when loaded (__setstate__); refused")
     try:
         state = torch.jit.load(str(path), map_location="cpu").state_dict()
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"checkpoint {str(path)!r}: not a sound TorchScript archive ({reason})") from error
-    return {name: value.numpy() for name, value in state.items()}
+    return {name: value.detach().numpy() for name, value in state.items()}

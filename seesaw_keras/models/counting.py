@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seesaw_keras.api import keras
-from seesaw_keras.models.build import build
+from seesaw_keras.models.builder import build
 from seesaw_keras.models.configs import Published, get_config
 
 __all__ = ["KindCost", "ModelInfo", "activation_peak", "count_madds", "count_parameters", "kind_costs", "model_info"]

@@ -131,10 +131,15 @@ def load_reference_weights(model: Any, source: Mapping[str, Any] | str | Path) -
     left = {name: np.asarray(array) for name, array in arrays.items() if name not in dropped}
 
     problems: list[str] = []
-    assignments = []
+    assignments: list[tuple[Any, np.ndarray | None]] = []
     for layer in model.layers:
-        if layer.weights:
+        if not layer.weights:
+            continue
+        try:
             module = _module(layer.name, model, scheme)
+        except (KeyError, ValueError):
+            problems.append(f"no counterpart in that implementation: {layer.name}")
+        else:
             assignments += zip(layer.weights, _values(layer, module, left, problems), strict=True)
     problems += [f"left over: {name} {array.shape}" for name, array in left.items()]
     if problems:
@@ -167,8 +172,9 @@ def _module(layer: str, model: Any, scheme: _Scheme) -> str:
         return scheme.embedding[kind]
     if block in scheme.blocks:
         return scheme.blocks[block] + scheme.suffixes[kind]
-    stage, number, part = re.fullmatch(r"(stage\d_down|stage\d_block)(\d*)_(\w+)", block).groups()
-    path = f"{scheme.blocks[stage].format(int(number or 1) - 1)}.{scheme.parts[part]}"
+    stage, unit, part = block.split("_", 2)  # such as stage1, block2, expand_narrow
+    number = unit.removeprefix("block") if unit != "down" else ""
+    path = scheme.blocks[f"{stage}_{unit.removesuffix(number)}"].format(int(number or 1) - 1) + "." + scheme.parts[part]
     if part.startswith("se"):
         return path
     if part == "mapping" and f"{block}_pool" in {other.name for other in model.layers}:

@@ -79,7 +79,8 @@ def _shape(shape: tuple) -> str:
 def _aligned(rows: list[list[str]]) -> list[str]:
     """Pads the first column on the right and the others on the left."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  ".join(f"{cell:>{width}}" if column else f"{cell:{width}}" for column, (cell, width) in enumerate(cells)).rstrip()
-        for cells in (list(zip(row, widths, strict=True)) for row in rows)
-    ]
+    lines = []
+    for row in rows:
+        cells = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        lines.append("  ".join([row[0].ljust(widths[0]), *cells]).rstrip())
+    return lines

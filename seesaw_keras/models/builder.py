@@ -6,9 +6,12 @@
 (None, 512)
 """
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import h5py
 
 from seesaw_keras.api import keras
 from seesaw_keras.models.blocks import activation as apply_activation
@@ -83,7 +86,7 @@ def build(
         embedding = keras.layers.UnitNormalization(dtype="float32", name="unit_embedding")(embedding)
     model = keras.Model(inputs, embedding, name=name or f"seesaw_{variant}")
     if weights is not None:
-        _load_weights(model, Path(weights))
+        _load_weights(model, Path(weights), variant)
     return model
 
 
@@ -141,14 +144,25 @@ def _head(x: Any, config: ModelConfig, embedding_size: int) -> Any:
     return keras.layers.Flatten(dtype="float32", name="embedding")(x)
 
 
-def _load_weights(model: Any, path: Path) -> None:
+def _load_weights(model: Any, path: Path, variant: str) -> None:
     """Loads a weights file; an error names the file and what the model wanted."""
     if not path.is_file():
         raise ValueError(f"weights: there is no file {str(path)!r}")
+    made_for = _made_for(path)
+    if made_for not in (None, variant):
+        raise ValueError(f"weights: {str(path)!r} was made for variant {made_for!r}, not {variant!r}")
     try:
         model.load_weights(str(path))
-    except Exception as error:
+    except Exception as error:  # Keras and h5py raise half a dozen kinds
         raise ValueError(
             f"weights: {str(path)!r} does not fit {model.name} ({model.count_params():,} weights, moving statistics "
             f"included); build it with the variant, width and embedding size of the file. Keras says: {error}"
         ) from error
+
+
+def _made_for(path: Path) -> str | None:
+    """The variant that a file of `tools/import_reference.py` names: Keras itself compares nothing but shapes."""
+    if not h5py.is_hdf5(path):
+        return None
+    with h5py.File(path) as file:
+        return json.loads(file.attrs.get("made_by", "{}")).get("variant")

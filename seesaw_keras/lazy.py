@@ -1,0 +1,27 @@
+"""Public names that are loaded when first used (PEP 562), so that importing a package costs no TensorFlow import.
+
+__getattr__, __dir__ = lazy.attach(__name__, {"build": "seesaw_keras.models.builder"})
+"""
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+__all__ = ["attach"]
+
+
+def attach(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Makes a package's `__getattr__` and `__dir__`.
+
+    Args:
+        package: the package's `__name__`.
+        homes: public name -> module that defines it.
+    """
+
+    def load(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(homes[name]), name)
+
+    return load, lambda: sorted({*vars(sys.modules[package]), *homes})

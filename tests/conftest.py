@@ -1,0 +1,89 @@
+"""What several test files share, and which folders are collected: those whose needs this machine has."""
+
+import importlib.util
+import math
+import os
+import re
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # results must not depend on the machine
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SHARED = REPOSITORY.parent / "shared"
+DATA = Path(__file__).resolve().parent / "data"
+
+collect_ignore = [] if SHARED.is_dir() else ["shared"]
+if importlib.util.find_spec("torch") is None:
+    collect_ignore.append("with_torch")
+
+
+@pytest.fixture(scope="session")
+def repository():
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def shared():
+    """The folder with real faces and peers' models, beside the repository."""
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def reference_facts():
+    """Class name of the reference -> its embeddings and, under `<class>/names`, its parameters."""
+    with np.load(DATA / "reference_embeddings.npz") as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def _reference_array(name, shape):
+    """One parameter by the formula behind `reference_embeddings.npz`."""
+    r = np.random.RandomState(zlib.crc32(name.encode()))
+    parameter = name.rsplit(".", 1)[1]
+    if parameter in ("running_mean", "bias"):
+        values = r.normal(0, 0.1, shape)
+    elif parameter == "running_var":
+        values = r.uniform(0.5, 1.5, shape)
+    elif len(shape) > 1:
+        values = r.normal(0, math.sqrt(2 / math.prod(shape[1:])), shape)
+    elif "unlinearity" in name or ".fc.1." in name:
+        values = r.uniform(0.1, 0.4, shape)
+    elif "project" in name:
+        values = r.uniform(0.5, 0.8, shape)
+    else:
+        values = r.uniform(0.8, 1.2, shape)
+    return values.astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def reference_arrays(reference_facts):
+    """Function: class name of the reference -> all its parameters by name, by the formula."""
+
+    def arrays(class_name):
+        result = {}
+        for entry in reference_facts[f"{class_name}/names"]:
+            name, shape = str(entry).split(" ", 1)
+            result[name] = _reference_array(name, tuple(int(side) for side in re.findall(r"\d+", shape)))
+        return result
+
+    return arrays
+
+
+@pytest.fixture(scope="session")
+def reference_images():
+    """The two images behind `reference_embeddings.npz`: (2, 112, 112, 3) float32 in [-1, 1]."""
+    pixels = np.random.RandomState(0).randint(0, 256, (2, 112, 112, 3))
+    return ((pixels / 255 - 0.5) / 0.5).astype(np.float32)
+
+
+@pytest.fixture
+def keras_policy():
+    """Function that sets the mixed-precision policy; float32 comes back at the end."""
+    from seesaw_keras.api import keras
+
+    yield keras.mixed_precision.set_global_policy
+    keras.mixed_precision.set_global_policy("float32")
