@@ -1,0 +1,75 @@
+"""Every variant goes through TFMOT to a flatbuffer that holds integers alone."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+
+import seesaw_keras
+from seesaw_keras.api import keras
+from seesaw_keras.compression import quantize_aware
+from seesaw_keras.models.configs import get_config, list_models
+
+SMALL = {"input_shape": (32, 32, 3), "width": 0.25, "embedding_size": 16}
+INTEGERS = {np.int8, np.int32}
+
+
+def quantized_and_converted(model):
+    """Returns the quantization-aware twin, its ranges set by 16 images, and its int8 flatbuffer."""
+    r = np.random.default_rng(0)
+    for layer in model.layers:  # a gamma of zero would leave a range of zero, which no scale can hold
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.gamma.assign(r.uniform(0.8, 1.2, layer.gamma.shape))
+    aware = quantize_aware(model)
+    aware(r.uniform(-1, 1, (16, 32, 32, 3)).astype(np.float32), training=True)
+    forward = tf.function(lambda image: aware(image, training=False), input_signature=[tf.TensorSpec((1, 32, 32, 3))])
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([forward.get_concrete_function()], aware)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
+    return aware, converter.convert()
+
+
+def assert_integers_alone(flatbuffer):
+    """Returns how often each operator occurs."""
+    interpreter = Interpreter(model_content=flatbuffer)
+    others = [d["name"] for d in interpreter.get_tensor_details() if d["dtype"] not in INTEGERS]
+    assert not others
+    return Counter(operator["op_name"] for operator in interpreter._get_ops_details())
+
+
+@pytest.mark.parametrize("variant", list_models())
+def test_every_variant_becomes_an_int8_flatbuffer(variant):
+    model = seesaw_keras.build(variant, normalize=variant == "mobilefacenet", **SMALL)
+    _, flatbuffer = quantized_and_converted(model)
+    operators = assert_integers_alone(flatbuffer)
+    config = get_config(variant)
+    blocks = sum(1 + stage.blocks for stage in config.stages)
+    assert operators["DEPTHWISE_CONV_2D"] == blocks + 2
+    assert operators["TRANSPOSE"] == blocks * config.shuffle
+    assert operators["MEAN"] == blocks * config.squeeze_excite
+    assert not {"QUANTIZE", "DEQUANTIZE"} & set(operators)  # one of them inside would be a float island
+
+
+def test_prelu_and_relu6_become_int8_too():
+    """The share variant has no shuffle, so this costs least; PReLU in the trunk and swish in squeeze-excite."""
+    model = seesaw_keras.build("share", activation="prelu", se_activation="swish", normalize=False, **SMALL)
+    _, flatbuffer = quantized_and_converted(model)
+    assert assert_integers_alone(flatbuffer)["PRELU"] > 0
+    model = seesaw_keras.build("share", activation="relu6", se_activation="hard_swish", normalize=False, **SMALL)
+    _, flatbuffer = quantized_and_converted(model)
+    assert assert_integers_alone(flatbuffer)["HARD_SWISH"] == 15
+
+
+def test_quantize_aware_keeps_the_weights_and_leaves_the_model_alone():
+    model = seesaw_keras.build("mobilefacenet", **SMALL)
+    before = [weight.numpy() for weight in model.weights]
+    aware = quantize_aware(model)
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.weights, strict=True))
+    twin = {w.name.removeprefix("quant_"): w for w in aware.weights}
+    for weight in model.weights:
+        name = weight.name.replace("depthwise_kernel", "depthwise_kernel")
+        if name in twin:
+            np.testing.assert_array_equal(twin[name], weight)
+    assert aware.count_params() > model.count_params()  # the ranges
