@@ -147,4 +147,4 @@ def decode_image(data: bytes, *, name: str, max_pixels: int = MAX_PIXELS) -> npt
         raise ValueError(f"{name}: OpenCV cannot decode it: {error.err}; save the image again") from error
     if image is None:
         raise ValueError(f"{name}: OpenCV cannot decode it: it is damaged; save the image again")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)  # type: ignore[return-value]
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)  # type: ignore[return-value]

@@ -19,6 +19,7 @@ image and two labels as well, the key of its first image and one past the last's
 """
 
 import struct
+from array import array
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -123,36 +124,36 @@ def _unpack(content: bytes, name: str) -> _Entry:
     return _Entry(labels, content[start:])
 
 
-def _whole(value: float, name: str, what: str) -> int:
-    """Returns a float that has to be an integer, 0 or more, and to have survived being a float32."""
-    if not (0 <= value <= _MAX_EXACT and value == int(value)):
-        raise ValueError(f"{name}: {what} {value} is not an integer from 0 to {_MAX_EXACT}; copy the file again")
+def _whole(value: float, limit: int, what: str) -> int:
+    """Returns a float that has to be an integer from 0 to `limit`; `what` names it."""
+    if not (0 <= value <= limit and value == int(value)):
+        raise ValueError(f"{what} {value} is not an integer from 0 to {limit}; copy the file again")
     return int(value)
 
 
 def _scan(path: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Goes through a .rec file; returns the keys 0, 1, ... and (n, 2) where each record starts and ends."""
     size = path.stat().st_size
-    edges = [0]
+    edges = array("q", [0])
     with path.open("rb") as file:
         while edges[-1] < size:
             edges.append(_end(file, edges[-1], size, f"{path}[{len(edges) - 1}]"))
-    return np.arange(len(edges) - 1), np.column_stack([edges[:-1], edges[1:]])
+    bounds = np.array(edges, np.int64)
+    return np.arange(len(bounds) - 1), np.column_stack([bounds[:-1], bounds[1:]])
 
 
 def _read_index(path: Path, rec: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Reads an .idx file (lines of key and offset); returns as `_scan` does, by rising offset."""
     size = rec.stat().st_size
-    entries = []
-    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
-        fields = line.split()
-        if not fields:
-            continue
-        # `int` would also take signs, underscores and numbers of any length.
-        if len(fields) != 2 or not all(field.isdigit() and len(field) < 19 for field in fields):
-            raise ValueError(f"{path}, line {number}: {line[:40]!r} is no key and offset; {_WITHOUT_INDEX}")
-        entries.append((int(fields[0]), int(fields[1])))
-    keys, offsets = np.array(entries, np.int64).reshape(-1, 2).T
+    if not path.stat().st_size:
+        raise ValueError(f"{path}: an empty file; {_WITHOUT_INDEX}")
+    try:
+        rows = np.loadtxt(path, np.int64, comments=None, ndmin=2, encoding="latin1")
+    except ValueError as error:
+        raise ValueError(f"{path}: {str(error)[:100]}; {_WITHOUT_INDEX}") from error
+    if rows.shape[1] != 2 or not rows.size or (rows < 0).any():
+        raise ValueError(f"{path}: wants a key and an offset a line, both 0 or more; {_WITHOUT_INDEX}")
+    keys, offsets = rows.T
     order = np.argsort(offsets, kind="stable")
     keys, offsets = keys[order], offsets[order]
     for values, what in ((keys, "key"), (offsets, "offset")):
@@ -160,14 +161,13 @@ def _read_index(path: Path, rec: Path) -> tuple[npt.NDArray[np.int64], npt.NDArr
         if (counts > 1).any():
             raise ValueError(f"{path}: {what} {unique[counts > 1][0]} is there twice; {_WITHOUT_INDEX}")
     with rec.open("rb") as file:
-        last = f"{rec}[{keys[-1]}]" if len(keys) else str(rec)
-        end = _end(file, offsets[-1].item(), size, last) if len(keys) else 0
+        end = _end(file, int(offsets[-1]), size, f"{rec}[{keys[-1]}]")
     if end != size:
         raise ValueError(
             f"{path}: the last record it names ends at byte {end} of {rec.name}, which has {size}: one of the two is "
             f"incomplete. Copy both again, or delete the .idx to read all records of the .rec"
         )
-    return keys, np.column_stack([offsets, [*offsets[1:], size]])
+    return keys, np.column_stack([offsets, np.append(offsets[1:], size)])
 
 
 def _read_property(path: Path) -> int:
@@ -217,14 +217,15 @@ class RecordIOSource(Source):
 
     def _header(self) -> tuple[int, int] | None:
         """Returns what InsightFace's header record says, None if the first record is not one."""
-        if not len(self._keys) or self._keys[0] != 0:
+        if self._keys[0] != 0:
             return None
         name = f"{self.path}[0]"
         with self.path.open("rb") as file:
-            entry = _unpack(_content(file, *self._extent(0), name), name)
+            entry = self._entry(file, 0)
         if entry.image or len(entry.labels) != 2:
             return None
-        first, end = (_whole(label, name, "identity key") for label in entry.labels)
+        limit = len(self._keys) + len(self._keys) // _MAX_EXACT  # what is above 2 ** 24 may have been rounded up
+        first, end = (_whole(label, limit, f"{name}: identity key") for label in entry.labels)
         if not 1 <= first <= end:
             raise ValueError(f"{name}: identity records from {first} to {end}; copy the file again")
         return first, end
@@ -232,15 +233,25 @@ class RecordIOSource(Source):
     def _apply_header(self, first: int, end: int) -> None:
         """Keeps the image records: keys 1 to the first identity record."""
         by_key = np.argsort(self._keys)
-        keys = self._keys[by_key]
-        # Every key from 1 to end is needed; comparing counts first keeps a wrong header from sizing an array.
-        if end > len(keys) or not np.array_equal(keys[:end], np.arange(end)):
+        self._keys, self._extents = self._keys[by_key], self._extents[by_key]
+        if end > _MAX_EXACT:
+            first, end = self._unrounded(first), len(self._keys)
+        if not np.array_equal(self._keys[:end], np.arange(end)):
             raise ValueError(
-                f"{self.path}: its header record announces {end} records, but there are {len(keys)} with other "
-                f"keys; the .rec or the .idx is incomplete, copy both again"
+                f"{self.path}: its header record announces the keys 0 to {end - 1}, which are not all there; the .rec "
+                f"or the .idx is incomplete, copy both again"
             )
-        self._keys, self._extents = keys[1:first], self._extents[by_key][1:first]
+        self._keys, self._extents = self._keys[1:first], self._extents[1:first]
         self.identities = end - first or None
+
+    def _unrounded(self, first: int) -> int:
+        """Returns the first identity's key, which in a set of more than 2 ** 24 records is near what a float says."""
+        reach = first // _MAX_EXACT + 1
+        with self.path.open("rb") as file:
+            for key in range(max(first - reach, 1), min(first + reach + 1, len(self._keys))):
+                if not self._entry(file, key).image:
+                    return key
+        raise ValueError(f"{self.path}: no identity record near key {first}, where the header puts it; copy it again")
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -252,15 +263,19 @@ class RecordIOSource(Source):
     def _name(self, position: int) -> str:
         return f"{self.path.name}[{self._keys[position]}]"
 
+    def _entry(self, file: BinaryIO, position: int) -> _Entry:
+        name = self._name(position)
+        return _unpack(_content(file, *self._extent(position), name), name)
+
     def _label(self, entry: _Entry, name: str) -> int:
-        label = _whole(entry.labels[0], name, "label")
+        label = _whole(entry.labels[0], _MAX_EXACT, f"{name}: label")
         if self.identities is not None and label >= self.identities:
             raise ValueError(f"{name}: label {label}, but there are {self.identities} identities; copy the file again")
         return label
 
     def _from(self, file: BinaryIO, position: int) -> Record:
         name = self._name(position)
-        entry = _unpack(_content(file, *self._extent(position), name), name)
+        entry = self._entry(file, position)
         if len(entry.labels) > 1 and not entry.image:
             raise ValueError(f"{name}: an identity record in place of an image: the header record is damaged")
         return Record(entry.image, self._label(entry, name), name)
