@@ -121,7 +121,7 @@ class CsvSource(_NamedSource):
                     raise ValueError(f"{self.path}, line {reader.line_num}: path or identity is missing")
                 rows.append((file, identity, reader.line_num))
         except csv.Error as error:
-            raise ValueError(f"{self.path}, line {reader.line_num}: {error}") from error
+            raise ValueError(f"{self.path}, line {reader.reader.line_num}: {error}") from error
         if not rows:
             raise ValueError(f"{self.path}: no rows below the first")
         self._rows = rows

@@ -99,7 +99,7 @@ class _Zip:
             raise ValueError(f"{path}: cannot be read as a zip archive: {error}; copy it again") from error
         for entry in entries:
             name = PurePosixPath(entry.filename)
-            if name.is_absolute() or ".." in name.parts or "\\" in entry.filename:
+            if not entry.filename or name.is_absolute() or ".." in name.parts or "\\" in entry.filename:
                 raise ValueError(f"{path}: entry {entry.filename[:200]!r} is no path below a folder: do not trust it")
             if entry.is_dir() or not _is_image(name):
                 continue

@@ -151,10 +151,12 @@ def _cfp_lines(split: Path) -> list[_Line]:
 
     Their lines are two numbers, of the lists of frontal and (for FP) of profile images. Source: cfpw.io.
     """
+    folders = sorted((folder for folder in split.iterdir() if folder.is_dir()), key=lambda f: natural_key(f.name))
+    if not folders:
+        raise ValueError(f"{split}: no folders 01, 02, ... with same.txt and diff.txt; name Protocol/Split/FP or FF")
     protocol = split.resolve().parents[1]
     firsts = _cfp_list(protocol / "Pair_list_F.txt")
     seconds = _cfp_list(protocol / "Pair_list_P.txt") if split.resolve().name.upper() == "FP" else firsts
-    folders = sorted((folder for folder in split.iterdir() if folder.is_dir()), key=lambda f: natural_key(f.name))
     lines = []
     for fold, folder in enumerate(folders):
         for file, same in (("same.txt", True), ("diff.txt", False)):
@@ -164,8 +166,6 @@ def _cfp_lines(split: Path) -> list[_Line]:
                 if len(fields) != 2 or fields[0] not in firsts or fields[1] not in seconds:
                     raise ValueError(f"{where}: {text[:40]!r} is not two numbers of {protocol}/Pair_list_*.txt")
                 lines.append(_Line((firsts[fields[0]], seconds[fields[1]]), same, fold, where))
-    if not lines:
-        raise ValueError(f"{split}: no folders 01, 02, ... with same.txt and diff.txt; name Protocol/Split/FP or FF")
     return lines
 
 
@@ -189,7 +189,7 @@ def _resolve(lines: list[_Line], images: ImageFiles, root: Path, *, depth: int) 
         for side, image in enumerate(line.images):
             found = by_tail.get(_tail(image, depth), [])
             if len(found) != 1:
-                problem = f"{found[0]} and {found[1]} are both there" if found else "is missing"
+                problem = f"may be {found[0]} or {found[1]}" if found else "is missing"
                 raise ValueError(f"{line.where}: image {image} {problem} in {root}")
             index[pair, side] = positions.setdefault(found[0], len(positions))
     files = list(positions)

@@ -62,7 +62,7 @@ class _PickledDtype:
 
 
 def _text(value: Any) -> str:
-    """Returns text, or bytes of Python 2 as text; anything else is not even hashed: nested tuples overflow the stack."""
+    """Returns text, or bytes of Python 2 as text. Nothing else may be hashed: nested tuples overflow the C stack."""
     if isinstance(value, bytes):
         return value.decode("ascii")
     if isinstance(value, str):

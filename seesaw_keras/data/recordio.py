@@ -53,10 +53,13 @@ class _Entry:
     image: bytes
 
 
-def _part(file: BinaryIO, offset: int, size: int, name: str, allowed: tuple[int, int]) -> tuple[int, int]:
+def _part(file: BinaryIO, offset: int, stop: int, name: str, allowed: tuple[int, int]) -> tuple[int, int]:
     """Reads the head of the part at `offset`, leaves the file after it and returns its flag and length."""
-    if not 0 <= offset <= size - _PART_HEAD:
-        raise ValueError(f"{name}: no record can start at byte {offset} of a file of {size} bytes; copy the file again")
+    if offset > stop - _PART_HEAD:
+        raise ValueError(
+            f"{name}: no record can start at byte {offset} when the file or the record ends at {stop}: it is truncated "
+            f"or damaged; copy it again"
+        )
     file.seek(offset)
     head = file.read(_PART_HEAD)
     if len(head) < _PART_HEAD or head[:4] != _MAGIC:
@@ -68,38 +71,45 @@ def _part(file: BinaryIO, offset: int, size: int, name: str, allowed: tuple[int,
     flag, length = word >> 29, word & _MAX_LENGTH
     if flag not in allowed:
         raise ValueError(f"{name}: part flag {flag} at byte {offset}, expected one of {allowed}; copy the file again")
-    if offset + _PART_HEAD + length + -length % 4 > size:
+    if offset + _PART_HEAD + length + -length % 4 > stop:
         raise ValueError(
-            f"{name}: {length} bytes are announced at byte {offset}, but the file ends at {size}: it is truncated or "
-            f"damaged; copy it again"
+            f"{name}: {length} bytes are announced at byte {offset}, but the file or the record ends at {stop}: it is "
+            f"truncated or damaged; copy it again"
         )
     return flag, length
 
 
-def _parts(file: BinaryIO, offset: int, size: int, name: str) -> Iterator[tuple[int, int]]:
+def _parts(file: BinaryIO, offset: int, stop: int, name: str) -> Iterator[tuple[int, int]]:
     """Yields (length, end) of each part of the record at `offset`, the file being at the part's content."""
     flag = _FIRST
     allowed = (_WHOLE, _FIRST)
     while flag in (_FIRST, _MIDDLE):
-        flag, length = _part(file, offset, size, name, allowed)
+        flag, length = _part(file, offset, stop, name, allowed)
         offset += _PART_HEAD + length + -length % 4
         yield length, offset
         allowed = (_MIDDLE, _LAST)
 
 
-def _content(file: BinaryIO, offset: int, size: int, name: str) -> bytes:
-    """Returns the content of the record at `offset`, its parts joined."""
+def _end(file: BinaryIO, offset: int, stop: int, name: str) -> int:
+    """Returns where the record at `offset` ends, `stop` at most."""
+    return max(end for _, end in _parts(file, offset, stop, name))
+
+
+def _content(file: BinaryIO, offset: int, stop: int, name: str) -> bytes:
+    """Returns the content of the record from `offset` to `stop`, its parts joined."""
     parts = []
-    for length, _ in _parts(file, offset, size, name):
+    left = 0
+    for length, end in _parts(file, offset, stop, name):
+        left = stop - end
         parts.append(file.read(length))
         if len(parts[-1]) != length:
             raise ValueError(f"{name}: the file became shorter while it was read")
+    if left:
+        raise ValueError(
+            f"{name}: it ends at byte {stop - left}, but the next record of the .idx starts at {stop}: the .rec "
+            f"is damaged, or the .idx leaves records out; copy both again"
+        )
     return _MAGIC.join(parts)
-
-
-def _end(file: BinaryIO, offset: int, size: int, name: str) -> int:
-    """Returns where the record at `offset` ends."""
-    return max(end for _, end in _parts(file, offset, size, name))
 
 
 def _unpack(content: bytes, name: str) -> _Entry:
@@ -121,19 +131,17 @@ def _whole(value: float, name: str, what: str) -> int:
 
 
 def _scan(path: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Goes through a .rec file; returns the keys 0, 1, ... and where each record starts."""
+    """Goes through a .rec file; returns the keys 0, 1, ... and (n, 2) where each record starts and ends."""
     size = path.stat().st_size
-    offsets = []
+    edges = [0]
     with path.open("rb") as file:
-        offset = 0
-        while offset < size:
-            offsets.append(offset)
-            offset = _end(file, offset, size, f"{path}[{len(offsets) - 1}]")
-    return np.arange(len(offsets)), np.array(offsets, np.int64)
+        while edges[-1] < size:
+            edges.append(_end(file, edges[-1], size, f"{path}[{len(edges) - 1}]"))
+    return np.arange(len(edges) - 1), np.column_stack([edges[:-1], edges[1:]])
 
 
 def _read_index(path: Path, rec: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Reads an .idx file (lines of key and offset); returns the keys and where each record starts, by rising offset."""
+    """Reads an .idx file (lines of key and offset); returns as `_scan` does, by rising offset."""
     size = rec.stat().st_size
     entries = []
     for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
@@ -153,13 +161,13 @@ def _read_index(path: Path, rec: Path) -> tuple[npt.NDArray[np.int64], npt.NDArr
             raise ValueError(f"{path}: {what} {unique[counts > 1][0]} is there twice; {_WITHOUT_INDEX}")
     with rec.open("rb") as file:
         last = f"{rec}[{keys[-1]}]" if len(keys) else str(rec)
-        end = _end(file, int(offsets[-1]), size, last) if len(keys) else 0
+        end = _end(file, offsets[-1].item(), size, last) if len(keys) else 0
     if end != size:
         raise ValueError(
             f"{path}: the last record it names ends at byte {end} of {rec.name}, which has {size}: one of the two is "
             f"incomplete. Copy both again, or delete the .idx to read all records of the .rec"
         )
-    return keys, offsets
+    return keys, np.column_stack([offsets, [*offsets[1:], size]])
 
 
 def _read_property(path: Path) -> int:
@@ -189,12 +197,10 @@ class RecordIOSource(Source):
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._size = self.path.stat().st_size
-        if not self._size:
+        if not self.path.stat().st_size:
             raise ValueError(f"{self.path}: an empty file; copy it again")
         index = self.path.with_suffix(".idx")
-        keys, offsets = _read_index(index, self.path) if index.exists() else _scan(self.path)
-        self._keys, self._offsets = keys, offsets
+        self._keys, self._extents = _read_index(index, self.path) if index.exists() else _scan(self.path)
         self.identities: int | None = None
         header = self._header()
         if header:
@@ -215,7 +221,7 @@ class RecordIOSource(Source):
             return None
         name = f"{self.path}[0]"
         with self.path.open("rb") as file:
-            entry = _unpack(_content(file, int(self._offsets[0]), self._size, name), name)
+            entry = _unpack(_content(file, *self._extent(0), name), name)
         if entry.image or len(entry.labels) != 2:
             return None
         first, end = (_whole(label, name, "identity key") for label in entry.labels)
@@ -233,11 +239,15 @@ class RecordIOSource(Source):
                 f"{self.path}: its header record announces {end} records, but there are {len(keys)} with other "
                 f"keys; the .rec or the .idx is incomplete, copy both again"
             )
-        self._keys, self._offsets = keys[1:first], self._offsets[by_key][1:first]
+        self._keys, self._extents = keys[1:first], self._extents[by_key][1:first]
         self.identities = end - first or None
 
     def __len__(self) -> int:
         return len(self._keys)
+
+    def _extent(self, position: int) -> tuple[int, int]:
+        start, stop = self._extents[position]
+        return int(start), int(stop)
 
     def _name(self, position: int) -> str:
         return f"{self.path.name}[{self._keys[position]}]"
@@ -250,7 +260,9 @@ class RecordIOSource(Source):
 
     def _from(self, file: BinaryIO, position: int) -> Record:
         name = self._name(position)
-        entry = _unpack(_content(file, int(self._offsets[position]), self._size, name), name)
+        entry = _unpack(_content(file, *self._extent(position), name), name)
+        if len(entry.labels) > 1 and not entry.image:
+            raise ValueError(f"{name}: an identity record in place of an image: the header record is damaged")
         return Record(entry.image, self._label(entry, name), name)
 
     def _record(self, position: int) -> Record:
@@ -268,7 +280,7 @@ class RecordIOSource(Source):
         with self.path.open("rb") as file:
             for position in range(len(self)):
                 name = self._name(position)
-                length, _ = next(_parts(file, int(self._offsets[position]), self._size, name))
+                length, _ = next(_parts(file, *self._extent(position), name))
                 head = file.read(min(length, _HEADER.size))
                 if len(head) == _HEADER.size and not _HEADER.unpack(head)[0]:
                     labels[position] = self._label(_unpack(head, name), name)
@@ -293,8 +305,8 @@ class _Writer:
             raise ValueError(f"record {self._key}: {len(content)} bytes; RecordIO takes {_MAX_LENGTH} at most")
         self._idx.write(b"%d\t%d\n" % (self._key, self._rec.tell()))
         parts = _split(content)
-        for number, part in enumerate(parts):
-            flag = _WHOLE if len(parts) == 1 else _FIRST if number == 0 else _LAST if part is parts[-1] else _MIDDLE
+        flags = [_FIRST, *[_MIDDLE] * (len(parts) - 2), _LAST] if len(parts) > 1 else [_WHOLE]
+        for flag, part in zip(flags, parts, strict=True):
             self._rec.write(_MAGIC + _WORD.pack(flag << 29 | len(part)) + part + bytes(-len(part) % 4))
         self._key += 1
 
