@@ -3,8 +3,8 @@
     python tools/align_faces.py --photographs=people --output=people_aligned --yunet=face_detection_yunet_2023mar.onnx
 
 The output keeps the folders and names of the photographs, so that `identity/image` stays `identity/image`. Beside the
-crops it holds contact_sheet.png, a picture of what was found; faces.jsonl, a line a photograph with boxes, landmarks and
-scores; and not_found.csv, the photographs without a face or unreadable. Stopped and started again, it goes on.
+crops it holds contact_sheet.png, a picture of what was found; faces.jsonl, a line a photograph with boxes, landmarks
+and scores; and not_found.csv, the photographs without a face or unreadable. Stopped and started again, it goes on.
 """
 
 import csv
@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from seesaw_keras.data.image_files import printable
 from seesaw_keras.faces import AlignmentRun, Finding, contact_sheet, open_detector
+from seesaw_keras.faces.photographs import SHEET_FILE
 from seesaw_keras.files import replacing
 
 FLAGS = flags.FLAGS
@@ -43,12 +44,12 @@ def align_faces() -> None:
     run = AlignmentRun(FLAGS.photographs, FLAGS.output, detector, all_faces=FLAGS.all_faces, size=FLAGS.size)
     findings = list(tqdm(run, unit="photograph", smoothing=0.05))
     sheet = contact_sheet(run.photographs, findings, title=f"Faces in {Path(FLAGS.photographs).name}")
-    with replacing(run.output / "contact_sheet.png") as path:
+    with replacing(run.output / SHEET_FILE) as path:
         cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
     missed = [finding for finding in findings if finding.problem]
     write_missed(missed, run.output / "not_found.csv")
     crops = sum(len(finding.crops) for finding in findings)
-    print(f"{crops} faces of {len(findings) - len(missed)} photographs in {run.output}; see contact_sheet.png")
+    print(f"{crops} faces of {len(findings) - len(missed)} photographs in {run.output}; see {SHEET_FILE}")
     if missed:
         print(f"nothing in {len(missed)} photographs; see not_found.csv")
 

@@ -11,13 +11,17 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["TEMPLATE", "TEMPLATE_SIZE", "align", "similarity_transform", "template", "warp"]
+__all__ = ["TEMPLATE", "TEMPLATE_SIZE", "align", "resize", "similarity_transform", "template", "warp"]
 
 TEMPLATE_SIZE = 112
 # InsightFace, python-package/insightface/utils/face_align.py, `arcface_dst`: (x, y) of the left eye, the right eye, the
 # tip of the nose, the left and the right corner of the mouth, left and right as the picture shows them.
-TEMPLATE = np.array([[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]])
+TEMPLATE = np.array(
+    [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
+)
 TEMPLATE.setflags(write=False)
+
+WARP_MAX_SIDE = 32766  # pixels; cv2.warpAffine keeps coordinates in 16 bits
 
 
 def template(points: int = 5, *, size: int = TEMPLATE_SIZE) -> npt.NDArray[np.float64]:
@@ -90,6 +94,8 @@ def warp(image: npt.NDArray[np.uint8], matrix: npt.NDArray[np.float64], size: in
     Returns:
         uint8 (size, size, 3) or (size, size).
     """
+    if max(image.shape[:2]) > WARP_MAX_SIDE:
+        image, matrix = _cut_out(image, matrix, size)
     scale = np.hypot(matrix[0, 0], matrix[1, 0])
     # No more than the image has to give, also where landmarks far apart ask for a minute face.
     factor = int(np.clip(0.5 / scale, 1, max(1, max(image.shape[:2]) // size)))
@@ -97,8 +103,38 @@ def warp(image: npt.NDArray[np.uint8], matrix: npt.NDArray[np.float64], size: in
     finer[:, 2] += (factor - 1) / 2  # pixel centres: block i of `factor` pixels is centred on i * factor + this
     warped = cv2.warpAffine(image, finer, (size * factor, size * factor), flags=cv2.INTER_LINEAR)
     if factor > 1:
-        warped = cv2.resize(warped, (size, size), interpolation=cv2.INTER_AREA)
+        return resize(warped, (size, size))  # type: ignore[arg-type]
     return warped  # type: ignore[return-value]
+
+
+def _cut_out(
+    image: npt.NDArray[np.uint8], matrix: npt.NDArray[np.float64], size: int
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
+    """Returns the part of an image that a warp reads, one pixel at least, and the transform from there."""
+    corners = np.array([[-1, -1], [size, -1], [-1, size], [size, size]], np.float64)
+    around = cv2.transform(corners[None], cv2.invertAffineTransform(matrix))[0]
+    last = np.array(image.shape[1::-1]) - 1
+    low = np.clip(np.floor(around.min(axis=0)), 0, last).astype(int)
+    high = np.clip(np.ceil(around.max(axis=0)), low, np.minimum(last, low + WARP_MAX_SIDE - 1)).astype(int)
+    from_there = matrix.copy()
+    from_there[:, 2] += matrix[:, :2] @ low
+    return image[low[1] : high[1] + 1, low[0] : high[0] + 1], from_there
+
+
+def resize(image: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """Scales an image, by averages where it shrinks and bilinearly where it grows.
+
+    Args:
+        image: uint8 (height, width, 3) or (height, width).
+        size: (width, height) to scale to.
+
+    Returns:
+        uint8 of that size; `image` itself where it has it already.
+    """
+    if size == (image.shape[1], image.shape[0]):
+        return image
+    shrinks = size[0] * size[1] < image.shape[0] * image.shape[1]
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)  # type: ignore[return-value]
 
 
 def align(

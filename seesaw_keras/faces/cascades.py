@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from seesaw_keras.faces.detection import Face, check_image
+from seesaw_keras.faces.alignment import resize
+from seesaw_keras.faces.detection import Face, checked
 
 __all__ = ["CascadeDetector"]
 
@@ -23,7 +24,7 @@ MAX_SIDE = 1600  # a larger photograph is searched scaled down: the time goes wi
 SCALE_STEP = 1.1
 MIN_FACE = 30  # pixels of the image searched
 MIN_NEIGHBOURS = 3
-# Where an eye is not seen: of 13 such boxes with fewer, in the pictures named below and five photographs, 8 were no face.
+# Where an eye is not seen: of 13 such boxes with fewer, in the 191 pictures and five photographs, 8 were no face.
 MIN_NEIGHBOURS_EYELESS = 8
 
 # Eyes are looked for in the face box scaled to this side. Positions and distances below are fractions of the box,
@@ -40,7 +41,7 @@ MAX_TILT = 25.0  # degrees of the line through the eyes
 
 
 def _load(name: str) -> cv2.CascadeClassifier:
-    return cv2.CascadeClassifier(f"{cv2.data.haarcascades}haarcascade_{name}.xml")
+    return cv2.CascadeClassifier(f"{cv2.data.haarcascades}haarcascade_{name}.xml")  # type: ignore[attr-defined]
 
 
 class CascadeDetector:
@@ -69,13 +70,11 @@ class CascadeDetector:
         Raises:
             ValueError: if the image has another type or shape, or no pixels.
         """
-        check_image(image)
-        grey = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
+        grey: npt.NDArray[np.uint8] = cv2.cvtColor(checked(image), cv2.COLOR_RGB2GRAY)  # type: ignore[assignment]
         scale = min(1.0, MAX_SIDE / max(grey.shape))
         width, height = (max(1, round(side * scale)) for side in grey.shape[::-1])
-        small = grey if scale == 1 else cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
         boxes, neighbours = self._cascades()[0].detectMultiScale2(
-            cv2.equalizeHist(small), SCALE_STEP, MIN_NEIGHBOURS, minSize=(MIN_FACE, MIN_FACE)
+            cv2.equalizeHist(resize(grey, (width, height))), SCALE_STEP, MIN_NEIGHBOURS, minSize=(MIN_FACE, MIN_FACE)
         )
         faces = []
         for k in np.argsort(-np.asarray(neighbours), kind="stable"):
@@ -94,8 +93,7 @@ class CascadeDetector:
 
     def _eyes(self, face: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float64], bool]:
         """Returns the eyes as fractions of the box, (2, 2), and whether any of them is only estimated."""
-        shrinking = max(face.shape) > FACE_SIDE
-        face = cv2.resize(face, (FACE_SIDE,) * 2, interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)  # type: ignore[assignment]
+        face = resize(face, (FACE_SIDE, FACE_SIDE))
         left, right = (self._eye(face, expected) for expected in EYES)
         if left is None and right is None:
             return EYES, True
@@ -111,9 +109,9 @@ class CascadeDetector:
 
     def _eye(self, face: npt.NDArray[np.uint8], expected: npt.NDArray[np.float64]) -> npt.NDArray[np.float64] | None:
         """Returns the mean of the nearest plausible eye of each cascade, or None where no cascade sees one."""
-        start = np.maximum(np.round((expected - EYE_WINDOW) * FACE_SIDE).astype(int), 0)
-        stop = np.round((expected + EYE_WINDOW) * FACE_SIDE).astype(int)
-        window = face[start[1] : stop[1], start[0] : stop[0]]
+        left, top = (max(0, round((value - EYE_WINDOW) * FACE_SIDE)) for value in expected)
+        right, bottom = (round((value + EYE_WINDOW) * FACE_SIDE) for value in expected)
+        window = face[top:bottom, left:right]
         smallest, largest = (int(size * FACE_SIDE) for size in EYE_SIZE)
         seen = []
         for cascade in self._cascades()[1:]:
@@ -121,7 +119,7 @@ class CascadeDetector:
                 window, EYE_STEP, EYE_NEIGHBOURS, minSize=(smallest, smallest), maxSize=(largest, largest)
             )
             if len(boxes):
-                centres = (boxes[:, :2] + boxes[:, 2:] / 2 + start) / FACE_SIDE
+                centres = (boxes[:, :2] + boxes[:, 2:] / 2 + [left, top]) / FACE_SIDE
                 distance = np.linalg.norm(centres - expected, axis=1)
                 seen += [centres[k] for k in [distance.argmin()] if distance[k] <= EYE_TOLERANCE]
         return np.mean(seen, axis=0) if seen else None

@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Face", "FaceDetector", "check_image", "main_face", "open_detector"]
+__all__ = ["Face", "FaceDetector", "checked", "main_face", "open_detector"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,20 +49,21 @@ class FaceDetector(Protocol):
         """Returns the faces of a uint8 (height, width, 3) RGB image, the surest first; raises ValueError for others."""
 
 
-def check_image(image: npt.NDArray[np.uint8]) -> None:
-    """Raises a ValueError unless the image is uint8 (height, width, 3) with pixels in it."""
+def checked(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Returns the image, contiguous, or raises a ValueError unless it is uint8 (height, width, 3) with pixels in it."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(f"an image must be uint8 (height, width, 3), not {image.dtype} {image.shape}")
     if image.size == 0:
         raise ValueError(f"an image must have pixels, not {image.shape[1]} x {image.shape[0]}")
+    return np.ascontiguousarray(image)
 
 
 def open_detector(yunet: str | Path | None = None) -> FaceDetector:
     """Opens the best detector there is a model for.
 
     Args:
-        yunet: a YuNet model file: five landmarks, small, turned and half hidden faces. None: the Haar cascades inside of
-            OpenCV's wheel: frontal faces and their eyes only.
+        yunet: a YuNet model file: five landmarks, small, turned and half hidden faces. None: the Haar cascades inside
+            of OpenCV's wheel: frontal faces and their eyes only.
 
     Returns:
         The detector.

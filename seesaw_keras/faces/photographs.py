@@ -25,10 +25,11 @@ from seesaw_keras.faces.alignment import TEMPLATE_SIZE, align, template
 from seesaw_keras.faces.detection import Face, FaceDetector, main_face
 from seesaw_keras.files import replacing
 
-__all__ = ["FOUND_FILE", "NO_FACE", "SETTINGS_FILE", "AlignmentRun", "Finding", "open_photographs"]
+__all__ = ["FOUND_FILE", "NO_FACE", "SETTINGS_FILE", "SHEET_FILE", "AlignmentRun", "Finding", "open_photographs"]
 
 FOUND_FILE = "faces.jsonl"
 SETTINGS_FILE = "settings.json"
+SHEET_FILE = "contact_sheet.png"
 NO_FACE = "no face found"
 
 # A crop is encoded as its photograph was: JPEG without visible loss, the others without any (WebP: above 100).
@@ -141,17 +142,19 @@ class AlignmentRun:
         Raises:
             FileNotFoundError: if there are no such photographs.
             ValueError: if there is no photograph, the output folder lies among the photographs or was begun with other
-                settings, or a photograph is named as a further face would be.
+                settings, or a photograph is named as a further face or the contact sheet would be.
         """
         template(size=size)
         self.photographs = open_photographs(photographs)
         self.output = Path(output)
         self._detector, self._all_faces, self._size = detector, all_faces, size
         if self.output.resolve().is_relative_to(Path(photographs).resolve()):
-            raise ValueError(f"{output}: lies in {photographs}, so crops would be taken for photographs; choose another")
-        for name in self.photographs.names if all_faces else ():
-            if re.search(r"\.face\d+$", PurePosixPath(name).stem):
-                raise ValueError(f"{name}: further faces get such names; rename the photograph")
+            raise ValueError(
+                f"{output}: lies in {photographs}, so crops would be taken for photographs; choose another"
+            )
+        for name in self.photographs.names:
+            if name == SHEET_FILE or (all_faces and re.search(r"\.face\d+$", PurePosixPath(name).stem)):
+                raise ValueError(f"{name}: its crop would be overwritten by another file; rename the photograph")
         self._begin({"detector": detector.description, "all_faces": all_faces, "size": size})
 
     def __len__(self) -> int:
@@ -171,9 +174,10 @@ class AlignmentRun:
                         return
                     first = ahead.popleft()
                     if isinstance(first, Future):
-                        first = first.result()
-                        journal.write(first.to_json() + "\n")
+                        line = first.result().to_json()
+                        journal.write(line + "\n")
                         journal.flush()
+                        first = Finding.from_json(line)  # rounded, as a run that is gone on with reads it
                     yield first
             finally:
                 pool.shutdown(cancel_futures=True)
@@ -205,15 +209,20 @@ class AlignmentRun:
             try:
                 finding = Finding.from_json(line)
             except (ValueError, KeyError, TypeError) as error:
-                raise ValueError(f"{file}: line {number} is damaged; delete it to have its photograph done again") from error
+                raise ValueError(
+                    f"{file}: line {number} is damaged; delete it to have its photograph done again"
+                ) from error
             done[finding.name] = finding
         return done
 
     def _align(self, name: str) -> Finding:
         try:
-            image = decode_image(self.photographs.read(name), name=name)
+            return self._look_at(name)
         except ValueError as error:
-            return Finding(name, [], [], str(error))
+            return Finding(name, [], [], str(error).removeprefix(f"{name}: "))
+
+    def _look_at(self, name: str) -> Finding:
+        image = decode_image(self.photographs.read(name), name=name)
         faces = self._detector.detect(image)
         if not faces:
             return Finding(name, [], [], NO_FACE)

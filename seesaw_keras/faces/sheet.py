@@ -3,13 +3,15 @@
 >>> from seesaw_keras.faces.sheet import contact_sheet
 >>> picture = contact_sheet(run.photographs, list(run), title="My photographs")
 >>> picture.shape[1], picture.dtype
-(1600, dtype('uint8'))
+(1620, dtype('uint8'))
 """
 
+import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
+from unicodedata import east_asian_width
 
 import cv2
 import numpy as np
@@ -17,24 +19,39 @@ import numpy.typing as npt
 
 from seesaw_keras.data.image_files import ImageFiles, printable
 from seesaw_keras.data.images import decode_image
-from seesaw_keras.faces.alignment import TEMPLATE_SIZE, align
+from seesaw_keras.faces.alignment import TEMPLATE_SIZE, align, resize
 from seesaw_keras.faces.detection import Face
 from seesaw_keras.faces.photographs import NO_FACE, Finding
 
 __all__ = ["contact_sheet"]
 
-WIDTH = 1600
-MARGIN = 32
+WIDTH = 1620
+MARGIN = 24
 GAP = 8  # between the pictures of a card
 PADDING = 10  # inside of a card
 CARD_GAP = 12
 CAPTION = 20  # height of the line below a picture
 TILE = TEMPLATE_SIZE
+LETTER = 7.2  # width of an average one in captions
 GROUP_HEIGHT = 2 * TILE + CAPTION + GAP  # of a photograph of several faces: two rows of crops
-MAX_FOUND, MAX_NOT_FOUND = 120, 30  # photographs on a sheet; of more, evenly spaced ones are taken
+MIN_DOTTED = 60  # width of a face in the sheet that is not hidden by dots on its landmarks
+MIN_BOLD = 20  # the same for a thick box
+MAX_FOUND, MAX_NOT_FOUND = 96, 30  # photographs on a sheet; of more, evenly spaced ones are taken
+MAX_FACES = 36  # of a photograph; with this the sheet stays below Matplotlib's 65,536 pixels
 
 PAPER, CARD, INK, MUTED = (255, 255, 255), (241, 243, 245), (33, 37, 41), (110, 118, 125)
 GREEN, ORANGE, GREY, RED = (18, 150, 90), (226, 120, 0), (190, 196, 202), (200, 40, 40)
+
+# Matplotlib's own first, then whatever a machine has for the scripts it lacks.
+FONTS = (
+    "DejaVu Sans",
+    "Noto Sans",
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",
+    "PingFang SC",
+    "Microsoft YaHei",
+    "Malgun Gothic",
+)
 
 _Picture = npt.NDArray[np.uint8]
 
@@ -47,6 +64,7 @@ class _Text:
     pixels: int = 12
     colour: tuple[int, int, int] = MUTED
     bold: bool = False
+    to_the_left: bool = False  # whether it ends at x instead of beginning there
 
 
 @dataclass
@@ -73,23 +91,24 @@ def contact_sheet(photographs: ImageFiles, findings: Sequence[Finding], *, title
         title: the heading.
 
     Returns:
-        uint8 (height, 1600, 3), RGB.
+        uint8 (height, 1620, 3), RGB.
     """
     found = [finding for finding in findings if finding.faces]
     missed = [finding for finding in findings if not finding.faces]
     without = sum(finding.problem == NO_FACE for finding in missed)
     crops = sum(len(finding.crops) for finding in found)
+    pictures: list[tuple[int, int, _Picture]] = []
     counts = f"{len(findings):,} photographs   {crops:,} faces aligned   {without:,} without a face   "
     texts = [
         _Text(MARGIN, MARGIN + 24, title, 26, INK, bold=True),
         _Text(MARGIN, MARGIN + 52, counts + f"{len(missed) - without:,} unreadable", 15, INK),
     ]
-    legend = (("aligned", GREEN), ("eyes estimated", ORANGE), ("another face", GREY))
-    texts += [
-        _Text(WIDTH - MARGIN - 330 + 110 * k, MARGIN + 52, words, 13, colour, bold=True)
-        for k, (words, colour) in enumerate(legend)
-    ]
-    pictures: list[tuple[int, int, _Picture]] = []
+    legend = (("aligned", GREEN), ("aligned by estimated eyes", ORANGE), ("another face", GREY))
+    right = WIDTH - MARGIN
+    for words, colour in legend[::-1]:
+        right -= int(7.8 * len(words)) + 26
+        pictures.append((right, MARGIN + 41, np.full((12, 12, 3), colour, np.uint8)))
+        texts.append(_Text(right + 18, MARGIN + 52, words, 13))
     bottom = MARGIN + 72
     for heading, part, limit in (("Found", found, MAX_FOUND), ("Not found", missed, MAX_NOT_FOUND)):
         if part:
@@ -110,7 +129,9 @@ def _card(photographs: ImageFiles, finding: Finding) -> _Card:
         card.texts.append(_Text(PADDING + 12, PADDING + TILE / 2, "unreadable", 13, RED, bold=True))
         card.texts.append(_caption(name, PADDING, PADDING + TILE, 2 * TILE))
         return card
-    drawn = finding.faces[: len(finding.crops)]
+    drawn = finding.faces[: min(len(finding.crops), MAX_FACES)]
+    if len(finding.crops) > MAX_FACES:
+        name += f" and {len(finding.crops) - MAX_FACES} more"
     photograph = _photograph(image, finding, GROUP_HEIGHT if len(drawn) > 1 else TILE)
     height, width = photograph.shape[:2]
     card.pictures.append((PADDING, PADDING, photograph))
@@ -123,39 +144,47 @@ def _card(photographs: ImageFiles, finding: Finding) -> _Card:
         x, y = left + k % columns * (TILE + GAP), PADDING + k // columns * (TILE + CAPTION + GAP)
         card.pictures.append((x, y, align(image, face.landmarks)))
         score = f"{face.score:.2f}" if face.score <= 1 else f"{face.score:.0f}"
-        right = x + TILE - 6.5 * len(score)
-        card.texts.append(_Text(right, y + TILE + 14, score, 12, ORANGE if face.landmarks_estimated else GREEN, True))
+        colour = ORANGE if face.landmarks_estimated else GREEN
+        card.texts.append(_Text(x + TILE, y + TILE + 14, score, 12, colour, bold=True, to_the_left=True))
     return card
 
 
 def _caption(name: str, x: int, y: int, width: int) -> _Text:
     """Returns the end of a path, which says more than its beginning, as far as it fits."""
-    letters = int(width / 6.6)
-    path = PurePosixPath(name)
-    shown = path.name if len(name) > letters else name
-    if len(shown) > letters:
-        shown = "…" + shown[-max(letters - 1, 1) :]
+    shown = name if _width(name) <= width else PurePosixPath(name).name
+    if _width(shown) > width:
+        while shown and _width("…" + shown) > width:
+            shown = shown[1:]
+        shown = "…" + shown
     return _Text(x, y + 14, shown)
+
+
+def _width(words: str) -> float:
+    return LETTER * sum(2 if east_asian_width(letter) in "WF" else 1 for letter in words)
 
 
 def _photograph(image: _Picture, finding: Finding, height: int) -> _Picture:
     """Returns the photograph scaled to a height, no wider than twice that, with boxes and landmarks drawn."""
     scale = min(height / image.shape[0], 2 * height / image.shape[1])
     size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
-    canvas = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    canvas = resize(image, size).copy()
     for k, face in reversed(list(enumerate(finding.faces))):
-        _draw_face(canvas, face, scale, aligned=k < len(finding.crops))  # type: ignore[arg-type]
-    return canvas  # type: ignore[return-value]
+        _draw_face(canvas, face, scale, aligned=k < len(finding.crops))
+    return canvas
 
 
 def _draw_face(canvas: _Picture, face: Face, scale: float, *, aligned: bool) -> None:
     colour = (ORANGE if face.landmarks_estimated else GREEN) if aligned else GREY
     x, y, width, height = (int(value) for value in np.round(face.box * scale))
-    cv2.rectangle(canvas, (x, y), (x + width, y + height), colour, 2 if aligned else 1, cv2.LINE_AA)
-    for point in face.landmarks * scale if aligned else ():
-        at = (int(point[0] * 16), int(point[1] * 16))
-        cv2.circle(canvas, at, 32, (255, 255, 255), -1, cv2.LINE_AA, shift=4)
-        cv2.circle(canvas, at, 20, colour, -1, cv2.LINE_AA, shift=4)
+    cv2.rectangle(
+        canvas, (x, y), (x + width, y + height), colour, 2 if aligned and width > MIN_BOLD else 1, cv2.LINE_AA
+    )
+    if not aligned or width < MIN_DOTTED:
+        return
+    for point in face.landmarks * scale:
+        at = (int(point[0] * 16), int(point[1] * 16))  # sixteenths of a pixel
+        cv2.circle(canvas, at, 3 * 16, PAPER, -1, cv2.LINE_AA, shift=4)
+        cv2.circle(canvas, at, 2 * 16, colour, -1, cv2.LINE_AA, shift=4)
 
 
 def _place(cards: list[_Card], top: int, pictures: list[tuple[int, int, _Picture]], texts: list[_Text]) -> int:
@@ -167,18 +196,19 @@ def _place(cards: list[_Card], top: int, pictures: list[tuple[int, int, _Picture
             x, top, row = MARGIN, top + row + CARD_GAP, 0
         pictures.append((x, top, np.full((height, width, 3), CARD, np.uint8)))
         pictures += [(x + left, top + above, picture) for left, above, picture in card.pictures]
-        texts += [
-            _Text(x + text.x, top + text.y, text.words, text.pixels, text.colour, text.bold) for text in card.texts
-        ]
+        texts += [replace(text, x=x + text.x, y=top + text.y) for text in card.texts]
         x, row = x + width + CARD_GAP, max(row, height)
     return top + row
 
 
 def _render(height: int, pictures: list[tuple[int, int, _Picture]], texts: list[_Text]) -> _Picture:
     # Matplotlib for the letters: OpenCV draws only those of ASCII.
+    from matplotlib import font_manager
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    installed = {font.name for font in font_manager.fontManager.ttflist}
+    fonts = [font for font in FONTS if font in installed]
     canvas = np.full((height, WIDTH, 3), PAPER, np.uint8)
     for x, y, picture in pictures:
         canvas[y : y + picture.shape[0], x : x + picture.shape[1]] = picture[:, : WIDTH - x]
@@ -192,8 +222,12 @@ def _render(height: int, pictures: list[tuple[int, int, _Picture]], texts: list[
             text.words,
             fontsize=text.pixels * 0.72,
             color=tuple(value / 255 for value in text.colour),
+            family=fonts,
+            ha="right" if text.to_the_left else "left",
             weight="bold" if text.bold else "normal",
             parse_math=False,  # a file may be named $1$.jpg
         )
-    agg.draw()
+    with warnings.catch_warnings():  # of letters that no font has: they become boxes
+        warnings.filterwarnings("ignore", "Glyph .* missing")
+        agg.draw()
     return np.asarray(agg.buffer_rgba())[..., :3].copy()
