@@ -218,7 +218,7 @@ class AlignmentRun:
     def _align(self, name: str) -> Finding:
         try:
             return self._look_at(name)
-        except ValueError as error:
+        except (ValueError, cv2.error) as error:  # whatever one photograph brings, the others are done
             return Finding(name, [], [], str(error).removeprefix(f"{name}: "))
 
     def _look_at(self, name: str) -> Finding:

@@ -103,6 +103,7 @@ def test_overlap():
 def test_pyramid():
     assert yunet._pyramid((100, 400)) == [1]
     assert yunet._pyramid((1000, 1500)) == [1, 1 / 4]
+    assert yunet._pyramid((1, 1_000_000))[0] == pytest.approx((4e6 / 32e6) ** 0.5), "padded to 32 rows"
     scales = yunet._pyramid((12000, 10000))
     assert scales[0] == pytest.approx((4e6 / 120e6) ** 0.5)
     assert 12000 * scales[-1] <= 400 < 12000 * scales[-2]
