@@ -115,11 +115,12 @@ class CascadeDetector:
         smallest, largest = (int(size * FACE_SIDE) for size in EYE_SIZE)
         seen = []
         for cascade in self._cascades()[1:]:
-            boxes = cascade.detectMultiScale(
+            found = cascade.detectMultiScale(
                 window, EYE_STEP, EYE_NEIGHBOURS, minSize=(smallest, smallest), maxSize=(largest, largest)
             )
-            if len(boxes):
-                centres = (boxes[:, :2] + boxes[:, 2:] / 2 + [left, top]) / FACE_SIDE
-                distance = np.linalg.norm(centres - expected, axis=1)
-                seen += [centres[k] for k in [distance.argmin()] if distance[k] <= EYE_TOLERANCE]
+            boxes = np.array(found, np.float64).reshape(-1, 4)
+            centres = (boxes[:, :2] + boxes[:, 2:] / 2 + [left, top]) / FACE_SIDE
+            distance = np.linalg.norm(centres - expected, axis=1)
+            if distance.min(initial=np.inf) <= EYE_TOLERANCE:
+                seen.append(centres[distance.argmin()])
         return np.mean(seen, axis=0) if seen else None

@@ -139,7 +139,8 @@ class YuNetDetector:
             if mirror:
                 seen = seen[:, MIRRORED] * [-1, 1] + [LOOK_SIZE - 1, 0]
             distance = np.linalg.norm(seen - expected, axis=2).mean(axis=1)
-            looks += [seen[k] for k in [distance.argmin()] if distance[k] < LOOK_TOLERANCE] if len(seen) else []
+            if distance.min(initial=np.inf) < LOOK_TOLERANCE:
+                looks.append(seen[distance.argmin()])
         if not looks:
             return points.astype(np.float32)
         return cv2.transform(np.mean(looks, axis=0)[None], cv2.invertAffineTransform(matrix))[0].astype(np.float32)
