@@ -141,8 +141,9 @@ class AlignmentRun:
 
         Raises:
             FileNotFoundError: if there are no such photographs.
-            ValueError: if there is no photograph, the output folder lies among the photographs or was begun with other
-                settings, or a photograph is named as a further face or the contact sheet would be.
+            NotADirectoryError: if the output is a file.
+            ValueError: if there is no photograph, the output folder lies among the photographs, holds other files or
+                was begun with other settings, or a photograph is named as a further face or the contact sheet would be.
         """
         template(size=size)
         self.photographs = open_photographs(photographs)
@@ -185,6 +186,8 @@ class AlignmentRun:
     def _begin(self, settings: dict[str, str | bool | int]) -> None:
         file = self.output / SETTINGS_FILE
         if not file.exists():
+            if self.output.exists() and any(self.output.iterdir()):
+                raise ValueError(f"{self.output}: holds other files, which crops might overwrite; choose a new folder")
             with replacing(file) as path:
                 path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
             return

@@ -117,6 +117,15 @@ def test_output_among_the_photographs_is_refused(folder, rectangles):
     assert not (folder / "aligned").exists()
 
 
+def test_files_of_others_are_not_overwritten(folder, rectangles):
+    before = files(folder)
+    with pytest.raises(ValueError, match="holds other files"):
+        AlignmentRun(folder / "ada" / "1.png", folder / "ada", rectangles)  # its crop would be ada/1.png
+    with pytest.raises(NotADirectoryError):
+        AlignmentRun(folder / "ada", folder / "notes.txt", rectangles)
+    assert files(folder) == before
+
+
 @pytest.mark.parametrize(("name", "all_faces"), [("contact_sheet.png", False), ("ada/1.face2.png", True)])
 def test_names_that_would_be_overwritten(folder, tmp_path, rectangles, picture, name, all_faces):
     write(folder / name, picture(50, 50))
