@@ -1,0 +1,245 @@
+"""A folder of photographs to a folder of aligned faces, with a list of what was found; goes on where it was stopped.
+
+>>> from seesaw_keras.faces import open_detector
+>>> from seesaw_keras.faces.photographs import AlignmentRun
+>>> for finding in AlignmentRun("photographs", "aligned", open_detector()):
+...     print(finding.name, len(finding.faces), finding.problem)
+"""
+
+import json
+import os
+import re
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from seesaw_keras.data.image_files import ImageFiles, open_images, read_file
+from seesaw_keras.data.images import IMAGE_SUFFIXES, decode_image
+from seesaw_keras.faces.alignment import TEMPLATE_SIZE, align, template
+from seesaw_keras.faces.detection import Face, FaceDetector, main_face
+from seesaw_keras.files import replacing
+
+__all__ = ["FOUND_FILE", "NO_FACE", "SETTINGS_FILE", "SHEET_FILE", "AlignmentRun", "Finding", "open_photographs"]
+
+FOUND_FILE = "faces.jsonl"
+SETTINGS_FILE = "settings.json"
+SHEET_FILE = "contact_sheet.png"
+NO_FACE = "no face found"
+
+# A crop is encoded as its photograph was: JPEG without visible loss, the others without any (WebP: above 100).
+_ENCODING = {
+    ".jpg": (cv2.IMWRITE_JPEG_QUALITY, 98, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444),
+    ".webp": (cv2.IMWRITE_WEBP_QUALITY, 101),
+}
+_ENCODING[".jpeg"] = _ENCODING[".jpg"]
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """What was found in one photograph.
+
+    Attributes:
+        name: the photograph, as a path below the folder.
+        faces: all faces, the main one first, then the surest.
+        crops: the file of each face that was written, as a path below the output folder: of the first, or of all.
+        problem: None, `NO_FACE`, or why the photograph cannot be read.
+    """
+
+    name: str
+    faces: list[Face]
+    crops: list[str]
+    problem: str | None
+
+    def to_json(self) -> str:
+        """Returns it as one line of JSON; `from_json` gives the same again."""
+        faces = [
+            {
+                "box": [round(float(value), 2) for value in face.box],
+                "score": round(face.score, 4),
+                "landmarks": [[round(float(value), 2) for value in point] for point in face.landmarks],
+                "landmarks_estimated": face.landmarks_estimated,
+            }
+            for face in self.faces
+        ]
+        return json.dumps({"name": self.name, "problem": self.problem, "crops": self.crops, "faces": faces})
+
+    @classmethod
+    def from_json(cls, line: str) -> "Finding":
+        """Reads a line; raises ValueError, KeyError or TypeError where it is not one of `to_json`."""
+        fields = json.loads(line)
+        faces = [
+            Face(
+                np.array(face["box"], np.float32).reshape(4),
+                float(face["score"]),
+                np.array(face["landmarks"], np.float32).reshape(-1, 2),
+                bool(face["landmarks_estimated"]),
+            )
+            for face in fields["faces"]
+        ]
+        return cls(fields["name"], faces, fields["crops"], fields["problem"])
+
+
+class _OnePhotograph:
+    """A single file as a collection of image files."""
+
+    def __init__(self, path: Path) -> None:
+        self.names = [path.name]
+        self._path = path
+
+    def read(self, name: str) -> bytes:
+        return read_file(self._path, name=name)
+
+
+def open_photographs(path: str | Path) -> ImageFiles:
+    """Lists photographs: a folder with those below it, a .zip archive, or a single image file.
+
+    Raises:
+        FileNotFoundError: if there is no such path.
+        ValueError: if there is no photograph in it.
+    """
+    path = Path(path)
+    if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
+        return _OnePhotograph(path)
+    return open_images(path)
+
+
+class AlignmentRun:
+    """Aligns the faces of all photographs; iterating does the work and yields a `Finding` a photograph, in order.
+
+    The output folder gets every crop under the name of its photograph (further faces as `name.face2.jpg`),
+    `faces.jsonl` with a line a photograph, and `settings.json`. A run that was stopped at any moment goes on where it
+    was when started again, and writes the same files; photographs that are listed are not looked at again.
+
+    Attributes:
+        photographs: the image files.
+        output: the output folder.
+    """
+
+    def __init__(
+        self,
+        photographs: str | Path,
+        output: str | Path,
+        detector: FaceDetector,
+        *,
+        all_faces: bool = False,
+        size: int = TEMPLATE_SIZE,
+    ) -> None:
+        """Lists the photographs and opens the output folder.
+
+        Args:
+            photographs: a folder, a .zip archive or an image file.
+            output: a new folder, or that of a run with the same settings to go on with.
+            detector: finds the faces.
+            all_faces: whether to write every face of a photograph instead of the main one.
+            size: side of the crops in pixels.
+
+        Raises:
+            FileNotFoundError: if there are no such photographs.
+            NotADirectoryError: if the output is a file.
+            ValueError: if there is no photograph, the output folder lies among the photographs, holds other files or
+                was begun with other settings, or a photograph is named as a further face or the contact sheet would be.
+        """
+        template(size=size)
+        self.photographs = open_photographs(photographs)
+        self.output = Path(output)
+        self._detector, self._all_faces, self._size = detector, all_faces, size
+        if self.output.resolve().is_relative_to(Path(photographs).resolve()):
+            raise ValueError(
+                f"{output}: lies in {photographs}, so crops would be taken for photographs; choose another"
+            )
+        for name in self.photographs.names:
+            if name == SHEET_FILE or (all_faces and re.search(r"\.face\d+$", PurePosixPath(name).stem)):
+                raise ValueError(f"{name}: its crop would be overwritten by another file; rename the photograph")
+        self._begin({"detector": detector.description, "all_faces": all_faces, "size": size})
+
+    def __len__(self) -> int:
+        return len(self.photographs.names)
+
+    def __iter__(self) -> Iterator[Finding]:
+        done = self._done()
+        workers = os.cpu_count() or 1
+        with (self.output / FOUND_FILE).open("a", encoding="utf-8") as journal, ThreadPoolExecutor(workers) as pool:
+            ahead: deque[Finding | Future[Finding]] = deque()
+            names = iter(self.photographs.names)
+            try:
+                while True:
+                    while len(ahead) < 2 * workers and (name := next(names, None)) is not None:
+                        ahead.append(done[name] if name in done else pool.submit(self._align, name))
+                    if not ahead:
+                        return
+                    first = ahead.popleft()
+                    if isinstance(first, Future):
+                        line = first.result().to_json()
+                        journal.write(line + "\n")
+                        journal.flush()
+                        first = Finding.from_json(line)  # rounded, as a run that is gone on with reads it
+                    yield first
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _begin(self, settings: dict[str, str | bool | int]) -> None:
+        file = self.output / SETTINGS_FILE
+        if not file.exists():
+            if self.output.exists() and any(self.output.iterdir()):
+                raise ValueError(f"{self.output}: holds other files, which crops might overwrite; choose a new folder")
+            with replacing(file) as path:
+                path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+            return
+        try:
+            begun = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{file}: not the settings of a run; choose another output folder") from error
+        if begun != settings:
+            raise ValueError(f"{self.output}: begun with {begun}, not with {settings}; choose another output folder")
+
+    def _done(self) -> dict[str, Finding]:
+        """Reads the list, and cuts off a last line that a kill left unfinished."""
+        file = self.output / FOUND_FILE
+        if not file.exists():
+            return {}
+        data = file.read_bytes()
+        whole = data.rfind(b"\n") + 1
+        if whole < len(data):
+            os.truncate(file, whole)
+        done = {}
+        for number, line in enumerate(data[:whole].decode("utf-8", "replace").splitlines(), 1):
+            try:
+                finding = Finding.from_json(line)
+            except (ValueError, KeyError, TypeError) as error:
+                raise ValueError(
+                    f"{file}: line {number} is damaged; delete it to have its photograph done again"
+                ) from error
+            done[finding.name] = finding
+        return done
+
+    def _align(self, name: str) -> Finding:
+        try:
+            return self._look_at(name)
+        except (ValueError, cv2.error) as error:  # whatever one photograph brings, the others are done
+            return Finding(name, [], [], str(error).removeprefix(f"{name}: "))
+
+    def _look_at(self, name: str) -> Finding:
+        image = decode_image(self.photographs.read(name), name=name)
+        faces = self._detector.detect(image)
+        if not faces:
+            return Finding(name, [], [], NO_FACE)
+        faces.insert(0, faces.pop(main_face(faces, image.shape)))
+        crops = []
+        for number, face in enumerate(faces if self._all_faces else faces[:1], 1):
+            path = PurePosixPath(name)
+            crop = name if number == 1 else str(path.with_name(f"{path.stem}.face{number}{path.suffix}"))
+            self._write(crop, align(image, face.landmarks, size=self._size))
+            crops.append(crop)
+        return Finding(name, faces, crops, None)
+
+    def _write(self, name: str, crop: npt.NDArray[np.uint8]) -> None:
+        suffix = PurePosixPath(name).suffix.lower()
+        encoded = cv2.imencode(suffix, cv2.cvtColor(crop, cv2.COLOR_RGB2BGR), _ENCODING.get(suffix, ()))[1]
+        with replacing(self.output / name) as path:
+            path.write_bytes(encoded.tobytes())
