@@ -162,7 +162,7 @@ def sample_conditions(identity: int, image: int, *, seed: int = 0) -> Conditions
         glasses=dice.uniform(0.0, 1.0),
         groomed=dice.uniform(0.4, 1.15),
         tousled=dice.normal(0.0, 1.0),
-        cover=dice.choice(covers, (85, 3, 2, 4, 2, 4)),
+        cover=dice.choice(covers, (88, 2.5, 1.5, 3, 2, 3)),
         cover_colour=_colour(dice),
         cover_place=(dice.uniform(0.0, 1.0), dice.uniform(0.0, 1.0)),
         backdrop=_backdrop(dice),
@@ -171,11 +171,11 @@ def sample_conditions(identity: int, image: int, *, seed: int = 0) -> Conditions
 
 def _pose(dice: Dice) -> Pose:
     return Pose(
-        yaw=dice.normal(0.0, 15.0),
-        pitch=dice.normal(0.0, 7.5),
-        roll=dice.normal(0.0, 2.0),
-        zoom=1.0 + dice.normal(0.0, 0.022),
-        shift=(dice.normal(0.0, 1.0), dice.normal(0.0, 1.0)),
+        yaw=dice.normal(0.0, 11.0),
+        pitch=dice.normal(0.0, 5.5),
+        roll=dice.normal(0.0, 1.5),
+        zoom=1.0 + dice.normal(0.0, 0.016),
+        shift=(dice.normal(0.0, 0.8), dice.normal(0.0, 0.8)),
     )
 
 
@@ -198,25 +198,25 @@ def _light(dice: Dice) -> Light:
     other = dice.normal(0.0, 0.09)
     return Light(
         direction=(x / length, y / length, z / length),
-        ambient=dice.uniform(0.25, 0.75),
+        ambient=dice.uniform(0.3, 0.8),
         lamp=(1.0 + warmth, 1.0 + tint, 1.0 - warmth),
         surroundings=(1.0 + other, 1.0, 1.0 - other),
     )
 
 
 def _camera(dice: Dice) -> Camera:
-    sharp = dice.chance(0.5)
+    sharp = dice.chance(0.6)
     return Camera(
-        exposure=max(0.4, dice.normal(1.0, 0.17)),
+        exposure=max(0.4, dice.normal(0.97, 0.14)),
         contrast=dice.normal(1.0, 0.12),
         gamma=max(0.5, dice.normal(1.0, 0.16)),
         saturation=0.0 if dice.chance(0.06) else max(0.0, dice.normal(0.95, 0.2)),
-        blur=0.0 if sharp else dice.uniform(0.3, 1.7),
-        motion=dice.uniform(2.0, 5.5) if dice.chance(0.1) else 0.0,
+        blur=0.0 if sharp else dice.uniform(0.3, 1.5),
+        motion=dice.uniform(2.0, 5.0) if dice.chance(0.06) else 0.0,
         motion_upright=dice.chance(0.4),
-        resolution=dice.uniform(0.35, 0.8) if dice.chance(0.2) else 1.0,
-        noise=dice.uniform(0.0, 1.0) ** 2 * 10.0,
-        jpeg=int(dice.uniform(22, 90)) if dice.chance(0.6) else 0,
+        resolution=dice.uniform(0.4, 0.8) if dice.chance(0.12) else 1.0,
+        noise=dice.uniform(0.0, 1.0) ** 2 * 9.0,
+        jpeg=int(dice.uniform(30, 92)) if dice.chance(0.6) else 0,
     )
 
 

@@ -15,7 +15,7 @@ from seesaw_keras.data.synthetic.curves import ellipse, points, ribbon, smooth, 
 from seesaw_keras.data.synthetic.person import Colour, Head, Identity, mix
 from seesaw_keras.data.synthetic.sketch import Sketch, mouth_corner
 
-__all__ = ["draw_ears", "draw_face", "draw_glasses", "draw_head", "draw_neck"]
+__all__ = ["draw_ear", "draw_face", "draw_glasses", "draw_head", "draw_neck"]
 
 BLACK: Colour = (20.0, 14.0, 14.0)
 FLUSH: Colour = (150.0, 50.0, 40.0)  # where skin folds and turns darker, it also turns redder
@@ -45,15 +45,18 @@ def draw_neck(sketch: Sketch, identity: Identity) -> None:
     sketch.fill(outline, mix(identity.skin.colour, FLUSH, 0.38), lit=230)
 
 
-def draw_ears(sketch: Sketch, identity: Identity) -> None:
-    """Draws both ears, which the head then covers in part."""
+def draw_ear(sketch: Sketch, identity: Identity, side: float) -> None:
+    """Draws the ear on the left (-1) or right (1) of the picture.
+
+    The one that the head turns away from the viewer belongs behind the head, the other before it.
+    """
     head, skin = identity.head, identity.skin
     size, out = head.ear_size, 4.0 + 5.0 * head.ear_angle
     x, y = ellipse(0.0, 0.0, 1.0, 1.0, 18).T
-    ear = points(head.cheek - 2.0 + out * size * (x + 0.35 - 0.25 * y), -9.0 + 13.5 * size * y, -6.0 - 5.0 * x)
-    sketch.fill_both(ear, mix(skin.colour, FLUSH, 0.08))
-    shell = points(head.cheek - 1.5 + 0.55 * out * size * (x + 0.5), -10.0 + 8.5 * size * y, -5.0 - 5.0 * x)
-    sketch.fill_both(shell, mix(skin.colour, FLUSH, 0.35))
+    ear = points(head.cheek + out * size * (x + 0.45 - 0.25 * y), -9.0 + 13.0 * size * y, -10.0 - 6.0 * x)
+    sketch.fill(ear * (side, 1.0, 1.0), mix(skin.colour, FLUSH, 0.10))
+    shell = points(head.cheek + 0.5 + 0.55 * out * size * (x + 0.6), -10.0 + 8.2 * size * y, -8.0 - 6.0 * x)
+    sketch.fill(shell * (side, 1.0, 1.0), mix(skin.colour, FLUSH, 0.33))
 
 
 def draw_head(sketch: Sketch, identity: Identity) -> None:
@@ -97,12 +100,13 @@ def _folds(sketch: Sketch, identity: Identity, conditions: Conditions) -> None:
     smile = max(0.0, conditions.expression.smile)
     corner_x, corner_y = mouth_corner(identity, conditions.expression)
     deep = min(1.0, 0.75 * skin.age + 0.45 * smile)
-    crease = mix(skin.colour, FLUSH, 0.12 + 0.3 * deep)
+    crease = mix(skin.colour, FLUSH, 0.08 + 0.26 * deep)
     if deep > 0.25:
         fold = [
-            (nose.width + 2.0, nose.base - 4.5),
-            (0.5 * (nose.width + corner_x) + 4.5, 0.5 * (nose.base + corner_y) - 1.0),
-            (corner_x + 4.5, corner_y - 1.5),
+            (nose.width + 1.5, nose.base - 4.5),
+            (0.6 * nose.width + 0.4 * corner_x + 4.0, nose.base + 2.0),
+            (0.3 * nose.width + 0.7 * corner_x + 5.0, 0.4 * nose.base + 0.6 * corner_y),
+            (corner_x + 4.0, corner_y - 2.0),
         ]
         sketch.line_both(smooth(fold, closed=False), crease, 0.9)
     if skin.age > 0.45:
@@ -123,6 +127,20 @@ def _folds(sketch: Sketch, identity: Identity, conditions: Conditions) -> None:
 def _nose(sketch: Sketch, identity: Identity) -> None:
     """Draws wings, nostrils and the shade below; the ridge itself comes from the light (relief.py)."""
     nose, skin = identity.nose, identity.skin
+    # Of the colour of the face: it shows where a turned head has its nose before the backdrop.
+    half = nose.bridge * 0.8
+    profile = np.array(
+        [
+            (-half, -16.0, 0.0),
+            (half, -16.0, 0.0),
+            (0.7 * nose.width, nose.tip, 0.6 * nose.relief),
+            (0.6 * nose.width, nose.base, 0.4 * nose.relief),
+            (-0.6 * nose.width, nose.base, 0.4 * nose.relief),
+            (-0.7 * nose.width, nose.tip, 0.6 * nose.relief),
+            (nose.crooked, nose.tip + 1.5, 0.95 * nose.relief),
+        ]
+    )
+    sketch.hull(sketch.view.lift(profile[:, :2], profile[:, 2]), skin.colour)
     shade = mix(skin.colour, FLUSH, 0.30)
     low = nose.relief * 0.55
     t = span(13)

@@ -17,7 +17,7 @@ from seesaw_keras.data.synthetic.sketch import Sketch
 
 __all__ = ["draw_back_hair", "draw_front_hair", "skull_arc"]
 
-SKULL_CENTRE = (0.0, -20.0, -10.0)
+SKULL_CENTRE = (0.0, -20.0, -15.0)
 SKULL_HEIGHT = 50.0
 LIGHT: Colour = (255.0, 236.0, 206.0)
 DARK: Colour = (12.0, 8.0, 10.0)

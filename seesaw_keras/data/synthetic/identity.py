@@ -109,67 +109,67 @@ def _skin(dice: Dice, tone: float, age: float) -> Skin:
 
 
 def _head(dice: Dice, softness: float) -> Head:
-    width = dice.normal(0, 1.6)
+    width = dice.normal(0, 2.0)
     return Head(
-        temple=dice.normal(37.5, 1.6) + width,
-        cheek=dice.normal(40.0, 1.4) + width,
-        jaw=dice.normal(34.5 - 4.5 * softness, 2.2) + width,
-        jaw_height=dice.normal(20.5, 2.0),
-        chin=dice.normal(15.5 - 4.0 * softness, 2.2),
-        length=dice.normal(41.5 - 2.5 * softness, 2.3),
-        depth=dice.normal(45, 3.0),
-        cheekbones=dice.normal(1.0, 0.6),
-        cheeks=dice.normal(0.1, 1.0),
-        sockets=dice.normal(1.6, 0.7),
-        cleft=max(0.0, dice.normal(-0.4, 0.5)),
-        ear_size=dice.normal(1.0, 0.11),
+        temple=dice.normal(37.5, 2.0) + width,
+        cheek=dice.normal(40.0, 1.75) + width,
+        jaw=dice.normal(34.5 - 4.5 * softness, 2.75) + width,
+        jaw_height=dice.normal(20.5, 2.5),
+        chin=dice.normal(15.5 - 4.0 * softness, 2.75),
+        length=dice.normal(41.5 - 2.5 * softness, 2.88),
+        depth=dice.normal(45, 3.75),
+        cheekbones=dice.normal(1.0, 0.75),
+        cheeks=dice.normal(0.1, 1.25),
+        sockets=dice.normal(1.6, 0.88),
+        cleft=max(0.0, dice.normal(-0.4, 0.62)),
+        ear_size=dice.normal(1.0, 0.14),
         ear_angle=dice.uniform(0.0, 1.0) ** 2,
-        lopsided=dice.normal(0, 0.45),
+        lopsided=dice.normal(0, 0.56),
     )
 
 
 def _eyes(dice: Dice, tone: float, softness: float, age: float) -> Eyes:
     weights = (4, 3, 0.3, 0.2, 0.2, 0.2) if tone > 0.55 else (1.5, 2, 1.5, 1.5, 2.5, 1.2)
     return Eyes(
-        spacing=dice.normal(17.6, 0.9),
-        height=dice.normal(-20.4, 0.7),
-        width=dice.normal(8.3, 0.7),
-        upper=dice.normal(4.1 + 0.7 * softness, 0.75),
-        lower=dice.normal(2.6, 0.5),
-        tilt=dice.normal(0.7, 0.95),
-        peak=dice.normal(0.0, 0.3),
-        crease=max(0.0, dice.normal(1.7, 0.9)),
+        spacing=dice.normal(17.6, 1.12),
+        height=dice.normal(-20.4, 0.88),
+        width=dice.normal(8.3, 0.88),
+        upper=dice.normal(4.1 + 0.7 * softness, 0.94),
+        lower=dice.normal(2.6, 0.62),
+        tilt=dice.normal(0.7, 1.19),
+        peak=dice.normal(0.0, 0.38),
+        crease=max(0.0, dice.normal(1.7, 1.12)),
         bags=dice.uniform(0.0, 1.0) * (0.35 + 0.65 * age),
         lashes=dice.uniform(0.2, 0.6) + 0.6 * softness,
-        iris=dice.normal(4.0, 0.28),
+        iris=dice.normal(4.0, 0.35),
         colour=mix(dice.choice(EYE_COLOURS, weights), (90, 80, 70), dice.uniform(0.0, 0.3)),
     )
 
 
 def _brows(dice: Dice, softness: float) -> Brows:
     return Brows(
-        height=dice.normal(10.6 + 1.2 * softness, 1.2),
-        thickness=max(1.0, dice.normal(3.7 - 1.3 * softness, 0.9)),
-        length=dice.normal(20.5, 1.5),
-        arch=max(0.0, dice.normal(1.7 + 0.7 * softness, 1.0)),
-        tilt=dice.normal(0.3, 1.3),
-        gap=dice.normal(7.2, 1.4),
+        height=dice.normal(10.6 + 1.2 * softness, 1.5),
+        thickness=max(1.0, dice.normal(3.7 - 1.3 * softness, 1.12)),
+        length=dice.normal(20.5, 1.88),
+        arch=max(0.0, dice.normal(1.7 + 0.7 * softness, 1.25)),
+        tilt=dice.normal(0.3, 1.62),
+        gap=dice.normal(7.2, 1.75),
         strength=dice.uniform(0.55, 1.0),
     )
 
 
 def _nose(dice: Dice) -> Nose:
-    tip = dice.normal(-0.6, 1.7)
+    tip = dice.normal(-0.6, 2.12)
     return Nose(
-        width=dice.normal(9.4, 1.5),
+        width=dice.normal(9.4, 1.88),
         tip=tip,
-        base=tip + dice.normal(5.2, 0.9),
-        bridge=dice.normal(4.2, 0.7),
-        relief=dice.normal(13.0, 2.0),
-        hump=dice.normal(0.2, 1.0),
-        bulb=dice.normal(4.6, 0.9),
+        base=tip + dice.normal(5.2, 1.12),
+        bridge=dice.normal(4.2, 0.88),
+        relief=dice.normal(13.0, 2.5),
+        hump=dice.normal(0.2, 1.25),
+        bulb=dice.normal(4.6, 1.12),
         nostrils=dice.uniform(0.5, 1.3),
-        crooked=dice.normal(0, 0.5),
+        crooked=dice.normal(0, 0.62),
     )
 
 
@@ -178,12 +178,12 @@ def _mouth(dice: Dice, skin: Colour, softness: float) -> Mouth:
     natural = mix(mix(skin, (176, 84, 84), 0.55), (120, 60, 60), dice.uniform(0.0, 0.25))
     painted = dice.choice(((178, 36, 52), (196, 84, 100), (140, 36, 60), (190, 96, 80)), (1, 1, 1, 1))
     return Mouth(
-        width=dice.normal(14.6, 1.5),
-        height=dice.normal(20.4, 1.2),
-        upper=max(0.9, dice.normal(2.7 + 0.8 * softness, 0.85)),
-        lower=max(1.4, dice.normal(3.9 + 0.8 * softness, 0.95)),
+        width=dice.normal(14.6, 1.88),
+        height=dice.normal(20.4, 1.5),
+        upper=max(0.9, dice.normal(2.7 + 0.8 * softness, 1.06)),
+        lower=max(1.4, dice.normal(3.9 + 0.8 * softness, 1.19)),
         bow=dice.uniform(0.0, 1.0),
-        curve=dice.normal(0.0, 0.8),
+        curve=dice.normal(0.0, 1.0),
         colour=mix(natural, painted, 0.75) if lipstick else natural,
         gap_teeth=dice.chance(0.12),
     )

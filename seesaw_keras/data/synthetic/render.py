@@ -12,7 +12,7 @@ from seesaw_keras.data.synthetic.camera import take
 from seesaw_keras.data.synthetic.conditions import BACKDROP_CELLS, Conditions, sample_conditions
 from seesaw_keras.data.synthetic.covers import draw_cover
 from seesaw_keras.data.synthetic.dice import Dice
-from seesaw_keras.data.synthetic.features import draw_ears, draw_face, draw_glasses, draw_head, draw_neck
+from seesaw_keras.data.synthetic.features import draw_ear, draw_face, draw_glasses, draw_head, draw_neck
 from seesaw_keras.data.synthetic.hair import draw_back_hair, draw_front_hair
 from seesaw_keras.data.synthetic.identity import sample_identity
 from seesaw_keras.data.synthetic.person import Identity
@@ -73,8 +73,10 @@ def render(person: Identity, conditions: Conditions, dice: Dice, *, size: int = 
     sketch = Sketch(view)
     draw_back_hair(sketch, person)
     draw_neck(sketch, person)
-    draw_ears(sketch, person)
+    near = -1.0 if conditions.pose.yaw > 0 else 1.0
+    draw_ear(sketch, person, -near)
     draw_head(sketch, person)
+    draw_ear(sketch, person, near)
     draw_face(sketch, person, conditions)
     draw_front_hair(sketch, person, conditions)
     if conditions.glasses < person.glasses.habit and conditions.cover != "sunglasses":

@@ -26,7 +26,7 @@ TEMPLATE_SIZE = 112
 TEMPLATE = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
 )
-HEAD_X, HEAD_Y = 50.0, 74.0  # radii of the ellipsoid that carries the features; its third is the person's
+HEAD_X, HEAD_Y = 43.0, 74.0  # radii of the ellipsoid that carries the features; its third is the person's
 DISTANCE = 420.0  # of the viewer, for the perspective
 FILLED, HULL = 0.0, -1.0
 SHIFT = 4  # OpenCV draws on a grid of 1/16 pixel
