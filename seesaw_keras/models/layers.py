@@ -114,8 +114,14 @@ class HardSwish(_Elementwise):
 
 @_register
 class HardSigmoid(_Elementwise):
-    """relu6(x + 3) / 6 (MobileNetV3, arXiv 1905.02244, section 5.2); `tf_keras` means another function by the name."""
+    """relu6(x + 3) / 6 (MobileNetV3, arXiv 1905.02244, section 5.2); `tf_keras` means another function by the name.
+
+    Attributes:
+        clip: the ReLU inside; quantization-aware training puts one in its place that also quantizes what it returns.
+    """
+
+    clip = staticmethod(keras.activations.relu)
 
     def call(self, inputs: Any) -> Any:
         """Computes relu6(x + 3) / 6."""
-        return keras.activations.relu(inputs + 3.0, max_value=6.0) * (1.0 / 6.0)
+        return self.clip(inputs + 3.0, max_value=6.0) * (1.0 / 6.0)

@@ -1,0 +1,55 @@
+"""Turns a checkpoint of a public PyTorch implementation into Keras weights.
+
+    python tools/import_reference.py --variant shuffle --checkpoint model.pth --out shuffle.weights.h5
+    python tools/import_reference.py --variant dw_v1 --checkpoint arrays.npz --out dw_v1.keras
+
+The checkpoint is a .pth or TorchScript file (wants the extra `torch`; nothing in it is run) or an .npz of arrays under
+the implementation's own names. `--out` ends in .weights.h5 for weights alone, to be loaded by
+`seesaw_keras.build(variant, weights=FILE)`, or in .keras for the whole model.
+"""
+
+import json
+
+import h5py
+from absl import flags
+
+import seesaw_keras
+from seesaw_keras import cli
+from seesaw_keras.files import replacing, sha256_of
+
+FLAGS = flags.FLAGS
+flags.DEFINE_enum("variant", "shuffle", seesaw_keras.list_models(), "Variant that the checkpoint belongs to.")
+flags.DEFINE_string("checkpoint", None, "Checkpoint to read: .pth, TorchScript or .npz.", required=True)
+flags.DEFINE_string("out", None, "File to write: .weights.h5 (weights) or .keras (the whole model).", required=True)
+flags.DEFINE_integer("embedding_size", 512, "Length of the embedding in the checkpoint.", lower_bound=1)
+
+
+def main(argv: list[str]) -> None:
+    """Loads the checkpoint into the variant and writes it."""
+    if argv[1:]:
+        raise ValueError(f"unexpected argument {argv[1]!r}; see --help")
+    if not FLAGS.out.endswith((".weights.h5", ".keras")):
+        raise ValueError(f"--out {FLAGS.out!r} must end in .weights.h5 or .keras")
+    cli.quiet_tensorflow()
+    model = seesaw_keras.build(FLAGS.variant, embedding_size=FLAGS.embedding_size)
+    dropped = seesaw_keras.load_reference_weights(model, FLAGS.checkpoint)
+    made_by = {
+        "seesaw_keras": seesaw_keras.__version__,
+        "variant": FLAGS.variant,
+        "embedding_size": FLAGS.embedding_size,
+        "checkpoint_sha256": sha256_of(FLAGS.checkpoint),
+    }
+    with replacing(FLAGS.out) as beside:
+        if FLAGS.out.endswith(".keras"):
+            model.save(beside)
+        else:
+            model.save_weights(beside)
+            with h5py.File(beside, "a") as file:
+                file.attrs["made_by"] = json.dumps(made_by)
+    for name in dropped:
+        print(f"dropped, never used by the implementation: {name}")
+    print(f"{FLAGS.out}: {FLAGS.variant}, {model.count_params():,} weights, sha256 {sha256_of(FLAGS.out)}")
+
+
+if __name__ == "__main__":
+    cli.run(main)
