@@ -46,11 +46,14 @@ def take(light: np.ndarray, camera: Camera, dice: Dice, *, scale: float) -> np.n
     Returns:
         uint8 RGB (size, size, 3).
     """
-    if camera.saturation != 1.0:
-        grey = light[0] * np.float32(0.3) + light[1] * np.float32(0.59) + light[2] * np.float32(0.11)
-        light = light * np.float32(camera.saturation) + grey * np.float32(1.0 - camera.saturation)
-    light = light * np.float32(camera.exposure) + np.float32(0.5)
-    red, green, blue = np.minimum(np.maximum(light, np.float32(0.0)), np.float32(255.0)).astype(np.uint8)
+    grey = light[0] * np.float32(0.3) + light[1] * np.float32(0.59) + light[2] * np.float32(0.11)
+    grey *= np.float32(camera.exposure * (1.0 - camera.saturation))
+    grey += np.float32(0.5)  # for the rounding
+    light = light * np.float32(camera.exposure * camera.saturation)
+    light += grey
+    np.maximum(light, np.float32(0.0), out=light)
+    np.minimum(light, np.float32(255.0), out=light)
+    red, green, blue = light.astype(np.uint8)
     picture = cv2.merge((blue, green, red))  # OpenCV's order, for its JPEG
     tones = ((np.arange(256) / 255.0) ** camera.gamma - 0.5) * camera.contrast + 0.5
     picture = cv2.LUT(picture, np.rint(np.clip(tones, 0.0, 1.0) * 255.0).astype(np.uint8))

@@ -162,7 +162,7 @@ def sample_conditions(identity: int, image: int, *, seed: int = 0) -> Conditions
         glasses=dice.uniform(0.0, 1.0),
         groomed=dice.uniform(0.4, 1.15),
         tousled=dice.normal(0.0, 1.0),
-        cover=dice.choice(covers, (88, 2.5, 1.5, 3, 2, 3)),
+        cover=dice.choice(covers, (90, 2, 1.2, 2.5, 1.8, 2.5)),
         cover_colour=_colour(dice),
         cover_place=(dice.uniform(0.0, 1.0), dice.uniform(0.0, 1.0)),
         backdrop=_backdrop(dice),
@@ -171,7 +171,7 @@ def sample_conditions(identity: int, image: int, *, seed: int = 0) -> Conditions
 
 def _pose(dice: Dice) -> Pose:
     return Pose(
-        yaw=dice.normal(0.0, 11.0),
+        yaw=dice.normal(0.0, 9.5),
         pitch=dice.normal(0.0, 5.5),
         roll=dice.normal(0.0, 1.5),
         zoom=1.0 + dice.normal(0.0, 0.016),
@@ -184,14 +184,14 @@ def _expression(dice: Dice) -> Expression:
     return Expression(
         smile=max(-0.5, min(1.0, dice.normal(0.3, 0.45))),
         mouth_open=talking,
-        brows=dice.normal(0.0, 0.45),
+        brows=dice.normal(0.0, 0.38),
         eyes_open=0.05 if dice.chance(0.03) else min(1.25, dice.normal(1.0, 0.12)),
         gaze=(dice.normal(0.0, 0.4), dice.normal(0.0, 0.25)),
     )
 
 
 def _light(dice: Dice) -> Light:
-    x, y = dice.normal(0.0, 0.75), dice.normal(-0.45, 0.45)
+    x, y = dice.normal(0.0, 0.65), dice.normal(-0.45, 0.4)
     z = dice.uniform(0.45, 1.2)
     length = (x * x + y * y + z * z) ** 0.5
     warmth, tint = dice.normal(0.0, 0.09), dice.normal(0.0, 0.03)

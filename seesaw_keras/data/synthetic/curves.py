@@ -2,7 +2,7 @@
 
 >>> from seesaw_keras.data.synthetic.curves import smooth
 >>> smooth([(0, 0), (1, 1), (2, 0)], closed=False).shape
-(13, 2)
+(11, 2)
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ import numpy as np
 
 __all__ = ["at_depth", "ellipse", "points", "ribbon", "smooth", "span"]
 
-SAMPLES = 6  # a stretch between two points
+SAMPLES = 5  # a stretch between two points
 
 
 @lru_cache(maxsize=64)
@@ -35,7 +35,7 @@ def _basis(count: int, closed: bool) -> np.ndarray:
 
 
 def smooth(points: Sequence[Sequence[float]] | np.ndarray, *, closed: bool = True) -> np.ndarray:
-    """Returns the Catmull-Rom curve through points (n, d), six samples a stretch: (m, d) float64."""
+    """Returns the Catmull-Rom curve through points (n, d), five samples a stretch: (m, d) float64."""
     corners = np.asarray(points, np.float64)
     return _basis(len(corners), closed) @ corners
 

@@ -41,12 +41,15 @@ class Dice:
         self._bits = np.random.PCG64(np.random.SeedSequence((len(key), *key)))
         self._ready: list[float] = []
 
+    def _refill(self) -> list[float]:
+        # 53 bits, as many as a float holds, so that the product is exact.
+        self._ready = ((self._bits.random_raw(BATCH) >> np.uint64(11)) * 2.0**-53).tolist()
+        return self._ready
+
     def uniform(self, low: float, high: float) -> float:
         """Returns a number in [low, high)."""
-        if not self._ready:
-            # 53 bits, as many as a float holds, so that the product below is exact.
-            self._ready = ((self._bits.random_raw(BATCH) >> np.uint64(11)) * 2.0**-53).tolist()
-        return low + (high - low) * self._ready.pop()
+        ready = self._ready or self._refill()
+        return low + (high - low) * ready.pop()
 
     def normal(self, mean: float, deviation: float) -> float:
         """Returns a number around `mean`, at most 3.46 deviations from it.
@@ -54,8 +57,9 @@ class Dice:
         The sum of four uniform numbers: close to a Gaussian without its tails, which would draw monsters, and without
         logarithms and cosines, whose last bit depends on the machine.
         """
-        total = self.uniform(-1.0, 1.0) + self.uniform(-1.0, 1.0) + self.uniform(-1.0, 1.0) + self.uniform(-1.0, 1.0)
-        return mean + deviation * total * 0.75**0.5
+        ready = self._ready if len(self._ready) >= 4 else self._refill()
+        total = ready.pop() + ready.pop() + ready.pop() + ready.pop()
+        return mean + deviation * (total - 2.0) * 3.0**0.5
 
     def chance(self, probability: float) -> bool:
         """Returns True with the given probability."""

@@ -8,10 +8,12 @@
 >>> draw_face(Sketch(View(person, NEUTRAL, size=112)), person, NEUTRAL)
 """
 
+from functools import lru_cache
+
 import numpy as np
 
 from seesaw_keras.data.synthetic.conditions import Conditions
-from seesaw_keras.data.synthetic.curves import ellipse, points, ribbon, smooth, span
+from seesaw_keras.data.synthetic.curves import at_depth, ellipse, points, ribbon, smooth, span
 from seesaw_keras.data.synthetic.person import Colour, Head, Identity, mix
 from seesaw_keras.data.synthetic.sketch import Sketch, mouth_corner
 
@@ -23,8 +25,9 @@ IRIS_RINGS = (1.0, 0.8, 0.42)  # dark edge, iris and pupil: shares of its radius
 RINGS = ((1.0, -4.0), (0.93, 16.0), (0.78, 29.0))  # outline of the head at three depths: factor, z
 
 
-def head_outline(head: Head) -> np.ndarray:
-    """Returns the outline of the face seen from the front, (n, 2), clockwise from the top."""
+@lru_cache(maxsize=256)
+def _head_rings(head: Head) -> np.ndarray:
+    """Returns the outline of the head at several depths, (n, 3), not to be written to."""
     half = [
         (0.0, -66.0),
         (head.temple * 0.66, -58.0),
@@ -35,7 +38,18 @@ def head_outline(head: Head) -> np.ndarray:
         (head.chin * 1.15, head.length - 4.0),
         (head.chin * 0.45, head.length),
     ]
-    return smooth(half + [(-x, y) for x, y in half[:0:-1]])
+    outline = smooth(half + [(-x, y) for x, y in half[:0:-1]])
+    below = outline[:, 1] > 0
+    rings = []
+    for factor, z in RINGS:
+        # The chin stands in front of the ears: towards the viewer the outline is drawn together less below than above.
+        narrowed = outline * np.column_stack(
+            (np.full(len(outline), factor), np.where(below, 0.5 + 0.5 * factor, factor))
+        )
+        rings.append(at_depth(narrowed, z))
+    together = np.concatenate(rings)
+    together.setflags(write=False)
+    return together
 
 
 def draw_neck(sketch: Sketch, identity: Identity) -> None:
@@ -61,16 +75,7 @@ def draw_ear(sketch: Sketch, identity: Identity, side: float) -> None:
 
 def draw_head(sketch: Sketch, identity: Identity) -> None:
     """Draws the bare head: what the turned outlines at several depths enclose together."""
-    outline = head_outline(identity.head)
-    rings = []
-    for factor, z in RINGS:
-        ring = np.empty((len(outline), 3))
-        # The chin stands in front of the jaw, so the deeper rings are drawn together from above only.
-        ring[:, 0] = outline[:, 0] * factor
-        ring[:, 1] = np.where(outline[:, 1] > 0, outline[:, 1] * (0.5 + 0.5 * factor), outline[:, 1] * factor)
-        ring[:, 2] = z
-        rings.append(ring)
-    sketch.hull(np.concatenate(rings), identity.skin.colour)
+    sketch.hull(_head_rings(identity.head), identity.skin.colour)
 
 
 def draw_face(sketch: Sketch, identity: Identity, conditions: Conditions) -> None:
@@ -111,17 +116,17 @@ def _folds(sketch: Sketch, identity: Identity, conditions: Conditions) -> None:
         sketch.line_both(smooth(fold, closed=False), crease, 0.9)
     if skin.age > 0.45:
         x, y = eyes.spacing + eyes.width + 2.0, eyes.height
-        for lift in (-2.5, 0.5, 3.0):
-            sketch.line_both(np.array([(x, y + 0.4 * lift), (x + 4.5, y + 1.5 * lift)]), crease, 0.6)
+        feet = np.array([[(x, y + 0.4 * lift), (x + 4.5, y + 1.5 * lift)] for lift in (-2.5, 0.5, 3.0)])
+        sketch.lines(np.concatenate((feet, feet * (-1.0, 1.0))), crease, 0.6)
     if eyes.bags > 0.3:
         bag = [(-6.5, 5.5), (0.0, 8.2), (6.5, 5.5)]
         arc = np.add(smooth(bag, closed=False), (eyes.spacing, eyes.height))
         sketch.line_both(arc, mix(skin.colour, (120, 70, 90), 0.35 * eyes.bags), 0.9)
     if skin.age > 0.4 or conditions.expression.brows > 0.55:
         t = span(9)
-        for height in (-37.0, -41.5, -46.0):
-            line = points(17.0 * t, height + 1.6 * t * t - conditions.expression.brows)
-            sketch.line(line, mix(skin.colour, FLUSH, 0.10 + 0.14 * skin.age), 0.7)
+        bend = 1.6 * t * t - conditions.expression.brows
+        rows = np.array([points(17.0 * t, height + bend) for height in (-37.0, -41.5, -46.0)])
+        sketch.lines(rows, mix(skin.colour, FLUSH, 0.10 + 0.14 * skin.age), 0.7)
 
 
 def _nose(sketch: Sketch, identity: Identity) -> None:

@@ -51,7 +51,7 @@ def draw_back_hair(sketch: Sketch, identity: Identity) -> None:
         sketch.fill(skull_arc(sketch, identity, 0.0, 2.6), identity.skin.colour)
         return
     shade = mix(hair.colour, DARK, 0.3)
-    sketch.fill(skull_arc(sketch, identity, hair.volume, 2.2), shade)
+    sketch.fill(skull_arc(sketch, identity, hair.volume, 2.2 if hair.length else 1.7), shade)
     if hair.length:
         width = identity.head.cheek + 3.0 + hair.volume
         half = [
@@ -141,40 +141,41 @@ def _lock(sketch: Sketch, identity: Identity, conditions: Conditions, side: floa
 def _strands(sketch: Sketch, identity: Identity, conditions: Conditions, arc: np.ndarray, line: np.ndarray) -> None:
     """Draws strands from the top of the head, or from the parting, to the edge of the hair."""
     hair = identity.hair
+    ends = (np.arange(STRANDS) + 0.5) / STRANDS
+    if hair.style in ("parted", "swept"):
+        roots = 0.5 + 0.3 * hair.parting + 0.22 * (ends - 0.5)
+    else:
+        roots = 0.5 + (ends - 0.5) * 0.9 + 0.02 * conditions.tousled
     last = len(line) - 1
+    start = arc[np.rint(np.clip(roots, 0.0, 1.0) * last).astype(int), None]
+    stop = line[np.rint(ends * last).astype(int), None]
+    bow = points((ends - roots) * 16.0, -6.0 * np.abs(ends - roots), np.full(STRANDS, 4.0))[:, None]
     t = np.linspace(0.0, 1.0, 5)[:, None]
-    for strand in range(STRANDS):
-        end = (strand + 0.5) / STRANDS
-        if hair.style in ("parted", "swept"):
-            root = 0.5 + 0.3 * hair.parting + 0.22 * (end - 0.5)
-        else:
-            root = 0.5 + (end - 0.5) * 0.9 + 0.02 * conditions.tousled
-        start, stop = arc[round(min(1.0, max(0.0, root)) * last)], line[round(end * last)]
-        bow = np.array([(end - root) * 16.0, -6.0 * abs(end - root), 4.0])
-        path = start + (stop - start) * t + bow * (t * (1.0 - t))
-        tone, amount = ((LIGHT, 0.15), (DARK, 0.30), (LIGHT, 0.07))[strand % 3]
-        sketch.line(path, mix(hair.colour, tone, amount), 1.0)
+    paths = start + (stop - start) * t + bow * (t * (1.0 - t))
+    for first, tone, amount in ((0, LIGHT, 0.15), (1, DARK, 0.30), (2, LIGHT, 0.07)):
+        sketch.lines(paths[first::3], mix(hair.colour, tone, amount), 1.0)
 
 
 def _curls(sketch: Sketch, identity: Identity, colour: Colour) -> None:
     """Draws the bumpy outline of curly hair."""
     arc = skull_arc(sketch, identity, identity.hair.volume, 1.75, count=17)
+    disc = _disc(sketch, 1.0)
     for number, centre in enumerate(arc):
-        sketch.fill(_disc(sketch, centre, 6.0 + 1.5 * ((number * 7) % 3)), colour)
+        sketch.fill(centre + disc * (6.0 + 1.5 * (number * 7 % 3)), colour)
 
 
 def _ringlets(sketch: Sketch, identity: Identity, arc: np.ndarray, line: np.ndarray) -> None:
     """Draws curls along the edge of the hair and in it."""
     colour = identity.hair.colour
+    disc = _disc(sketch, 1.0)
     for number in range(1, len(line) - 1, 3):
-        sketch.fill(_disc(sketch, line[number], 3.2 + (number * 5) % 3), colour)
-    for number in range(2, len(line) - 2, 3):
-        for share, tone, amount in ((0.25, LIGHT, 0.10), (0.62, DARK, 0.25)):
-            centre = line[number] + (arc[number] - line[number]) * (share + 0.08 * (number % 2))
-            ring = _disc(sketch, centre, 3.4)
-            sketch.line(ring[: 6 + number % 4], mix(colour, tone, amount), 1.0)
+        sketch.fill(line[number] + disc * (3.2 + number * 5 % 3), colour)
+    inner = line[2:-2:3, None]
+    outward = arc[2:-2:3, None] - inner
+    for share, tone, amount in ((0.25, LIGHT, 0.10), (0.62, DARK, 0.25)):
+        sketch.lines(inner + outward * share + 3.4 * disc[:8], mix(colour, tone, amount), 1.0)
 
 
-def _disc(sketch: Sketch, centre: np.ndarray, radius: float) -> np.ndarray:
-    """Returns a circle that faces the viewer around a point of the head, (10, 3)."""
-    return sketch.view.facing(at_depth(ellipse(0.0, 0.0, radius, radius, 10), 0.0)) + centre
+def _disc(sketch: Sketch, radius: float) -> np.ndarray:
+    """Returns a circle that faces the viewer, around the middle of the head, (10, 3)."""
+    return sketch.view.facing(at_depth(ellipse(0.0, 0.0, radius, radius, 10), 0.0))

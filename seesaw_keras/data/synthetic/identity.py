@@ -111,10 +111,10 @@ def _skin(dice: Dice, tone: float, age: float) -> Skin:
 def _head(dice: Dice, softness: float) -> Head:
     width = dice.normal(0, 2.0)
     return Head(
-        temple=dice.normal(37.5, 2.0) + width,
-        cheek=dice.normal(40.0, 1.75) + width,
-        jaw=dice.normal(34.5 - 4.5 * softness, 2.75) + width,
-        jaw_height=dice.normal(20.5, 2.5),
+        temple=dice.normal(39.0, 2.0) + width,
+        cheek=dice.normal(41.5, 1.75) + width,
+        jaw=dice.normal(34.5 - 5.0 * softness, 2.75) + width,
+        jaw_height=dice.normal(19.5, 2.5),
         chin=dice.normal(15.5 - 4.0 * softness, 2.75),
         length=dice.normal(41.5 - 2.5 * softness, 2.88),
         depth=dice.normal(45, 3.75),
@@ -183,7 +183,7 @@ def _mouth(dice: Dice, skin: Colour, softness: float) -> Mouth:
         upper=max(0.9, dice.normal(2.7 + 0.8 * softness, 1.06)),
         lower=max(1.4, dice.normal(3.9 + 0.8 * softness, 1.19)),
         bow=dice.uniform(0.0, 1.0),
-        curve=dice.normal(0.0, 1.0),
+        curve=dice.normal(0.9, 1.0),
         colour=mix(natural, painted, 0.75) if lipstick else natural,
         gap_teeth=dice.chance(0.12),
     )

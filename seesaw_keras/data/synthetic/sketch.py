@@ -40,10 +40,19 @@ def mouth_corner(identity: Identity, expression: Expression) -> tuple[float, flo
 
 
 class _Stroke(NamedTuple):
-    """An outline, on the face or of the head: its points, RGB and share of light, FILLED, HULL or a line's width."""
+    """Outlines of one colour.
+
+    Attributes:
+        flat: whether the points are on the face or of the head.
+        length: number of points.
+        parts: number of lines that they make, all of the same length.
+        colour: RGB and the share of the light.
+        width: FILLED, HULL or that of a line, in template pixels.
+    """
 
     flat: bool
     length: int
+    parts: int
     colour: tuple[float, float, float, float]
     width: float
 
@@ -62,9 +71,9 @@ class View:
         """Aligns the five points of the face to the template of a `size` x `size` picture, but for the jitter."""
         pose = conditions.pose
         yaw, pitch = radians(pose.yaw), radians(pose.pitch)
-        about_y = np.array([[cos(yaw), 0.0, sin(yaw)], [0.0, 1.0, 0.0], [-sin(yaw), 0.0, cos(yaw)]])
-        about_x = np.array([[1.0, 0.0, 0.0], [0.0, cos(pitch), -sin(pitch)], [0.0, sin(pitch), cos(pitch)]])
-        self.rotation = about_x @ about_y
+        cy, sy, cp, sp = cos(yaw), sin(yaw), cos(pitch), sin(pitch)
+        # About the vertical axis first, then about the horizontal one.
+        self.rotation = np.array([[cy, 0.0, sy], [sp * sy, cp, -sp * cy], [-cp * sy, sp, cp * cy]])
         self.depth = identity.head.depth
 
         eyes, nose = identity.eyes, identity.nose
@@ -163,18 +172,24 @@ class Sketch:
         """Fills the smallest convex outline around points (n, 3) of the head, as they land in the picture."""
         self._add(points, colour, HULL, 0.0, 255)
 
-    def line(self, points: np.ndarray, colour: Colour, width: float, *, relief: float = 0.0, lit: int = 255) -> None:
+    def line(self, points: np.ndarray, colour: Colour, width: float, *, relief: float = 0.0) -> None:
         """Draws a line of a width in template pixels through points: (n, 2) on the face or (n, 3) of the head."""
-        self._add(points, colour, width, relief, lit)
+        self._add(points, colour, width, relief, 255)
 
-    def _add(self, points: np.ndarray, colour: Colour, width: float, relief: float, lit: int) -> None:
+    def lines(self, points: np.ndarray, colour: Colour, width: float) -> None:
+        """Draws several lines of one colour at the cost of one: (lines, n, 2) on the face or (lines, n, 3)."""
+        self._add(points.reshape(-1, points.shape[2]), colour, width, 0.0, 255, parts=len(points))
+
+    def _add(
+        self, points: np.ndarray, colour: Colour, width: float, relief: float, lit: int, *, parts: int = 1
+    ) -> None:
         flat = points.shape[1] == 2
         if flat:
             self._flat.append(points)
             self._relief.append(relief)
         else:
             self._solid.append(points)
-        self._strokes.append(_Stroke(flat, len(points), (*colour, lit), width))
+        self._strokes.append(_Stroke(flat, len(points), parts, (*colour, lit), width))
 
     def paint(self, canvas: np.ndarray) -> None:
         """Paints the outlines on a uint8 canvas (size, size, 4)."""
@@ -183,7 +198,7 @@ class Sketch:
         landed = self.view.project(np.concatenate((lifted, *self._solid)))
         fixed = np.rint(landed * (1 << SHIFT)).astype(np.int32)
         next_flat, next_solid = 0, len(lifted)
-        for flat, length, colour, width in self._strokes:
+        for flat, length, parts, colour, width in self._strokes:
             if flat:
                 outline = fixed[next_flat : next_flat + length]
                 next_flat += length
@@ -192,7 +207,7 @@ class Sketch:
                 next_solid += length
             if width > 0:
                 thickness = max(1, round(width * self.view.scale))
-                cv2.polylines(canvas, [outline], False, colour, thickness, cv2.LINE_AA, SHIFT)
+                cv2.polylines(canvas, outline.reshape(parts, -1, 2), False, colour, thickness, cv2.LINE_AA, SHIFT)
                 continue
             if width == HULL:
                 outline = cv2.convexHull(outline)
