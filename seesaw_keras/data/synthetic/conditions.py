@@ -171,7 +171,7 @@ def sample_conditions(identity: int, image: int, *, seed: int = 0) -> Conditions
 
 def _pose(dice: Dice) -> Pose:
     return Pose(
-        yaw=dice.normal(0.0, 9.5),
+        yaw=dice.normal(0.0, 8.5),
         pitch=dice.normal(0.0, 5.5),
         roll=dice.normal(0.0, 1.5),
         zoom=1.0 + dice.normal(0.0, 0.016),
@@ -180,9 +180,9 @@ def _pose(dice: Dice) -> Pose:
 
 
 def _expression(dice: Dice) -> Expression:
-    talking = dice.uniform(0.1, 1.0) if dice.chance(0.4) else 0.0
+    talking = dice.uniform(0.1, 0.9) if dice.chance(0.35) else 0.0
     return Expression(
-        smile=max(-0.5, min(1.0, dice.normal(0.3, 0.45))),
+        smile=max(-0.5, min(1.0, dice.normal(0.3, 0.4))),
         mouth_open=talking,
         brows=dice.normal(0.0, 0.38),
         eyes_open=0.05 if dice.chance(0.03) else min(1.25, dice.normal(1.0, 0.12)),
@@ -194,8 +194,8 @@ def _light(dice: Dice) -> Light:
     x, y = dice.normal(0.0, 0.65), dice.normal(-0.45, 0.4)
     z = dice.uniform(0.45, 1.2)
     length = (x * x + y * y + z * z) ** 0.5
-    warmth, tint = dice.normal(0.0, 0.09), dice.normal(0.0, 0.03)
-    other = dice.normal(0.0, 0.09)
+    warmth, tint = dice.normal(0.0, 0.06), dice.normal(0.0, 0.02)
+    other = dice.normal(0.0, 0.06)
     return Light(
         direction=(x / length, y / length, z / length),
         ambient=dice.uniform(0.3, 0.8),
@@ -207,10 +207,10 @@ def _light(dice: Dice) -> Light:
 def _camera(dice: Dice) -> Camera:
     sharp = dice.chance(0.6)
     return Camera(
-        exposure=max(0.4, dice.normal(0.97, 0.14)),
-        contrast=dice.normal(1.0, 0.12),
-        gamma=max(0.5, dice.normal(1.0, 0.16)),
-        saturation=0.0 if dice.chance(0.06) else max(0.0, dice.normal(0.95, 0.2)),
+        exposure=max(0.4, dice.normal(0.97, 0.11)),
+        contrast=dice.normal(1.0, 0.09),
+        gamma=max(0.5, dice.normal(1.0, 0.11)),
+        saturation=0.0 if dice.chance(0.04) else max(0.0, dice.normal(1.0, 0.15)),
         blur=0.0 if sharp else dice.uniform(0.3, 1.5),
         motion=dice.uniform(2.0, 5.0) if dice.chance(0.06) else 0.0,
         motion_upright=dice.chance(0.4),
