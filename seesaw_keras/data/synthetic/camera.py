@@ -38,7 +38,7 @@ def take(light: np.ndarray, camera: Camera, dice: Dice, *, scale: float) -> np.n
     """Takes the picture.
 
     Args:
-        light: float32 (3, size, size), grey levels.
+        light: float32 (3, size, size), grey levels; overwritten.
         camera: what to do to it.
         dice: where the noise comes from.
         scale: pixels of the picture for a template pixel.
@@ -49,7 +49,7 @@ def take(light: np.ndarray, camera: Camera, dice: Dice, *, scale: float) -> np.n
     grey = light[0] * np.float32(0.3) + light[1] * np.float32(0.59) + light[2] * np.float32(0.11)
     grey *= np.float32(camera.exposure * (1.0 - camera.saturation))
     grey += np.float32(0.5)  # for the rounding
-    light = light * np.float32(camera.exposure * camera.saturation)
+    light *= np.float32(camera.exposure * camera.saturation)
     light += grey
     np.maximum(light, np.float32(0.0), out=light)
     np.minimum(light, np.float32(255.0), out=light)

@@ -59,18 +59,24 @@ def draw_neck(sketch: Sketch, identity: Identity) -> None:
     sketch.fill(outline, mix(identity.skin.colour, FLUSH, 0.38), lit=230)
 
 
+@lru_cache(maxsize=256)
+def _ear(head: Head) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the outlines (n, 3) of the right ear and of its shell."""
+    size, out = head.ear_size, 4.0 + 5.0 * head.ear_angle
+    x, y = ellipse(0.0, 0.0, 1.0, 1.0, 18).T
+    ear = points(head.cheek + out * size * (x + 0.45 - 0.25 * y), -9.0 + 13.0 * size * y, -10.0 - 6.0 * x)
+    shell = points(head.cheek + 0.5 + 0.55 * out * size * (x + 0.6), -10.0 + 8.2 * size * y, -8.0 - 6.0 * x)
+    return ear, shell
+
+
 def draw_ear(sketch: Sketch, identity: Identity, side: float) -> None:
     """Draws the ear on the left (-1) or right (1) of the picture.
 
     The one that the head turns away from the viewer belongs behind the head, the other before it.
     """
-    head, skin = identity.head, identity.skin
-    size, out = head.ear_size, 4.0 + 5.0 * head.ear_angle
-    x, y = ellipse(0.0, 0.0, 1.0, 1.0, 18).T
-    ear = points(head.cheek + out * size * (x + 0.45 - 0.25 * y), -9.0 + 13.0 * size * y, -10.0 - 6.0 * x)
-    sketch.fill(ear * (side, 1.0, 1.0), mix(skin.colour, FLUSH, 0.10))
-    shell = points(head.cheek + 0.5 + 0.55 * out * size * (x + 0.6), -10.0 + 8.2 * size * y, -8.0 - 6.0 * x)
-    sketch.fill(shell * (side, 1.0, 1.0), mix(skin.colour, FLUSH, 0.33))
+    ear, shell = _ear(identity.head)
+    sketch.fill(ear * (side, 1.0, 1.0), mix(identity.skin.colour, FLUSH, 0.10))
+    sketch.fill(shell * (side, 1.0, 1.0), mix(identity.skin.colour, FLUSH, 0.33))
 
 
 def draw_head(sketch: Sketch, identity: Identity) -> None:

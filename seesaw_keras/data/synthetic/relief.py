@@ -113,11 +113,11 @@ def light_up(canvas: np.ndarray, view: View, identity: Identity, conditions: Con
     tint = np.float32(1.0) - dark
     direct = facing * tint * np.float32(BRIGHTNESS * (1.0 - light.ambient))
     tint *= np.float32(light.ambient)
-    light_map = np.empty((len(grid), len(grid), 4), np.float32)
+    light_map = np.empty((4, len(grid), len(grid)), np.float32)
     for channel in range(3):
         lit = direct * np.float32(light.lamp[channel]) + tint * np.float32(light.surroundings[channel])
-        light_map[..., channel] = lit + (red * np.float32(BLUSH[channel]) - np.float32(1.0))
-    light_map[..., 3] = shine * np.float32(identity.skin.gloss * (1.0 - light.ambient))
+        light_map[channel] = lit + (red * np.float32(BLUSH[channel]) - np.float32(1.0))
+    light_map[3] = shine * np.float32(identity.skin.gloss * (1.0 - light.ambient))
     return _apply(canvas, light_map)
 
 
@@ -144,11 +144,12 @@ def _towards(x: np.ndarray, y: np.ndarray, z: np.ndarray, direction: tuple[float
 
 
 def _apply(canvas: np.ndarray, light_map: np.ndarray) -> np.ndarray:
-    """Enlarges the light to the picture and multiplies: float32 (3, size, size)."""
+    """Enlarges the light to the picture and multiplies: float32 (3, size, size). Overwrites the light map."""
     size = len(canvas)
     # OpenCV enlarges integers exactly, floats not.
-    fixed = np.rint(np.clip(light_map * np.float32(FIXED_ONE), -32768, 32767)).astype(np.int16)
-    *factors, gloss = cv2.split(cv2.pyrUp(fixed, dstsize=(size, size)))
+    light_map *= np.float32(FIXED_ONE)
+    fixed = np.rint(light_map, out=light_map).astype(np.int16)
+    *factors, gloss = (cv2.pyrUp(plane, dstsize=(size, size)) for plane in fixed)
     *colours, lit = cv2.split(canvas)
     share = lit * np.float32(1 / (255 * FIXED_ONE))
     shine = gloss * np.float32(GLOSS_LEVELS)

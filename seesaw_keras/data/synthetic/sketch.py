@@ -26,6 +26,9 @@ TEMPLATE_SIZE = 112
 TEMPLATE = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
 )
+_COMPLEX = TEMPLATE[:, 0] + 1j * TEMPLATE[:, 1]  # plane similarities are complex numbers
+TEMPLATE_MIDDLE = complex(_COMPLEX.mean())
+TEMPLATE_CENTRED = _COMPLEX - TEMPLATE_MIDDLE
 HEAD_X, HEAD_Y = 43.0, 74.0  # radii of the ellipsoid that carries the features; its third is the person's
 DISTANCE = 420.0  # of the viewer, for the perspective
 FILLED, HULL = 0.0, -1.0
@@ -90,14 +93,13 @@ class View:
         flat = self._flatten(self.lift(points, np.array([0.0, 0.0, nose.relief, 0.0, 0.0])))
         ratio = size / TEMPLATE_SIZE
         # The centre of the first pixel is at (0, 0), of the template as of the picture.
-        target = (TEMPLATE[:, 0] + 1j * TEMPLATE[:, 1] + (0.5 + 0.5j)) * ratio - (0.5 + 0.5j)
+        middle = (TEMPLATE_MIDDLE + complex(*pose.shift) + (0.5 + 0.5j)) * ratio - (0.5 + 0.5j)
         # Least squares over similarities, the closed form of Umeyama's alignment in two dimensions.
-        centred = flat - flat.mean()
-        factor = (centred.conj() @ (target - target.mean())) / (centred.conj() @ centred)
-        jitter = pose.zoom * complex(cos(radians(pose.roll)), sin(radians(pose.roll)))
-        self._factor = complex(factor) * jitter
-        middle = target.mean() + complex(*pose.shift) * ratio
-        self._offset = complex(middle - self._factor * flat.mean())
+        flat_middle = complex(flat.mean())
+        centred = flat - flat_middle
+        factor = complex(np.vdot(centred, TEMPLATE_CENTRED)) / complex(np.vdot(centred, centred)) * ratio
+        self._factor = factor * pose.zoom * complex(cos(radians(pose.roll)), sin(radians(pose.roll)))
+        self._offset = middle - self._factor * flat_middle
         self.scale = abs(self._factor)
         self.landmarks = self._land(flat)
 

@@ -4,9 +4,14 @@ import cv2
 import numpy as np
 import pytest
 
-from seesaw_keras.data.synthetic.camera import LOUDEST, NOISE_STEPS, _noise_table, take
+from seesaw_keras.data.synthetic.camera import LOUDEST, NOISE_STEPS, _noise_table
+from seesaw_keras.data.synthetic.camera import take as overwrite
 from seesaw_keras.data.synthetic.conditions import Camera
 from seesaw_keras.data.synthetic.dice import Dice
+
+
+def take(light, camera, dice, scale):
+    return overwrite(light.copy(), camera, dice, scale=scale)
 
 
 @pytest.fixture
