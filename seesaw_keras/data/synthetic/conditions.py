@@ -162,7 +162,7 @@ def sample_conditions(identity: int, image: int, *, seed: int = 0) -> Conditions
         glasses=dice.uniform(0.0, 1.0),
         groomed=dice.uniform(0.4, 1.15),
         tousled=dice.normal(0.0, 1.0),
-        cover=dice.choice(covers, (90, 2, 1.2, 2.5, 1.8, 2.5)),
+        cover=dice.choice(covers, (92, 1.6, 1.0, 2.0, 1.4, 2.0)),
         cover_colour=_colour(dice),
         cover_place=(dice.uniform(0.0, 1.0), dice.uniform(0.0, 1.0)),
         backdrop=_backdrop(dice),
@@ -171,11 +171,11 @@ def sample_conditions(identity: int, image: int, *, seed: int = 0) -> Conditions
 
 def _pose(dice: Dice) -> Pose:
     return Pose(
-        yaw=dice.normal(0.0, 8.5),
-        pitch=dice.normal(0.0, 5.5),
+        yaw=dice.normal(0.0, 7.5),
+        pitch=dice.normal(0.0, 4.5),
         roll=dice.normal(0.0, 1.5),
         zoom=1.0 + dice.normal(0.0, 0.016),
-        shift=(dice.normal(0.0, 0.8), dice.normal(0.0, 0.8)),
+        shift=(dice.normal(0.0, 0.65), dice.normal(0.0, 0.65)),
     )
 
 
@@ -184,7 +184,7 @@ def _expression(dice: Dice) -> Expression:
     return Expression(
         smile=max(-0.5, min(1.0, dice.normal(0.3, 0.4))),
         mouth_open=talking,
-        brows=dice.normal(0.0, 0.38),
+        brows=dice.normal(0.0, 0.33),
         eyes_open=0.05 if dice.chance(0.03) else min(1.25, dice.normal(1.0, 0.12)),
         gaze=(dice.normal(0.0, 0.4), dice.normal(0.0, 0.25)),
     )
@@ -198,7 +198,7 @@ def _light(dice: Dice) -> Light:
     other = dice.normal(0.0, 0.06)
     return Light(
         direction=(x / length, y / length, z / length),
-        ambient=dice.uniform(0.3, 0.8),
+        ambient=dice.uniform(0.35, 0.85),
         lamp=(1.0 + warmth, 1.0 + tint, 1.0 - warmth),
         surroundings=(1.0 + other, 1.0, 1.0 - other),
     )

@@ -42,7 +42,7 @@ def _head_rings(head: Head) -> np.ndarray:
     below = outline[:, 1] > 0
     rings = []
     for factor, z in RINGS:
-        # The chin stands in front of the ears: towards the viewer the outline is drawn together less below than above.
+        # The chin stands in front of the ears: nearer to the viewer the outline narrows less below than above.
         narrowed = outline * np.column_stack(
             (np.full(len(outline), factor), np.where(below, 0.5 + 0.5 * factor, factor))
         )

@@ -96,8 +96,8 @@ def _hairline(identity: Identity, conditions: Conditions) -> np.ndarray:
     else:
         rows = [(1.03, -17.0), (0.95, -30.0), (0.72, top + 4.5 - hair.recession), (0.3, top - 0.35 * hair.recession)]
     half = [(temple * x, y) for x, y in rows]
-    points = [(-x, y) for x, y in half] + [(0.0, half[-1][1])] + half[::-1]
-    line = smooth(points, closed=False)
+    corners = [(-x, y) for x, y in half] + [(0.0, half[-1][1])] + half[::-1]
+    line = smooth(corners, closed=False)
     t = line[:, 0] / temple
     if hair.style == "swept":
         # It rises on the side of the parting and falls over the forehead on the other.

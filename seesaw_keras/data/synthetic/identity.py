@@ -93,7 +93,7 @@ def _skin(dice: Dice, tone: float, age: float) -> Skin:
     step = min(int(position), len(SKIN_TONES) - 2)
     red, green, blue = mix(SKIN_TONES[step], SKIN_TONES[step + 1], position - step)
     moles = tuple(
-        (dice.uniform(-26, 26), dice.uniform(-8, 28), dice.uniform(0.6, 1.2))
+        (dice.uniform(-23, 23), dice.uniform(-8, 22), dice.uniform(0.6, 1.2))
         for _ in range(dice.choice((0, 1, 2), (6, 3, 1)))
     )
     count = dice.choice((0, 16, 34), (7, 1, 1)) if tone < 0.5 else 0
@@ -131,45 +131,45 @@ def _head(dice: Dice, softness: float) -> Head:
 def _eyes(dice: Dice, tone: float, softness: float, age: float) -> Eyes:
     weights = (4, 3, 0.3, 0.2, 0.2, 0.2) if tone > 0.55 else (1.5, 2, 1.5, 1.5, 2.5, 1.2)
     return Eyes(
-        spacing=dice.normal(17.6, 1.12),
-        height=dice.normal(-20.4, 0.88),
-        width=dice.normal(8.3, 0.88),
-        upper=dice.normal(4.1 + 0.7 * softness, 0.94),
-        lower=dice.normal(2.6, 0.62),
-        tilt=dice.normal(0.7, 1.19),
-        peak=dice.normal(0.0, 0.38),
-        crease=max(0.0, dice.normal(1.7, 1.12)),
+        spacing=dice.normal(17.6, 1.29),
+        height=dice.normal(-20.4, 1.01),
+        width=dice.normal(8.3, 1.01),
+        upper=dice.normal(4.1 + 0.7 * softness, 1.08),
+        lower=dice.normal(2.6, 0.71),
+        tilt=dice.normal(0.7, 1.37),
+        peak=dice.normal(0.0, 0.44),
+        crease=max(0.0, dice.normal(1.7, 1.29)),
         bags=dice.uniform(0.0, 1.0) * (0.35 + 0.65 * age),
         lashes=dice.uniform(0.2, 0.6) + 0.6 * softness,
-        iris=dice.normal(4.0, 0.35),
+        iris=dice.normal(4.0, 0.4),
         colour=mix(dice.choice(EYE_COLOURS, weights), (90, 80, 70), dice.uniform(0.0, 0.3)),
     )
 
 
 def _brows(dice: Dice, softness: float) -> Brows:
     return Brows(
-        height=dice.normal(10.6 + 1.2 * softness, 1.5),
-        thickness=max(1.0, dice.normal(3.7 - 1.3 * softness, 1.12)),
-        length=dice.normal(20.5, 1.88),
-        arch=max(0.0, dice.normal(1.7 + 0.7 * softness, 1.25)),
-        tilt=dice.normal(0.3, 1.62),
-        gap=dice.normal(7.2, 1.75),
+        height=dice.normal(10.6 + 1.2 * softness, 1.72),
+        thickness=max(1.0, dice.normal(3.7 - 1.3 * softness, 1.29)),
+        length=dice.normal(20.5, 2.16),
+        arch=max(0.0, dice.normal(1.7 + 0.7 * softness, 1.44)),
+        tilt=dice.normal(0.3, 1.86),
+        gap=dice.normal(7.2, 2.01),
         strength=dice.uniform(0.55, 1.0),
     )
 
 
 def _nose(dice: Dice) -> Nose:
-    tip = dice.normal(-0.6, 2.12)
+    tip = dice.normal(-0.6, 2.44)
     return Nose(
-        width=dice.normal(9.4, 1.88),
+        width=dice.normal(9.4, 2.16),
         tip=tip,
-        base=tip + dice.normal(5.2, 1.12),
-        bridge=dice.normal(4.2, 0.88),
-        relief=dice.normal(13.0, 2.5),
-        hump=dice.normal(0.2, 1.25),
-        bulb=dice.normal(4.6, 1.12),
+        base=tip + dice.normal(5.2, 1.29),
+        bridge=dice.normal(4.2, 1.01),
+        relief=dice.normal(13.0, 2.88),
+        hump=dice.normal(0.2, 1.44),
+        bulb=dice.normal(4.6, 1.29),
         nostrils=dice.uniform(0.5, 1.3),
-        crooked=dice.normal(0, 0.62),
+        crooked=dice.normal(0, 0.71),
     )
 
 
@@ -178,12 +178,12 @@ def _mouth(dice: Dice, skin: Colour, softness: float) -> Mouth:
     natural = mix(mix(skin, (176, 84, 84), 0.55), (120, 60, 60), dice.uniform(0.0, 0.25))
     painted = dice.choice(((178, 36, 52), (196, 84, 100), (140, 36, 60), (190, 96, 80)), (1, 1, 1, 1))
     return Mouth(
-        width=dice.normal(14.6, 1.88),
-        height=dice.normal(20.4, 1.5),
-        upper=max(0.9, dice.normal(2.7 + 0.8 * softness, 1.06)),
-        lower=max(1.4, dice.normal(3.9 + 0.8 * softness, 1.19)),
+        width=dice.normal(14.6, 2.16),
+        height=dice.normal(20.4, 1.72),
+        upper=max(0.9, dice.normal(2.7 + 0.8 * softness, 1.22)),
+        lower=max(1.4, dice.normal(3.9 + 0.8 * softness, 1.37)),
         bow=dice.uniform(0.0, 1.0),
-        curve=dice.normal(0.9, 1.0),
+        curve=dice.normal(0.9, 1.15),
         colour=mix(natural, painted, 0.75) if lipstick else natural,
         gap_teeth=dice.chance(0.12),
     )
