@@ -1,0 +1,233 @@
+"""Drawing people at random: what stays the same in all pictures of one of them.
+
+>>> from seesaw_keras.data.synthetic.identity import sample_identity
+>>> sample_identity(7) == sample_identity(7)
+True
+"""
+
+from functools import lru_cache
+
+from seesaw_keras.data.synthetic.dice import Dice
+from seesaw_keras.data.synthetic.person import (
+    Beard,
+    Brows,
+    Colour,
+    Eyes,
+    Glasses,
+    Hair,
+    Head,
+    Identity,
+    Mouth,
+    Nose,
+    Skin,
+    mix,
+)
+
+__all__ = ["sample_identity"]
+
+IDENTITY_STREAM = 0  # first word of the key; the pictures of an identity draw from another stream
+
+SKIN_TONES: tuple[Colour, ...] = ((246, 213, 190), (235, 192, 160), (216, 166, 128), (172, 120, 86), (116, 76, 54))
+HAIR_COLOURS: tuple[Colour, ...] = (
+    (34, 28, 28),
+    (62, 42, 32),
+    (98, 66, 44),
+    (146, 104, 62),
+    (206, 168, 104),
+    (150, 66, 34),
+)
+GREY_HAIR: Colour = (186, 184, 182)
+EYE_COLOURS: tuple[Colour, ...] = (
+    (64, 40, 26),
+    (98, 62, 34),
+    (112, 108, 58),
+    (78, 120, 84),
+    (84, 126, 168),
+    (118, 136, 146),
+)
+FRAME_COLOURS: tuple[Colour, ...] = (
+    (30, 28, 30),
+    (92, 54, 34),
+    (150, 150, 156),
+    (176, 138, 66),
+    (130, 34, 44),
+    (40, 60, 110),
+)
+
+
+@lru_cache(maxsize=1024)
+def sample_identity(identity: int, *, seed: int = 0) -> Identity:
+    """Draws a person.
+
+    Args:
+        identity: number of the person, in [0, 2**32).
+        seed: another seed gives another population, in [0, 2**32).
+
+    Returns:
+        The person, the same one for the same arguments.
+
+    Raises:
+        ValueError: on a number outside its range.
+    """
+    dice = Dice(IDENTITY_STREAM, seed, identity)
+    softness = dice.uniform(0.0, 1.0)  # from rugged to delicate: jaw, brows, lips, beard and length of hair go together
+    age = dice.uniform(0.0, 1.0) ** 1.6
+    tone = dice.uniform(0.0, 1.0)
+    skin = _skin(dice, tone, age)
+    hair = _hair(dice, tone, age, softness)
+    return Identity(
+        skin=skin,
+        head=_head(dice, softness),
+        eyes=_eyes(dice, tone, softness, age),
+        brows=_brows(dice, softness),
+        nose=_nose(dice),
+        mouth=_mouth(dice, skin.colour, softness),
+        hair=hair,
+        beard=_beard(dice, softness),
+        glasses=_glasses(dice),
+    )
+
+
+def _skin(dice: Dice, tone: float, age: float) -> Skin:
+    position = tone * (len(SKIN_TONES) - 1)
+    step = min(int(position), len(SKIN_TONES) - 2)
+    red, green, blue = mix(SKIN_TONES[step], SKIN_TONES[step + 1], position - step)
+    moles = tuple(
+        (dice.uniform(-23, 23), dice.uniform(-8, 22), dice.uniform(0.6, 1.2))
+        for _ in range(dice.choice((0, 1, 2), (6, 3, 1)))
+    )
+    count = dice.choice((0, 16, 34), (7, 1, 1)) if tone < 0.5 else 0
+    freckles = tuple((dice.normal(0, 13), dice.normal(-4, 5)) for _ in range(count))
+    return Skin(
+        colour=(red, green + dice.normal(0, 3), blue + dice.normal(0, 4)),
+        rosiness=dice.uniform(0.0, 1.0) * (1 - 0.6 * tone),
+        gloss=dice.uniform(0.1, 0.6),
+        age=age,
+        moles=moles,
+        freckles=freckles,
+    )
+
+
+def _head(dice: Dice, softness: float) -> Head:
+    width = dice.normal(0, 2.0)
+    return Head(
+        temple=dice.normal(39.0, 2.0) + width,
+        cheek=dice.normal(41.5, 1.75) + width,
+        jaw=dice.normal(34.5 - 5.0 * softness, 2.75) + width,
+        jaw_height=dice.normal(19.5, 2.5),
+        chin=dice.normal(15.5 - 4.0 * softness, 2.75),
+        length=dice.normal(41.5 - 2.5 * softness, 2.88),
+        depth=dice.normal(45, 3.75),
+        cheekbones=dice.normal(1.0, 0.75),
+        cheeks=dice.normal(0.1, 1.25),
+        sockets=dice.normal(1.6, 0.88),
+        cleft=max(0.0, dice.normal(-0.4, 0.62)),
+        ear_size=dice.normal(1.0, 0.14),
+        ear_angle=dice.uniform(0.0, 1.0) ** 2,
+        lopsided=dice.normal(0, 0.56),
+    )
+
+
+def _eyes(dice: Dice, tone: float, softness: float, age: float) -> Eyes:
+    weights = (4, 3, 0.3, 0.2, 0.2, 0.2) if tone > 0.55 else (1.5, 2, 1.5, 1.5, 2.5, 1.2)
+    return Eyes(
+        spacing=dice.normal(17.6, 1.29),
+        height=dice.normal(-20.4, 1.01),
+        width=dice.normal(8.3, 1.01),
+        upper=dice.normal(4.1 + 0.7 * softness, 1.08),
+        lower=dice.normal(2.6, 0.71),
+        tilt=dice.normal(0.7, 1.37),
+        peak=dice.normal(0.0, 0.44),
+        crease=max(0.0, dice.normal(1.7, 1.29)),
+        bags=dice.uniform(0.0, 1.0) * (0.35 + 0.65 * age),
+        lashes=dice.uniform(0.2, 0.6) + 0.6 * softness,
+        iris=dice.normal(4.0, 0.4),
+        colour=mix(dice.choice(EYE_COLOURS, weights), (90, 80, 70), dice.uniform(0.0, 0.3)),
+    )
+
+
+def _brows(dice: Dice, softness: float) -> Brows:
+    return Brows(
+        height=dice.normal(10.6 + 1.2 * softness, 1.72),
+        thickness=max(1.0, dice.normal(3.7 - 1.3 * softness, 1.29)),
+        length=dice.normal(20.5, 2.16),
+        arch=max(0.0, dice.normal(1.7 + 0.7 * softness, 1.44)),
+        tilt=dice.normal(0.3, 1.86),
+        gap=dice.normal(7.2, 2.01),
+        strength=dice.uniform(0.55, 1.0),
+    )
+
+
+def _nose(dice: Dice) -> Nose:
+    tip = dice.normal(-0.6, 2.44)
+    return Nose(
+        width=dice.normal(9.4, 2.16),
+        tip=tip,
+        base=tip + dice.normal(5.2, 1.29),
+        bridge=dice.normal(4.2, 1.01),
+        relief=dice.normal(13.0, 2.88),
+        hump=dice.normal(0.2, 1.44),
+        bulb=dice.normal(4.6, 1.29),
+        nostrils=dice.uniform(0.5, 1.3),
+        crooked=dice.normal(0, 0.71),
+    )
+
+
+def _mouth(dice: Dice, skin: Colour, softness: float) -> Mouth:
+    lipstick = softness > 0.55 and dice.chance(0.45)
+    natural = mix(mix(skin, (176, 84, 84), 0.55), (120, 60, 60), dice.uniform(0.0, 0.25))
+    painted = dice.choice(((178, 36, 52), (196, 84, 100), (140, 36, 60), (190, 96, 80)), (1, 1, 1, 1))
+    return Mouth(
+        width=dice.normal(14.6, 2.16),
+        height=dice.normal(20.4, 1.72),
+        upper=max(0.9, dice.normal(2.7 + 0.8 * softness, 1.22)),
+        lower=max(1.4, dice.normal(3.9 + 0.8 * softness, 1.37)),
+        bow=dice.uniform(0.0, 1.0),
+        curve=dice.normal(0.9, 1.15),
+        colour=mix(natural, painted, 0.75) if lipstick else natural,
+        gap_teeth=dice.chance(0.12),
+    )
+
+
+def _hair(dice: Dice, tone: float, age: float, softness: float) -> Hair:
+    dark = (5, 3, 0.5, 0.1, 0.05, 0.1) if tone > 0.55 else (1.5, 2.5, 2.5, 2, 1.6, 0.8)
+    colour = mix(dice.choice(HAIR_COLOURS, dark), dice.choice(HAIR_COLOURS, dark), dice.uniform(0.0, 0.4))
+    colour = mix(colour, GREY_HAIR, min(1.0, max(0.0, (age - 0.5) * 2 + dice.normal(0, 0.25))) if age > 0.45 else 0.0)
+    style = dice.choice(
+        ("bald", "short", "swept", "fringe", "parted", "curly"),
+        (1.2 * (1 - softness), 3 - 2 * softness, 2, 1.4 + softness, 1.2 + 2 * softness, 1.5 + tone),
+    )
+    long = style != "bald" and dice.chance(softness * 1.5 - 0.35)
+    return Hair(
+        style=style,
+        length=dice.uniform(25.0, 80.0) if long else 0.0,
+        line=dice.normal(50.0, 2.8) - 2.0 * softness,
+        recession=max(0.0, dice.normal(2.0 + 4 * age * (1 - softness), 2.2)),
+        volume=max(0.5, dice.normal(4.0, 2.0) + (4.0 if style == "curly" else 0.0)),
+        parting=dice.uniform(-0.8, 0.8),
+        wave=max(0.0, dice.normal(0.2, 0.6)),
+        colour=colour,
+    )
+
+
+def _beard(dice: Dice, softness: float) -> Beard:
+    if softness > 0.5:
+        return Beard(0.0, 0.0, 0.0, 0.0)
+    kind = dice.choice(("shaven", "stubble", "moustache", "goatee", "full"), (4, 2.5, 1, 1, 1.6))
+    return Beard(
+        stubble=dice.uniform(0.1, 0.45) if kind != "stubble" else dice.uniform(0.5, 0.9),
+        moustache=dice.uniform(0.55, 1.0) if kind in ("moustache", "goatee", "full") else 0.0,
+        chin=dice.uniform(0.55, 1.0) if kind in ("goatee", "full") else 0.0,
+        full=dice.uniform(0.5, 1.0) if kind == "full" else 0.0,
+    )
+
+
+def _glasses(dice: Dice) -> Glasses:
+    return Glasses(
+        habit=dice.choice((0.02, 0.35, 0.92), (6, 1.5, 2)),
+        width=dice.normal(13.2, 1.0),
+        height=dice.normal(9.6, 1.5),
+        roundness=dice.uniform(2.0, 4.5),
+        rim=dice.uniform(0.9, 2.2),
+        colour=dice.choice(FRAME_COLOURS, (4, 2, 2, 1.5, 1, 1)),
+    )

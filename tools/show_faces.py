@@ -1,0 +1,49 @@
+"""Draws a sheet of a data set: a row an identity, a column an image.
+
+    python tools/show_faces.py --out sheet.png
+    python tools/show_faces.py --data faces_emore --identities 20 --images 12 --out sheet.png
+
+Without `--data` it shows the synthetic faces that are the built-in data set.
+"""
+
+import cv2
+from absl import flags
+
+from seesaw_keras import cli
+from seesaw_keras.data.records import Source
+from seesaw_keras.data.sheets import face_sheet
+from seesaw_keras.data.sources import open_source
+from seesaw_keras.data.synthetic import SyntheticFaces
+from seesaw_keras.files import replacing
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string(
+    "data", None, "Data set: .rec, .tfrecord, .csv, .zip, or a folder of these or of identity/image. None: synthetic."
+)
+flags.DEFINE_string("out", "sheet.png", "PNG file to write.")
+flags.DEFINE_integer("identities", 10, "Rows: the first identities of the data set.", lower_bound=1)
+flags.DEFINE_integer("images", 10, "Columns: the first images of each.", lower_bound=1)
+flags.DEFINE_integer("size", 112, "Side of each picture on the sheet in pixels.", lower_bound=16, upper_bound=1024)
+flags.DEFINE_integer("seed", 0, "Seed of the synthetic faces: another one, other people.", lower_bound=0)
+
+
+def main(argv: list[str]) -> None:
+    """Draws the sheet and writes it."""
+    if argv[1:]:
+        raise ValueError(f"unexpected argument {argv[1]!r}; see --help")
+    if not FLAGS.out.lower().endswith(".png"):
+        raise ValueError(f"--out {FLAGS.out!r} must end in .png")
+    source: Source
+    if FLAGS.data is None:
+        source = SyntheticFaces(FLAGS.identities, FLAGS.images, size=FLAGS.size, seed=FLAGS.seed)
+    else:
+        source = open_source(FLAGS.data)
+    sheet = face_sheet(source, identities=FLAGS.identities, images=FLAGS.images, size=FLAGS.size)
+    _, png = cv2.imencode(".png", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+    with replacing(FLAGS.out) as beside:
+        beside.write_bytes(png.tobytes())
+    print(f"{FLAGS.out}: {sheet.shape[1]} x {sheet.shape[0]} pixels, {FLAGS.data or 'synthetic faces'}")
+
+
+if __name__ == "__main__":
+    cli.run(main)
