@@ -1,0 +1,62 @@
+"""Face images in and out of every format that people have, safely; only what builds a `tf.data` input needs TensorFlow.
+
+>>> from seesaw_keras.data import decode_image, open_source
+>>> source = open_source("faces_emore")
+>>> image = decode_image(source[0].image, name=source[0].name)
+
+The public names are loaded when first used.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from seesaw_keras.data.folders import CsvSource, FolderSource
+    from seesaw_keras.data.images import decode_image, image_size
+    from seesaw_keras.data.pairs import Pairs, open_pairs
+    from seesaw_keras.data.recordio import RecordIOSource, write_recordio
+    from seesaw_keras.data.records import Record, Source
+    from seesaw_keras.data.sources import open_source
+    from seesaw_keras.data.tfrecord import TFRecordSource, shard_name, write_shard
+    from seesaw_keras.data.verification_bin import read_bin, write_bin
+
+__all__ = [
+    "CsvSource",
+    "FolderSource",
+    "Pairs",
+    "Record",
+    "RecordIOSource",
+    "Source",
+    "TFRecordSource",
+    "decode_image",
+    "image_size",
+    "open_pairs",
+    "open_source",
+    "read_bin",
+    "shard_name",
+    "write_bin",
+    "write_recordio",
+    "write_shard",
+]
+
+_HOME = {
+    "folders": ("CsvSource", "FolderSource"),
+    "images": ("decode_image", "image_size"),
+    "pairs": ("Pairs", "open_pairs"),
+    "recordio": ("RecordIOSource", "write_recordio"),
+    "records": ("Record", "Source"),
+    "sources": ("open_source",),
+    "tfrecord": ("TFRecordSource", "shard_name", "write_shard"),
+    "verification_bin": ("read_bin", "write_bin"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _HOME.items():
+        if name in names:
+            return getattr(importlib.import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

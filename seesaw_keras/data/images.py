@@ -1,0 +1,150 @@
+"""The one decoder: encoded bytes from anywhere to uint8 RGB, or a ValueError that says whose bytes they were.
+
+>>> from pathlib import Path
+>>> from seesaw_keras.data.images import decode_image
+>>> image = decode_image(Path("alice/001.jpg").read_bytes(), name="alice/001.jpg")
+>>> image.shape, image.dtype
+((112, 112, 3), dtype('uint8'))
+"""
+
+import re
+import struct
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["IMAGE_SUFFIXES", "decode_image", "image_size"]
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
+MAX_PIXELS = 1 << 27  # 400 MB decoded; the default of today's phone cameras is 12 to 50 megapixels
+
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# Frame headers SOF0 to SOF15; C4, C8 and CC in between are tables and a reserved marker (ITU-T T.81, table B.1).
+_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD8)})  # TEM and RST0 to RST7 have no length
+_JPEG_END, _JPEG_SCAN = 0xD9, 0xDA
+_JPEG_MARKER = re.compile(rb"\xff+([^\x00\xff])")
+_JPEG_SCAN_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
+# A progressive scan of nothing takes five bytes and a pass over all coefficients: a thousand of them are minutes.
+_MAX_SCANS = 100
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int]:
+    """Walks the markers as libjpeg does, to the end of the image, and returns the frame's (height, width)."""
+    size = None
+    scans = 0
+    marker = _JPEG_MARKER.search(data, 2)
+    while marker and marker[1][0] != _JPEG_END:
+        kind, position = marker[1][0], marker.end()
+        if kind in _JPEG_BARE:
+            marker = _JPEG_MARKER.search(data, position)
+            continue
+        (length,) = struct.unpack_from(">H", data, position)
+        if length < 2:
+            raise ValueError(f"a JPEG segment of {length} bytes, fewer than its own length takes")
+        if kind in _JPEG_FRAMES:
+            if size:
+                raise ValueError("a JPEG of two frames")
+            size = struct.unpack_from(">HH", data, position + 3)
+        scans += kind == _JPEG_SCAN
+        if scans > _MAX_SCANS:
+            raise ValueError(f"a JPEG of more than {_MAX_SCANS} scans, which is made to take long")
+        following = _JPEG_SCAN_MARKER if kind == _JPEG_SCAN else _JPEG_MARKER
+        marker = following.search(data, position + length)
+    if not marker:
+        raise ValueError("a truncated JPEG: its end is missing")
+    if not size or not scans:
+        raise ValueError("a JPEG without an image")
+    return size
+
+
+def _png_size(data: bytes) -> tuple[int, int]:
+    width, height = struct.unpack_from(">II", data, 16)
+    return height, width
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    kind = data[12:16]
+    if kind == b"VP8X":  # the canvas; libwebp refuses images inside that do not fit it
+        low_w, high_w, low_h, high_h = struct.unpack_from("<HBHB", data, 24)
+        return (high_h << 16 | low_h) + 1, (high_w << 16 | low_w) + 1
+    if kind == b"VP8L":
+        (bits,) = struct.unpack_from("<I", data, 21)
+        return (bits >> 14 & 0x3FFF) + 1, (bits & 0x3FFF) + 1
+    width, height = struct.unpack_from("<HH", data, 26)
+    return height & 0x3FFF, width & 0x3FFF
+
+
+def _bmp_size(data: bytes) -> tuple[int, int]:
+    (header,) = struct.unpack_from("<I", data, 14)
+    width, height = struct.unpack_from("<HH" if header == 12 else "<ii", data, 18)
+    return abs(height), abs(width)  # a negative height means that the top row comes first
+
+
+def image_size(data: bytes, *, name: str) -> tuple[int, int]:
+    """Reads the size that an encoded image declares, without decoding it.
+
+    Args:
+        data: a JPEG, PNG, WebP or BMP file.
+        name: where the bytes come from, for error messages.
+
+    Returns:
+        (height, width) in pixels as stored, before any EXIF orientation.
+
+    Raises:
+        ValueError: if the bytes are none of these formats, are truncated, or declare no pixels.
+    """
+    try:
+        if data[:2] == b"\xff\xd8":
+            size = _jpeg_size(data)
+        elif data[:8] == _PNG_SIGNATURE:
+            size = _png_size(data)
+        elif data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+            size = _webp_size(data)
+        elif data[:2] == b"BM":
+            size = _bmp_size(data)
+        else:
+            found = f"starts with {data[:8].hex(' ')}" if data else "is empty"
+            raise ValueError(f"no JPEG, PNG, WebP or BMP: it {found}; convert it to one of them")
+    except struct.error as error:
+        raise ValueError(f"{name}: a truncated header; copy the image again") from error
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+    if 0 in size:
+        raise ValueError(f"{name}: an image of {size[1]} x {size[0]} pixels")
+    return size
+
+
+def decode_image(data: bytes, *, name: str, max_pixels: int = MAX_PIXELS) -> npt.NDArray[np.uint8]:
+    """Decodes an image to RGB and turns it upright.
+
+    EXIF orientation is applied. Greyscale becomes three equal channels, palettes and CMYK become RGB. Of 16 bits a
+    channel the upper 8 stay. An alpha channel is dropped: the colours stored under transparent pixels show (as with
+    Pillow's `convert("RGB")`). Of an animation the first frame is taken. A JPEG without its end is refused, because
+    decoders fill the missing part with grey.
+
+    Args:
+        data: a JPEG, PNG, WebP or BMP file.
+        name: where the bytes come from, for error messages.
+        max_pixels: an image that declares more is refused before memory is taken for it.
+
+    Returns:
+        uint8 (height, width, 3), RGB, contiguous.
+
+    Raises:
+        ValueError: if `data` is no image, is damaged or is too large; the message starts with `name`.
+    """
+    height, width = image_size(data, name=name)
+    if height * width > max_pixels:
+        raise ValueError(
+            f"{name}: declares {width} x {height} pixels, more than max_pixels={max_pixels}; scale it down, or raise "
+            f"the limit if it can be trusted"
+        )
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error as error:
+        raise ValueError(f"{name}: OpenCV cannot decode it: {error.err}; save the image again") from error
+    if image is None:
+        raise ValueError(f"{name}: OpenCV cannot decode it: it is damaged; save the image again")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)  # type: ignore[return-value]

@@ -1,0 +1,66 @@
+"""What every source of face images hands out: `Record`s, by position or one after the other.
+
+>>> from seesaw_keras.data.records import Record, Source
+>>> class TwoFaces(Source):
+...     def __len__(self):
+...         return 2
+...     def _record(self, position):
+...         return Record(image=b"...", label=position, name=f"two faces[{position}]")
+>>> [record.label for record in TwoFaces()]
+[0, 1]
+"""
+
+import operator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Record", "Source"]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One encoded image of one identity.
+
+    Attributes:
+        image: the bytes of an encoded image (JPEG, PNG, ...) as they were found; `decode_image` reads them.
+        label: the identity, 0 or more.
+        name: where the image comes from, for error messages: "train.rec[17]", "alice/001.jpg".
+    """
+
+    image: bytes
+    label: int
+    name: str
+
+
+class Source(ABC):
+    """A sequence of records that can be gone through any number of times.
+
+    A subclass says how many there are and hands out one by its position. Whatever is wrong with a record ends in a
+    ValueError that names the file and the record. Sources hold no open files, so threads may share them and processes
+    may be given them.
+    """
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Returns the number of records."""
+
+    @abstractmethod
+    def _record(self, position: int) -> Record:
+        """Returns the record at `position`, which is 0 or more and less than `len(self)`."""
+
+    def __getitem__(self, position: int) -> Record:
+        index = operator.index(position)
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"position {index} is outside of the {len(self)} records")
+        return self._record(index % len(self))
+
+    def __iter__(self) -> Iterator[Record]:
+        return (self._record(position) for position in range(len(self)))
+
+    def labels(self) -> npt.NDArray[np.int64]:
+        """Returns every record's label, (n,), without reading the images where the format allows it."""
+        return np.fromiter((record.label for record in self), np.int64, len(self))
