@@ -1,0 +1,115 @@
+"""What the evaluation costs beside the model: a million-pair ROC, and LFW View 2 against the bare interpreter.
+
+    python benchmarks/evaluation.py --model model.tflite --preprocess raw --data lfw_view2_aligned112.zip \
+        --pairs pairs.txt
+
+The bare interpreter is LiteRT's on decoded, preprocessed inputs: set, invoke, get, once for each image. Beside it stand
+`evaluate()` (reading, decoding, preprocessing, embedding, all figures with their intervals) and the whole of
+tools/evaluate.py as a process. Rounds alternate, and the fastest of each counts.
+"""
+
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import app, flags
+
+from seesaw_keras.data.images import decode_image
+from seesaw_keras.data.pairs import Pairs, open_pairs
+from seesaw_keras.verification.embedders import load_embedder
+from seesaw_keras.verification.evaluation import evaluate
+from seesaw_keras.verification.metrics import FARS, auc, equal_error_rate, roc, tar_at_far
+from seesaw_keras.verification.preprocess import InputLayout, to_input
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("model", None, "A .tflite; without one, only the ROC is measured.")
+flags.DEFINE_string("preprocess", "pm1", "What it wants of pixels.")
+flags.DEFINE_string("data", None, "Images: .bin, .zip or folder.")
+flags.DEFINE_string("pairs", None, "Which are compared.")
+flags.DEFINE_integer("rounds", 3, "How often each is measured.", 1)
+
+MILLION = 1_000_000
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    """Returns how long a call takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def million_pairs() -> None:
+    """Prints time and memory of a ROC of a million pairs, and of all that is read off it."""
+    generator = np.random.default_rng(0)
+    same = generator.random(MILLION) < 0.5
+    scores = np.clip(generator.normal(0.6 * same, 0.15), -1, 1)
+
+    def read_off() -> None:
+        curve = roc(scores, same)
+        auc(curve.far, curve.tar)
+        equal_error_rate(curve.far, curve.tar)
+        for far in FARS:
+            tar_at_far(curve, far)
+
+    taken = min(seconds(read_off) for _ in range(FLAGS.rounds))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"ROC, AUC, EER, TAR at six FARs of {MILLION:,} pairs: {taken:.2f} s; peak of the process {peak:.0f} MiB")
+
+
+def bare_interpreter(pairs: Pairs) -> Callable[[], None]:
+    """Returns a call that runs LiteRT once for each image, on inputs made beforehand."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=FLAGS.model, num_threads=1)
+    interpreter.allocate_tensors()
+    given, made = interpreter.get_input_details()[0], interpreter.get_output_details()[0]["index"]
+    layout = InputLayout.of_shape(given["shape"].tolist(), FLAGS.model)
+    table = layout.table(FLAGS.preprocess, np.dtype(given["dtype"]), *given["quantization"])
+    images = (decode_image(pairs.read(at), name=name) for at, name in enumerate(pairs.names))
+    inputs = [to_input(image, table, layout)[None] for image in images]
+
+    def invoke() -> None:
+        for one in inputs:
+            interpreter.set_tensor(given["index"], one)
+            interpreter.invoke()
+            interpreter.get_tensor(made)
+
+    return invoke
+
+
+def against_bare_interpreter() -> None:
+    """Prints the times of the three, and their ratios."""
+    pairs = open_pairs(FLAGS.data, FLAGS.pairs)
+    embedder = load_embedder(FLAGS.model, preprocess=FLAGS.preprocess)
+    tool = [sys.executable, str(Path(__file__).resolve().parents[1] / "tools" / "evaluate.py")]
+    tool += ["--model", FLAGS.model, "--data", FLAGS.data, "--preprocess", FLAGS.preprocess]
+    tool += ["--pairs", FLAGS.pairs] if FLAGS.pairs else []
+    ways: dict[str, Callable[[], Any]] = {
+        "bare interpreter": bare_interpreter(pairs),
+        "evaluate()": lambda: evaluate(embedder, pairs),
+        "tools/evaluate.py": lambda: subprocess.run(tool, check=True, capture_output=True),
+    }
+    best = dict.fromkeys(ways, np.inf)
+    for _ in range(FLAGS.rounds):
+        for name, work in ways.items():
+            best[name] = min(best[name], seconds(work))
+    for name, taken in best.items():
+        each = 1000 * taken / len(pairs.names)
+        print(f"{name}: {taken:.1f} s, {each:.2f} ms an image, {taken / best['bare interpreter']:.3f} of the bare one")
+
+
+def main(argv: list[str]) -> None:
+    """Measures both."""
+    del argv
+    million_pairs()
+    if FLAGS.model:
+        against_bare_interpreter()
+
+
+if __name__ == "__main__":
+    app.run(main)

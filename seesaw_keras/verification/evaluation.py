@@ -1,0 +1,339 @@
+"""All figures of an embedder on a set of pairs.
+
+>>> import numpy as np
+>>> from seesaw_keras.verification.evaluation import measure
+>>> generator = np.random.default_rng(0)
+>>> people = generator.normal(size=(60, 16)).repeat(2, axis=0)
+>>> embeddings = people + generator.normal(size=people.shape) / 2
+>>> left = np.arange(0, 120, 2)
+>>> index = np.concatenate([np.stack([left, left + 1], 1), np.stack([left, (left + 3) % 120], 1)])
+>>> names = [f"person{i // 2}/{i}.jpg" for i in range(120)]
+>>> result = measure(embeddings, index, np.arange(120) < 60, folds=np.arange(120) % 10, names=names)
+>>> round(100 * result.ten_fold.accuracy, 1), result.bootstrap.unit
+(97.5, 'identities')
+"""
+
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from seesaw_keras.data.images import decode_image
+from seesaw_keras.data.pairs import Pairs
+from seesaw_keras.verification import metrics
+from seesaw_keras.verification.bootstrap import Bootstrap, bootstrap, identities_of
+from seesaw_keras.verification.calibration import calibrate, pairs_sha256
+from seesaw_keras.verification.embedders import Embedder, StoredEmbeddings
+from seesaw_keras.verification.metrics import checked_pairs
+from seesaw_keras.verification.protocols import (
+    Identification,
+    TenFold,
+    contiguous_folds,
+    fold_numbers,
+    identify,
+    pair_distances,
+    pair_scores,
+    ten_fold,
+    unit,
+)
+
+__all__ = ["Verification", "embed_images", "evaluate", "latency_ms", "measure"]
+
+IMAGES_AT_ONCE = 32
+LATENCY_RUNS = 50
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was measured, with the arrays that pictures and comparisons need.
+
+    Attributes:
+        embeddings: (images, d) as the model gave them.
+        same: (n,) True for genuine pairs.
+        scores: (n,) cosines.
+        ten_fold: accuracy by cross-validated threshold.
+        roc: every operating point.
+        eer: share, 0 to 1.
+        auc: area, 0 to 1.
+        d_prime: in standard deviations.
+        tar_at_far: TAR at each of `metrics.FARS`.
+        bootstrap: confidence intervals.
+        identification: closed-set search, where identities are known and one has two images.
+        far: the FAR asked for.
+        calibration: section of a model card for that FAR; None where the pairs are too few.
+        calibration_note: why there is none, else empty.
+    """
+
+    embeddings: np.ndarray
+    same: np.ndarray
+    scores: np.ndarray
+    ten_fold: TenFold
+    roc: metrics.Roc
+    eer: float
+    auc: float
+    d_prime: float
+    tar_at_far: tuple[metrics.TarAtFar, ...]
+    bootstrap: Bootstrap
+    identification: Identification | None
+    far: float
+    calibration: dict[str, Any] | None
+    calibration_note: str
+
+    @property
+    def decision(self) -> tuple[float, str]:
+        """The cosine from which on to accept, and where it is from: calibration, else the ten-fold thresholds' mean."""
+        if self.calibration is not None:
+            return self.calibration["threshold"], f"FAR {self.far:g}"
+        return 1 - float(np.mean(self.ten_fold.thresholds)) / 2, "best accuracy"
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns all figures as what JSON can hold; accuracies and rates in percent, see its key "units"."""
+        found = self.identification
+        return {
+            "accuracy": 100 * self.ten_fold.accuracy,
+            "accuracy_std": 100 * self.ten_fold.std,
+            "fold_accuracies": (100 * self.ten_fold.accuracies).tolist(),
+            "fold_thresholds": self.ten_fold.thresholds.tolist(),
+            "eer": 100 * self.eer,
+            "auc": self.auc,
+            "d_prime": _finite(self.d_prime),
+            "tar_at_far": [
+                {
+                    "far": point.far,
+                    "tar": None if point.tar is None else 100 * point.tar,
+                    "threshold": _finite(point.threshold),
+                    "note": point.note,
+                }
+                for point in self.tar_at_far
+            ],
+            "identification": found
+            and {
+                **{f"rank_{rank}": 100 * rate for rank, rate in found.rates.items()},
+                "probes": found.probes,
+                "identities": found.identities,
+            },
+            "intervals": {name: _percent(name, ends) for name, ends in self.bootstrap.intervals.items()},
+            "intervals_by": {
+                "resampled": self.bootstrap.unit,
+                "units": self.bootstrap.units,
+                "replicates": self.bootstrap.replicates,
+                "level": self.bootstrap.level,
+            },
+            "pairs": {"genuine": self.roc.genuine, "impostor": self.roc.impostor, "images": len(self.embeddings)},
+            "calibration": self.calibration,
+            "calibration_note": self.calibration_note,
+            "units": {
+                "percent": ["accuracy", "accuracy_std", "fold_accuracies", "eer", "tar_at_far.tar", "rank_k"],
+                "share": ["auc", "tar_at_far.far", "calibration"],
+                "squared distance of unit embeddings": ["fold_thresholds"],
+                "cosine": ["tar_at_far.threshold", "calibration.threshold"],
+                "standard deviations": ["d_prime"],
+            },
+        }
+
+
+def _finite(value: float | None) -> float | None:
+    """Returns None for infinity and NaN, which JSON lacks."""
+    return value if value is not None and np.isfinite(value) else None
+
+
+def _percent(name: str, ends: tuple[float, float]) -> list[float | None]:
+    factor = 1 if name in ("auc", "d_prime") else 100
+    return [_finite(factor * end) for end in ends]
+
+
+def measure(
+    embeddings: np.ndarray,
+    index: np.ndarray,
+    same: np.ndarray,
+    *,
+    folds: np.ndarray | None = None,
+    names: Sequence[str] | None = None,
+    far: float = 1e-4,
+    replicates: int = 1000,
+    seed: int = 0,
+    **facts: Any,
+) -> Verification:
+    """Computes every figure from embeddings.
+
+    Args:
+        embeddings: (images, d), any length.
+        index: (n, 2) the images of each pair.
+        same: (n,) True for genuine pairs.
+        folds: (n,) the fold of each pair; None for ten of consecutive pairs.
+        names: (images,) paths, which tell identities by their folders; None or without folders, identification is left
+            out and confidence intervals draw pairs.
+        far: for which to choose a threshold.
+        replicates: of the bootstrap.
+        seed: of the bootstrap.
+        **facts: entries to add to the calibration section.
+
+    Raises:
+        ValueError: embeddings are not finite or all zero, labels are all the same, a pair names an image that is not
+            there, or there are fewer pairs than folds.
+    """
+    index, same = np.asarray(index), np.asarray(same)
+    rows = unit(embeddings, names)
+    scores, distances = pair_scores(rows, index), pair_distances(rows, index)
+    folds = contiguous_folds(scores.size) if folds is None else folds
+    judged = ten_fold(distances, same, folds)
+    curve = metrics.roc(scores, same)
+    points = tuple(metrics.tar_at_far(curve, level) for level in metrics.FARS)
+    owners = None if names is None else identities_of(names, index, same)
+    calibration, note = None, ""
+    try:
+        calibration = calibrate(scores, same, far=far, **facts)
+    except ValueError as error:
+        note = str(error)
+    same = same.astype(bool)
+    genuine, impostor = scores[same], scores[~same]
+    return Verification(
+        embeddings=np.asarray(embeddings),
+        same=same,
+        scores=scores,
+        ten_fold=judged,
+        roc=curve,
+        eer=float(metrics.equal_error_rate(curve.far, curve.tar)),
+        auc=float(metrics.auc(curve.far, curve.tar)),
+        d_prime=float(metrics.d_prime(genuine.mean(), genuine.var(), impostor.mean(), impostor.var())),
+        tar_at_far=points,
+        bootstrap=bootstrap(
+            scores,
+            distances,
+            same,
+            None if owners is None else owners[index],
+            folds=folds,
+            fars=[point.far for point in points if point.tar is not None],
+            replicates=replicates,
+            seed=seed,
+        ),
+        identification=None if owners is None else _search(rows, owners),
+        far=far,
+        calibration=calibration,
+        calibration_note=note,
+    )
+
+
+def _search(rows: np.ndarray, owners: np.ndarray) -> Identification | None:
+    """Searches all other images among the first of each identity."""
+    _, first = np.unique(owners, return_index=True)
+    probes = np.setdiff1d(np.arange(len(rows)), first)
+    return identify(rows[first], owners[first], rows[probes], owners[probes]) if probes.size else None
+
+
+def embed_images(
+    embedder: Embedder | StoredEmbeddings,
+    pairs: Pairs,
+    *,
+    flip: bool = False,
+    progress: Callable[[int], Any] | None = None,
+) -> np.ndarray:
+    """Returns the embeddings (images, d) of a set's images, each embedded once however many pairs name it.
+
+    Images are decoded in a thread of their own, ahead of the model.
+
+    Args:
+        embedder: what embeds; stored embeddings are looked up by name.
+        pairs: the images.
+        flip: add the embedding of the mirrored image, as InsightFace's test does.
+        progress: called with the number of images each time some are done.
+
+    Raises:
+        ValueError: an image cannot be decoded or does not fit the model, a stored embedding is missing, or `flip` is
+            asked of stored embeddings.
+    """
+    if isinstance(embedder, StoredEmbeddings):
+        if flip:
+            raise ValueError(f"{embedder.name}: stored embeddings cannot be flipped")
+        return embedder.of(pairs.names)
+    rows = []
+    for images, name in _decoded(pairs):
+        try:
+            made = embedder.embed(images)
+            rows.append(made + embedder.embed(images[:, :, ::-1]) if flip else made)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+        if progress is not None:
+            progress(len(images))
+    return np.concatenate(rows)
+
+
+def _decoded(pairs: Pairs) -> Iterator[tuple[np.ndarray, str]]:
+    """Yields batches of images of one size with the name of the first, the next ones being decoded meanwhile."""
+
+    def decode(start: int) -> list[np.ndarray]:
+        part = range(start, min(start + IMAGES_AT_ONCE, len(pairs.names)))
+        return [decode_image(pairs.read(at), name=pairs.names[at]) for at in part]
+
+    with ThreadPoolExecutor(1, "decode") as ahead:
+        coming = ahead.submit(decode, 0)
+        for start in range(0, len(pairs.names), IMAGES_AT_ONCE):
+            images = coming.result()
+            coming = ahead.submit(decode, start + IMAGES_AT_ONCE)
+            at = start
+            for _, group in itertools.groupby(images, key=np.shape):
+                batch = np.stack(list(group))
+                yield batch, pairs.names[at]
+                at += len(batch)
+
+
+def evaluate(
+    embedder: Embedder | StoredEmbeddings,
+    pairs: Pairs,
+    *,
+    flip: bool = False,
+    far: float = 1e-4,
+    replicates: int = 1000,
+    seed: int = 0,
+    data_set: str = "",
+    progress: Callable[[int], Any] | None = None,
+) -> Verification:
+    """Embeds a set's images and computes every figure.
+
+    Args:
+        embedder: of `load_embedder`.
+        pairs: of `seesaw_keras.data.pairs.open_pairs`.
+        flip: add the embedding of the mirrored image.
+        far: for which to choose a threshold.
+        replicates: of the bootstrap.
+        seed: of the bootstrap.
+        data_set: what the calibration section calls the pairs.
+        progress: called with the number of images each time some are done.
+
+    Raises:
+        ValueError: see `embed_images` and `measure`; pairs that cannot be measured are refused before any is embedded.
+    """
+    checked_pairs(np.zeros(len(pairs)), pairs.same)
+    contiguous_folds(len(pairs))
+    fold_numbers(pairs.folds, len(pairs))
+    return measure(
+        embed_images(embedder, pairs, flip=flip, progress=progress),
+        pairs.index,
+        pairs.same,
+        folds=pairs.folds,
+        names=pairs.names,
+        far=far,
+        replicates=replicates,
+        seed=seed,
+        data_set=data_set,
+        pairs_sha256=pairs_sha256(pairs.names, pairs.index, pairs.same),
+        embedder=embedder.name,
+        preprocess=getattr(embedder, "preprocess", None),
+        flip=flip,
+    )
+
+
+def latency_ms(embedder: Embedder, pairs: Pairs) -> dict[str, float]:
+    """Returns "min" and "median" milliseconds to embed one decoded image, over 50 runs after a first one."""
+    image = decode_image(pairs.read(0), name=pairs.names[0])[None]
+    embedder.embed(image)
+    taken = []
+    for _ in range(LATENCY_RUNS):
+        start = time.perf_counter()
+        embedder.embed(image)
+        taken.append(1000 * (time.perf_counter() - start))
+    return {"min": float(np.min(taken)), "median": float(np.median(taken))}

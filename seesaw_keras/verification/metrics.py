@@ -1,0 +1,170 @@
+"""ROC and what is read off it: AUC, EER, TAR at a FAR, and d-prime. One sort, then sums; NumPy only.
+
+>>> from seesaw_keras.verification.metrics import auc, equal_error_rate, roc, tar_at_far
+>>> curve = roc([0.9, 0.8, 0.3, 0.1], [True, True, False, False])
+>>> float(auc(curve.far, curve.tar)), float(equal_error_rate(curve.far, curve.tar))
+(1.0, 0.0)
+>>> tar_at_far(curve, 0.1).note
+'not measurable: only 2 impostor pairs'
+
+A *score* is a similarity (the cosine of two embeddings): a pair is accepted when its score is at least the threshold.
+TAR (true accept rate) is the share of genuine pairs accepted, FAR (false accept rate) that of impostor pairs; ISO/IEC
+19795-1 names them 1 - FNMR and FMR.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+__all__ = ["FARS", "Roc", "TarAtFar", "auc", "checked_pairs", "d_prime", "equal_error_rate", "roc", "tar_at_far"]
+
+FARS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
+
+
+@dataclass(frozen=True)
+class Roc:
+    """Every operating point of a set of pairs, from "accept none" to "accept all"; all arrays are (points,) float64.
+
+    Attributes:
+        far: share of impostor pairs accepted, 0 to 1, rising.
+        tar: share of genuine pairs accepted, 0 to 1, rising.
+        thresholds: scores from which on pairs are accepted, falling; the first is infinite.
+        genuine: number of genuine pairs.
+        impostor: number of impostor pairs.
+    """
+
+    far: np.ndarray
+    tar: np.ndarray
+    thresholds: np.ndarray
+    genuine: int
+    impostor: int
+
+
+@dataclass(frozen=True)
+class TarAtFar:
+    """One operating point.
+
+    Attributes:
+        far: the FAR asked for.
+        tar: the largest TAR whose FAR does not exceed it; None where the pairs cannot tell.
+        threshold: the score from which on pairs are accepted there; None likewise.
+        note: why there is no figure, else empty.
+    """
+
+    far: float
+    tar: float | None
+    threshold: float | None
+    note: str = ""
+
+
+def checked_pairs(scores: ArrayLike, same: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Returns scores as float64 and labels as bool, both (n,).
+
+    Raises:
+        ValueError: there are none, their numbers differ, a score is not finite, a label is neither 0 nor 1, or all
+            labels are the same.
+    """
+    score, label = np.asarray(scores, dtype=np.float64), np.asarray(same)
+    if score.ndim != 1 or score.shape != label.shape:
+        raise ValueError(f"one score and one label for each pair are needed, got shapes {score.shape}, {label.shape}")
+    if not score.size:
+        raise ValueError("there are no pairs: nothing to measure")
+    if not np.isfinite(score).all():
+        at = int(np.flatnonzero(~np.isfinite(score))[0])
+        raise ValueError(f"score {at} is {score[at]}: remove what gives no finite embedding before measuring")
+    if not np.isin(label, (0, 1)).all():
+        raise ValueError("labels must be True or 1 for the same person, False or 0 for different ones")
+    label = label.astype(bool)
+    if label.all() or not label.any():
+        raise ValueError(
+            f"all {label.size} pairs have the label {bool(label[0])}: genuine and impostor pairs are both needed"
+        )
+    return score, label
+
+
+def roc(scores: ArrayLike, same: ArrayLike) -> Roc:
+    """Computes the whole curve by one sort, O(n log n).
+
+    Pairs with equal scores enter together, as they must: no threshold parts them. The points are those of
+    `sklearn.metrics.roc_curve(same, scores, drop_intermediate=False)`.
+
+    Args:
+        scores: (n,) similarities, finite.
+        same: (n,) True for genuine pairs, False for impostors.
+
+    Raises:
+        ValueError: see `checked_pairs`.
+    """
+    score, label = checked_pairs(scores, same)
+    order = np.argsort(-score, kind="stable")
+    score, label = score[order], label[order]
+    ends = tie_ends(score)
+    accepted = ends + 1
+    genuine_accepted = np.cumsum(label)[ends]
+    genuine = int(genuine_accepted[-1])
+    impostor = score.size - genuine
+    return Roc(
+        far=np.concatenate(([0.0], (accepted - genuine_accepted) / impostor)),
+        tar=np.concatenate(([0.0], genuine_accepted / genuine)),
+        thresholds=np.concatenate(([np.inf], score[ends])),
+        genuine=genuine,
+        impostor=impostor,
+    )
+
+
+def tie_ends(sorted_scores: np.ndarray) -> np.ndarray:
+    """Returns the position of the last of each run of equal scores."""
+    return np.append(np.flatnonzero(np.diff(sorted_scores)), sorted_scores.size - 1)
+
+
+def auc(far: np.ndarray, tar: np.ndarray) -> Any:
+    """Returns the area under (FAR, TAR) along the last axis by trapezoids: P(genuine score > impostor's) + ties / 2."""
+    return np.sum(np.diff(far, axis=-1) * (tar[..., 1:] + tar[..., :-1]), axis=-1) / 2
+
+
+def equal_error_rate(far: np.ndarray, tar: np.ndarray) -> Any:
+    """Returns where FAR equals 1 - TAR on the curve drawn with straight lines between its points, along the last axis.
+
+    It is the root that `brentq(lambda x: 1 - x - interp1d(far, tar)(x), 0, 1)` finds.
+    """
+    gap = far - (1 - tar)
+    right = np.argmax(gap >= 0, axis=-1)[..., None]
+    low, high = (np.take_along_axis(gap, at, axis=-1) for at in (right - 1, right))
+    from_, to = (np.take_along_axis(far, at, axis=-1) for at in (right - 1, right))
+    return (from_ + (to - from_) * low / (low - high))[..., 0]
+
+
+def d_prime(
+    genuine_mean: ArrayLike, genuine_variance: ArrayLike, impostor_mean: ArrayLike, impostor_variance: ArrayLike
+) -> Any:
+    """Returns the distance of the two means in units of the root mean variance (Daugman 2000, "decidability").
+
+    It is infinite when neither genuine nor impostor scores vary.
+    """
+    spread = np.sqrt((np.asarray(genuine_variance) + np.asarray(impostor_variance)) / 2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.divide(np.abs(np.subtract(genuine_mean, impostor_mean)), spread)
+
+
+def last_within(far: np.ndarray, level: float) -> Any:
+    """Returns the last point whose FAR does not exceed `level`, along the last axis."""
+    return np.sum(far <= level, axis=-1) - 1
+
+
+def tar_at_far(curve: Roc, far: float) -> TarAtFar:
+    """Reads TAR at a FAR off the curve without interpolation: the largest TAR whose FAR does not exceed `far`.
+
+    A FAR below one false accept among the impostor pairs is not measurable, and is said to be so instead of given a
+    figure: with 3,000 impostor pairs, 1e-3 is three false accepts and 1e-4 is none.
+
+    Raises:
+        ValueError: `far` is not in (0, 1].
+    """
+    if not 0 < far <= 1:
+        raise ValueError(f"a FAR lies above 0 and not above 1, got {far}")
+    if 1 / curve.impostor > far:
+        return TarAtFar(far, None, None, f"not measurable: only {curve.impostor} impostor pairs")
+    at = last_within(curve.far, far)
+    return TarAtFar(far, float(curve.tar[at]), float(curve.thresholds[at]))

@@ -1,0 +1,216 @@
+"""A record, its pictures and its worst pairs as one HTML file without outside links.
+
+>>> from seesaw_keras.verification.page import write_page
+>>> write_page("report.html", record, pairs, result)  # doctest: +SKIP
+"""
+
+import base64
+import html
+from collections.abc import Iterable, Sequence
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import cv2
+import numpy as np
+
+from seesaw_keras.data.images import decode_image
+from seesaw_keras.data.pairs import Pairs
+from seesaw_keras.files import replacing
+from seesaw_keras.verification import figures
+from seesaw_keras.verification.comparison import Comparison
+from seesaw_keras.verification.evaluation import Verification
+from seesaw_keras.verification.report import (
+    comparison_rows,
+    embedder_text,
+    figure_rows,
+    method_text,
+    threshold_text,
+    title,
+)
+
+__all__ = ["write_page"]
+
+WORST = 12  # pairs of each kind
+THUMBNAIL = 112  # pixels of the longer side
+
+
+def write_page(
+    path: str | Path,
+    record: dict[str, Any],
+    pairs: Pairs,
+    result: Verification,
+    other: Verification | None = None,
+    comparison: Comparison | None = None,
+) -> None:
+    """Writes the HTML report.
+
+    Args:
+        path: file to write, whole or not at all.
+        record: see `seesaw_keras.verification.report`; its "comparison" is None without `other`.
+        pairs: the images, for thumbnails.
+        result: arrays behind the record.
+        other: those of the embedder compared, if any.
+        comparison: of `compare(result, other)`, if any.
+    """
+    template = Template(resources.files("seesaw_keras.verification").joinpath("report.html").read_text("utf-8"))
+    threshold, origin = result.decision
+    page = template.substitute(
+        title=html.escape(title(record)),
+        embedder=html.escape(embedder_text(record["embedder"])),
+        flip=" A flipped copy of each image was embedded too." if record["flip"] else "",
+        pairs=f"{record['pairs']['genuine']:,} genuine and {record['pairs']['impostor']:,} impostor pairs",
+        images=f"{record['pairs']['images']:,}",
+        cards=_cards(record),
+        figures=_figures(record),
+        intervals=html.escape(method_text(record)),
+        threshold=html.escape(threshold_text(record)),
+        pictures=_pictures(record, result, other),
+        decision=html.escape(f"cosine {threshold:.4f} ({origin})"),
+        false_accepts=_worst(result, pairs, threshold, genuine=False),
+        false_rejects=_worst(result, pairs, threshold, genuine=True),
+        comparison=_comparison(record, pairs, result, other, comparison),
+        provenance=_provenance(record),
+    )
+    with replacing(path) as beside:
+        beside.write_text(page, "utf-8")
+
+
+def _cards(record: dict[str, Any]) -> str:
+    """The figures one looks for first, large."""
+    measurable = [row for row in figure_rows(record) if row[0].startswith("TAR") and row[1].endswith("%")]
+    chosen = [*figure_rows(record)[:2], *measurable[-1:]]
+    chosen += [row for row in figure_rows(record) if row[0].startswith("rank-1 ")]
+    return "".join(
+        f'<div class="card"><div class="name">{html.escape(name)}</div><div class="value">{html.escape(value)}</div>'
+        f'<div class="interval">{html.escape(interval)}</div></div>'
+        for name, value, interval in chosen
+    )
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    top = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
+    body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _figures(record: dict[str, Any]) -> str:
+    rows = figure_rows(record)
+    compared = record["comparison"]
+    if compared is None:
+        return _table(("figure", "value", "95 % interval"), rows)
+    others = figure_rows(compared["figures"])
+    head = ("figure", record["embedder"]["name"], "95 % interval", compared["embedder"]["name"], "95 % interval")
+    return _table(head, [(*row, *second[1:]) for row, second in zip(rows, others, strict=True)])
+
+
+def _picture(data: bytes, caption: str) -> str:
+    return (
+        f'<figure><img class="plot" alt="{html.escape(caption)}" src="{_uri(data, "png")}">'
+        f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+    )
+
+
+def _uri(data: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def _pictures(record: dict[str, Any], result: Verification, other: Verification | None) -> str:
+    measured = {record["embedder"]["name"]: result}
+    if other is not None:
+        measured[_other_name(record)] = other
+    curves = {name: each.roc for name, each in measured.items()}
+    drawn = [
+        _picture(figures.roc_curves(curves), "ROC: share of genuine pairs accepted over false accepts"),
+        _picture(figures.det_curves(curves), "DET: both errors, lower left is better"),
+    ]
+    for name, each in measured.items():
+        histogram = figures.score_histogram(each.scores, each.same, each.decision[0])
+        drawn.append(_picture(histogram, f"Scores of {name}; threshold for {each.decision[1]}"))
+    return "".join(drawn)
+
+
+def _other_name(record: dict[str, Any]) -> str:
+    """The compared embedder's name, told from the first's where both files are named alike."""
+    name = record["comparison"]["embedder"]["name"]
+    return f"{name} (compared)" if name == record["embedder"]["name"] else name
+
+
+def _thumbnail(pairs: Pairs, image: int) -> str:
+    pixels: np.ndarray = decode_image(pairs.read(image), name=pairs.names[image])
+    shrink = min(1.0, THUMBNAIL / max(pixels.shape[:2]))
+    if shrink < 1:
+        pixels = cv2.resize(pixels, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+    _, encoded = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 85])
+    name = html.escape(pairs.names[image])
+    return f'<img alt="{name}" title="{name}" src="{_uri(encoded.tobytes(), "jpeg")}">'
+
+
+def _pair(pairs: Pairs, pair: int, caption: str) -> str:
+    left, right = (int(image) for image in pairs.index[pair])
+    names = f"{html.escape(_short(pairs.names[left]))}<br>{html.escape(_short(pairs.names[right]))}"
+    return (
+        f'<figure class="pair"><div>{_thumbnail(pairs, left)}{_thumbnail(pairs, right)}</div>'
+        f"<figcaption><b>{html.escape(caption)}</b><br>{names}</figcaption></figure>"
+    )
+
+
+def _short(name: str) -> str:
+    return name.rsplit("/", 1)[-1]
+
+
+def _worst(result: Verification, pairs: Pairs, threshold: float, *, genuine: bool) -> str:
+    """The wrongly judged pairs of one kind, the farthest from the threshold first."""
+    wrong = result.same & (result.scores < threshold) if genuine else ~result.same & (result.scores >= threshold)
+    chosen = np.flatnonzero(wrong)
+    chosen = chosen[np.argsort(result.scores[chosen] * (1 if genuine else -1), kind="stable")]
+    total = int((result.same == genuine).sum())
+    told = f"<p>{chosen.size:,} of {total:,} {'genuine' if genuine else 'impostor'} pairs"
+    told += f"; the worst {WORST}:</p>" if chosen.size > WORST else ".</p>"
+    shown = "".join(_pair(pairs, int(at), f"cosine {result.scores[at]:.3f}") for at in chosen[:WORST])
+    return f'{told}<div class="pairs">{shown}</div>'
+
+
+def _comparison(
+    record: dict[str, Any],
+    pairs: Pairs,
+    result: Verification,
+    other: Verification | None,
+    comparison: Comparison | None,
+) -> str:
+    compared = record["comparison"]
+    if compared is None or other is None or comparison is None:
+        return ""
+    names = (record["embedder"]["name"], _other_name(record))
+    drawn = figures.score_change(result.scores, other.scores, comparison.lost, comparison.gained, names)
+    parts = [
+        f"<h2>{html.escape(names[1])} in its place</h2><p>{html.escape(embedder_text(compared['embedder']))}.</p>",
+        f'<div class="side">{_table(("question", "answer"), comparison_rows(compared))}',
+        f"{_picture(drawn, 'Each pair by both embedders')}</div>",
+    ]
+    for kind, chosen in (("lost", comparison.lost), ("gained", comparison.gained)):
+        change = np.abs(result.scores[chosen] - other.scores[chosen])
+        first = chosen[np.argsort(-change, kind="stable")][:WORST]
+        shown = "".join(
+            _pair(pairs, int(at), f"{result.scores[at]:.3f} → {other.scores[at]:.3f}, "
+                  f"{'genuine' if result.same[at] else 'impostor'}")
+            for at in first
+        )  # fmt: skip
+        parts.append(f'<h3>Pairs {kind}: {chosen.size}</h3><div class="pairs">{shown}</div>')
+    return f"<section>{''.join(parts)}</section>"
+
+
+def _provenance(record: dict[str, Any]) -> str:
+    produced = record["provenance"]
+    hashes = {record["embedder"]["name"]: record["embedder"].get("sha256", "not a file")}
+    if record["comparison"] is not None:
+        hashes[_other_name(record)] = record["comparison"]["embedder"].get("sha256", "not a file")
+    hashes |= record["data"]["sha256"] | {"the pairs": record["data"]["pairs_sha256"]}
+    rows = [
+        ("command", produced["command"]),
+        ("machine", produced["machine"]),
+        ("versions", ", ".join(f"{name} {version}" for name, version in produced["versions"].items())),
+        *((f"SHA-256 of {name}", digest) for name, digest in hashes.items()),
+    ]
+    return _table(("what", "value"), rows)

@@ -1,0 +1,97 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+TOOL = Path(__file__).resolve().parents[2] / "tools" / "evaluate.py"
+
+
+def evaluate(*flags):
+    return subprocess.run([sys.executable, str(TOOL), *map(str, flags)], capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory):
+    """LFW-like images of 40 people, a protocol of two folds, and embeddings of two qualities."""
+    folder, generator = tmp_path_factory.mktemp("faces"), np.random.default_rng(0)
+    names = []
+    for person in range(40):
+        (folder / "images" / f"p{person}").mkdir(parents=True)
+        for number in (1, 2):
+            names.append(f"p{person}/p{person}_{number:04d}.png")
+            pixels = generator.integers(0, 256, (16, 16, 3)).astype(np.uint8)
+            cv2.imwrite(str(folder / "images" / names[-1]), pixels)
+    lines = ["2\t20"]
+    for fold in (range(20), range(20, 40)):
+        lines += [f"p{person}\t1\t2" for person in fold]
+        lines += [f"p{person}\t1\tp{(person + 1) % 40}\t2" for person in fold]
+    (folder / "pairs.txt").write_text("\n".join(lines) + "\n")
+    people = np.repeat(generator.normal(size=(40, 16)), 2, axis=0)
+    for name, noise in (("good", 0.4), ("poor", 1.0)):
+        rows = people + noise * generator.normal(size=people.shape)
+        np.savez(folder / f"{name}.npz", embeddings=rows, names=np.array(names))
+    return folder
+
+
+def test_everything_it_writes(faces, tmp_path):
+    done = evaluate(
+        *("--model", faces / "good.npz", "--compare", faces / "poor.npz", "--data", faces / "images"),
+        *(
+            "--pairs",
+            faces / "pairs.txt",
+            "--far",
+            "0.05",
+            "--json",
+            tmp_path / "r.json",
+            "--card",
+            tmp_path / "c.json",
+        ),
+        *("--markdown", tmp_path / "r.md", "--report", tmp_path / "r.html"),
+    )
+    assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "r.json").read_text("utf-8"))
+    assert 90 < record["accuracy"] <= 100
+    assert record["comparison"]["accuracy_change"] < 0
+    assert record["comparison"]["figures"]["accuracy"] == pytest.approx(
+        record["accuracy"] + record["comparison"]["accuracy_change"]
+    )
+    assert f"{record['accuracy']:.2f} ±" in done.stdout
+    assert (tmp_path / "r.md").read_text("utf-8").strip() == done.stdout.strip()
+    assert json.loads((tmp_path / "c.json").read_text("utf-8")) == {"calibration": record["calibration"]}
+    assert (tmp_path / "r.html").read_text("utf-8").endswith("</html>\n")
+
+
+def test_a_model_on_its_own(faces):
+    done = evaluate("--model", faces / "good.npz", "--data", faces / "images", "--pairs", faces / "pairs.txt")
+    assert done.returncode == 0, done.stderr
+    assert "No threshold chosen: FAR 0.0001 is not measurable: only 40 impostor pairs" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--model", "none.tflite"], "none.tflite: no such model"),
+        (["--model", "good.npz", "--pairs", "none.txt"], "none.txt"),
+        (["--model", "good.npz", "--flip"], "stored embeddings cannot be flipped"),
+        (["--model", "good.npz", "--card", "card.json"], "card.json: nothing to store, FAR 0.0001 is not measurable"),
+        (["--model", "good.npz", "surplus"], "'surplus' is no flag"),
+    ],
+)
+def test_user_errors_are_one_line(faces, flags, message):
+    known = {"good.npz": faces / "good.npz"}
+    defaults = ["--data", faces / "images", "--pairs", faces / "pairs.txt"]
+    done = evaluate(*defaults, *(known.get(flag, flag) for flag in flags))
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not Path("card.json").exists()
+
+
+def test_help_teaches():
+    done = evaluate("--help")
+    assert "python tools/evaluate.py --model model.tflite --preprocess raw --data" in done.stdout
+    assert "`accuracy` is in percent" in done.stdout

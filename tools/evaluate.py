@@ -1,0 +1,119 @@
+"""Measures an embedder by the protocols of face verification.
+
+    python tools/evaluate.py --model model.tflite --preprocess raw --data lfw_view2_aligned112.zip --pairs pairs.txt
+
+The model is a .keras or .h5 file, a SavedModel folder, a .tflite, an .onnx, or a .npy or .npz of embeddings. The data
+is one of InsightFace's .bin files, or LFW's images (folder or .zip) with pairs.txt, or CFP's with Protocol/Split/FP.
+
+The table goes to standard output; --json, --markdown and --report write files. After quantization:
+
+    python tools/evaluate.py --model float.tflite --compare int8.tflite --data lfw.bin --report change.html
+
+--card stores the threshold for --far in a model card:
+
+    python tools/evaluate.py --model model.tflite --data lfw.bin --far 1e-3 --card model.json
+"""
+
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import app, flags
+from tqdm import tqdm
+
+from seesaw_keras.data.pairs import Pairs, open_pairs
+from seesaw_keras.files import replacing
+from seesaw_keras.verification.calibration import store_calibration
+from seesaw_keras.verification.comparison import Comparison, compare
+from seesaw_keras.verification.embedders import Embedder, load_embedder
+from seesaw_keras.verification.evaluation import Verification, evaluate, latency_ms
+from seesaw_keras.verification.preprocess import PREPROCESSES
+from seesaw_keras.verification.report import comparison_record, data_record, provenance, to_markdown
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("model", None, "The model, or file of embeddings, to measure.", required=True)
+flags.DEFINE_string("data", None, "Images: .bin, .zip or folder.", required=True)
+flags.DEFINE_string("pairs", None, "Which are compared: LFW's pairs.txt or CFP's Protocol/Split/FP; none for a .bin.")
+flags.DEFINE_enum("preprocess", None, list(PREPROCESSES), "What the model wants of pixels; pm1 if not given.")
+flags.DEFINE_bool("flip", False, "Add the embedding of the mirrored image.")
+flags.DEFINE_string("compare", None, "A second model to compare with the first on the same pairs.")
+flags.DEFINE_enum("compare_preprocess", None, list(PREPROCESSES), "What that one wants; as the first if not given.")
+flags.DEFINE_float("far", 1e-4, "The false accept rate for which to choose a threshold.", 0.0, 1.0)
+flags.DEFINE_integer("threads", 1, "Threads of LiteRT or ONNX Runtime.", 1)
+flags.DEFINE_string("json", None, "File to write all figures to; `accuracy` is in percent.")
+flags.DEFINE_string("markdown", None, "File to write the table to.")
+flags.DEFINE_string("report", None, "HTML file to write tables, curves and the worst pairs to.")
+flags.DEFINE_string("card", None, "Model card (JSON) to store the threshold in, under `calibration`.")
+
+
+def measured(source: str, preprocess: str | None, pairs: Pairs) -> tuple[Verification, dict[str, Any]]:
+    """Measures one embedder behind a progress bar; returns the figures and what the embedder is."""
+    embedder = load_embedder(source, preprocess=preprocess, threads=FLAGS.threads)
+    with tqdm(total=len(pairs.names), unit="image", desc=embedder.name, disable=None) as bar:
+        result = evaluate(
+            embedder, pairs, flip=FLAGS.flip, far=FLAGS.far, data_set=Path(FLAGS.data).name, progress=bar.update
+        )
+    described = embedder.describe()
+    if isinstance(embedder, Embedder):
+        described["latency_ms"] = latency_ms(embedder, pairs)
+    return result, described
+
+
+def write(path: str, text: str) -> None:
+    """Writes a text file whole or not at all."""
+    with replacing(path) as beside:
+        beside.write_text(text, "utf-8")
+
+
+def run(command: Sequence[str]) -> None:
+    """Measures what the flags say, prints and writes it."""
+    pairs = open_pairs(FLAGS.data, FLAGS.pairs)
+    result, described = measured(FLAGS.model, FLAGS.preprocess, pairs)
+    other: Verification | None = None
+    comparison: Comparison | None = None
+    compared = None
+    if FLAGS.compare:
+        other, described_other = measured(FLAGS.compare, FLAGS.compare_preprocess or FLAGS.preprocess, pairs)
+        comparison = compare(result.ten_fold, other.ten_fold, result.same, result.embeddings, other.embeddings)
+        compared = comparison_record(other, described_other, comparison, pairs)
+    record = {
+        **result.to_json(),
+        "embedder": described,
+        "data": data_record(Path(FLAGS.data), Path(FLAGS.pairs) if FLAGS.pairs else None, pairs),
+        "flip": FLAGS.flip,
+        "comparison": compared,
+        "provenance": provenance([shlex.quote(part) for part in command]),
+    }
+    print(to_markdown(record))
+    if FLAGS.json:
+        write(FLAGS.json, json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    if FLAGS.markdown:
+        write(FLAGS.markdown, to_markdown(record))
+    if FLAGS.report:
+        from seesaw_keras.verification.page import write_page
+
+        write_page(FLAGS.report, record, pairs, result, other, comparison)
+    if FLAGS.card:
+        if result.calibration is None:
+            raise ValueError(f"{FLAGS.card}: nothing to store, {result.calibration_note}")
+        store_calibration(result.calibration, FLAGS.card)
+
+
+def main(argv: list[str]) -> int:
+    """Runs, and turns what the user can put right into one line."""
+    if argv[1:]:
+        print(f"evaluate: {argv[1]!r} is no flag; see --help", file=sys.stderr)
+        return 1
+    try:
+        run(sys.argv)
+    except (ValueError, OSError) as error:
+        print(f"evaluate: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    app.run(main)
