@@ -16,8 +16,9 @@ REQUIRES = [
     "ai-edge-litert>=2.3,<2.4",
     "numpy>=2.0,<3",
     "h5py>=3.11,<4",
-    # opencv-python links libGL and aborts without a display; 5.0 has lost CascadeClassifier.
-    "opencv-python-headless>=4.10,<5",
+    # opencv-python links libGL and aborts without a display; before 4.13 WebP's EXIF orientation is ignored; 5.0 has
+    # lost CascadeClassifier.
+    "opencv-python-headless>=4.13,<5",
     # TensorFlow Model Optimization holds absl-py at 1.x.
     "absl-py>=1.4,<2",
     "matplotlib>=3.8,<4",
@@ -38,7 +39,9 @@ EXTRAS = {
         "build>=1.2",
         "hypothesis>=6.100,<7",
         "mypy>=1.10",
+        "pillow>=10",
         "pytest>=8,<10",
+        "pytest-xdist>=3.6,<4",
         "ruff>=0.6",
         "scikit-learn>=1.5,<2",
         "scipy>=1.13,<2",
@@ -55,7 +58,7 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=["seesaw_keras", "seesaw_keras.*"]),
-    package_data={"seesaw_keras": ["py.typed"]},
+    package_data={"seesaw_keras": ["py.typed", "verification/report.html"]},
     install_requires=REQUIRES,
     extras_require=EXTRAS,
     zip_safe=False,

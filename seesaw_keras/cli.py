@@ -15,19 +15,26 @@ from absl import app
 __all__ = ["quiet_native_stderr", "quiet_tensorflow", "run"]
 
 
-def run(main: Callable[[list[str]], None]) -> None:
-    """Runs a tool by `absl.app.run`: parses the flags, then calls `main` with the remaining arguments.
+def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
+    """Runs a tool by `absl.app.run`, which parses the flags.
 
     A mistake that the user can mend (ValueError, OSError, ImportError) ends in one line on stderr and exit code 1.
+
+    Args:
+        main: the tool; called without arguments, or with the list of words that are no flags.
+        takes_arguments: whether such words are wanted; otherwise they are such a mistake.
     """
 
     def guarded(argv: list[str]) -> None:
+        name = Path(argv[0]).stem
         try:
-            main(argv)
+            if argv[1:] and not takes_arguments:
+                raise ValueError(f"{argv[1]!r} is no flag; see --help")
+            main(*([argv[1:]] if takes_arguments else []))
         except (ValueError, OSError, ImportError) as error:
-            sys.exit(f"{Path(argv[0]).stem}: {error}")
+            sys.exit(f"{name}: {error}")
         except KeyboardInterrupt:
-            sys.exit(f"{Path(argv[0]).stem}: interrupted")
+            sys.exit(f"{name}: interrupted; what is complete is kept")
 
     app.run(guarded)
 

@@ -8,14 +8,14 @@ and scores; and not_found.csv, the photographs without a face or unreadable. Sto
 """
 
 import csv
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
-from absl import app, flags
+from absl import flags
 from tqdm import tqdm
 
+from seesaw_keras import cli
 from seesaw_keras.data.image_files import printable
 from seesaw_keras.faces import AlignmentRun, Finding, contact_sheet, open_detector
 from seesaw_keras.faces.photographs import SHEET_FILE
@@ -38,7 +38,7 @@ flags.DEFINE_bool(
 flags.DEFINE_integer("size", 112, "Side of the crops in pixels.", lower_bound=1)
 
 
-def align_faces() -> None:
+def main() -> None:
     """Runs the alignment that the flags describe and prints what came of it."""
     detector = open_detector(FLAGS.yunet)
     run = AlignmentRun(FLAGS.photographs, FLAGS.output, detector, all_faces=FLAGS.all_faces, size=FLAGS.size)
@@ -62,13 +62,5 @@ def write_missed(findings: Sequence[Finding], file: Path) -> None:
         writer.writerows([printable(finding.name), printable(finding.problem or "")] for finding in findings)
 
 
-def main(_: Sequence[str]) -> None:
-    """Ends in one line and exit code 1 where the user can help it."""
-    try:
-        align_faces()
-    except (ValueError, OSError) as error:
-        sys.exit(f"align_faces: {error}")
-
-
 if __name__ == "__main__":
-    app.run(main)
+    cli.run(main)

@@ -17,13 +17,13 @@ The table goes to standard output; --json, --markdown and --report write files. 
 import json
 import shlex
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from absl import app, flags
+from absl import flags
 from tqdm import tqdm
 
+from seesaw_keras import cli
 from seesaw_keras.data.pairs import Pairs, open_pairs
 from seesaw_keras.files import replacing
 from seesaw_keras.verification.calibration import store_calibration
@@ -68,7 +68,7 @@ def write(path: str, text: str) -> None:
         beside.write_text(text, "utf-8")
 
 
-def run(command: Sequence[str]) -> None:
+def main() -> None:
     """Measures what the flags say, prints and writes it."""
     pairs = open_pairs(FLAGS.data, FLAGS.pairs)
     result, described = measured(FLAGS.model, FLAGS.preprocess, pairs)
@@ -85,7 +85,7 @@ def run(command: Sequence[str]) -> None:
         "data": data_record(Path(FLAGS.data), Path(FLAGS.pairs) if FLAGS.pairs else None, pairs),
         "flip": FLAGS.flip,
         "comparison": compared,
-        "provenance": provenance([shlex.quote(part) for part in command]),
+        "provenance": provenance([shlex.quote(part) for part in sys.argv]),
     }
     print(to_markdown(record))
     if FLAGS.json:
@@ -102,18 +102,5 @@ def run(command: Sequence[str]) -> None:
         store_calibration(result.calibration, FLAGS.card)
 
 
-def main(argv: list[str]) -> int:
-    """Runs, and turns what the user can put right into one line."""
-    if argv[1:]:
-        print(f"evaluate: {argv[1]!r} is no flag; see --help", file=sys.stderr)
-        return 1
-    try:
-        run(sys.argv)
-    except (ValueError, OSError) as error:
-        print(f"evaluate: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    app.run(main)
+    cli.run(main)

@@ -25,10 +25,8 @@ flags.DEFINE_string("out", None, "File to write: .weights.h5 (weights) or .keras
 flags.DEFINE_integer("embedding_size", 512, "Length of the embedding in the checkpoint.", lower_bound=1)
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
     """Loads the checkpoint into the variant and writes it."""
-    if argv[1:]:
-        raise ValueError(f"unexpected argument {argv[1]!r}; see --help")
     if not FLAGS.out.endswith((".weights.h5", ".keras")):
         raise ValueError(f"--out {FLAGS.out!r} must end in .weights.h5 or .keras")
     cli.quiet_tensorflow()

@@ -10,17 +10,17 @@ import seesaw_keras
 from seesaw_keras import cli
 
 
-def main(argv: list[str]) -> None:
+def main(variants: list[str]) -> None:
     """Prints one table of all variants, or a table for each variant that is named."""
     cli.quiet_tensorflow()
     from seesaw_keras.models.tables import variants_table
 
-    for variant in argv[1:]:
+    for variant in variants:
         print(seesaw_keras.summary(seesaw_keras.build(variant)), end="\n\n")
-    if not argv[1:]:
-        variants = tqdm(seesaw_keras.list_models(), desc="building", unit="variant", leave=False)
-        print(variants_table([seesaw_keras.model_info(variant) for variant in variants]))
+    if not variants:
+        every = tqdm(seesaw_keras.list_models(), desc="building", unit="variant", leave=False)
+        print(variants_table([seesaw_keras.model_info(variant) for variant in every]))
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, takes_arguments=True)

@@ -27,10 +27,8 @@ flags.DEFINE_integer("size", 112, "Side of each picture on the sheet in pixels."
 flags.DEFINE_integer("seed", 0, "Seed of the synthetic faces: another one, other people.", lower_bound=0)
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
     """Draws the sheet and writes it."""
-    if argv[1:]:
-        raise ValueError(f"unexpected argument {argv[1]!r}; see --help")
     if not FLAGS.out.lower().endswith(".png"):
         raise ValueError(f"--out {FLAGS.out!r} must end in .png")
     source: Source

@@ -7,8 +7,9 @@
 The public names are loaded when first used.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from seesaw_keras import lazy
 
 if TYPE_CHECKING:
     from seesaw_keras.data.folders import CsvSource, FolderSource
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from seesaw_keras.data.pairs import Pairs, open_pairs
     from seesaw_keras.data.recordio import RecordIOSource, write_recordio
     from seesaw_keras.data.records import Record, Source
+    from seesaw_keras.data.sheets import face_sheet
     from seesaw_keras.data.sources import open_source
+    from seesaw_keras.data.synthetic import SyntheticFaces, synthetic_face, synthetic_pairs
     from seesaw_keras.data.tfrecord import TFRecordSource, shard_name, write_shard
     from seesaw_keras.data.verification_bin import read_bin, write_bin
 
@@ -27,36 +30,35 @@ __all__ = [
     "Record",
     "RecordIOSource",
     "Source",
+    "SyntheticFaces",
     "TFRecordSource",
     "decode_image",
+    "face_sheet",
     "image_size",
     "open_pairs",
     "open_source",
     "read_bin",
     "shard_name",
+    "synthetic_face",
+    "synthetic_pairs",
     "write_bin",
     "write_recordio",
     "write_shard",
 ]
 
-_HOME = {
+_MODULES = {
     "folders": ("CsvSource", "FolderSource"),
     "images": ("decode_image", "image_size"),
     "pairs": ("Pairs", "open_pairs"),
     "recordio": ("RecordIOSource", "write_recordio"),
     "records": ("Record", "Source"),
+    "sheets": ("face_sheet",),
     "sources": ("open_source",),
+    "synthetic": ("SyntheticFaces", "synthetic_face", "synthetic_pairs"),
     "tfrecord": ("TFRecordSource", "shard_name", "write_shard"),
     "verification_bin": ("read_bin", "write_bin"),
 }
 
-
-def __getattr__(name: str) -> Any:
-    for module, names in _HOME.items():
-        if name in names:
-            return getattr(importlib.import_module(f"{__name__}.{module}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy.attach(
+    __name__, {name: f"{__name__}.{module}" for module, names in _MODULES.items() for name in names}
+)

@@ -1,0 +1,35 @@
+# Two commands do everything on a machine that has Python 3.10+ and make:
+#   make demo    runs the main job on its embedded default
+#   make test    runs the tests
+# PYTHON chooses the interpreter, VENV the virtual environment, EXTRAS more of setup.py's extras (such as torch).
+
+PYTHON ?= python3
+VENV ?= .venv
+EXTRAS ?=
+BIN := $(VENV)/bin
+comma := ,
+INSTALLED := $(VENV)/.installed$(subst $(comma),-,$(EXTRAS))
+
+.PHONY: demo test lint clean
+
+demo: $(INSTALLED)
+	$(BIN)/python tools/demo.py
+
+# One worker a core; what is slow is mostly tracing, which uses one.
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(INSTALLED): setup.py constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "seesaw_keras wants Python 3.10 to 3.13: make PYTHON=python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade --constraint constraints.txt pip setuptools
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,micro,onnx$(if $(EXTRAS),$(comma)$(EXTRAS))]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info
