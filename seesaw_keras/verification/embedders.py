@@ -123,7 +123,7 @@ class _TfliteEmbedder(Embedder):
     """A .tflite run by LiteRT, one image at a time.
 
     Larger batches are not faster: on one thread a batch of 16 took 11% to 40% longer an image than a batch of 1 with
-    four published MobileFaceNets, because the activations outgrow the cache.
+    three published MobileFaceNets, because the activations outgrow the cache.
     """
 
     runtime = "LiteRT"
