@@ -1,0 +1,140 @@
+"""Turns face images of any form into a training set: checked, without duplicates, in shards, with a manifest.
+
+    python tools/prepare_data.py --data=faces_emore --output=prepared --min_images=3 --holdout_identities=1000
+
+The data are InsightFace's RecordIO (a .rec file or its folder), TFRecord shards, a folder or .zip of identity/image,
+or a .csv of path,identity. The output holds `train`, `holdout` with people who are not in it, left_out.csv with every
+image and identity that is in neither and why, and manifest.json. Stopped and started again, it goes on; started once
+more when it is finished, it compares the files with the manifest.
+
+So that nobody is tested who was trained on, leave out whoever looks like somebody of a test set:
+
+    python tools/prepare_data.py --data=faces_emore --output=prepared --exclude_near=lfw.bin --embedder=model.tflite
+
+Verification pairs (a .bin, LFW's or CFP's images with --pairs) become an InsightFace .bin:
+
+    python tools/prepare_data.py --data=lfw.zip --pairs=pairs.txt --output=lfw
+"""
+
+import os
+from pathlib import Path
+from types import TracebackType
+
+from absl import flags
+from tqdm import tqdm
+
+from seesaw_keras import cli
+from seesaw_keras.data.near import Exclusion
+from seesaw_keras.data.prepare import FORMATS, Settings, prepare_faces
+from seesaw_keras.data.prepare_pairs import prepare_pairs
+from seesaw_keras.data.run_folder import LEFT_OUT
+from seesaw_keras.verification.embedders import Embedder, load_embedder
+from seesaw_keras.verification.preprocess import PREPROCESSES
+
+FLAGS = flags.FLAGS
+DEFAULT = Settings()
+flags.DEFINE_string("data", None, "What to prepare: a .rec, .tfrecord, .csv, .zip or .bin, or a folder.", required=True)
+flags.DEFINE_string("output", None, "Folder to fill: new, or of the same run that was stopped.", required=True)
+flags.DEFINE_string("pairs", None, "The data are pairs to verify: LFW's pairs.txt or CFP's Protocol/Split/FP.")
+flags.DEFINE_enum(
+    "format", DEFAULT.format, FORMATS, "TFRecord shards, or InsightFace's train.rec, train.idx, property."
+)
+flags.DEFINE_integer("images_per_shard", DEFAULT.images_per_shard, "Images of a TFRecord shard.", lower_bound=1)
+flags.DEFINE_integer("min_images", DEFAULT.min_images, "Leave out identities with fewer images.", lower_bound=1)
+flags.DEFINE_integer("holdout_identities", 0, "Identities to write to `holdout` instead of `train`.", lower_bound=0)
+flags.DEFINE_integer("seed", DEFAULT.seed, "Chooses the identities to hold out.")
+flags.DEFINE_string("exclude_near", None, "Test set: a .bin or as --data. Who looks like its people is left out.")
+flags.DEFINE_string("embedder", None, "Who tells: a .tflite, .onnx, .keras or .h5 file, or a SavedModel folder.")
+flags.DEFINE_enum("preprocess", None, list(PREPROCESSES), "What the embedder wants of pixels; pm1 if not given.")
+flags.DEFINE_float("near_cosine", 0.5, "Cosine of mean embeddings from which on people look alike.", -1.0, 1.0)
+flags.DEFINE_integer("processes", None, "How many read and decode; one a processor if not given.", lower_bound=1)
+
+NOT_OF_PAIRS = (
+    *("format", "images_per_shard", "min_images", "holdout_identities", "seed"),
+    *("exclude_near", "embedder", "preprocess", "near_cosine", "processes"),
+)
+
+
+class Bars:
+    """A progress bar a stage, one after the other."""
+
+    def __init__(self) -> None:
+        self._stage, self._bar = "", tqdm(disable=True)
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Shows that `done` of `total` are done."""
+        if stage != self._stage:
+            self._bar.close()
+            unit = "identity" if stage.startswith("embed") else "image"
+            self._stage, self._bar = stage, tqdm(desc=stage, total=total, initial=done, unit=unit, disable=None)
+        self._bar.update(done - self._bar.n)
+
+    def __enter__(self) -> "Bars":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._bar.close()
+
+
+def exclusion() -> Exclusion | None:
+    """Returns whom the flags keep out."""
+    if not FLAGS.exclude_near and not FLAGS.embedder:
+        return None
+    if not FLAGS.exclude_near or not FLAGS.embedder:
+        raise ValueError("--exclude_near and --embedder go together: a test set, and a model that tells who is alike")
+    embedder = load_embedder(
+        FLAGS.embedder, preprocess=FLAGS.preprocess, threads=FLAGS.processes or os.cpu_count() or 1
+    )
+    if not isinstance(embedder, Embedder):
+        raise ValueError(f"--embedder {FLAGS.embedder}: stored embeddings know no other images; name a model")
+    return Exclusion(FLAGS.exclude_near, embedder.embed, embedder.describe(), FLAGS.near_cosine)
+
+
+def pairs(bars: Bars) -> None:
+    """Prepares verification pairs and prints what came of it."""
+    for name in NOT_OF_PAIRS:
+        if FLAGS[name].present:
+            raise ValueError(f"--{name} is for training sets; {FLAGS.data} are pairs to verify")
+    manifest = prepare_pairs(FLAGS.data, FLAGS.output, pairs=FLAGS.pairs, progress=bars)
+    counts = manifest["counts"]
+    for name in manifest["files"]:
+        if name != LEFT_OUT:
+            print(f"{Path(FLAGS.output, name)}: {counts['pairs']:,} pairs, {counts['same']:,} of one person")
+    if counts["pairs_left_out"]:
+        print(f"left out: {counts['pairs_left_out']:,} pairs, see {LEFT_OUT}")
+    if not manifest["folds_kept"]:
+        print("a .bin states no folds: its readers will cut ten equal ones, which are not those of the protocol")
+
+
+def faces(bars: Bars) -> None:
+    """Prepares a training set and prints what came of it."""
+    settings = Settings(
+        format=FLAGS.format,
+        images_per_shard=FLAGS.images_per_shard,
+        min_images=FLAGS.min_images,
+        holdout_identities=FLAGS.holdout_identities,
+        seed=FLAGS.seed,
+    )
+    manifest = prepare_faces(
+        FLAGS.data, FLAGS.output, settings, exclusion=exclusion(), processes=FLAGS.processes, progress=bars
+    )
+    for name, counts in manifest["sets"].items():
+        print(f"{Path(FLAGS.output, name)}: {counts['images']:,} images of {counts['identities']:,} identities")
+    left_out = [f"{count:,} {reason}" for reason, count in manifest["left_out"].items() if count]
+    if left_out:
+        print(f"images left out: {', '.join(left_out)}; see {LEFT_OUT}")
+
+
+def main(argv: list[str]) -> None:
+    """Prepares what the flags say."""
+    if argv[1:]:
+        raise ValueError(f"unexpected argument {argv[1]!r}; see --help")
+    with Bars() as bars:
+        if FLAGS.pairs or FLAGS.data.lower().endswith(".bin"):
+            pairs(bars)
+        else:
+            faces(bars)
+
+
+if __name__ == "__main__":
+    cli.run(main)
