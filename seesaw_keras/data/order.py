@@ -1,0 +1,158 @@
+"""Which images are in which batch, and their random numbers: pure functions of (seed, epoch, step).
+
+>>> from seesaw_keras.data.order import BatchOrder
+>>> order = BatchOrder([0, 0, 1, 1, 2, 2], batch_size=4, seed=7, drop_remainder=False)
+>>> order.steps_per_epoch
+2
+>>> sorted([*order.batch(0, 0), *order.batch(0, 1)])
+[0, 1, 2, 3, 4, 5]
+
+All numbers come from Philox, a counter-based generator (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
+SC 2011): the key is (seed, epoch), the counter what is asked for, so that nothing has to be drawn before. NumPy
+guarantees the streams of bit generators and of `RandomState` for all its versions (NEP 19), not those of `Generator`.
+"""
+
+import threading
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["BatchOrder", "random_words"]
+
+_PERMUTATION, _ROUND, _IMAGE = range(3)  # the highest word of the counter: what the numbers are for
+
+Positions = npt.NDArray[np.int64]
+
+
+def _philox(seed: int, epoch: int, purpose: int, *, low: int = 0, high: int = 0) -> np.random.Philox:
+    return np.random.Philox(
+        key=np.array([seed, epoch], np.uint64), counter=np.array([low, high, 0, purpose], np.uint64)
+    )
+
+
+def _permutation(generator: np.random.Philox, count: int) -> Positions:
+    return np.random.RandomState(generator).permutation(count)
+
+
+def random_words(seed: int, epoch: int, first: int, count: int) -> npt.NDArray[np.uint64]:
+    """Draws the random numbers of the images at some places of an epoch.
+
+    Args:
+        seed: 0 or more, below 2 ** 64.
+        epoch: 0 or more.
+        first: the first image's place in the epoch: step * batch_size + its place in the global batch.
+        count: the number of images.
+
+    Returns:
+        uint64 (count, 4), uniform; row i is a function of (seed, epoch, first + i) alone.
+    """
+    return _philox(seed, epoch, _IMAGE, low=first).random_raw(4 * count).reshape(count, 4)
+
+
+class BatchOrder:
+    """The positions of the images of every global batch.
+
+    Without `images_per_identity` an epoch is a permutation of all images, cut into batches. With it, a batch is K
+    images each of batch_size / K identities, all different. The identities of an epoch follow in rounds: a round is a
+    permutation of them, cut into batches, and leaves out those that do not fill one. In round r an identity shows the
+    images r * K to r * K + K - 1 of its own permutation, cyclically, so that one with fewer than K images repeats them
+    in a batch. Source of the scheme: Hermans et al., "In defense of the triplet loss", arXiv 1703.07737, section 2.
+
+    Attributes:
+        steps_per_epoch: batches an epoch; with `images_per_identity` as many as the images fill, at least one.
+
+    Args:
+        labels: the identity of every image, (n,).
+        batch_size: images of a global batch.
+        seed: 0 or more, below 2 ** 64.
+        images_per_identity: K, which divides `batch_size`, or None.
+        drop_remainder: whether images that do not fill the last batch are left out of the epoch.
+
+    Raises:
+        ValueError: if an argument is out of range, or images or identities do not fill a batch.
+    """
+
+    def __init__(
+        self,
+        labels: npt.ArrayLike,
+        *,
+        batch_size: int,
+        seed: int,
+        images_per_identity: int | None = None,
+        drop_remainder: bool = True,
+    ) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be 1 or more, got {batch_size}")
+        if not 0 <= seed < 1 << 64:
+            raise ValueError(f"seed must be 0 or more and below 2 ** 64, got {seed}")
+        self._labels = np.asarray(labels, np.int64)
+        self._batch_size = batch_size
+        self._seed = seed
+        self._per_identity = images_per_identity
+        images = len(self._labels)
+        if images_per_identity is not None:
+            self._init_identities(images_per_identity)
+            self.steps_per_epoch = max(images // batch_size, 1)
+        else:
+            self.steps_per_epoch = images // batch_size if drop_remainder else -(-images // batch_size)
+        if not self.steps_per_epoch:
+            raise ValueError(f"{images} images do not fill a batch of {batch_size}; choose a smaller batch_size")
+        self._lock = threading.Lock()
+        # Threads that read ahead across the end of an epoch or round need two of each.
+        self._epoch = lru_cache(maxsize=2)(self._epoch_order)
+        self._round = lru_cache(maxsize=2)(self._round_order)
+
+    def _init_identities(self, per_identity: int) -> None:
+        if per_identity < 1 or self._batch_size % per_identity:
+            raise ValueError(
+                f"images_per_identity must divide batch_size, got {per_identity} images of each identity in a batch "
+                f"of {self._batch_size}"
+            )
+        _, self._counts = np.unique(self._labels, return_counts=True)
+        self._starts = np.cumsum(self._counts) - self._counts
+        wanted = self._batch_size // per_identity
+        if wanted > len(self._counts):
+            raise ValueError(
+                f"a batch of {self._batch_size} with {per_identity} images of each identity takes {wanted} identities, "
+                f"there are {len(self._counts)}; choose a smaller batch_size or more images_per_identity"
+            )
+
+    def _epoch_order(self, epoch: int) -> Positions:
+        """Returns the epoch's permutation of the images, grouped by identity where batches are."""
+        order = _permutation(_philox(self._seed, epoch, _PERMUTATION), len(self._labels))
+        if self._per_identity is None:
+            return order
+        return order[np.argsort(self._labels[order], kind="stable")]
+
+    def _round_order(self, epoch: int, number: int) -> Positions:
+        return _permutation(_philox(self._seed, epoch, _ROUND, high=number), len(self._counts))
+
+    def batch(self, epoch: int, step: int) -> Positions:
+        """Returns the positions of a global batch's images, (batch_size,), fewer in a last batch that is not full.
+
+        Args:
+            epoch: 0 or more.
+            step: 0 or more, below `steps_per_epoch`.
+
+        Raises:
+            ValueError: if there is no such batch.
+        """
+        self.check(epoch, step)
+        with self._lock:  # one thread makes a permutation, the others wait for it
+            order = self._epoch(epoch)
+            if self._per_identity is None:
+                return order[step * self._batch_size : (step + 1) * self._batch_size]
+            identities = self._batch_size // self._per_identity
+            number, place = divmod(step, len(self._counts) // identities)
+            chosen = self._round(epoch, number)[place * identities : (place + 1) * identities, None]
+        turns = number * self._per_identity + np.arange(self._per_identity)
+        return order[self._starts[chosen] + turns % self._counts[chosen]].ravel()
+
+    def check(self, epoch: int, step: int) -> None:
+        """Raises a ValueError unless epoch and step name a batch."""
+        if epoch < 0 or not 0 <= step < self.steps_per_epoch:
+            raise ValueError(
+                f"there is no step {step} of epoch {epoch}; both count from 0, and an epoch has {self.steps_per_epoch} "
+                f"steps"
+            )

@@ -1,0 +1,210 @@
+"""`TrainingInput`: batches of training images as a `tf.data.Dataset` that starts at any (epoch, step).
+
+>>> from seesaw_keras.data.pipeline import TrainingInput
+>>> faces = TrainingInput("shards", batch_size=192)
+>>> for images, labels in faces.dataset(epoch=3, step=500).take(1):
+...     print(images.shape, labels.shape)
+(192, 112, 112, 3) (192,)
+
+Every step is read by itself: `BatchOrder` says which images it holds, random access finds them, and their random
+numbers follow from (seed, epoch, place in the epoch). So there is no state to save, and nothing to skip on a restart.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from seesaw_keras.data.augmentation import adjust, mirror
+from seesaw_keras.data.images import decode_image
+from seesaw_keras.data.order import BatchOrder, random_words
+from seesaw_keras.data.records import Source
+from seesaw_keras.data.shards import IndexedShards
+
+__all__ = ["TrainingInput"]
+
+
+class TrainingInput:
+    """The input of a training: shuffled, decoded, mirrored, and each worker's part of the same global batches.
+
+    Attributes:
+        source: the records.
+        num_images: how many images there are.
+        num_classes: one more than the largest label.
+        steps_per_epoch: global batches of an epoch.
+
+    Args:
+        source: the TFRecord shards as a folder or file, or any `Source`.
+        batch_size: images of a global batch, over all workers.
+        image_size: side of the images handed out; square images of another size are scaled.
+        seed: the order of the images and all random changes follow from it, together with the epoch and step.
+        flip: whether every other image, by chance, is mirrored.
+        augment: whether brightness, contrast and position change a little (see `augmentation.adjust`). Off by
+            default: these networks are too small to gain from it.
+        images_per_identity: K for batches of K images each of batch_size / K identities, None for all images in
+            random order (see `BatchOrder`).
+        drop_remainder: whether the images that do not fill an epoch's last batch are left out of that epoch. If not,
+            the last batch is smaller and the dataset's batch dimension is None. Balanced batches are always full.
+        num_workers: the number of processes that share each global batch, a divisor of `batch_size`.
+        worker: which of them this is, from 0.
+
+    Raises:
+        FileNotFoundError: if there are no such shards.
+        ValueError: if the data are damaged or empty, or an argument does not fit them or the others.
+    """
+
+    def __init__(
+        self,
+        source: str | Path | Source,
+        *,
+        batch_size: int,
+        image_size: int = 112,
+        seed: int = 0,
+        flip: bool = True,
+        augment: bool = False,
+        images_per_identity: int | None = None,
+        drop_remainder: bool = True,
+        num_workers: int = 1,
+        worker: int = 0,
+    ) -> None:
+        if not 0 <= worker < num_workers:
+            raise ValueError(f"there is no worker {worker} of {num_workers}; workers count from 0")
+        if batch_size % num_workers:
+            raise ValueError(f"{num_workers} workers cannot share a batch of {batch_size} evenly; choose a multiple")
+        if image_size < 1:
+            raise ValueError(f"image_size must be 1 or more, got {image_size}")
+        self.source = source if isinstance(source, Source) else IndexedShards(source)
+        self._labels = self.source.labels()
+        self._order = BatchOrder(
+            self._labels,
+            batch_size=batch_size,
+            seed=seed,
+            images_per_identity=images_per_identity,
+            drop_remainder=drop_remainder,
+        )
+        self.num_images = len(self._labels)
+        self.num_classes = int(self._labels.max()) + 1
+        self.steps_per_epoch = self._order.steps_per_epoch
+        if self.num_classes > self.num_images:  # a classifier of that size would be made
+            position = int(self._labels.argmax())
+            raise ValueError(
+                f"{self.source[position].name}: has the label {self.num_classes - 1}, but there are only "
+                f"{self.num_images} images; number the identities from 0 without gaps"
+            )
+        self._batch_size = batch_size
+        self._image_size = image_size
+        self._seed = seed
+        self._flip = flip
+        self._augment = augment
+        self._num_workers = num_workers
+        self._worker = worker
+        full = drop_remainder or images_per_identity is not None
+        self._static_size = batch_size // num_workers if full else None
+
+    def batch_indices(self, epoch: int, step: int) -> npt.NDArray[np.int64]:
+        """Returns the positions in `source` of a global batch's images, the same for every worker.
+
+        Args:
+            epoch: 0 or more.
+            step: 0 or more, below `steps_per_epoch`.
+
+        Returns:
+            (batch_size,), fewer in a last batch that is not full. Worker w of n has the images from size * w // n to
+            size * (w + 1) // n.
+
+        Raises:
+            ValueError: if there is no such step.
+        """
+        return self._order.batch(epoch, step)
+
+    def load(self, epoch: int, step: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
+        """Reads this worker's part of one batch, without TensorFlow.
+
+        Args:
+            epoch: 0 or more.
+            step: 0 or more, below `steps_per_epoch`.
+
+        Returns:
+            The images, uint8 RGB (n, side, side, 3), and their labels, (n,).
+
+        Raises:
+            OSError: if a file cannot be read.
+            ValueError: if there is no such step, or a record is damaged, undecodable or not square.
+        """
+        indices = self.batch_indices(epoch, step)
+        start = len(indices) * self._worker // self._num_workers
+        stop = len(indices) * (self._worker + 1) // self._num_workers
+        words = random_words(self._seed, epoch, step * self._batch_size + start, stop - start)
+        images = np.empty((stop - start, self._image_size, self._image_size, 3), np.uint8)
+        for place, position in enumerate(indices[start:stop].tolist()):
+            image = self._read(position)
+            if self._flip:
+                image = mirror(image, words[place])
+            if self._augment:
+                image = adjust(image, words[place])
+            images[place] = image
+        return images, self._labels[indices[start:stop]].astype(np.int32)
+
+    def _read(self, position: int) -> npt.NDArray[np.uint8]:
+        record = self.source[position]
+        if record.label != self._labels[position]:
+            raise ValueError(
+                f"{record.name}: the label is {record.label}, but was {self._labels[position]} when the file was "
+                f"opened: the file is damaged or was changed; copy it again, then start again"
+            )
+        image = decode_image(record.image, name=record.name)
+        height, width = image.shape[:2]
+        if height != width:
+            raise ValueError(f"{record.name}: {width} x {height} pixels are not square; align the faces first")
+        if height == self._image_size:
+            return image
+        shrinking = height > self._image_size
+        size = (self._image_size, self._image_size)
+        return cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)  # type: ignore[return-value]
+
+    def dataset(self, *, epoch: int = 0, step: int = 0, epochs: int | None = None) -> Any:
+        """Makes the dataset of this worker's batches from a given step on, epoch after epoch.
+
+        It is sharded already: automatic sharding is off. Under a strategy with several processes hand it out by
+        `strategy.distribute_datasets_from_function`; within one process `experimental_distribute_dataset` splits its
+        batches. What goes wrong with a record ends the iteration with a `tf.errors.InvalidArgumentError` that names
+        the file and record.
+
+        Args:
+            epoch: where to start, from 0.
+            step: where to start in that epoch, from 0, below `steps_per_epoch`.
+            epochs: the number of the epoch to stop before (as in Keras' `fit`), None to go on without end.
+
+        Returns:
+            A `tf.data.Dataset` of (images, labels): float32 RGB in [-1, 1], (batch_size / num_workers, side, side, 3),
+            and int32 (batch_size / num_workers,).
+
+        Raises:
+            ValueError: if there is no such step.
+        """
+        import tensorflow as tf
+
+        self._order.check(epoch, step)
+        start = epoch * self.steps_per_epoch + step
+        numbers = (
+            tf.data.Dataset.counter(start)
+            if epochs is None
+            else tf.data.Dataset.range(start, epochs * self.steps_per_epoch)
+        )
+
+        def load(number: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
+            return self.load(*divmod(int(number), self.steps_per_epoch))
+
+        def read(number: Any) -> tuple[Any, Any]:
+            images, labels = tf.numpy_function(load, [number], (tf.uint8, tf.int32))
+            images.set_shape((self._static_size, self._image_size, self._image_size, 3))
+            labels.set_shape((self._static_size,))
+            return (tf.cast(images, tf.float32) - 127.5) / 127.5, labels
+
+        options = tf.data.Options()
+        options.deterministic = True
+        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+        batches = numbers.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        return batches.prefetch(tf.data.AUTOTUNE).with_options(options)
