@@ -125,10 +125,8 @@ def faces(bars: Bars) -> None:
         print(f"images left out: {', '.join(left_out)}; see {LEFT_OUT}")
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
     """Prepares what the flags say."""
-    if argv[1:]:
-        raise ValueError(f"unexpected argument {argv[1]!r}; see --help")
     with Bars() as bars:
         if FLAGS.pairs or FLAGS.data.lower().endswith(".bin"):
             pairs(bars)

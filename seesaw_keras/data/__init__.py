@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from seesaw_keras.data.folders import CsvSource, FolderSource
     from seesaw_keras.data.images import decode_image, image_size
     from seesaw_keras.data.pairs import Pairs, open_pairs
+    from seesaw_keras.data.pipeline import TrainingInput
+    from seesaw_keras.data.prepare import prepare_faces
     from seesaw_keras.data.recordio import RecordIOSource, write_recordio
     from seesaw_keras.data.records import Record, Source
     from seesaw_keras.data.sheets import face_sheet
@@ -32,11 +34,13 @@ __all__ = [
     "Source",
     "SyntheticFaces",
     "TFRecordSource",
+    "TrainingInput",
     "decode_image",
     "face_sheet",
     "image_size",
     "open_pairs",
     "open_source",
+    "prepare_faces",
     "read_bin",
     "shard_name",
     "synthetic_face",
@@ -50,6 +54,8 @@ _MODULES = {
     "folders": ("CsvSource", "FolderSource"),
     "images": ("decode_image", "image_size"),
     "pairs": ("Pairs", "open_pairs"),
+    "pipeline": ("TrainingInput",),
+    "prepare": ("prepare_faces",),
     "recordio": ("RecordIOSource", "write_recordio"),
     "records": ("Record", "Source"),
     "sheets": ("face_sheet",),
