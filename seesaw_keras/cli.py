@@ -5,6 +5,7 @@ if __name__ == "__main__":
 """
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ __all__ = ["quiet_native_stderr", "quiet_tensorflow", "run"]
 
 
 def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
-    """Runs a tool by `absl.app.run`, which parses the flags.
+    """Runs a tool by `absl.app.run`, which parses the flags; `--min-images` is read as `--min_images`.
 
     A mistake that the user can mend (ValueError, OSError, ImportError) ends in one line on stderr and exit code 1.
 
@@ -36,7 +37,16 @@ def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
         except KeyboardInterrupt:
             sys.exit(f"{name}: interrupted; what is complete is kept")
 
-    app.run(guarded)
+    app.run(guarded, argv=[sys.argv[0], *_underscored(sys.argv[1:])])
+
+
+def _underscored(arguments: list[str]) -> list[str]:
+    """Arguments with the dashes inside of flags' names, up to a lone `--`, as the underscores that absl wants."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    flag = re.compile(r"(?<=^--)[^=]+")
+    return [flag.sub(lambda name: name[0].replace("-", "_"), argument) for argument in arguments[:end]] + arguments[
+        end:
+    ]
 
 
 def quiet_tensorflow() -> None:

@@ -1,0 +1,33 @@
+import subprocess
+import sys
+
+TOOL = """
+from absl import flags
+from seesaw_keras import cli
+flags.DEFINE_integer("min_images", 1, "")
+def main(words):
+    if words == ["fail"]:
+        raise ValueError("the file is damaged: copy it again")
+    print(flags.FLAGS.min_images, words)
+cli.run(main, takes_arguments=True)
+"""
+
+
+def run(code, *arguments, tmp_path):
+    path = tmp_path / "a_tool.py"
+    path.write_text(code)
+    return subprocess.run([sys.executable, path, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_flags_take_dashes_and_underscores(tmp_path):
+    for flag in ("--min-images=3", "--min_images=3"):
+        assert run(TOOL, flag, "a-b", "c=d-e", tmp_path=tmp_path).stdout == "3 ['a-b', 'c=d-e']\n"
+    assert run(TOOL, "--min-images", "4", "--", "--x-y", tmp_path=tmp_path).stdout == "4 ['--x-y']\n"
+
+
+def test_a_mistake_is_one_line_and_exit_code_1(tmp_path):
+    done = run(TOOL, "fail", tmp_path=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "a_tool: the file is damaged: copy it again\n"
+    done = run(TOOL.replace(", takes_arguments=True", ""), "word", tmp_path=tmp_path)
+    assert done.stderr == "a_tool: 'word' is no flag; see --help\n"
