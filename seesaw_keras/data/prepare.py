@@ -50,7 +50,8 @@ class Settings:
             and `property`.
         images_per_shard: of TFRecord; the last shard may have fewer.
         min_images: identities with fewer images, not counting undecodable ones and duplicates, are left out.
-        holdout_identities: how many identities make up `holdout` instead of `train`.
+        holdout_identities: how many identities make up `holdout` instead of `train`; with `min_images` of 2 or more
+            each of them has a genuine pair.
         seed: chooses them.
 
     Raises:
@@ -136,8 +137,6 @@ def prepare_faces(
         OSError: if the disk is full, or a process was killed.
     """
     source = open_source(path)
-    if not Path(path).is_file() and Path(output).resolve().is_relative_to(Path(path).resolve()):
-        raise ValueError(f"{output}: lies inside the input {path}; name a folder beside it")
     run: dict[str, Any] = {
         "seesaw_keras": __version__,
         "input": fingerprint(getattr(source, "path", path)),
@@ -148,7 +147,7 @@ def prepare_faces(
         "embedder": dict(exclusion.embedder),
         "cosine": exclusion.cosine,
     }
-    folder = RunFolder(output, run)
+    folder = RunFolder(output, path, run)
     if folder.manifest:
         return folder.manifest
     with Workers(source, processes) as workers:
@@ -307,6 +306,7 @@ def _left_out_counts(plan: _Plan) -> dict[str, int]:
 
 def _facts(plan: _Plan) -> dict[str, Any]:
     """Returns what the manifest says of the contents."""
+    contents = hashlib.sha256(plan.rows["label"].tobytes() + plan.rows["sha256"].tobytes())
     sets = {}
     for name, fate in _SETS.items():
         if len(identities := plan.identities(fate)[0]):
@@ -315,7 +315,7 @@ def _facts(plan: _Plan) -> dict[str, Any]:
         "found": {
             "images": len(plan.fates),
             "identities": len(np.unique(plan.labels[plan.labels != UNREADABLE])),
-            "sha256_of_labels_and_images": hashlib.sha256(plan.rows.tobytes()).hexdigest(),
+            "sha256_of_labels_and_images": contents.hexdigest(),
         },
         "left_out": _left_out_counts(plan),
         "sets": sets,

@@ -7,7 +7,8 @@
 >>> with Workers(source, 2) as workers:
 ...     total = sum(size for _, size in workers.run(count, [(0, 500), (500, 1000)]))
 
-Processes are spawned, not forked: a fork of a process in which TensorFlow runs may hang.
+Processes are spawned, not forked: a fork of a process in which TensorFlow runs may hang. A script that uses them has to
+start below `if __name__ == "__main__":`.
 """
 
 import contextlib
@@ -85,5 +86,6 @@ class Workers:
                 yield futures[future], future.result()
         except BrokenProcessPool as error:
             raise ChildProcessError(
-                "a worker process was killed, most likely for want of memory; start again with fewer processes"
+                "a worker process ended: most likely it was killed for want of memory (start again with fewer "
+                'processes), or the script that started it lacks if __name__ == "__main__"'
             ) from error

@@ -193,7 +193,7 @@ def test_a_folder_of_something_else_is_refused(faces, tmp_path):
     with pytest.raises(ValueError, match="holds files already"):
         prepare_faces(faces, tmp_path)
     assert tree(tmp_path) == {"thesis.tex": b"x"}
-    with pytest.raises(ValueError, match="lies inside the input"):
+    with pytest.raises(ValueError, match="lies inside of the input"):
         prepare_faces(faces, faces / "out")
 
 
