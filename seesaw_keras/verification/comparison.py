@@ -1,8 +1,8 @@
 """Two embedders on the same pairs: what changed, and whether it is more than chance.
 
 >>> from seesaw_keras.verification.comparison import mcnemar
->>> mcnemar(only_first_right=1, only_second_right=9)
-0.021484375
+>>> round(mcnemar(only_first_right=1, only_second_right=9), 6)
+0.021484
 
 The question after quantization: the difference of two accuracies on the same pairs is decided by the few pairs that
 only one of the two judges rightly, which is far sharper than comparing two confidence intervals.

@@ -130,7 +130,7 @@ def test_what_is_left_out_is_listed(prepared, faces, expected):
     ]
     few = {person for person in range(PEOPLE) if person not in expected}
     assert {row["identity"] for row in by_reason["few images"]} == {name_of(person) for person in few}
-    assert {row["detail"] for row in by_reason["few images"]} == {"1, wants 3", "2, wants 3"}
+    assert {row["detail"] for row in by_reason["few images"]} == {"1 images, wants 3", "2 images, wants 3"}
     images = sum(1 + person % 6 for person in range(PEOPLE))
     few_images = images - 3 - 2 - sum(map(len, expected.values()))
     assert manifest["left_out"] == {"undecodable": 3, "duplicate": 2, "few_images": few_images, "near": 0}
