@@ -62,9 +62,9 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_bytes())
     except ValueError as error:
-        raise ValueError(f"{path}: no JSON ({error}); delete {path.parent} and start again") from error
+        raise ValueError(f"{path}: no JSON ({error}); delete the whole output folder and start again") from error
     if not isinstance(content, dict):
-        raise ValueError(f"{path}: no JSON object; delete {path.parent} and start again")
+        raise ValueError(f"{path}: no JSON object; delete the whole output folder and start again")
     return content
 
 
