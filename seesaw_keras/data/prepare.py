@@ -50,7 +50,8 @@ class Settings:
             and `property`.
         images_per_shard: of TFRecord; the last shard may have fewer.
         min_images: identities with fewer images, not counting undecodable ones and duplicates, are left out.
-        holdout_identities: how many identities make up `holdout` instead of `train`.
+        holdout_identities: how many identities make up `holdout` instead of `train`; with `min_images` of 2 or more
+            each of them has a genuine pair.
         seed: chooses them.
 
     Raises:
@@ -116,7 +117,8 @@ def prepare_faces(
     """Prepares a training set, or goes on with one that was stopped, or checks one that is finished.
 
     Undecodable images are left out, and of equal images (the same bytes) all but the first, whoever they are said to
-    show. Identities are numbered anew from 0, in their order.
+    show. Identities are numbered anew from 0, in their order. Processes are spawned: in a script, call this below
+    `if __name__ == "__main__":`.
 
     Args:
         path: what `open_source` opens.
@@ -136,56 +138,52 @@ def prepare_faces(
         OSError: if the disk is full, or a process was killed.
     """
     source = open_source(path)
-    if not Path(path).is_file() and Path(output).resolve().is_relative_to(Path(path).resolve()):
-        raise ValueError(f"{output}: lies inside the input {path}; name a folder beside it")
+    people = open_people(exclusion.path) if exclusion else None
     run: dict[str, Any] = {
         "seesaw_keras": __version__,
         "input": fingerprint(getattr(source, "path", path)),
         "settings": asdict(settings),
+        "exclude_near": exclusion
+        and {
+            "set": fingerprint(getattr(people, "path", exclusion.path)),
+            "embedder": dict(exclusion.embedder),
+            "cosine": exclusion.cosine,
+        },
     }
-    run["exclude_near"] = exclusion and {
-        "set": fingerprint(exclusion.path),
-        "embedder": dict(exclusion.embedder),
-        "cosine": exclusion.cosine,
-    }
-    folder = RunFolder(output, run)
+    folder = RunFolder(output, path, run)
     if folder.manifest:
         return folder.manifest
     with Workers(source, processes) as workers:
         rows = scan(workers, len(source), folder.progress, progress)
-        plan = _plan(source, rows, settings, exclusion, folder.progress, progress)
+        plan = _plan(source, rows, settings)
+        if exclusion and people:
+            _exclude(plan, people, exclusion, folder.progress, progress)
+        if settings.holdout_identities:
+            mark_holdout(plan.fates, plan.labels, plan.firsts, settings.holdout_identities, settings.seed)
         files = _write_sets(plan, folder.path, settings, workers, progress)
-        write_table(folder.path / LEFT_OUT, LeftOut._fields, _left_out(plan, workers, settings, exclusion))
+        write_table(folder.path / LEFT_OUT, LeftOut._fields, _left_out(plan, workers, settings))
     files[LEFT_OUT] = sha256_of(folder.path / LEFT_OUT)
     return folder.finish(_facts(plan), files)
 
 
-def _plan(
-    source: Source,
-    rows: npt.NDArray[np.void],
-    settings: Settings,
-    exclusion: Exclusion | None,
-    folder: Path,
-    progress: Progress,
-) -> _Plan:
+def _plan(source: Source, rows: npt.NDArray[np.void], settings: Settings) -> _Plan:
+    """Decides by the images alone: what does not decode, is there already, or is of too few."""
     fates = np.where(rows["decodes"], Fate.TRAIN, Fate.UNDECODABLE).astype(np.int64)
     labels = rows["label"].astype(np.int64)
     plan = _Plan(source, rows, labels, fates, mark_duplicates(fates, rows["sha256"]), {})
     mark_few(fates, labels, settings.min_images)
-    if exclusion and (fates == Fate.TRAIN).any():
-        plan.near = _near(plan, exclusion, folder, progress)
-        mark_identities(fates, labels, np.array(list(plan.near), np.int64), Fate.NEAR)
-    if settings.holdout_identities:
-        mark_holdout(fates, labels, plan.firsts, settings.holdout_identities, settings.seed)
-    if not (fates == Fate.TRAIN).any():
+    return _checked(plan)
+
+
+def _checked(plan: _Plan) -> _Plan:
+    if not (plan.fates == Fate.TRAIN).any():
         counts = ", ".join(f"{count} {reason}" for reason, count in _left_out_counts(plan).items())
         raise ValueError(f"nothing is left to train on: {counts}")
     return plan
 
 
-def _near(plan: _Plan, exclusion: Exclusion, folder: Path, progress: Progress) -> dict[int, tuple[float, str]]:
-    """Returns the labels of the identities that look like somebody of the test set, with cosine and name."""
-    people = open_people(exclusion.path)
+def _exclude(plan: _Plan, people: Source, exclusion: Exclusion, folder: Path, progress: Progress) -> None:
+    """Leaves out the identities that look like one of `people`, and keeps in `plan.near` how much and like whom."""
     _, their_labels = renumbered(people.labels())
     theirs = mean_embeddings(
         people,
@@ -206,11 +204,11 @@ def _near(plan: _Plan, exclusion: Exclusion, folder: Path, progress: Progress) -
         lambda done, total: progress("embed identities", done, total),
     )
     cosines, which = best_matches(ours, theirs)
-    found = {}
     for index in np.flatnonzero(cosines >= exclusion.cosine).tolist():
         example = int(np.argmax(their_labels == which[index]))
-        found[int(of_identity[index])] = (float(cosines[index]), people[example].name)
-    return found
+        plan.near[int(of_identity[index])] = (float(cosines[index]), people[example].name)
+    mark_identities(plan.fates, plan.labels, np.array(list(plan.near), np.int64), Fate.NEAR)
+    _checked(plan)
 
 
 class _Counted(Source):
@@ -277,7 +275,7 @@ def _write_rec(chosen: Source, folder: Path, name: str, progress: Progress) -> d
     return {f"{name}/{file}": sha256_of(folder / name / file) for file in _REC_FILES}
 
 
-def _left_out(plan: _Plan, workers: Workers, settings: Settings, exclusion: Exclusion | None) -> Iterator[LeftOut]:
+def _left_out(plan: _Plan, workers: Workers, settings: Settings) -> Iterator[LeftOut]:
     """Yields what is in no set: images in their order, then identities in theirs."""
     undecodable = np.flatnonzero(plan.fates == Fate.UNDECODABLE).tolist()
     duplicates = np.flatnonzero(plan.fates == Fate.DUPLICATE).tolist()
@@ -294,7 +292,7 @@ def _left_out(plan: _Plan, workers: Workers, settings: Settings, exclusion: Excl
         detail = f"equal to {first_name} of identity {first_owner}"
         yield LeftOut("duplicate", position, name, owner, detail)
     for label, count in zip(*(array.tolist() for array in plan.identities(Fate.FEW_IMAGES)), strict=True):
-        yield LeftOut("few images", "", "", plan.identity(label), f"{count}, wants {settings.min_images}")
+        yield LeftOut("few images", "", "", plan.identity(label), f"{count} images, wants {settings.min_images}")
     for label in sorted(plan.near):
         cosine, name = plan.near[label]
         yield LeftOut("near", "", "", plan.identity(label), f"cosine {cosine:.3f} with the person of {name}")
@@ -302,11 +300,12 @@ def _left_out(plan: _Plan, workers: Workers, settings: Settings, exclusion: Excl
 
 def _left_out_counts(plan: _Plan) -> dict[str, int]:
     """Returns how many images are left out, by reason."""
-    return {f"{fate.name.lower()}": int((plan.fates == fate).sum()) for fate in Fate if fate not in _SETS.values()}
+    return {fate.name.lower(): int((plan.fates == fate).sum()) for fate in Fate if fate not in _SETS.values()}
 
 
 def _facts(plan: _Plan) -> dict[str, Any]:
     """Returns what the manifest says of the contents."""
+    contents = hashlib.sha256(plan.rows["label"].tobytes() + plan.rows["sha256"].tobytes())
     sets = {}
     for name, fate in _SETS.items():
         if len(identities := plan.identities(fate)[0]):
@@ -315,7 +314,7 @@ def _facts(plan: _Plan) -> dict[str, Any]:
         "found": {
             "images": len(plan.fates),
             "identities": len(np.unique(plan.labels[plan.labels != UNREADABLE])),
-            "sha256_of_labels_and_images": hashlib.sha256(plan.rows.tobytes()).hexdigest(),
+            "sha256_of_labels_and_images": contents.hexdigest(),
         },
         "left_out": _left_out_counts(plan),
         "sets": sets,

@@ -56,7 +56,7 @@ def prepare_pairs(
         "input": fingerprint(path),
         "pairs": fingerprint(pairs) if pairs else None,
     }
-    folder = RunFolder(output, run)
+    folder = RunFolder(output, path, run)
     if folder.manifest:
         return folder.manifest
     left_out, images = [], []

@@ -1,7 +1,7 @@
 """A folder that one run fills, however often it is stopped; another run is refused.
 
 >>> from seesaw_keras.data.run_folder import RunFolder
->>> folder = RunFolder("out", {"settings": {"seed": 0}})
+>>> folder = RunFolder("out", "faces_emore", {"settings": {"seed": 0}})
 >>> write_table(folder.path / "a.csv", ["a", "b"], [[1, 2]])
 >>> folder.finish({"counts": {"rows": 1}}, {"a.csv": sha256_of(folder.path / "a.csv")})["counts"]
 {'rows': 1}
@@ -62,9 +62,9 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_bytes())
     except ValueError as error:
-        raise ValueError(f"{path}: no JSON ({error}); delete {path.parent} and start again") from error
+        raise ValueError(f"{path}: no JSON ({error}); delete the whole output folder and start again") from error
     if not isinstance(content, dict):
-        raise ValueError(f"{path}: no JSON object; delete {path.parent} and start again")
+        raise ValueError(f"{path}: no JSON object; delete the whole output folder and start again")
     return content
 
 
@@ -73,6 +73,7 @@ class RunFolder:
 
     Args:
         path: the folder; made if it is not there.
+        source: what is read; a folder must not be filled inside of it.
         run: what the run is, as JSON: its input and its settings.
 
     Attributes:
@@ -81,12 +82,14 @@ class RunFolder:
         manifest: of a run that was finished before, its files having been compared with it; None of another.
 
     Raises:
-        ValueError: if the folder holds something else, or a run of another input or other settings, or files that
-            are not those of the manifest.
+        ValueError: if the folder lies inside of `source`, holds something else or another run, or its files are not
+            those of the manifest.
     """
 
-    def __init__(self, path: str | Path, run: Mapping[str, Any]) -> None:
+    def __init__(self, path: str | Path, source: str | Path, run: Mapping[str, Any]) -> None:
         self.path = Path(path)
+        if Path(source).is_dir() and self.path.resolve().is_relative_to(Path(source).resolve()):
+            raise ValueError(f"{path}: lies inside of the input {source}; name a folder beside it")
         self.progress = self.path / ".progress"
         self._run = dict(run)
         self.manifest: dict[str, Any] | None = None

@@ -2,7 +2,7 @@
 
 >>> from seesaw_keras.data.scan import scan
 >>> with Workers(source, None) as workers:
-...     rows = scan(workers, len(source), Path("out/.progress"))
+...     rows = scan(workers, len(source), Path("out/.progress"), lambda stage, done, total: None)
 >>> rows["decodes"].mean()
 1.0
 
@@ -21,7 +21,7 @@ from seesaw_keras.data.records import Record, Source
 from seesaw_keras.data.workers import Workers
 from seesaw_keras.files import replacing
 
-__all__ = ["SCANNED", "Progress", "Selected", "describe", "parts", "scan"]
+__all__ = ["SCANNED", "UNREADABLE", "Progress", "Selected", "describe", "parts", "scan"]
 
 # The SHA-256 as raw bytes. NumPy drops zeros at the end of an S32, which loses nothing where all are 32 bytes long.
 SCANNED = np.dtype([("label", "<i8"), ("decodes", "?"), ("sha256", "S32")])

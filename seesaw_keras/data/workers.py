@@ -7,7 +7,8 @@
 >>> with Workers(source, 2) as workers:
 ...     total = sum(size for _, size in workers.run(count, [(0, 500), (500, 1000)]))
 
-Processes are spawned, not forked: a fork of a process in which TensorFlow runs may hang.
+Processes are spawned, not forked: a fork of a process in which TensorFlow runs may hang. A script that uses them has to
+start below `if __name__ == "__main__":`.
 """
 
 import contextlib
@@ -33,7 +34,6 @@ _source: Source  # of a worker process, set once by `_start`
 def _start(source: Source) -> None:
     global _source
     _source = source
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends its workers
     with contextlib.closing(os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")) as nowhere:
         os.dup2(nowhere.fileno(), 2)  # libjpeg and libpng complain there; exceptions go to the parent
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -45,6 +45,16 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
     os._exit(1)
+
+
+@contextlib.contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Lets processes start that do not hear Ctrl-C, which goes to all of a terminal: their parent ends them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _call(function: Callable[..., Result], task: tuple[Any, ...]) -> Result:
@@ -80,10 +90,12 @@ class Workers:
             Exception: whatever `function` raises.
         """
         try:
-            futures = {self._pool.submit(_call, function, task): index for index, task in enumerate(tasks)}
+            with _without_interrupts():
+                futures = {self._pool.submit(_call, function, task): index for index, task in enumerate(tasks)}
             for future in as_completed(futures):
                 yield futures[future], future.result()
         except BrokenProcessPool as error:
             raise ChildProcessError(
-                "a worker process was killed, most likely for want of memory; start again with fewer processes"
+                "a worker process ended: most likely it was killed for want of memory (start again with fewer "
+                'processes), or the script that started it lacks if __name__ == "__main__"'
             ) from error

@@ -2,6 +2,9 @@ import csv
 import hashlib
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from collections import Counter
 
 import cv2
@@ -127,7 +130,7 @@ def test_what_is_left_out_is_listed(prepared, faces, expected):
     ]
     few = {person for person in range(PEOPLE) if person not in expected}
     assert {row["identity"] for row in by_reason["few images"]} == {name_of(person) for person in few}
-    assert {row["detail"] for row in by_reason["few images"]} == {"1, wants 3", "2, wants 3"}
+    assert {row["detail"] for row in by_reason["few images"]} == {"1 images, wants 3", "2 images, wants 3"}
     images = sum(1 + person % 6 for person in range(PEOPLE))
     few_images = images - 3 - 2 - sum(map(len, expected.values()))
     assert manifest["left_out"] == {"undecodable": 3, "duplicate": 2, "few_images": few_images, "near": 0}
@@ -193,7 +196,7 @@ def test_a_folder_of_something_else_is_refused(faces, tmp_path):
     with pytest.raises(ValueError, match="holds files already"):
         prepare_faces(faces, tmp_path)
     assert tree(tmp_path) == {"thesis.tex": b"x"}
-    with pytest.raises(ValueError, match="lies inside the input"):
+    with pytest.raises(ValueError, match="lies inside of the input"):
         prepare_faces(faces, faces / "out")
 
 
@@ -224,6 +227,39 @@ def test_recordio_with_a_damaged_record_becomes_recordio_without(tmp_path, liste
         old = [int(row["identity"]) for row in table(output / name / "identities.csv")]
         found += [(record.image, old[record.label]) for record in source]
     assert sorted(found) == sorted((record.image, record.label) for i, record in enumerate(people) if i != 17)
+
+
+DYING = """
+import os, signal, sys
+from pathlib import Path
+from seesaw_keras.data.prepare import Settings, prepare_faces
+
+replace, left = Path.replace, int(sys.argv[3])
+
+def replace_and_die(self, target):
+    global left
+    replace(self, target)
+    left -= 1
+    if not left:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+if __name__ == "__main__":  # workers import this file and live
+    Path.replace = replace_and_die
+    prepare_faces(sys.argv[1], sys.argv[2], Settings(format="rec"), processes=1)
+"""
+
+
+def test_a_kill_after_any_file_took_its_place_does_no_harm(faces, tmp_path):
+    (tmp_path / "dying.py").write_text(DYING)
+    prepare_faces(faces, tmp_path / "whole", Settings(format="rec"), processes=1)
+    whole = tree(tmp_path / "whole")
+    for files in range(1, 8):  # run.json, identities.csv, train.rec, train.idx, property, left_out.csv, manifest.json
+        output = tmp_path / f"killed after {files}"
+        died = subprocess.run([sys.executable, str(tmp_path / "dying.py"), str(faces), str(output), str(files)])
+        assert died.returncode == -signal.SIGKILL
+        assert tree(output) != whole
+        prepare_faces(faces, output, Settings(format="rec"), processes=1)
+        assert tree(output) == whole
 
 
 def test_nothing_to_train_on_is_an_error(tmp_path):

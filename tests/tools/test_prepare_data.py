@@ -1,3 +1,4 @@
+import os
 import random
 import signal
 import subprocess
@@ -49,13 +50,13 @@ def faces(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def flags(faces):
-    return ["--data", faces, "--images_per_shard=20", "--holdout_identities=100", "--min_images=2", "--processes=2"]
+    return ["--data", faces, "--images_per_shard=20", "--holdout_identities=100", "--min_images=2"]
 
 
 @pytest.fixture(scope="module")
 def undisturbed(flags, tmp_path_factory):
     output = tmp_path_factory.mktemp("undisturbed") / "out"
-    done = prepare(*flags, "--output", output)
+    done = prepare(*flags, "--output", output, "--processes=1")
     return output, done
 
 
@@ -80,7 +81,7 @@ def test_a_killed_run_started_again_leaves_the_same_bytes(undisturbed, flags, tm
     chance = random.Random()
     output, kills = tmp_path / "out", 0
     for pattern, count in MOMENTS:
-        run = subprocess.Popen(command(*flags, "--output", output), stdout=subprocess.DEVNULL)
+        run = subprocess.Popen(command(*flags, "--processes=2", "--output", output), stdout=subprocess.DEVNULL)
         while run.poll() is None and len(list(output.glob(pattern))) < count:
             time.sleep(0.001)
         time.sleep(chance.uniform(0, 0.03))
@@ -89,6 +90,24 @@ def test_a_killed_run_started_again_leaves_the_same_bytes(undisturbed, flags, tm
     assert kills >= 4  # the last run may have ended by itself
     done = prepare(*flags, "--output", output)
     assert done.returncode == 0, done.stderr
+    assert tree(output) == tree(undisturbed[0])
+
+
+def test_an_interrupted_run_says_so_in_one_line_and_goes_on(undisturbed, flags, tmp_path):
+    output = tmp_path / "out"
+    for pattern, count in MOMENTS[1:4:2]:
+        run = subprocess.Popen(
+            command(*flags, "--processes=2", "--output", output),
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        while run.poll() is None and len(list(output.glob(pattern))) < count:
+            time.sleep(0.001)
+        os.killpg(run.pid, signal.SIGINT)  # as a terminal does: to the workers as well
+        assert run.communicate() == (None, "prepare_data: interrupted\n")
+        assert run.returncode == 1
+    assert prepare(*flags, "--output", output).returncode == 0
     assert tree(output) == tree(undisturbed[0])
 
 
@@ -103,11 +122,6 @@ def test_recordio_that_is_killed_while_it_is_written(faces, tmp_path):
     assert list(tmp_path.glob("out/train/.*.partial.*"))
     assert prepare(*flags, tmp_path / "out").returncode == 0
     assert tree(tmp_path / "out") == tree(tmp_path / "whole")
-
-
-def test_the_number_of_processes_does_not_matter(undisturbed, flags, tmp_path):
-    assert prepare(*flags[:-1], "--processes=1", "--output", tmp_path / "out").returncode == 0
-    assert tree(tmp_path / "out") == tree(undisturbed[0])
 
 
 def test_pairs_become_a_bin(tmp_path, undisturbed):
