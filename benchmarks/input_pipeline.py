@@ -33,7 +33,7 @@ flags.DEFINE_string("variant", "shuffle", "Network to train.")
 flags.DEFINE_integer("batch_size", 32, "Images a step.", lower_bound=1)
 flags.DEFINE_bool("augment", False, "Whether brightness, contrast and position change, too.")
 flags.DEFINE_integer("rounds", 3, "Rounds.", lower_bound=1)
-flags.DEFINE_float("seconds", 10.0, "Seconds of each measurement.", lower_bound=0.1)
+flags.DEFINE_float("seconds", 20.0, "Seconds of each measurement.", lower_bound=0.1)
 
 CLASSES = 1000
 GENERATED, SHARDS = 4000, 4
