@@ -4,7 +4,7 @@
 >>> order = BatchOrder([0, 0, 1, 1, 2, 2], batch_size=4, seed=7, drop_remainder=False)
 >>> order.steps_per_epoch
 2
->>> sorted([*order.batch(0, 0), *order.batch(0, 1)])
+>>> sorted([*order.batch(0, 0).tolist(), *order.batch(0, 1).tolist()])
 [0, 1, 2, 3, 4, 5]
 
 All numbers come from Philox, a counter-based generator (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",

@@ -168,9 +168,9 @@ class TrainingInput:
         """Makes the dataset of this worker's batches from a given step on, epoch after epoch.
 
         It is sharded already: automatic sharding is off. Under a strategy with several processes hand it out by
-        `strategy.distribute_datasets_from_function`; within one process `experimental_distribute_dataset` splits its
-        batches. What goes wrong with a record ends the iteration with a `tf.errors.InvalidArgumentError` that names
-        the file and record.
+        `strategy.distribute_datasets_from_function`, after `rebatch` to the size of one replica's batch if a process
+        has several; within one process `experimental_distribute_dataset` splits its batches. What is wrong with a
+        record ends the iteration with a `tf.errors.InvalidArgumentError` that names the file and record.
 
         Args:
             epoch: where to start, from 0.

@@ -2,7 +2,7 @@
 
 >>> from seesaw_keras.data.shards import IndexedShards
 >>> shards = IndexedShards("shards")
->>> shards.labels().max(), shards[0].name
+>>> int(shards.labels().max()), shards[0].name
 (7999, 'shards/faces-00000-of-00004.tfrecord[0] (alice/001.jpg)')
 """
 

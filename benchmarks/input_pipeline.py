@@ -1,0 +1,116 @@
+"""Is the input faster than training? Images a second of each alone, and of training that is fed by the input.
+
+    python benchmarks/input_pipeline.py --data shards
+    taskset -c 0,1 python benchmarks/input_pipeline.py --variant mobilefacenet --batch_size 64
+
+Without --data it writes 4,000 generated images (112x112, JPEG quality 90) to a temporary folder. A training step is
+that of the network with a softmax over 1,000 classes and SGD, by plain Keras. Rounds alternate between the three, and
+the median of the rounds is printed; what else runs on the machine falls on all of them.
+"""
+
+import itertools
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from absl import flags
+
+import seesaw_keras
+from seesaw_keras import cli
+from seesaw_keras.data.pipeline import TrainingInput
+from seesaw_keras.data.records import Record
+from seesaw_keras.data.tfrecord import shard_name, write_shard
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("data", None, "TFRecord shards: a folder or file. By default generated ones.")
+flags.DEFINE_string("variant", "shuffle", "Network to train.")
+flags.DEFINE_integer("batch_size", 32, "Images a step.", lower_bound=1)
+flags.DEFINE_bool("augment", False, "Whether brightness, contrast and position change, too.")
+flags.DEFINE_integer("rounds", 3, "Rounds.", lower_bound=1)
+flags.DEFINE_float("seconds", 20.0, "Seconds of each measurement.", lower_bound=0.1)
+
+CLASSES = 1000
+GENERATED, SHARDS = 4000, 4
+
+
+def generated_record(number: int) -> Record:
+    """Draws smooth noise, which takes about as many bytes as a face."""
+    coarse = np.random.default_rng(number).integers(0, 256, (14, 14, 3), np.uint8)
+    image = cv2.resize(coarse, (112, 112), interpolation=cv2.INTER_CUBIC)
+    data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
+    return Record(data, number % CLASSES, f"generated {number}")
+
+
+def rate(batches: Iterator[Any], use: Callable[..., Any] | None = None) -> tuple[float, float]:
+    """Uses batches for some seconds and returns images a second and milliseconds of processor time an image."""
+    for batch in itertools.islice(batches, 3):
+        if use:
+            use(*batch)
+    start, processor = time.perf_counter(), time.process_time()
+    count, taken = 0, 0.0
+    while taken < FLAGS.seconds:
+        batch = next(batches)
+        if use:
+            use(*batch)
+        count += FLAGS.batch_size
+        taken = time.perf_counter() - start
+    return count / taken, (time.process_time() - processor) * 1000 / count
+
+
+def measure(path: str | Path) -> dict[str, tuple[float, float]]:
+    """Returns images a second and milliseconds an image of the input, the step, and both: medians of the rounds."""
+    from seesaw_keras.api import keras
+
+    faces = TrainingInput(path, batch_size=FLAGS.batch_size, augment=FLAGS.augment)
+    print(f"{path}: {faces.num_images} images, {faces.num_classes} identities")
+    network = seesaw_keras.build(FLAGS.variant)
+    model = keras.Model(network.input, keras.layers.Dense(CLASSES)(network.output))
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+
+    def step(images: Any, labels: Any) -> None:
+        model.train_on_batch(images, labels % CLASSES)
+
+    one = next(iter(faces.dataset()))
+    rounds: dict[str, list[tuple[float, float]]] = {"input": [], "step": [], "fed": []}
+    for _ in range(FLAGS.rounds):
+        # An iterator reads ahead as long as it is there, so each measurement has its own.
+        rounds["input"].append(rate(iter(faces.dataset())))
+        rounds["step"].append(rate(itertools.repeat(one), step))
+        rounds["fed"].append(rate(iter(faces.dataset()), step))
+    return {
+        name: (statistics.median(speed for speed, _ in values), statistics.median(cost for _, cost in values))
+        for name, values in rounds.items()
+    }
+
+
+def main(argv: list[str]) -> None:
+    """Measures and prints."""
+    if argv[1:]:
+        raise ValueError(f"unexpected argument {argv[1]!r}; see --help")
+    cli.quiet_tensorflow()
+    with tempfile.TemporaryDirectory() as folder:
+        if not FLAGS.data:
+            for shard in range(SHARDS):
+                write_shard(
+                    Path(folder) / shard_name(shard, SHARDS), map(generated_record, range(shard, GENERATED, SHARDS))
+                )
+        results = measure(FLAGS.data or folder)
+    print(f"{len(os.sched_getaffinity(0))} cores, batch {FLAGS.batch_size}, median of {FLAGS.rounds} rounds:")
+    names = {
+        "input": "input alone",
+        "step": f"{FLAGS.variant}, one batch in memory",
+        "fed": f"{FLAGS.variant}, fed by the input",
+    }
+    for name, (speed, cost) in results.items():
+        print(f"  {names[name]:36}{speed:9.1f} images/s {cost:9.2f} ms of processor time an image")
+    print(f"input / step: {results['input'][0] / results['step'][0]:.0f}; at least 2 is wanted")
+
+
+if __name__ == "__main__":
+    cli.run(main)
