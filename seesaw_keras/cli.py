@@ -35,7 +35,7 @@ def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
         except (ValueError, OSError, ImportError) as error:
             sys.exit(f"{name}: {error}")
         except KeyboardInterrupt:
-            sys.exit(f"{name}: interrupted; what is complete is kept")
+            sys.exit(f"{name}: interrupted")
 
     app.run(guarded, argv=[sys.argv[0], *_underscored(sys.argv[1:])])
 

@@ -45,12 +45,15 @@ def _zip_members(path: Path) -> list[str]:
     """Names in a zip archive, checked against its unpacked size; none for a file of another kind."""
     if not zipfile.is_zipfile(path):
         return []
-    with zipfile.ZipFile(path) as archive:
-        if sum(member.file_size for member in archive.infolist()) > MAX_BYTES:
-            raise ValueError(
-                f"checkpoint {str(path)!r}: unpacks to more than {MAX_BYTES:,} bytes; not a network of ours"
-            )
-        return archive.namelist()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except Exception as error:  # zipfile and zlib raise half a dozen kinds
+        raise ValueError(f"checkpoint {str(path)!r}: damaged archive ({error})") from error
+    unpacked = sum(member.file_size for member in members)
+    if unpacked > MAX_BYTES:
+        raise ValueError(f"checkpoint {str(path)!r}: unpacks to {unpacked:,} bytes, more than any network of ours")
+    return [member.filename for member in members]
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:

@@ -65,10 +65,8 @@ def test_the_other_activations_become_int8_too():
 def test_quantize_aware_keeps_the_weights_and_leaves_the_model_alone():
     model = seesaw_keras.build("mobilefacenet", **SMALL)
     before = [weight.numpy() for weight in model.weights]
-    aware = quantize_aware(model)
-    assert all(np.array_equal(a, b) for a, b in zip(before, model.weights, strict=True))
-    stem = aware.get_layer("quant_stem_conv").layer.kernel
-    np.testing.assert_array_equal(stem, model.get_layer("stem_conv").kernel)
-    gammas = [w.numpy() for w in aware.weights if w.name.endswith("gamma:0")]
-    assert len(gammas) == sum(w.name.endswith("gamma:0") for w in model.weights)
-    assert aware.count_params() > model.count_params()  # the ranges
+    copies = {weight.name: weight.numpy() for weight in quantize_aware(model).weights}
+    for weight, old in zip(model.weights, before, strict=True):
+        np.testing.assert_array_equal(weight, old)
+        np.testing.assert_array_equal(copies[weight.name], old)
+    assert len(copies) > len(before)  # the ranges

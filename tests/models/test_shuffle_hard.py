@@ -121,16 +121,15 @@ def test_embeddings_equal_the_independent_computation(arrays, model, images):
 
 def test_a_checkpoint_with_folded_batch_normalisation_is_the_same_network(arrays, model, images):
     """The released TorchScript has `0.weight` and `0.bias` in the place of convolution and normalisation."""
-    folded = {}
-    for name, array in arrays.items():
-        if name.endswith(".0.weight") and f"{name.removesuffix('.0.weight')}.1.running_var" in arrays:
-            bn = name.removesuffix("0.weight") + "1"
-            scale = arrays[f"{bn}.weight"] / np.sqrt(arrays[f"{bn}.running_var"] + EPSILON)
-            folded[name] = array * scale[:, None, None, None]
-            folded[name.replace("weight", "bias")] = arrays[f"{bn}.bias"] - arrays[f"{bn}.running_mean"] * scale
-        elif name.startswith(("14.", "15.")) or ".5.layers." in name[2:]:
-            folded.setdefault(name, array)
-    folded = {name: a for name, a in folded.items() if not (name.count(".") > 2 and ".1.running" in name)}
+    folded = dict(arrays)
+    for bn in [name.removesuffix(".running_var") for name in arrays if name.endswith(".1.running_var")]:
+        gamma, beta, mean, variance = (
+            folded.pop(f"{bn}.{p}") for p in ("weight", "bias", "running_mean", "running_var")
+        )
+        scale = gamma / np.sqrt(variance + EPSILON)
+        conv = bn.removesuffix("1") + "0"
+        folded[f"{conv}.weight"] = folded[f"{conv}.weight"] * scale[:, None, None, None]
+        folded[f"{conv}.bias"] = beta - mean * scale
     seesaw_keras.load_reference_weights(model, folded)
     np.testing.assert_allclose(model(images.astype(np.float32)), expected(arrays, images), atol=1e-5)
 

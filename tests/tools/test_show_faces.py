@@ -40,7 +40,7 @@ def test_it_shows_a_folder(tmp_path):
     [
         (("--data", "/no/such/data"), "/no/such/data: there is no such file or folder"),
         (("--out", "sheet.gif"), "must end in .png"),
-        (("sheet.png",), "unexpected argument 'sheet.png'"),
+        (("sheet.png",), "'sheet.png' is no flag"),
     ],
 )
 def test_a_mistake_ends_in_one_line(tmp_path, flags, message):
