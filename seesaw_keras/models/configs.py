@@ -168,7 +168,7 @@ _REGISTRY = {
         replace(
             _SHUFFLE,
             name="phone",
-            summary="ours: shuffle with ReLU in squeeze-excite, all of it int8 under XNNPACK",
+            summary="ours: shuffle with ReLU in squeeze-excite, whose PReLU XNNPACK refuses in int8",
             se_activation="relu",
             published=None,
         ),
