@@ -101,6 +101,7 @@ def test_an_interrupted_run_says_so_in_one_line_and_goes_on(undisturbed, flags, 
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
         )
         while run.poll() is None and len(list(output.glob(pattern))) < count:
             time.sleep(0.001)
