@@ -1,0 +1,1 @@
+"""The trainer, strategies, schedules, distillation and recipes."""

@@ -1,0 +1,244 @@
+"""What a training does, apart from the files it reads: one frozen dataclass, and the recipes by name.
+
+>>> from seesaw_keras.training.recipe import get_recipe
+>>> recipe = get_recipe("paper").override(["batch_size=64", "learning_rate=0.033"])
+>>> recipe.margin, recipe.m, recipe.batch_size
+('arcface', 0.5, 64)
+"""
+
+import difflib
+import importlib
+import json
+import pkgutil
+import types
+import typing
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+__all__ = ["Recipe", "get_recipe", "list_recipes"]
+
+Optimizer = Literal["sgd", "adamw", "lamb", "radam", "lookahead", "swa"]
+Schedule = Literal["step", "cosine", "polynomial", "constant"]
+Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that a training's result follows from, together with the data (and the teacher's embeddings).
+
+    Attributes:
+        name: which recipe it came from.
+        summary: one line for `--help`.
+        variant: of the network, see `seesaw_keras.list_models()`.
+        width: factor on its channels.
+        image_size: side of its input in pixels, a multiple of 16.
+        embedding_size: length of its embeddings.
+        activation: nonlinearity of the trunk, None for the variant's own.
+        batch_size: images of a step, over all replicas.
+        accumulate: into how many parts, one after the other, a replica's share of a batch is cut; their gradients add
+            up.
+        epochs: passes over the data.
+        flip: whether every other image is mirrored.
+        augment: whether brightness, contrast and position change a little.
+        images_per_identity: K for batches of K images each of batch_size / K people, None for a random order.
+        margin: of the loss on labels, see `seesaw_keras.margins.list_margins()`; "triplet_semi_hard" or "triplet_hard"
+            for triplet losses; None for no loss on labels.
+        s: the margin's scale.
+        m: the margin itself.
+        sample_rate: share of the classes that Partial FC keeps a step; 1 for all.
+        label_weight: of the loss on labels in the sum.
+        cosine_weight: of the cosine distillation loss.
+        relation_weight: of the relational distillation loss.
+        optimizer: which; those beyond "sgd" and "adamw" need the extra `addons`.
+        learning_rate: its highest.
+        momentum: of SGD.
+        schedule: how the learning rate falls.
+        milestones: epochs after which a "step" schedule divides it by 10.
+        warmup_epochs: over which it rises from 0 at the start.
+        final_learning_rate: where "cosine" and "polynomial" end.
+        weight_decay: of all weights but the following.
+        last_weight_decay: of the embedding layer and the class centres. Batch normalisation has none.
+        clip_norm: bound of the gradient's global norm, None for none.
+        ema: decay a step of the exponential moving average of the weights, 0 for none.
+        precision: Keras' mixed-precision policy.
+        xla: whether the step is compiled by XLA.
+        seed: initial weights, order of the images and all random changes follow from it.
+        validate_every: epochs between verifications.
+    """
+
+    name: str
+    summary: str
+    variant: str = "shuffle"
+    width: float = 1.0
+    image_size: int = 112
+    embedding_size: int = 512
+    activation: str | None = None
+    batch_size: int = 192
+    accumulate: int = 1
+    epochs: int = 16
+    flip: bool = True
+    augment: bool = False
+    images_per_identity: int | None = None
+    margin: str | None = "arcface"
+    s: float = 64.0
+    m: float = 0.5
+    sample_rate: float = 1.0
+    label_weight: float = 1.0
+    cosine_weight: float = 0.0
+    relation_weight: float = 0.0
+    optimizer: Optimizer = "sgd"
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+    schedule: Schedule = "step"
+    milestones: tuple[float, ...] = (8, 12, 14)
+    warmup_epochs: float = 0.0
+    final_learning_rate: float = 0.0
+    weight_decay: float = 4e-5
+    last_weight_decay: float = 4e-4
+    clip_norm: float | None = None
+    ema: float = 0.0
+    precision: Precision = "float32"
+    xla: bool = False
+    seed: int = 0
+    validate_every: float = 1.0
+
+    def __post_init__(self) -> None:
+        hints = get_type_hints(type(self))
+        for field in fields(self):
+            _check_type(field.name, getattr(self, field.name), hints[field.name])
+        for name in ("batch_size", "accumulate", "epochs", "embedding_size"):
+            _check(getattr(self, name) >= 1, name, "1 or more", getattr(self, name))
+        for name in ("width", "s", "learning_rate", "validate_every"):
+            _check(getattr(self, name) > 0, name, "above 0", getattr(self, name))
+        weights = ("label_weight", "cosine_weight", "relation_weight", "weight_decay", "last_weight_decay")
+        for name in (*weights, "warmup_epochs", "final_learning_rate", "momentum"):
+            _check(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
+        _check(0 < self.sample_rate <= 1, "sample_rate", "above 0, at most 1", self.sample_rate)
+        _check(0 <= self.ema < 1, "ema", "0 or more, below 1", self.ema)
+        _check(self.clip_norm is None or self.clip_norm > 0, "clip_norm", "above 0, or none", self.clip_norm)
+        if not self.distils and (self.margin is None or not self.label_weight):
+            raise ValueError("recipe: nothing to learn from: set margin, cosine_weight or relation_weight")
+
+    @property
+    def distils(self) -> bool:
+        """Whether a teacher is needed."""
+        return bool(self.cosine_weight or self.relation_weight)
+
+    def override(self, assignments: typing.Iterable[str]) -> "Recipe":
+        """Returns the recipe with some fields changed.
+
+        Args:
+            assignments: `key=value` each; `none` for None, a tuple as `8,12,14`.
+
+        Raises:
+            ValueError: if there is no such field, or the value does not fit it; the message says what does.
+        """
+        hints = get_type_hints(type(self))
+        changes = {}
+        for assignment in assignments:
+            key, equals, text = assignment.partition("=")
+            key = key.strip().replace("-", "_")
+            if not equals:
+                raise ValueError(f"--set {assignment!r}: write key=value")
+            if key not in hints or key in ("name", "summary"):
+                known = [name for name in hints if name not in ("name", "summary")]
+                nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]
+                raise ValueError(
+                    f"--set {assignment!r}: no field {key!r}: did you mean {nearest!r}? All: {', '.join(known)}"
+                )
+            changes[key] = _parse(key, text.strip(), hints[key])
+        return replace(self, **changes)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the fields as JSON holds them."""
+        return json.loads(json.dumps(asdict(self)))
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> "Recipe":
+        """Returns the recipe that `to_json` wrote.
+
+        Raises:
+            ValueError: if fields are missing, unknown or of the wrong type.
+        """
+        names = {field.name for field in fields(cls)}
+        if set(record) != names:
+            raise ValueError(f"recipe: fields missing or unknown: {', '.join(sorted(names ^ set(record)))}")
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in record.items()})
+
+
+def _check(good: bool, name: str, wanted: str, value: object) -> None:
+    if not good:
+        raise ValueError(f"recipe: {name} must be {wanted}, got {value}")
+
+
+def _choices(hint: Any) -> tuple[Any, ...]:
+    """The types, literals or None that a field's annotation allows."""
+    return get_args(hint) if get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+
+
+def _fits(value: object, kind: Any) -> bool:
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
+    if get_origin(kind) is tuple:
+        return isinstance(value, tuple) and all(_fits(entry, float) for entry in value)
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+
+
+def _wanted(hint: Any) -> str:
+    names = []
+    for kind in _choices(hint):
+        if get_origin(kind) is Literal:
+            names.append("one of " + ", ".join(map(str, get_args(kind))))
+        elif get_origin(kind) is tuple:
+            names.append("numbers as in 8,12,14")
+        else:
+            names.append(
+                {int: "a whole number", float: "a number", bool: "true or false", str: "a name"}.get(kind, "none")
+            )
+    return " or ".join(names)
+
+
+def _check_type(name: str, value: object, hint: Any) -> None:
+    _check(any(_fits(value, kind) for kind in _choices(hint)), name, _wanted(hint), repr(value))
+
+
+def _parse(name: str, text: str, hint: Any) -> Any:
+    """Reads a field's value; `Recipe` itself checks its range."""
+    if type(None) in _choices(hint) and text.lower() == "none":
+        return None
+    for kind in _choices(hint):
+        try:
+            if get_origin(kind) is tuple:
+                return tuple(float(part) for part in text.split(",") if part)
+            if kind is bool:
+                return {"true": True, "false": False, "1": True, "0": False}[text.lower()]
+            if kind in (int, float):
+                return kind(text)
+        except (ValueError, KeyError):
+            raise ValueError(f"--set {name}={text}: must be {_wanted(hint)}") from None
+    return text
+
+
+def list_recipes() -> list[str]:
+    """Returns the names of all recipes."""
+    from seesaw_keras.training import recipes
+
+    return sorted(module.name for module in pkgutil.iter_modules(recipes.__path__))
+
+
+def get_recipe(name: str) -> Recipe:
+    """Returns a recipe by name.
+
+    Args:
+        name: one of `list_recipes()`.
+
+    Raises:
+        ValueError: if there is none; the message names the nearest and lists all.
+    """
+    names = list_recipes()
+    if name not in names:
+        nearest = difflib.get_close_matches(str(name), names, n=1, cutoff=0.0)[0]
+        raise ValueError(f"unknown recipe {name!r}: did you mean {nearest!r}? All recipes: {', '.join(names)}")
+    return importlib.import_module(f"seesaw_keras.training.recipes.{name}").RECIPE

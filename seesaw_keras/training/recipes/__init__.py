@@ -1,0 +1,1 @@
+"""One small file a recipe; each holds `RECIPE`. A new file here is a new `--recipe`."""

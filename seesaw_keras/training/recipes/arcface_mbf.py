@@ -1,0 +1,15 @@
+"""InsightFace's arcface_torch recipe for MobileFaceNet on MS1MV2 (configs/ms1mv2_mbf.py): polynomial decay to zero."""
+
+from seesaw_keras.training.recipe import Recipe
+
+RECIPE = Recipe(
+    name="arcface_mbf",
+    summary="MobileFaceNet as arcface_torch trains it: 40 epochs, batch 128, polynomial decay",
+    variant="mobilefacenet",
+    batch_size=128,
+    epochs=40,
+    schedule="polynomial",
+    milestones=(),
+    weight_decay=1e-4,
+    last_weight_decay=1e-4,
+)

@@ -1,0 +1,8 @@
+"""The training of arXiv 1908.09124, section 4.1, with what its code adds: momentum, and weight decay by groups."""
+
+from seesaw_keras.training.recipe import Recipe
+
+RECIPE = Recipe(
+    name="paper",
+    summary="SeesawFaceNets as published: 16 epochs of MS1MV2, batch 192, ArcFace s=64 m=0.5",
+)

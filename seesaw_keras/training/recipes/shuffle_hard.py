@@ -1,0 +1,11 @@
+"""shuffle_hard with Li-ArcFace (arXiv 1907.12256), as github.com/pshashk/seesaw-facenet trains it."""
+
+from seesaw_keras.training.recipe import Recipe
+
+RECIPE = Recipe(
+    name="shuffle_hard",
+    summary="hard swish and Li-ArcFace s=64 m=0.45",
+    variant="shuffle_hard",
+    margin="li_arcface",
+    m=0.45,
+)
