@@ -161,27 +161,3 @@ def test_nan_is_not_hidden(loss, naive):
 def test_cosines_need_one_length():
     with pytest.raises(ValueError, match="length 5 and 4 have no cosine"):
         cosine_loss(embeddings(0), embeddings(1, size=4))
-
-
-def test_relations_equal_the_authors_formula_on_a_whole_batch():
-    """RkdDistance and RKdAngle of github.com/lenscloth/RKD, metric/loss.py, line by line in NumPy."""
-    student, teacher = unit(embeddings(0)), unit(embeddings(1))
-
-    def pdist(rows):
-        products = rows @ rows.T
-        squares = np.diag(products)
-        found = np.sqrt(np.maximum(squares[:, None] + squares[None, :] - 2 * products, 1e-12))
-        found[np.arange(len(rows)), np.arange(len(rows))] = 0
-        return found
-
-    def angles(rows):
-        differences = rows[None] - rows[:, None]
-        directions = differences / np.maximum(np.linalg.norm(differences, axis=2, keepdims=True), 1e-12)
-        return directions @ directions.transpose(0, 2, 1)
-
-    def smooth_l1(left, right):
-        return np.mean(np.vectorize(huber)(left - right))
-
-    distances = [pdist(rows) / pdist(rows)[pdist(rows) > 0].mean() for rows in (student, teacher)]
-    expected = smooth_l1(*distances) + 2 * smooth_l1(angles(student), angles(teacher))
-    np.testing.assert_allclose(tf.reduce_mean(relation_loss(student, teacher)), expected, rtol=1e-5)
