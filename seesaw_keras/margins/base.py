@@ -8,6 +8,7 @@
 >>> logits = Harder(1000, s=30.0, m=0.2)([embeddings, labels], training=True)  # doctest: +SKIP
 """
 
+import math
 from typing import Any, ClassVar, NamedTuple
 
 import tensorflow as tf
@@ -71,6 +72,7 @@ class Margin(keras.layers.Layer):
         default_s: scale where none is given; None where the margin computes its own.
         default_m: margin where none is given.
         m_range: least and greatest sensible m.
+        needs_length: whether the lengths of the embeddings matter.
         centers: (embedding_size, num_classes) float32, made when the layer is built; they may have any length. Under
             a strategy every replica holds all of them.
 
@@ -80,7 +82,8 @@ class Margin(keras.layers.Layer):
 
     default_s: ClassVar[float | None] = 64.0
     default_m: ClassVar[float] = 0.5
-    m_range: ClassVar[tuple[float, float]] = (0.0, 3.14)
+    m_range: ClassVar[tuple[float, float]] = (0.0, math.pi)
+    needs_length: ClassVar[bool] = False
 
     def __init__(
         self,

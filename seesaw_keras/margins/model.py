@@ -51,16 +51,22 @@ def with_margin(
     """
     layer = make_margin(margin, num_classes, s=s, m=m, sample_rate=sample_rate, name=margin, **kwargs)
     label = keras.Input((), dtype="int32", name="label")
-    logits = layer([_embedding(model), label])
+    logits = layer([_embedding(model, layer), label])
     return keras.Model([model.inputs[0], label], logits, name=f"{model.name}_{margin}")
 
 
-def _embedding(model: Any) -> Any:
-    """The network's embedding before unit normalisation: the margin normalises by itself, and some want its length."""
+def _embedding(model: Any, margin: Any) -> Any:
+    """The network's embedding before unit normalisation: the margin normalises by itself."""
     outputs = getattr(model, "outputs", None)
     if not outputs or len(outputs) != 1 or len(model.inputs) != 1 or len(outputs[0].shape) != 2:
         raise ValueError("with_margin wants a functional model with one input and one output, (batch, embedding_size)")
     last = model.get_layer(model.output_names[0])
     if isinstance(last, keras.layers.UnitNormalization):
         return last.input
+    if margin.needs_length and (isinstance(last, keras.Model) or "Lambda" in type(last).__name__):
+        raise ValueError(
+            f"{margin.name} looks at the length of the embeddings, and whether they still have theirs after "
+            f"{last.name!r} ({type(last).__name__}) cannot be told: let the model end before they are normalised, or in "
+            "a UnitNormalization"
+        )
     return outputs[0]

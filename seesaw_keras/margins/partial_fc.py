@@ -14,7 +14,7 @@ __all__ = ["sample_classes"]
 
 
 def sample_classes(labels: Any, num_classes: int, rate: float, seed: Any) -> tuple[Any, Any]:
-    """Chooses the classes of one step (arXiv 2203.15565, section 3.2): the batch's own, and random others.
+    """Chooses the classes of one step (Partial FC, arXiv 2203.15565, section 3): the batch's own, and random others.
 
     Under a strategy the batch is that of all replicas together, so that all take the same classes and the loss is that
     of one replica with the whole batch.
