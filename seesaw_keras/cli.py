@@ -1,4 +1,4 @@
-"""How every tool starts and ends: quiet libraries, one line for a user's mistake.
+"""How every tool starts, shows progress and ends: quiet libraries, one line for a user's mistake.
 
 if __name__ == "__main__":
     cli.run(main)
@@ -10,10 +10,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 
 from absl import app
+from tqdm import tqdm
 
-__all__ = ["quiet_native_stderr", "quiet_tensorflow", "run"]
+__all__ = ["Bars", "quiet_native_stderr", "quiet_tensorflow", "run"]
 
 
 def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
@@ -47,6 +49,27 @@ def _underscored(arguments: list[str]) -> list[str]:
     return [flag.sub(lambda name: name[0].replace("-", "_"), argument) for argument in arguments[:end]] + arguments[
         end:
     ]
+
+
+class Bars:
+    """A progress bar a stage, one after the other."""
+
+    def __init__(self) -> None:
+        self._stage, self._bar = "", tqdm(disable=True)
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Shows that `done` of `total` are done."""
+        if stage != self._stage:
+            self._bar.close()
+            unit = "identity" if stage.startswith("embed") else "image"
+            self._stage, self._bar = stage, tqdm(desc=stage, total=total, initial=done, unit=unit, disable=None)
+        self._bar.update(done - self._bar.n)
+
+    def __enter__(self) -> "Bars":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._bar.close()
 
 
 def quiet_tensorflow() -> None:

@@ -163,7 +163,10 @@ class Recipe:
         names = {field.name for field in fields(cls)}
         if set(record) != names:
             raise ValueError(f"recipe: fields missing or unknown: {', '.join(sorted(names ^ set(record)))}")
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in record.items()})
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in record.items()
+        }
+        return cls(**values)
 
 
 def _check(good: bool, name: str, wanted: str, value: object) -> None:
