@@ -100,7 +100,8 @@ class Objective(keras.layers.Layer):
         """Computes the losses of one replica's batch.
 
         Args:
-            embeddings: (n, d), not necessarily normalised; n may be 0.
+            embeddings: (n, d) of any length; margins that look at the length (AdaFace, MagFace) need them as they were
+                before normalisation. n may be 0.
             labels: integers (n,).
             teacher: (n, e), needed for distillation, else ignored.
             training: whether margins that adapt do so, and Partial FC draws classes.
