@@ -89,7 +89,7 @@ def _draw(axes: Axes, epochs: npt.NDArray[np.float64], curves: _Columns) -> None
     axes.set_xlim(0, epochs.max())
     if any(curves):
         axes.legend(frameon=False)
-    if axes.get_ylabel() == LEARNING_RATE:
+    highest = max(np.nanmax(values, initial=0) for values in curves.values())
+    if axes.get_ylabel() == LEARNING_RATE and highest > 0:
         axes.set_yscale("log")
-        highest = max(values.max() for values in curves.values())
         axes.set_ylim(bottom=LOWEST_RATE * highest)
