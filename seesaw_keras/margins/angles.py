@@ -25,10 +25,13 @@ def normalise(vectors: Any, axis: int) -> tuple[Any, Any]:
         axis: the axis along which an entry's vector lies.
 
     Returns:
-        The unit vectors, of the same shape (0 where the vector was), and the lengths, that axis kept with size 1.
+        The unit vectors, of the same shape (0 where the vector is shorter than 1e-6), and the lengths (1e-6 at least),
+        that axis kept with size 1.
     """
-    norms = tf.sqrt(tf.maximum(tf.reduce_sum(tf.square(vectors), axis, keepdims=True), _TINY))
-    return vectors / norms, norms
+    squares = tf.reduce_sum(tf.square(vectors), axis, keepdims=True)
+    norms = tf.sqrt(tf.maximum(squares, _TINY))
+    # Without a direction there is none to turn to either: no gradient, where that of x / |x| would be some 1e6.
+    return vectors * tf.where(squares > _TINY, 1.0 / norms, 0.0), norms
 
 
 def sine(cosine: Any) -> Any:
