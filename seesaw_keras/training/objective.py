@@ -17,7 +17,7 @@ from typing import Any
 import tensorflow as tf
 
 from seesaw_keras.api import keras
-from seesaw_keras.margins import Margin, make_margin, triplet_loss
+from seesaw_keras.margins import Margin, make_margin
 from seesaw_keras.training.distillation import cosine_loss, relation_loss
 from seesaw_keras.training.recipe import Recipe
 
@@ -65,17 +65,19 @@ class Objective(keras.layers.Layer):
         super().__init__(dtype="float32", name="objective")
         if isinstance(margin, str) and margin not in MINING:
             raise ValueError(f"unknown triplet loss {margin!r}: choose one of {', '.join(MINING)}, or give a margin")
-        weights = {"margin": label_weight if margin else 0.0, "cosine": cosine_weight, "relation": relation_weight}
-        if min(label_weight, *weights.values()) < 0 or not any(weights.values()):
-            raise ValueError(f"the losses' weights must be 0 or more, and not all 0 where there is a loss: {weights}")
+        weights = (label_weight, cosine_weight, relation_weight)
+        if min(weights) < 0:
+            raise ValueError(f"the weights of the losses on labels, cosines and relations must be 0 or more: {weights}")
+        self.margin = margin if label_weight else None
         self.needs_teacher = bool(cosine_weight or relation_weight)
+        if self.margin is None and not self.needs_teacher:
+            raise ValueError("nothing to learn from: give a margin with label_weight, cosine_weight or relation_weight")
         if self.needs_teacher and teacher_size is None:
             raise ValueError("distillation needs the length of the teacher's embeddings: give teacher_size")
-        self.margin = margin if label_weight else None
-        self._weights_of_losses = weights
+        self._label_weight, self._cosine_weight, self._relation_weight = weights
         self._teacher_size = teacher_size
         self._triplet_margin = triplet_margin
-        self.projection = None
+        self.projection: Any = None
 
     def build(self, input_shape: tuple) -> None:
         """Makes the class centres and, where it is needed, the projection.
@@ -84,12 +86,12 @@ class Objective(keras.layers.Layer):
             input_shape: (None, embedding_size).
         """
         size = input_shape[-1]
-        if self._weights_of_losses["cosine"] and size != self._teacher_size:
+        if self._cosine_weight and size != self._teacher_size:
             self.projection = self.add_weight(
                 name="projection", shape=(size, self._teacher_size), initializer="glorot_uniform"
             )
         if isinstance(self.margin, Margin) and not self.margin.built:
-            self.margin.build([(None, size), (None,)])
+            self.margin.build((None, size))
         super().build(input_shape)
 
     def losses_and_statistics(
@@ -115,16 +117,20 @@ class Objective(keras.layers.Layer):
         if not self.built:
             self.build(embeddings.shape)
         self._check_teacher(teacher)
-        losses, statistics = {}, {}
+        total = tf.zeros(tf.shape(embeddings)[:1])
+        losses: dict[str, Any] = {}
+        angles: dict[str, Any] = {}
         if self.margin is not None:
-            losses["margin"], statistics = self._label_loss(embeddings, labels, training)
-        if self._weights_of_losses["cosine"]:
+            losses["loss_margin"], angles = self._label_loss(self.margin, embeddings, labels, training)
+            total += self._label_weight * losses["loss_margin"]
+        if self._cosine_weight:
             seen = embeddings if self.projection is None else tf.matmul(embeddings, self.projection)
-            losses["cosine"] = cosine_loss(seen, teacher)
-        if self._weights_of_losses["relation"]:
-            losses["relation"] = relation_loss(embeddings, teacher)
-        total = tf.add_n([self._weights_of_losses[name] * loss for name, loss in losses.items()])
-        return total, {f"loss_{name}": loss for name, loss in losses.items()} | statistics
+            losses["loss_cosine"] = cosine_loss(seen, teacher)
+            total += self._cosine_weight * losses["loss_cosine"]
+        if self._relation_weight:
+            losses["loss_relation"] = relation_loss(embeddings, teacher)
+            total += self._relation_weight * losses["loss_relation"]
+        return total, losses | angles
 
     def _check_teacher(self, teacher: Any) -> None:
         if not self.needs_teacher:
@@ -134,15 +140,18 @@ class Objective(keras.layers.Layer):
         if teacher.shape[-1] != self._teacher_size:
             raise ValueError(f"teacher_size is {self._teacher_size}, but its embeddings have {teacher.shape[-1]}")
 
-    def _label_loss(self, embeddings: Any, labels: Any, training: bool) -> tuple[Any, dict[str, Any]]:
-        if isinstance(self.margin, str):
-            return triplet_loss(embeddings, labels, margin=self._triplet_margin, mining=MINING[self.margin]), {}
-        output = self.margin.forward(embeddings, labels, training)
+    def _label_loss(
+        self, margin: Margin | str, embeddings: Any, labels: Any, training: bool
+    ) -> tuple[Any, dict[str, Any]]:
+        if isinstance(margin, str):
+            from seesaw_keras.margins import triplet_loss
+
+            return triplet_loss(embeddings, labels, margin=self._triplet_margin, mining=MINING[margin]), {}
+        output = margin.forward(embeddings, labels, training)
         loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=output.labels, logits=output.logits)
         if output.regularizer is not None:
             loss += output.regularizer
-        angles = {"target_angle": _degrees(output.target_cosine), "other_angle": _degrees(output.other_cosine)}
-        return loss, angles
+        return loss, {"target_angle": _degrees(output.target_cosine), "other_angle": _degrees(output.other_cosine)}
 
 
 def _degrees(cosine: Any) -> Any:
@@ -160,9 +169,10 @@ def make_objective(recipe: Recipe, num_classes: int, teacher_size: int | None = 
     Raises:
         ValueError: if there is no such margin, or the recipe distils and `teacher_size` is None.
     """
-    margin = recipe.margin
-    if margin is not None and margin not in MINING:
-        margin = make_margin(margin, num_classes, s=recipe.s, m=recipe.m, sample_rate=recipe.sample_rate)
+    margin: Margin | str | None = recipe.margin
+    if isinstance(margin, str) and margin not in MINING:
+        settings = {"s": recipe.s, "m": recipe.m, "sample_rate": recipe.sample_rate, "seed": recipe.seed}
+        margin = make_margin(margin, num_classes, **settings)
     return Objective(
         margin,
         label_weight=recipe.label_weight,
