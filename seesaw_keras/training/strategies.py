@@ -17,6 +17,7 @@ from seesaw_keras.data.pipeline import TrainingInput
 
 __all__ = ["agree", "is_chief", "make_strategy", "name_lost_workers", "share_batches", "synchronize"]
 
+_HEALTH_SECONDS = 3
 _TF_CONFIG = (
     '{"cluster": {"worker": ["host0:4000", "host1:4000"]}, "task": {"type": "worker", "index": 0}}, the index being '
     "that of this process"
@@ -46,7 +47,11 @@ def make_strategy(name: str) -> Any:
         return tf.distribute.MirroredStrategy([device.name for device in devices])
     if name == "multi_worker":
         _check_tf_config()
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        # Seconds between the looks at the other workers. The process cannot end while it waits for the next one, and
+        # TensorFlow has 30 and no public way to say less.
+        strategy.extended._check_health_interval = _HEALTH_SECONDS
+        return strategy
     raise ValueError(f"unknown strategy {name!r}: choose none, mirrored or multi_worker")
 
 
@@ -54,7 +59,7 @@ def _check_tf_config() -> None:
     try:
         config = json.loads(os.environ.get("TF_CONFIG", ""))
         index = config["task"]["index"]
-        good = config["task"]["type"] == "worker" and type(index) is int and 0 <= index
+        good = config["task"]["type"] == "worker" and type(index) is int and index >= 0
         good = good and index < len(config["cluster"]["worker"])
     except (ValueError, TypeError, KeyError):
         good = False

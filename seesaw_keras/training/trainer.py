@@ -15,7 +15,7 @@ import statistics
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from seesaw_keras.training.checkpoints import Checkpoints
 from seesaw_keras.training.identity import identity
 from seesaw_keras.training.interrupts import Interrupts
 from seesaw_keras.training.monitor import Monitor, Monitors, Run, StepReport
-from seesaw_keras.training.objective import make_objective
+from seesaw_keras.training.objective import Objective, make_objective
 from seesaw_keras.training.optimizers import Optimizer, reference_weight_decay
 from seesaw_keras.training.recipe import Recipe
 from seesaw_keras.training.schedules import make_schedule
@@ -126,7 +126,7 @@ def _policy(name: str) -> Iterator[None]:
         keras.mixed_precision.set_global_policy(before)
 
 
-def _build(recipe: Recipe, *, normalize: bool) -> Any:
+def build_network(recipe: Recipe, *, normalize: bool) -> Any:
     shape = (recipe.image_size, recipe.image_size, 3)
     return build(
         recipe.variant,
@@ -203,37 +203,39 @@ class _Training:
         )
 
     def _make_parts(self) -> None:
-        """Makes all that holds weights."""
-        recipe = self._recipe
-        self._model = _build(recipe, normalize=True)
-        with self._strategy.scope(), _policy(recipe.precision):
+        """Makes all that holds weights.
+
+        The first weights are drawn outside of the strategy's scope: there they depend on the seed alone.
+        """
+        recipe, strategy = self._recipe, self._strategy
+        self._model = build_network(recipe, normalize=True)
+        first_objective = self._make_objective()
+        with strategy.scope(), _policy(recipe.precision):
             # Some margins look at the length of embeddings; the last layer of `self._model` has no weights.
-            network = _build(recipe, normalize=False)
-            if self._strategy.num_replicas_in_sync > 1:
+            network = build_network(recipe, normalize=False)
+            if strategy.num_replicas_in_sync > 1:
                 network = synchronize(network)
             network.set_weights(self._model.get_weights())
-            teacher_size = None if self._teacher is None else self._teacher.shape[-1]
-            objective = make_objective(recipe, self._input.num_classes, teacher_size)
-            objective.build((None, recipe.embedding_size))
+            objective = self._make_objective()
+            objective.set_weights(first_objective.get_weights())
             optimizer = _optimizer(recipe, self._steps_per_epoch)
             optimizer.build([*network.trainable_variables, *objective.trainable_variables])
             self._average = WeightAverage(network.weights, recipe.ema) if recipe.ema else None
+        self._network, self._optimizer = network, optimizer
         parts = {"network": network, "objective": objective, "optimizer": optimizer}
         if self._average is not None:
             parts["average"] = self._average
-        self._network = network
         self._checkpoints = Checkpoints(
             self._out / "checkpoints", tf.train.Checkpoint(**parts), self._identity, chief=self._chief
         )
-        self._step = TrainingStep(
-            self._strategy,
-            network,
-            objective,
-            optimizer,
-            average=self._average,
-            accumulate=recipe.accumulate,
-            xla=recipe.xla,
-        )
+        settings = {"average": self._average, "accumulate": recipe.accumulate, "xla": recipe.xla}
+        self._step = TrainingStep(strategy, network, objective, optimizer, **settings)
+
+    def _make_objective(self) -> Objective:
+        teacher_size = None if self._teacher is None else self._teacher.shape[-1]
+        objective = make_objective(self._recipe, self._input.num_classes, teacher_size)
+        objective.build((None, self._recipe.embedding_size))
+        return objective
 
     def run(self) -> Any:
         """Does the steps that are left and returns the network."""
