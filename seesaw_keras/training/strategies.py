@@ -7,6 +7,7 @@
 
 import json
 import os
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -168,5 +169,7 @@ def name_lost_workers(strategy: Any, where: Callable[[], str]) -> Iterator[None]
     except lost as error:
         if not (strategy.cluster_resolver and strategy.cluster_resolver.task_type):
             raise
-        reason = str(error.message).splitlines()[0]
+        lines = str(error.message).splitlines()
+        reason = next((line for line in lines if "abort" in line), lines[0])
+        reason = re.sub(r"\{\{.*?\}\} ?", "", reason)  # names of graph nodes
         raise ConnectionError(f"lost another worker {where()} TensorFlow says: {reason}") from error
