@@ -17,7 +17,7 @@ from typing import Any
 import tensorflow as tf
 
 from seesaw_keras.api import keras
-from seesaw_keras.margins import Margin, make_margin
+from seesaw_keras.margins import Margin, make_margin, triplet_loss
 from seesaw_keras.training.distillation import cosine_loss, relation_loss
 from seesaw_keras.training.recipe import Recipe
 
@@ -40,7 +40,7 @@ class Objective(keras.layers.Layer):
         relation_weight: of `distillation.relation_loss`.
         teacher_size: length of the teacher's embeddings. Where it is not that of the student's, `cosine_loss` sees the
             student's through a trained linear projection without bias; None if there is no teacher.
-        triplet_margin: of the triplet losses, in squared distance.
+        triplet_margin: of the triplet losses.
 
     Attributes:
         margin: as given.
@@ -144,8 +144,6 @@ class Objective(keras.layers.Layer):
         self, margin: Margin | str, embeddings: Any, labels: Any, training: bool
     ) -> tuple[Any, dict[str, Any]]:
         if isinstance(margin, str):
-            from seesaw_keras.margins import triplet_loss
-
             return triplet_loss(embeddings, labels, margin=self._triplet_margin, mining=MINING[margin]), {}
         output = margin.forward(embeddings, labels, training)
         loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=output.labels, logits=output.logits)

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from seesaw_keras.api import keras
-from seesaw_keras.margins import make_margin
+from seesaw_keras.margins import list_margins, make_margin, triplet_loss
 from seesaw_keras.training.distillation import cosine_loss, relation_loss
 from seesaw_keras.training.objective import Objective, make_objective
 from seesaw_keras.training.recipe import get_recipe
@@ -213,3 +213,25 @@ def test_a_teacher_that_is_missing_or_another():
         compute(objective, teacher=None)
     with pytest.raises(ValueError, match="teacher_size is 5, but its embeddings have 4"):
         compute(objective, teacher=TARGETS[:, :4])
+
+
+@pytest.mark.parametrize("mining", ["semi_hard", "hard"])
+def test_triplets(mining):
+    recipe = get_recipe("distill").override([f"margin=triplet_{mining}", "m=0.3", "cosine_weight=0"])
+    loss, found = compute(make_objective(recipe, CLASSES, teacher_size=TEACHER))
+    expected = triplet_loss(EMBEDDINGS, LABELS, margin=0.3, mining=mining)
+    assert set(found) == {"loss_margin", "loss_relation"}
+    np.testing.assert_array_equal(found["loss_margin"], expected)
+    np.testing.assert_allclose(loss, expected + found["loss_relation"], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", list_margins())
+def test_every_margin_by_its_recipe(name):
+    published = make_margin(name, CLASSES)
+    settings = [f"margin={name}", f"m={published.m}"] + ([] if published.s is None else [f"s={published.s}"])
+    objective = make_objective(get_recipe("paper").override(settings), CLASSES)
+    with tf.GradientTape() as tape:
+        loss, found = objective.losses_and_statistics(tf.constant(10 * EMBEDDINGS), LABELS, training=True)
+    for array in (loss, *found.values(), *tape.gradient(loss, objective.trainable_variables)):
+        assert np.isfinite(array).all()
+    assert set(found) == {"loss_margin", "target_angle", "other_angle"}
