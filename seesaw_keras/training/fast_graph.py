@@ -84,7 +84,11 @@ def _plan(network: Any) -> list[tuple[_Compute, list[str], str]]:
             for bn in sources[name]:
                 conv = sources[bn][0]
                 piece = sources[conv][0] if sources.get(conv) else ""
-                if is_a(bn, keras.layers.BatchNormalization) and is_a(conv, keras.layers.Conv2D) and is_a(piece, ChannelSlice):
+                if (
+                    is_a(bn, keras.layers.BatchNormalization)
+                    and is_a(conv, keras.layers.Conv2D)
+                    and is_a(piece, ChannelSlice)
+                ):
                     branches.append((layers[piece], layers[conv], layers[bn]))
             if len(branches) != len(sources[name]):
                 continue
@@ -106,7 +110,11 @@ def _plan(network: Any) -> list[tuple[_Compute, list[str], str]]:
             while sources[chain[-1]][0] != act:
                 chain.append(sources[chain[-1]][0])
             chain.reverse()
-            if is_a(act, Swish) and is_a(chain[0], keras.layers.GlobalAveragePooling2D) and set(users[act]) == {name, chain[0]}:
+            if (
+                is_a(act, Swish)
+                and is_a(chain[0], keras.layers.GlobalAveragePooling2D)
+                and set(users[act]) == {name, chain[0]}
+            ):
                 steps[name] = (_Gated([layers[x] for x in chain[1:]]), sources[act])
                 for gone in (act, *chain):
                     steps.pop(gone)
@@ -146,7 +154,8 @@ class _UnevenPair:
     def __call__(self, x: Any) -> Any:
         channels = x.shape[-1]
         kernels = [
-            tf.pad(conv.kernel[0, 0], ((piece.start, channels - piece.stop), (0, 0))) for piece, conv, _ in self.branches
+            tf.pad(conv.kernel[0, 0], ((piece.start, channels - piece.stop), (0, 0)))
+            for piece, conv, _ in self.branches
         ]
         kernel = tf.cast(self._joined(kernels), x.dtype)
         y = tf.nn.conv2d(x, kernel[None, None], 1, "VALID")
