@@ -112,7 +112,7 @@ class Checkpoints:
         return state
 
     def _compare(self, path: Path, state: Mapping[str, Any]) -> None:
-        there = flatten({key: state.get(key) for key in self._identity})
+        there = flatten({key: value for key, value in state.items() if key not in ("step", "epoch", "versions")})
         asked = flatten(self._identity)
         for name in [*asked, *there]:
             if asked.get(name) != there.get(name):

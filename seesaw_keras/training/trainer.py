@@ -289,8 +289,8 @@ class _Training:
         try:
             return next(batches)
         except tf.errors.InvalidArgumentError as error:
-            lines = str(error.message).splitlines()
-            raise ValueError(next((line for line in lines if line.startswith("ValueError: ")), lines[0])) from error
+            lines = [line for line in str(error.message).splitlines() if line.startswith("ValueError: ")]
+            raise ValueError(lines[0].removeprefix("ValueError: ") if lines else error.message) from error
 
     def _place(self, number: int) -> tuple[int, int]:
         """Epoch and step in it, from 0, of the step with a number from 1."""

@@ -1,5 +1,8 @@
 """A training to be watched."""
 
+import importlib.util
+from pathlib import Path
+
 import pytest
 
 from seesaw_keras.training.monitor import Run, StepReport
@@ -35,3 +38,12 @@ def report():
         return StepReport(step, step / STEPS_PER_EPOCH, 100.0 - step, 0.1, 50.0, statistics)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """The module `tiny.py`: a recipe and network so small that a training takes a moment."""
+    path = Path(__file__).with_name("tiny.py")
+    module = importlib.util.module_from_spec(importlib.util.spec_from_file_location("tiny", path))
+    module.__spec__.loader.exec_module(module)
+    return module
