@@ -4,6 +4,7 @@ import importlib.util
 import math
 import os
 import re
+import sys
 import zlib
 from pathlib import Path
 
@@ -20,6 +21,26 @@ DATA = Path(__file__).resolve().parent / "data"
 collect_ignore = [] if SHARED.is_dir() else ["shared"]
 if importlib.util.find_spec("torch") is None:
     collect_ignore.append("with_torch")
+if importlib.util.find_spec("tensorflow_addons") is None:
+    collect_ignore.append("with_addons")
+
+
+def pytest_collection_finish():
+    """Splits the CPU into two logical ones for `MirroredStrategy`: a process can do so only before its first operation.
+
+    Operations go to the first unless told otherwise. TensorFlow is not imported for the tests that do without.
+    """
+    if tf := sys.modules.get("tensorflow"):
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+
+@pytest.fixture
+def two_cpus():
+    """A `MirroredStrategy` of two replicas; the test's module has to import TensorFlow at its top."""
+    import tensorflow as tf
+
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["adjust", "mirror"]
+__all__ = ["adjust", "is_mirrored", "mirror"]
 
 Image = npt.NDArray[np.uint8]
 Words = npt.NDArray[np.uint64]
@@ -22,6 +22,11 @@ CONTRAST = 0.125  # of the distance to mid-grey, more or less
 SHIFT = 1 / 28  # of the side, 4 pixels of 112
 
 _LEVELS = np.arange(256) - 127.5
+
+
+def is_mirrored(words: Words) -> npt.NDArray[np.bool_]:
+    """Says which images `mirror` mirrors, (...), for their random numbers, uint64 (..., 4)."""
+    return words[..., 0] >> np.uint64(63) == 1
 
 
 def mirror(image: Image, words: Words) -> Image:
@@ -34,7 +39,7 @@ def mirror(image: Image, words: Words) -> Image:
     Returns:
         The image or its mirror image.
     """
-    return cv2.flip(image, 1) if int(words[0]) >> 63 else image  # type: ignore[return-value]
+    return cv2.flip(image, 1) if is_mirrored(words) else image  # type: ignore[return-value]
 
 
 def _uniform(word: int, bound: float) -> float:

@@ -17,13 +17,36 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from seesaw_keras.data.augmentation import adjust, mirror
+from seesaw_keras.data.augmentation import adjust, is_mirrored, mirror
 from seesaw_keras.data.images import decode_image
 from seesaw_keras.data.order import BatchOrder, random_words
-from seesaw_keras.data.records import Source
+from seesaw_keras.data.records import Record, Source
 from seesaw_keras.data.shards import IndexedShards
 
-__all__ = ["TrainingInput"]
+__all__ = ["TrainingInput", "square_image"]
+
+
+def square_image(record: Record, side: int) -> npt.NDArray[np.uint8]:
+    """Decodes a record's image and scales it to side x side pixels.
+
+    Args:
+        record: of a square image.
+        side: in pixels.
+
+    Returns:
+        uint8 RGB (side, side, 3).
+
+    Raises:
+        ValueError: if the image is undecodable or not square.
+    """
+    image = decode_image(record.image, name=record.name)
+    height, width = image.shape[:2]
+    if height != width:
+        raise ValueError(f"{record.name}: {width} x {height} pixels are not square; align the faces first")
+    if height == side:
+        return image
+    interpolation = cv2.INTER_AREA if height > side else cv2.INTER_LINEAR
+    return cv2.resize(image, (side, side), interpolation=interpolation)  # type: ignore[return-value]
 
 
 class TrainingInput:
@@ -49,6 +72,8 @@ class TrainingInput:
             the last batch is smaller and the dataset's batch dimension is None. Balanced batches are always full.
         num_workers: the number of processes that share each global batch, a divisor of `batch_size`.
         worker: which of them this is, from 0.
+        targets: what is to be learnt of every image, such as a teacher's embeddings: numbers (1, num_images, d), or
+            (2, num_images, d) with those of the mirrored images second. It may be a memory map. None for labels alone.
 
     Raises:
         FileNotFoundError: if there are no such shards.
@@ -68,6 +93,7 @@ class TrainingInput:
         drop_remainder: bool = True,
         num_workers: int = 1,
         worker: int = 0,
+        targets: npt.NDArray[Any] | None = None,
     ) -> None:
         if not 0 <= worker < num_workers:
             raise ValueError(f"there is no worker {worker} of {num_workers}; workers count from 0")
@@ -93,6 +119,14 @@ class TrainingInput:
                 f"{self.source[position].name}: has the label {self.num_classes - 1}, but there are only "
                 f"{self.num_images} images; number the identities from 0 without gaps"
             )
+        if targets is not None and (
+            targets.ndim != 3 or targets.shape[0] not in (1, 2) or targets.shape[1] != self.num_images
+        ):
+            raise ValueError(
+                f"targets must be (1 or 2, {self.num_images} images, length), got {targets.shape}; compute them for "
+                f"this data set"
+            )
+        self._targets = targets
         self._batch_size = batch_size
         self._image_size = image_size
         self._seed = seed
@@ -119,7 +153,7 @@ class TrainingInput:
         """
         return self._order.batch(epoch, step)
 
-    def load(self, epoch: int, step: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
+    def load(self, epoch: int, step: int) -> tuple[npt.NDArray[Any], ...]:
         """Reads this worker's part of one batch, without TensorFlow.
 
         Args:
@@ -127,7 +161,8 @@ class TrainingInput:
             step: 0 or more, below `steps_per_epoch`.
 
         Returns:
-            The images, uint8 RGB (n, side, side, 3), and their labels, (n,).
+            The images, uint8 RGB (n, side, side, 3), their labels, int32 (n,), and, if there are targets, those of the
+            images as they are shown, mirrored or not, float32 (n, d).
 
         Raises:
             OSError: if a file cannot be read.
@@ -145,7 +180,11 @@ class TrainingInput:
             if self._augment:
                 image = adjust(image, words[place])
             images[place] = image
-        return images, self._labels[indices[start:stop]].astype(np.int32)
+        labels = self._labels[indices[start:stop]].astype(np.int32)
+        if self._targets is None:
+            return images, labels
+        mirrored = is_mirrored(words) & self._flip & (len(self._targets) == 2)
+        return images, labels, self._targets[mirrored.astype(int), indices[start:stop]].astype(np.float32)
 
     def _read(self, position: int) -> npt.NDArray[np.uint8]:
         record = self.source[position]
@@ -154,15 +193,7 @@ class TrainingInput:
                 f"{record.name}: the label is {record.label}, but was {self._labels[position]} when the file was "
                 f"opened: the file is damaged or was changed; copy it again, then start again"
             )
-        image = decode_image(record.image, name=record.name)
-        height, width = image.shape[:2]
-        if height != width:
-            raise ValueError(f"{record.name}: {width} x {height} pixels are not square; align the faces first")
-        if height == self._image_size:
-            return image
-        shrinking = height > self._image_size
-        size = (self._image_size, self._image_size)
-        return cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)  # type: ignore[return-value]
+        return square_image(record, self._image_size)
 
     def dataset(self, *, epoch: int = 0, step: int = 0, epochs: int | None = None) -> Any:
         """Makes the dataset of this worker's batches from a given step on, epoch after epoch.
@@ -179,7 +210,8 @@ class TrainingInput:
 
         Returns:
             A `tf.data.Dataset` of (images, labels): float32 RGB in [-1, 1], (batch_size / num_workers, side, side, 3),
-            and int32 (batch_size / num_workers,).
+            and int32 (batch_size / num_workers,); with targets of (images, labels, targets), the last float32
+            (batch_size / num_workers, d).
 
         Raises:
             ValueError: if there is no such step.
@@ -194,14 +226,19 @@ class TrainingInput:
             else tf.data.Dataset.range(start, epochs * self.steps_per_epoch)
         )
 
-        def load(number: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
+        shapes: list[tuple[int, ...]] = [(self._image_size, self._image_size, 3), ()]
+        if self._targets is not None:
+            shapes.append(self._targets.shape[2:])
+
+        def load(number: npt.NDArray[np.int64]) -> tuple[npt.NDArray[Any], ...]:
             return self.load(*divmod(int(number), self.steps_per_epoch))
 
-        def read(number: Any) -> tuple[Any, Any]:
-            images, labels = tf.numpy_function(load, [number], (tf.uint8, tf.int32))
-            images.set_shape((self._static_size, self._image_size, self._image_size, 3))
-            labels.set_shape((self._static_size,))
-            return (tf.cast(images, tf.float32) - 127.5) / 127.5, labels
+        def read(number: Any) -> tuple[Any, ...]:
+            batch = tf.numpy_function(load, [number], (tf.uint8, tf.int32, tf.float32)[: len(shapes)])
+            for part, shape in zip(batch, shapes, strict=True):
+                part.set_shape((self._static_size, *shape))
+            images, *others = batch
+            return (tf.cast(images, tf.float32) - 127.5) / 127.5, *others
 
         options = tf.data.Options()
         options.deterministic = True

@@ -218,8 +218,10 @@ def _from_keras(model: Any, name: str, preprocess: str, path: Path | None) -> Em
 
     if isinstance(model.input_shape, list) or isinstance(model.output_shape, list):
         raise ValueError(f"{name}: an embedder has one input and one output")
-    call = tf.function(lambda batch: model(batch, training=False))
     dtype = np.dtype(model.inputs[0].dtype if isinstance(model.inputs[0].dtype, str) else "float32")
+    # The signature keeps the last, smaller batch from being traced anew.
+    signature = [tf.TensorSpec([None, *model.input_shape[1:]], dtype)]
+    call = tf.function(lambda batch: model(batch, training=False), input_signature=signature)
     return _CallableEmbedder(name, "Keras", call, model.input_shape, dtype, preprocess, path)
 
 

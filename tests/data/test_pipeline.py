@@ -245,3 +245,40 @@ def test_a_step_outside_of_the_epoch_is_refused(open_input):
 def test_an_empty_source_is_refused(listed):
     with pytest.raises(ValueError, match="0 images do not fill a batch"):
         TrainingInput(listed([]), batch_size=4)
+
+
+@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize("rows", [1, 2])
+def test_targets_are_those_of_the_image_or_its_mirror_image(open_input, tmp_path, flip, rows):
+    targets = np.random.default_rng(0).normal(size=(rows, COUNT, 3))
+    np.save(tmp_path / "targets.npy", targets.astype(np.float32))
+    targets = np.load(tmp_path / "targets.npy", mmap_mode="r")
+    faces = open_input(flip=flip, augment=True, drop_remainder=False, targets=targets)
+    without = open_input(flip=flip, augment=True, drop_remainder=False)
+    read = batches(faces.dataset(epochs=2))
+    assert_equal([(images, labels) for images, labels, _ in read], batches(without.dataset(epochs=2)))
+    mirrored = []
+    for number, (_, _, found) in enumerate(read):
+        epoch, step = divmod(number, 6)
+        for place, index in enumerate(faces.batch_indices(epoch, step)):
+            words = random_words(5, epoch, step * 6 + place, 1)[0]
+            pixels = np.array([[[1] * 3, [2] * 3]], np.uint8)
+            mirrored.append(flip and mirror(pixels, words)[0, 0, 0] == 2)
+            np.testing.assert_array_equal(found[place], targets[rows - 1 if mirrored[-1] else 0, index])
+    assert any(mirrored) == flip
+    assert not all(mirrored)
+
+
+def test_workers_share_the_targets(open_input):
+    targets = np.arange(2 * COUNT * 3.0).reshape(2, COUNT, 3)
+    whole = open_input(targets=targets).load(1, 2)
+    parts = [open_input(targets=targets, num_workers=3, worker=worker).load(1, 2) for worker in range(3)]
+    np.testing.assert_array_equal(np.concatenate([part[2] for part in parts]), whole[2])
+    spec = open_input(targets=targets, num_workers=3).dataset().element_spec[2]
+    assert (spec.shape.as_list(), spec.dtype) == ([2, 3], whole[2].dtype)
+
+
+@pytest.mark.parametrize("shape", [(COUNT, 3), (3, COUNT, 3), (1, COUNT - 1, 3)])
+def test_targets_must_fit_the_images(open_input, shape):
+    with pytest.raises(ValueError, match=r"targets must be \(1 or 2, 32 images, length\), got \("):
+        open_input(targets=np.zeros(shape))

@@ -34,9 +34,9 @@ def test_the_issues_recipes_are_there():
 
 
 def test_fields_are_read_as_their_type():
+    assignments = ["batch-size=64", "learning_rate=1e-2", "milestones=1,2.5", "clip_norm=5", "xla=true", "margin=none"]
     recipe = get_recipe("paper").override(
-        ["batch-size=64", "learning_rate=1e-2", "milestones=1,2.5", "clip_norm=5", "xla=true", "margin=none"]
-        + ["cosine_weight=1", "precision=mixed_bfloat16", "activation=relu"]
+        [*assignments, "cosine_weight=1", "precision=mixed_bfloat16", "activation=relu"]
     )
     assert (recipe.batch_size, recipe.learning_rate, recipe.milestones) == (64, 0.01, (1.0, 2.5))
     assert (recipe.clip_norm, recipe.xla, recipe.margin) == (5.0, True, None)

@@ -1,0 +1,184 @@
+"""Checkpoints: whole folders, named by the step, that a kill or a full disk leaves whole.
+
+>>> from seesaw_keras.training.checkpoints import Checkpoints
+>>> checkpoints = Checkpoints("out/checkpoints", tf.train.Checkpoint(network=network), {"recipe": recipe.to_json()})
+>>> checkpoints.restore()  # the step to go on from
+0
+>>> checkpoints.save(1234, epoch=2)
+PosixPath('out/checkpoints/step-00001234')
+"""
+
+import contextlib
+import json
+import os
+import platform
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import seesaw_keras
+
+__all__ = ["Checkpoints", "flatten"]
+
+KEPT = 2
+_NAME = re.compile(r"step-(\d{8,})")
+_PARTIAL = re.compile(r"\.\d+\.partial\.step-\d{8,}")
+_STATE = "state.json"
+_VARIABLES = "variables"
+
+
+def flatten(value: Any, name: str = "") -> dict[str, Any]:
+    """Returns the leaves of nested dictionaries by their path, as in "recipe.batch_size"."""
+    if not isinstance(value, Mapping):
+        return {name: value}
+    return {
+        path: leaf for key, item in value.items() for path, leaf in flatten(item, f"{name}.{key}".strip(".")).items()
+    }
+
+
+def _sync(path: Path) -> None:
+    """Waits until a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class Checkpoints:
+    """The newest two checkpoints of one training.
+
+    A checkpoint is a folder with what `tf.train.Checkpoint` writes and `state.json`: step, epoch, what the training is,
+    and the versions of the libraries. It appears under its name when all of it is on the disk.
+
+    Args:
+        folder: where they are.
+        checkpoint: a `tf.train.Checkpoint` over all that changes; its variables exist already.
+        identity: what the training is, as JSON; a checkpoint of another is refused.
+        chief: whether this process writes them. Workers that do not must save and restore at the same time all the
+            same, because to read some variables takes all of them.
+    """
+
+    def __init__(self, folder: str | Path, checkpoint: Any, identity: Mapping[str, Any], *, chief: bool = True) -> None:
+        self._folder = Path(folder)
+        self._checkpoint = checkpoint
+        self._identity = json.loads(json.dumps(identity))
+        self._chief = chief
+
+    def _found(self) -> list[Path]:
+        """All whole checkpoints, newest first."""
+        if not self._folder.is_dir():
+            return []
+        steps = {int(match[1]): path for path in self._folder.iterdir() if (match := _NAME.fullmatch(path.name))}
+        return [steps[step] for step in sorted(steps, reverse=True)]
+
+    def latest(self) -> Path | None:
+        """Returns the newest checkpoint, None if there is none."""
+        return next(iter(self._found()), None)
+
+    def restore(self) -> int:
+        """Reads the newest checkpoint into the variables.
+
+        Returns:
+            The number of steps done; 0 if there is no checkpoint, the variables being left as they are.
+
+        Raises:
+            ValueError: if it belongs to another training or is damaged.
+        """
+        path = self.latest()
+        if path is None:
+            return 0
+        state = self._read_state(path)
+        self._compare(path, state)
+        try:
+            self._checkpoint.read(str(path / _VARIABLES)).assert_consumed()
+        except Exception as error:  # TensorFlow raises half a dozen kinds
+            raise self._damaged(path, str(error).splitlines()[0]) from error
+        return state["step"]
+
+    def _damaged(self, path: Path, reason: str) -> ValueError:
+        return ValueError(f"{path}: damaged checkpoint ({reason}); delete this folder to go on from the one before")
+
+    def _read_state(self, path: Path) -> dict[str, Any]:
+        try:
+            state = json.loads((path / _STATE).read_bytes())
+            if f"step-{state['step']:08d}" != path.name:
+                raise ValueError(f"{_STATE} is that of step {state['step']}")
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise self._damaged(path, str(error)) from error
+        return state
+
+    def _compare(self, path: Path, state: Mapping[str, Any]) -> None:
+        there = flatten({key: state.get(key) for key in self._identity})
+        asked = flatten(self._identity)
+        for name in [*asked, *there]:
+            if asked.get(name) != there.get(name):
+                raise ValueError(
+                    f"{path}: belongs to a training with {name} = {there.get(name)!r}, not {asked.get(name)!r}; name "
+                    f"another output folder, or delete {self._folder} to start from the beginning"
+                )
+
+    def save(self, step: int, epoch: int) -> Path:
+        """Writes a checkpoint, then deletes those beyond the newest two.
+
+        Args:
+            step: the number of steps done.
+            epoch: the number of whole epochs done.
+
+        Returns:
+            Its folder.
+
+        Raises:
+            OSError: if it cannot be written, for example because the disk is full. Those before it stay.
+        """
+        path = self._folder / f"step-{step:08d}"
+        if not self._chief:
+            with tempfile.TemporaryDirectory() as nowhere:
+                self._checkpoint.write(f"{nowhere}/{_VARIABLES}")
+        else:
+            self._write(path, step, epoch)
+            self._prune()
+        return path
+
+    def _write(self, path: Path, step: int, epoch: int) -> None:
+        import tensorflow as tf
+
+        beside = path.with_name(f".{os.getpid()}.partial.{path.name}")
+        state = {"step": step, "epoch": epoch, **self._identity, "versions": _versions()}
+        try:
+            beside.mkdir(parents=True)
+            self._checkpoint.write(str(beside / _VARIABLES))
+            (beside / _STATE).write_text(json.dumps(state, indent=2) + "\n", "utf-8")
+            for file in [*beside.iterdir(), beside]:
+                _sync(file)
+            beside.rename(path)
+            _sync(self._folder)
+        except tf.errors.OpError as error:
+            raise OSError(f"{path}: {str(error.message).splitlines()[0]}") from error
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+
+    def _prune(self) -> None:
+        """Deletes old checkpoints and what a kill has left."""
+        for path in self._found()[KEPT:]:
+            # Half deleted it must not look whole.
+            path.rename(path.with_name(f".{os.getpid()}.partial.{path.name}"))
+        for path in self._folder.iterdir():
+            if _PARTIAL.fullmatch(path.name):
+                with contextlib.suppress(OSError):
+                    shutil.rmtree(path)
+
+
+def _versions() -> dict[str, str]:
+    import numpy as np
+    import tensorflow as tf
+
+    return {
+        "seesaw_keras": seesaw_keras.__version__,
+        "tensorflow": tf.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }

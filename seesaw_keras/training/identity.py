@@ -1,0 +1,51 @@
+"""What makes a training this one: recipe, data and teacher, as JSON that tells it from others.
+
+>>> identity(recipe, "shards", TrainingInput("shards", batch_size=192), None)["data"]["images"]
+490623
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from seesaw_keras.data.fingerprint import fingerprint
+from seesaw_keras.data.pipeline import TrainingInput
+from seesaw_keras.data.records import Source
+from seesaw_keras.training.recipe import Recipe
+
+__all__ = ["identity"]
+
+_ROWS = 64
+
+
+def identity(
+    recipe: Recipe, source: str | Path | Source, data: TrainingInput, teacher: npt.NDArray[np.float32] | None
+) -> dict[str, Any]:
+    """Describes a training without reading its images.
+
+    Args:
+        recipe: the recipe; what it says of itself does not count.
+        source: as `train` takes it; the names and sizes of files count.
+        data: the input made of it; number and labels of the images count.
+        teacher: the teacher's embeddings or None; some rows of them count.
+
+    Returns:
+        A dictionary for JSON.
+    """
+    settings = {key: value for key, value in recipe.to_json().items() if key != "summary"}
+    facts: dict[str, Any] = {
+        "images": data.num_images,
+        "identities": data.num_classes,
+        "sha256_of_labels": hashlib.sha256(np.ascontiguousarray(data.source.labels(), "<i8")).hexdigest(),
+    }
+    if not isinstance(source, Source):
+        facts.update(fingerprint(source))
+    result: dict[str, Any] = {"recipe": settings, "data": facts}
+    if teacher is not None:
+        rows = np.linspace(0, teacher.shape[1] - 1, _ROWS).astype(int)
+        some = np.ascontiguousarray(teacher[:, rows], "<f4")
+        result["teacher"] = {"shape": list(teacher.shape), "sha256_of_some": hashlib.sha256(some).hexdigest()}
+    return result

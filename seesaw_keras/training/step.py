@@ -1,0 +1,158 @@
+"""One step of a training as one TensorFlow function: gradients, their sum, the update, and what is to be known of it.
+
+>>> step = TrainingStep(strategy, network, objective, optimizer)
+>>> result = step(batch, count=192)
+>>> step.read(result).loss
+45.2
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from seesaw_keras.training.averaging import WeightAverage
+from seesaw_keras.training.objective import Objective
+from seesaw_keras.training.optimizers import Optimizer
+
+__all__ = ["Figures", "TrainingStep"]
+
+
+class Figures(NamedTuple):
+    """What one step did, over all replicas.
+
+    Attributes:
+        loss: mean over the global batch.
+        learning_rate: that was used.
+        statistics: the objective's, means over the global batch, and the optimizer's.
+        requests: what all workers together asked for, see `TrainingStep`.
+    """
+
+    loss: float
+    learning_rate: float
+    statistics: dict[str, float]
+    requests: list[float]
+
+
+class TrainingStep:
+    """The step. Every example weighs 1 / number of images in the global batch, wherever it is computed.
+
+    All figures of a step are one vector, so that reading them is one transfer.
+
+    Args:
+        strategy: the strategy; network, objective, optimizer and average were made in its scope.
+        network: images to embeddings.
+        objective: the losses.
+        optimizer: changes the weights.
+        average: of the weights, updated after each step; None for none.
+        accumulate: the number of parts into which a replica's share is cut. Each is normalised by its own batch
+            statistics; but for that, and for losses that compare the images of a batch, the result does not change.
+        xla: whether XLA compiles it.
+    """
+
+    def __init__(
+        self,
+        strategy: Any,
+        network: Any,
+        objective: Objective,
+        optimizer: Optimizer,
+        *,
+        average: WeightAverage | None = None,
+        accumulate: int = 1,
+        xla: bool = False,
+    ) -> None:
+        self._strategy = strategy
+        self._network = network
+        self._objective = objective
+        self._optimizer = optimizer
+        self._average = average
+        self._accumulate = accumulate
+        self._names: list[str] = []
+        replica_step = tf.function(self._replica_step, jit_compile=True) if xla else self._replica_step
+
+        @tf.function
+        def step(batch: Any, count: Any, requests: Any) -> Any:
+            return strategy.reduce("SUM", strategy.run(replica_step, (batch, count, requests)), axis=None)
+
+        self._step = step
+
+    @property
+    def variables(self) -> list[Any]:
+        """The trained weights."""
+        return [*self._network.trainable_variables, *self._objective.trainable_variables]
+
+    @property
+    def traces(self) -> int:
+        """How often TensorFlow has traced the step."""
+        return self._step.experimental_get_tracing_count()
+
+    def __call__(self, batch: Any, count: int, requests: Sequence[float]) -> Any:
+        """Starts one step.
+
+        Args:
+            batch: (images, labels) or (images, labels, teacher) from `strategies.share_batches`.
+            count: the number of images in the global batch.
+            requests: numbers of this process; their sums over all replicas are among the figures.
+
+        Returns:
+            What `read` takes; the step may still be running.
+        """
+        return self._step(batch, tf.constant(count, tf.float32), tf.constant(requests, tf.float32))
+
+    def read(self, result: Any) -> Figures:
+        """Waits for a step and returns its figures."""
+        loss, learning_rate, *values = result.numpy().tolist()
+        names = len(self._names)
+        return Figures(loss, learning_rate, dict(zip(self._names, values[:names], strict=True)), values[names:])
+
+    def _replica_step(self, batch: Any, count: Any, requests: Any) -> Any:
+        """Runs in every replica; returns this replica's summands of all figures."""
+        variables = self.variables
+        gradients: list[Any] = []
+        figures: list[dict[str, Any]] = []
+        for part in range(self._accumulate):
+            part_gradients, part_figures = self._gradients(*self._cut(batch, part), count, variables)
+            gradients = _add(gradients, part_gradients)
+            figures.append(part_figures)
+        replicas = self._strategy.num_replicas_in_sync
+        learning_rate = tf.cast(self._optimizer.learning_rate, tf.float32) / replicas
+        update = self._optimizer.apply(gradients, variables)
+        if self._average is not None:
+            self._average.update()
+        sums = {name: tf.add_n([part[name] for part in figures]) for name in figures[0]}
+        sums.update({name: tf.cast(value, tf.float32) / replicas for name, value in update.items()})
+        loss = sums.pop("loss")
+        self._names = list(sums)
+        return tf.concat([tf.stack([loss, learning_rate, *sums.values()]), requests], axis=0)
+
+    def _cut(self, batch: Any, part: int) -> tuple[Any, Any]:
+        """Returns a part of a batch and the weight of each of its images.
+
+        A part without images takes one that weighs nothing, because batch normalisation makes NaN of no images.
+        """
+        if self._accumulate == 1:
+            return batch, tf.ones(tf.shape(batch[1]))
+        size = tf.shape(batch[1])[0]
+        start, stop = size * part // self._accumulate, size * (part + 1) // self._accumulate
+        cut = tf.nest.map_structure(lambda tensor: tensor[start : tf.maximum(stop, start + 1)], batch)
+        return cut, tf.cast(tf.range(tf.shape(cut[1])[0]) < stop - start, tf.float32)
+
+    def _gradients(self, batch: Any, weights: Any, count: Any, variables: Sequence[Any]) -> tuple[list[Any], Any]:
+        images, labels, *teacher = batch
+        with tf.GradientTape() as tape:
+            embeddings = self._network(images, training=True)
+            losses, statistics = self._objective.losses_and_statistics(
+                embeddings, labels, teacher[0] if teacher else None, training=True
+            )
+            loss = tf.reduce_sum(losses * weights) / count
+            scaled = self._optimizer.scale(loss)
+        means = {name: tf.reduce_sum(values * weights) / count for name, values in statistics.items()}
+        return tape.gradient(scaled, variables), {"loss": loss, **means}
+
+
+def _add(gradients: list[Any], more: list[Any]) -> list[Any]:
+    """Adds up gradients; None, of weights that the loss does not reach, stays None."""
+    if not gradients:
+        return more
+    pairs = zip(gradients, more, strict=True)
+    return [None if a is None else tf.convert_to_tensor(a) + tf.convert_to_tensor(b) for a, b in pairs]

@@ -1,0 +1,382 @@
+"""`train()`: from a recipe and images to an embedding network, however often it is stopped on the way.
+
+>>> from seesaw_keras.training.recipe import get_recipe
+>>> from seesaw_keras.training.trainer import train
+>>> model = train(get_recipe("paper"), "shards", "runs/paper")
+>>> model.save_weights("runs/paper/final.weights.h5")
+
+What a step does is a function of the weights and of its number alone: a training that was killed and is started again
+by the same call ends with the weights of one that was not.
+"""
+
+import logging
+import math
+import statistics
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from seesaw_keras.api import keras
+from seesaw_keras.data.pipeline import TrainingInput
+from seesaw_keras.data.records import Source
+from seesaw_keras.models.builder import build
+from seesaw_keras.training.averaging import WeightAverage
+from seesaw_keras.training.checkpoints import Checkpoints
+from seesaw_keras.training.identity import identity
+from seesaw_keras.training.interrupts import Interrupts
+from seesaw_keras.training.monitor import Monitor, Monitors, Run, StepReport
+from seesaw_keras.training.objective import Objective, make_objective
+from seesaw_keras.training.optimizers import Optimizer, reference_weight_decay
+from seesaw_keras.training.recipe import Recipe
+from seesaw_keras.training.schedules import make_schedule
+from seesaw_keras.training.step import Figures, TrainingStep
+from seesaw_keras.training.strategies import (
+    agree,
+    is_chief,
+    make_strategy,
+    name_lost_workers,
+    share_batches,
+    synchronize,
+)
+
+__all__ = ["NotFiniteError", "train"]
+
+_NAMES_SHOWN = 8
+_STEPS_OF_RATE = 20
+
+
+class NotFiniteError(ValueError):
+    """The loss or its gradient is infinite or not a number.
+
+    Attributes:
+        step: the step, from 1.
+        names: of the images of its batch.
+    """
+
+    def __init__(self, message: str, step: int, names: list[str]) -> None:
+        super().__init__(message)
+        self.step = step
+        self.names = names
+
+
+def train(
+    recipe: Recipe,
+    source: str | Path | Source,
+    out: str | Path,
+    *,
+    strategy: Any = "none",
+    teacher: npt.NDArray[np.float32] | None = None,
+    monitors: Sequence[Monitor] = (),
+    deterministic: bool = False,
+    checkpoint_minutes: float = 10.0,
+) -> Any:
+    """Trains an embedding network, or goes on where the same call was stopped.
+
+    Checkpoints are in `out/checkpoints`, written every few minutes, at the end of every epoch, and on Ctrl-C or
+    SIGTERM. It sets the seeds of Python, NumPy and TensorFlow.
+
+    Args:
+        recipe: what to train and how.
+        source: the images: TFRecord shards, or any `Source`.
+        out: folder of the results; several workers must see the same one.
+        strategy: "none", "mirrored", "multi_worker", or what `make_strategy` made of these.
+        teacher: embeddings to learn from, (1 or 2, number of images, length), see `distillation.teacher_embeddings`.
+        monitors: who watches; with several workers only those of the chief are told.
+        deterministic: whether TensorFlow uses only operators that give the same bits every time, from now on in this
+            process. Slower.
+        checkpoint_minutes: the longest time between checkpoints.
+
+    Returns:
+        The network, float32, with unit embeddings; its weights are the averaged ones if the recipe averages.
+
+    Raises:
+        ValueError: if the recipe, the data and the folder do not fit each other, or an image cannot be used.
+        NotFiniteError: if the loss is not finite; it names the step, the images and the last checkpoint.
+        ConnectionError: if another worker was lost.
+        OSError: if the last checkpoint cannot be written.
+        KeyboardInterrupt: on Ctrl-C, after a checkpoint.
+        SystemExit: on SIGTERM, after a checkpoint.
+    """
+    if recipe.distils != (teacher is not None):
+        wanted = "needs the teacher's embeddings" if recipe.distils else "has no weight for a teacher"
+        raise ValueError(f"recipe {recipe.name!r} {wanted}: see cosine_weight and relation_weight")
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
+    keras.utils.set_random_seed(recipe.seed)
+    strategy = make_strategy(strategy) if isinstance(strategy, str) else strategy
+    training = _Training(recipe, source, Path(out), strategy, teacher, monitors, checkpoint_minutes)
+    return training.run()
+
+
+@contextmanager
+def _policy(name: str) -> Iterator[None]:
+    """Sets the mixed-precision policy of layers made in the block."""
+    before = keras.mixed_precision.global_policy()
+    keras.mixed_precision.set_global_policy(name)
+    try:
+        yield
+    finally:
+        keras.mixed_precision.set_global_policy(before)
+
+
+def build_network(recipe: Recipe, *, normalize: bool) -> Any:
+    shape = (recipe.image_size, recipe.image_size, 3)
+    return build(
+        recipe.variant,
+        input_shape=shape,
+        embedding_size=recipe.embedding_size,
+        width=recipe.width,
+        activation=recipe.activation,  # type: ignore[arg-type]
+        normalize=normalize,
+    )
+
+
+def _optimizer(recipe: Recipe, steps_per_epoch: int) -> Optimizer:
+    schedule = make_schedule(
+        recipe.schedule,
+        peak=recipe.learning_rate,
+        total_steps=recipe.epochs * steps_per_epoch,
+        warmup_steps=round(recipe.warmup_epochs * steps_per_epoch),
+        milestones=[round(epoch * steps_per_epoch) for epoch in recipe.milestones],
+        final=recipe.final_learning_rate,
+    )
+    return Optimizer(
+        recipe.optimizer,
+        schedule,
+        momentum=recipe.momentum,
+        decays=reference_weight_decay(recipe.weight_decay, recipe.last_weight_decay),
+        clip_norm=recipe.clip_norm,
+        loss_scaling=recipe.precision == "mixed_float16",
+    )
+
+
+class _Training:
+    """One training: its parts, and the loop over its steps."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        source: str | Path | Source,
+        out: Path,
+        strategy: Any,
+        teacher: npt.NDArray[np.float32] | None,
+        monitors: Sequence[Monitor],
+        checkpoint_minutes: float,
+    ) -> None:
+        self._recipe = recipe
+        self._out = out
+        self._strategy = strategy
+        self._teacher = teacher
+        self._input = self._make_input(source, 1, 0)
+        self._steps_per_epoch = self._input.steps_per_epoch
+        self._total_steps = recipe.epochs * self._steps_per_epoch
+        self._chief = is_chief(strategy)
+        self._monitors = Monitors(monitors if self._chief else ())
+        self._checkpoint_seconds = checkpoint_minutes * 60
+        self._identity = identity(recipe, source, self._input, teacher)
+        self._make_parts()
+        self._rates: deque[float] = deque(maxlen=_STEPS_OF_RATE)
+        self._requests = [0.0, 0.0]  # to stop, to save: by any worker
+
+    def _make_input(self, source: str | Path | Source, shares: int, share: int) -> TrainingInput:
+        recipe = self._recipe
+        targets = {} if self._teacher is None else {"targets": self._teacher}
+        return TrainingInput(
+            source,
+            batch_size=recipe.batch_size,
+            image_size=recipe.image_size,
+            seed=recipe.seed,
+            flip=recipe.flip,
+            augment=recipe.augment,
+            images_per_identity=recipe.images_per_identity,
+            drop_remainder=False,
+            num_workers=shares,
+            worker=share,
+            **targets,
+        )
+
+    def _make_parts(self) -> None:
+        """Makes all that holds weights.
+
+        The first weights are drawn outside of the strategy's scope: there they depend on the seed alone.
+        """
+        recipe, strategy = self._recipe, self._strategy
+        self._model = build_network(recipe, normalize=True)
+        first_objective = self._make_objective()
+        with strategy.scope(), _policy(recipe.precision):
+            # Some margins look at the length of embeddings; the last layer of `self._model` has no weights.
+            network = build_network(recipe, normalize=False)
+            if strategy.num_replicas_in_sync > 1:
+                network = synchronize(network)
+            network.set_weights(self._model.get_weights())
+            objective = self._make_objective()
+            objective.set_weights(first_objective.get_weights())
+            optimizer = _optimizer(recipe, self._steps_per_epoch)
+            optimizer.build([*network.trainable_variables, *objective.trainable_variables])
+            self._average = WeightAverage(network.weights, recipe.ema) if recipe.ema else None
+        self._network, self._optimizer = network, optimizer
+        parts = {"network": network, "objective": objective, "optimizer": optimizer}
+        if self._average is not None:
+            parts["average"] = self._average
+        self._checkpoints = Checkpoints(
+            self._out / "checkpoints", tf.train.Checkpoint(**parts), self._identity, chief=self._chief
+        )
+        settings = {"average": self._average, "accumulate": recipe.accumulate, "xla": recipe.xla}
+        self._step = TrainingStep(strategy, network, objective, optimizer, **settings)
+
+    def _make_objective(self) -> Objective:
+        teacher_size = None if self._teacher is None else self._teacher.shape[-1]
+        objective = make_objective(self._recipe, self._input.num_classes, teacher_size)
+        objective.build((None, self._recipe.embedding_size))
+        return objective
+
+    def run(self) -> Any:
+        """Does the steps that are left and returns the network."""
+        with name_lost_workers(self._strategy, self._whereabouts):
+            self._saved = first = self._checkpoints.restore()
+            agree(
+                self._strategy,
+                f"{first} {self._identity}",
+                f"the workers differ in step, recipe or data; give all the same, and an output folder that all see: "
+                f"{self._out}",
+            )
+            run = Run(
+                recipe=self._recipe,
+                out=self._out,
+                steps_per_epoch=self._steps_per_epoch,
+                total_steps=self._total_steps,
+                first_step=first,
+                batch_size=self._recipe.batch_size,
+                model=self._model,
+                first_batch=lambda: self._input.load(0, 0)[0],
+            )
+            self._monitors.begin(run)
+            with Interrupts() as self._interrupts:
+                self._loop(first)
+            self._export()
+            self._monitors.end(run)
+        return self._model
+
+    def _loop(self, first: int) -> None:
+        """Runs the steps; figures are read while the next step runs."""
+        if first == self._total_steps:
+            return
+        epoch, step = divmod(first, self._steps_per_epoch)
+        batches = share_batches(self._strategy, self._share, epoch=epoch, step=step)
+        self._saved_at = self._read_at = time.monotonic()
+        running: tuple[int, Any] | None = None
+        for number in range(first + 1, self._total_steps + 1):
+            following = number, self._step(self._next(batches), self._size(number), self._wishes())
+            if running:
+                self._report(*running)
+            running = following
+            if any(self._requests) or self._due(number):
+                self._report(*running)
+                running = None
+                self._pause(number)
+
+    def _share(self, shares: int, share: int) -> TrainingInput:
+        return self._input if shares == 1 else self._make_input(self._input.source, shares, share)
+
+    def _next(self, batches: Iterator[Any]) -> Any:
+        try:
+            return next(batches)
+        except tf.errors.InvalidArgumentError as error:
+            lines = str(error.message).splitlines()
+            raise ValueError(next((line for line in lines if line.startswith("ValueError: ")), lines[0])) from error
+
+    def _place(self, number: int) -> tuple[int, int]:
+        """Epoch and step in it, from 0, of the step with a number from 1."""
+        return divmod(number - 1, self._steps_per_epoch)
+
+    def _size(self, number: int) -> int:
+        return len(self._input.batch_indices(*self._place(number)))
+
+    def _wishes(self) -> list[float]:
+        """This process's requests; they travel with the step, so that all workers act on them after the same one."""
+        late = self._chief and time.monotonic() - self._saved_at > self._checkpoint_seconds
+        return [float(self._interrupts.signal is not None), float(late)]
+
+    def _due(self, number: int) -> bool:
+        return number % self._steps_per_epoch == 0 or self._validates(number)
+
+    def _validates(self, number: int) -> bool:
+        every = max(round(self._recipe.validate_every * self._steps_per_epoch), 1)
+        return number % every == 0 or number == self._total_steps
+
+    def _report(self, number: int, result: Any) -> None:
+        """Reads a step's figures, checks and passes them on."""
+        figures = self._step.read(result)
+        now = time.monotonic()
+        self._rates.append(self._size(number) / (now - self._read_at))
+        self._read_at = now
+        self._requests = [old + new for old, new in zip(self._requests, figures.requests, strict=True)]
+        self._check_finite(number, figures)
+        self._monitors.step(
+            StepReport(
+                step=number,
+                epoch=number / self._steps_per_epoch,
+                loss=figures.loss,
+                learning_rate=figures.learning_rate,
+                # Of a few steps, because those during which TensorFlow traces say nothing.
+                images_per_second=statistics.median(self._rates),
+                statistics=figures.statistics,
+            )
+        )
+
+    def _check_finite(self, number: int, figures: Figures) -> None:
+        applied = figures.statistics.get("applied", 1.0) > 0  # loss scaling leaves out steps that overflow
+        if math.isfinite(figures.loss) and (math.isfinite(figures.statistics["gradient_norm"]) or not applied):
+            return
+        names = [self._input.source[index].name for index in self._input.batch_indices(*self._place(number)).tolist()]
+        more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+        last = self._checkpoints.latest()
+        raise NotFiniteError(
+            f"step {number}: the loss is {figures.loss}, the gradient's norm {figures.statistics['gradient_norm']}; "
+            f"the images were {', '.join(names[:_NAMES_SHOWN])}{more}. Last good checkpoint: {last or 'none'}. A lower "
+            f"learning_rate, warmup_epochs or clip_norm may help",
+            number,
+            names,
+        )
+
+    def _pause(self, number: int) -> None:
+        """Validates and saves after a step, as far as it is time to, and stops on request."""
+        stop, save = self._requests
+        if self._validates(number):
+            self._export()
+            self._monitors.validate(number, self._model)
+        if stop or save or number % self._steps_per_epoch == 0:
+            self._save(number, must=bool(stop) or number == self._total_steps)
+        self._requests = [0.0, 0.0]
+        self._read_at = time.monotonic()
+        if stop and number < self._total_steps:
+            self._interrupts.end()
+
+    def _save(self, number: int, *, must: bool) -> None:
+        try:
+            path = self._checkpoints.save(number, number // self._steps_per_epoch)
+        except OSError as error:
+            if must:
+                raise
+            logging.getLogger(__name__).warning("no checkpoint at step %d, going on: %s", number, error)
+        else:
+            self._saved = number
+            self._monitors.checkpoint(number, path)
+        self._saved_at = time.monotonic()
+
+    def _export(self) -> None:
+        """Puts the weights, averaged if they are, into the network that is handed out."""
+        if self._average is not None:
+            self._average.assign_to(self._model.weights)
+        else:
+            self._model.set_weights(self._network.get_weights())
+
+    def _whereabouts(self) -> str:
+        return f"after the checkpoint of step {self._saved}; start all with the same command to go on from there."
