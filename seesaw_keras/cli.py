@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
-from absl import app
+from absl import app, logging
 from tqdm import tqdm
 
 __all__ = ["Bars", "quiet_native_stderr", "quiet_tensorflow", "run"]
@@ -80,6 +80,7 @@ def quiet_tensorflow() -> None:
 
         tensorflow.config.list_physical_devices()  # the search for GPUs, which complains when there is none
     tensorflow.get_logger().setLevel("ERROR")
+    logging.set_verbosity(logging.WARNING)  # TensorFlow says how long it took to write each checkpoint
 
 
 @contextmanager
