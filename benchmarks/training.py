@@ -4,13 +4,13 @@
     taskset -c 0,1 python benchmarks/training.py --variants shuffle --batch_size 32 --rounds 9
     python benchmarks/training.py --profile shuffle
 
-Every column trains the same network with a softmax over 1,000 classes and SGD with momentum, on one batch in memory:
-`plain Keras` is `Model.train_on_batch`; the others compute the embeddings by `FastForward`, as the trainer does on one
-replica, in float32, in bfloat16, and in float32 with the whole step compiled by XLA. Rounds alternate between the
-columns, and medians are printed; what else runs on the machine falls on all of them. Processor time is that of all
-cores, and less disturbed by others.
+Every line trains the same network with a softmax over 1,000 classes and SGD with momentum, on one batch in memory:
+`Keras` is `Model.train_on_batch`; `trainer` is `TrainingStep`, which normalises the embeddings and class centres
+before the softmax, decays weights and keeps statistics, over `FastForward`. Each in float32, in bfloat16, and in
+float32 with the whole step compiled by XLA. Rounds alternate between the lines, and medians are printed; what else runs
+on the machine falls on all of them. Processor time is that of all cores, and less disturbed by others.
 
---profile prints instead where the time of one variant goes, by kind of operator, plain and fast: summed over threads.
+--profile prints instead where the time of one variant goes, by kind of operator, summed over threads.
 """
 
 import collections
@@ -37,23 +37,25 @@ flags.DEFINE_integer("steps", 2, "Steps of a column in each round.", lower_bound
 flags.DEFINE_string("profile", None, "Network to profile instead.")
 
 CLASSES = 1000
+LEARNING_RATE, MOMENTUM = 0.01, 0.9
+Step = Callable[[Any, Any], Any]
 
 
 class Way(NamedTuple):
     """One way to train."""
 
-    fast: bool
+    trainer: bool
     precision: str = "float32"
     xla: bool = False
 
 
 WAYS = {
-    "plain Keras": Way(fast=False),
-    "plain Keras, bfloat16": Way(fast=False, precision="mixed_bfloat16"),
-    "plain Keras, XLA": Way(fast=False, xla=True),
-    "fast": Way(fast=True),
-    "fast, bfloat16": Way(fast=True, precision="mixed_bfloat16"),
-    "fast, XLA": Way(fast=True, xla=True),
+    "Keras": Way(trainer=False),
+    "Keras, bfloat16": Way(trainer=False, precision="mixed_bfloat16"),
+    "Keras, XLA": Way(trainer=False, xla=True),
+    "trainer": Way(trainer=True),
+    "trainer, bfloat16": Way(trainer=True, precision="mixed_bfloat16"),
+    "trainer, XLA": Way(trainer=True, xla=True),
 }
 
 
@@ -69,35 +71,40 @@ def policy(name: str) -> Iterator[None]:
         keras.mixed_precision.set_global_policy("float32")
 
 
-def make_step(variant: str, way: Way) -> Callable[[Any, Any], Any]:
-    """Makes a function of images and labels that trains one step."""
-    import tensorflow as tf
-
+def keras_step(network: Any, xla: bool) -> Step:
+    """Makes a step of plain Keras."""
     from seesaw_keras.api import keras
+
+    model = keras.Model(network.input, keras.layers.Dense(CLASSES, dtype="float32")(network.output))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(LEARNING_RATE, MOMENTUM), loss, jit_compile=xla)
+    return model.train_on_batch
+
+
+def trainer_step(network: Any, xla: bool) -> Step:
+    """Makes the trainer's step."""
+    from seesaw_keras.margins import make_margin
     from seesaw_keras.training.fast_graph import FastForward
+    from seesaw_keras.training.objective import Objective
+    from seesaw_keras.training.optimizers import Optimizer, reference_weight_decay
+    from seesaw_keras.training.schedules import make_schedule
+    from seesaw_keras.training.step import TrainingStep
+    from seesaw_keras.training.strategies import make_strategy
 
+    objective = Objective(make_margin("normface", CLASSES))
+    objective.build(network.output_shape)
+    schedule = make_schedule("constant", peak=LEARNING_RATE, total_steps=1)
+    optimizer = Optimizer("sgd", schedule, momentum=MOMENTUM, decays=reference_weight_decay(4e-5, 4e-4))
+    optimizer.build([*network.trainable_variables, *objective.trainable_variables])
+    step = TrainingStep(make_strategy("none"), FastForward(network), objective, optimizer, xla=xla)
+    return lambda images, labels: step.read(step((images, labels), FLAGS.batch_size, [0.0]))
+
+
+def make_step(variant: str, way: Way) -> Step:
+    """Makes a function of images and labels that trains one step."""
     with policy(way.precision):
-        network = seesaw_keras.build(variant)
-    head = keras.layers.Dense(CLASSES, dtype="float32")
-    optimizer = keras.optimizers.SGD(0.01, momentum=0.9)
-    loss_function = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    if not way.fast:
-        model = keras.Model(network.input, head(network.output))
-        model.compile(optimizer, loss_function, jit_compile=way.xla)
-        return model.train_on_batch
-    head.build(network.output_shape)
-    forward = FastForward(network)
-    variables = [*network.trainable_variables, *head.trainable_variables]
-    optimizer.build(variables)
-
-    @tf.function(jit_compile=way.xla)
-    def step(images: Any, labels: Any) -> Any:
-        with tf.GradientTape() as tape:
-            loss = loss_function(labels, head(forward(images, training=True)))
-        optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
-        return loss
-
-    return lambda images, labels: step(images, labels).numpy()
+        network = seesaw_keras.build(variant, normalize=False)
+    return (trainer_step if way.trainer else keras_step)(network, way.xla)
 
 
 def one_batch() -> tuple[Any, Any]:
@@ -129,15 +136,22 @@ def measure(variant: str) -> dict[str, tuple[float, float, float]]:
             rounds[name].append(
                 (images / (time.perf_counter() - start), (time.process_time() - processor) * 1000 / images)
             )
-    return {name: (*(statistics.median(column) for column in zip(*rounds[name])), first[name]) for name in WAYS}  # noqa: B905
+    return {
+        name: (
+            statistics.median(rate for rate, _ in values),
+            statistics.median(cost for _, cost in values),
+            first[name],
+        )
+        for name, values in rounds.items()
+    }
 
 
 def profile(variant: str) -> None:
-    """Prints the operators that take the most time, in a plain and a fast step."""
+    """Prints the operators that take the most time, in a step of plain Keras and of the trainer."""
     import tensorflow as tf
 
     batch = one_batch()
-    for name in ("plain Keras", "fast"):
+    for name in ("Keras", "trainer"):
         step = make_step(variant, WAYS[name])
         for _ in range(3):
             step(*batch)
@@ -165,20 +179,18 @@ def operator_times(path: Path) -> collections.Counter:
     return times
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
     """Measures and prints."""
-    if argv[1:]:
-        raise ValueError(f"unexpected argument {argv[1]!r}; see --help")
     cli.quiet_tensorflow()
     if FLAGS.profile:
         profile(FLAGS.profile)
         return
     print(f"{len(os.sched_getaffinity(0))} cores, batch {FLAGS.batch_size}, median of {FLAGS.rounds} rounds:\n")
-    print("| network | step | images/s | times plain | processor ms/image | first step s |")
+    print("| network | step | images/s | times Keras | processor ms/image | first step s |")
     print("| --- | --- | ---: | ---: | ---: | ---: |")
     for variant in FLAGS.variants:
         results = measure(variant)
-        plain = results["plain Keras"][0]
+        plain = results["Keras"][0]
         for name, (rate, processor, first) in results.items():
             print(
                 f"| {variant} | {name} | {rate:.1f} | {rate / plain:.2f} | {processor:.1f} | {first:.0f} |", flush=True

@@ -226,7 +226,9 @@ def _of_one_pixel(layer: Any) -> Callable[[Any], Any]:
         return layer
 
     def compute(x: Any) -> Any:
-        y = tf.matmul(x[:, 0, 0], tf.cast(layer.kernel[0, 0], x.dtype))
-        return layer.activation(tf.nn.bias_add(y, tf.cast(layer.bias, x.dtype)) if layer.use_bias else y)[:, None, None]
+        y = tf.matmul(tf.squeeze(x, (1, 2)), tf.cast(layer.kernel[0, 0], x.dtype))
+        if layer.use_bias:
+            y = tf.nn.bias_add(y, tf.cast(layer.bias, x.dtype))
+        return layer.activation(tf.reshape(y, (-1, 1, 1, layer.filters)))
 
     return compute
