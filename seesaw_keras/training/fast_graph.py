@@ -1,237 +1,234 @@
-"""A network's training pass, computed with fewer passes over memory: the same function of the same variables.
+"""A network's training pass with fewer passes over memory: the same function of the same variables.
 
 On a CPU the 1x1 products run near the machine's peak; what lies between them waits for memory. So here
 
-- an uneven pair is one dense product whose kernel has two blocks of zeros, with one batch normalisation: no slices of
-  the input, no concatenation of the output, and in the gradient nothing to pad and to add up;
-- the channel shuffle after it is the order of that kernel's columns and of the normalisation's parameters;
-- swish, and swish with squeeze-excite's pooling and scaling, are one pass each way, compiled by XLA.
+- an uneven pair is one dense product, whose kernel has two blocks of zeros, and one batch normalisation: no slices of
+  the input, no concatenation of the outputs, and in the gradient nothing to pad and to add up;
+- the channel shuffle behind it is the order of that kernel's columns and of the normalisation's parameters;
+- swish, with squeeze-excite's means and factors where they follow, is one pass each way (`fast_ops`).
 
 >>> import seesaw_keras
->>> from seesaw_keras.training.fast_graph import FastNetwork
 >>> network = seesaw_keras.build("shuffle")
->>> fast = FastNetwork(network)  # train `fast`; `network` has the same variables
+>>> forward = FastForward(network)
+>>> embeddings = forward(images, training=True)  # doctest: +SKIP
 """
 
-from collections.abc import Callable
-from typing import Any
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from seesaw_keras.api import keras
-from seesaw_keras.models.layers import ChannelShuffle, ChannelSlice, Swish
+from seesaw_keras.models.layers import ChannelShuffle, ChannelSlice
+from seesaw_keras.training.fast_ops import COMPILED, activate, activate_and_gate
 
-__all__ = ["FastNetwork"]
-
-_Compute = Callable[..., Any]
+__all__ = ["FastForward"]
 
 
-class FastNetwork(keras.Model):
-    """A network of `seesaw_keras.build` (or any flat functional model) with a faster training pass.
+class FastForward:
+    """Computes in training what a network computes, with its variables; updates its moving statistics, too.
 
-    Layers that no rule knows run as they are; so does the whole network outside of training.
+    Layers that no rule knows are called as they are. Layers that are compiled as a whole anyway, or whose batch
+    normalisation is synchronised over replicas, gain nothing by this.
 
     Args:
-        network: the model, whose variables this one shares: all of its weights are the network's, in its order.
+        network: a flat functional model of one input and one output, such as `seesaw_keras.build` makes.
     """
 
     def __init__(self, network: Any) -> None:
-        super().__init__(name=f"fast_{network.name}")
-        self.network = network
-        self._plan = _plan(network)
+        self._network = network
+        self._input, self._output = network.input_names[0], network.output_names[0]
+        graph = _Graph(network)
+        for name in list(graph.sources):
+            _join_pair(graph, name)
+            _join_gate(graph, name)
+        self._steps = graph.steps
 
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
-        """Computes what the network computes."""
+    @property
+    def trainable_variables(self) -> list[Any]:
+        """The network's."""
+        return self._network.trainable_variables
+
+    def __call__(self, images: Any, training: bool = False) -> Any:
+        """Returns what the network returns; outside of training the network itself computes it."""
         if not training:
-            return self.network(inputs, training=False)
-        tensors = {_key(self.network.inputs[0]): inputs}
-        for compute, sources, target in self._plan:
-            tensors[target] = compute(*(tensors[source] for source in sources))
-        return tensors[_key(self.network.outputs[0])]
+            return self._network(images, training=False)
+        outputs = {self._input: images}
+        for name, step in self._steps.items():
+            outputs[name] = step.compute(*(outputs[source] for source in step.sources))
+        return outputs[self._output]
 
 
-def _key(tensor: Any) -> str:
-    """Names the layer that a symbolic tensor comes from."""
-    return tensor.node.layer.name if hasattr(tensor, "node") else tensor._keras_history.layer.name
+class _Step(NamedTuple):
+    """What to compute, and from the outputs of which layers."""
+
+    compute: Callable[..., Any]
+    sources: list[str]
 
 
-def _plan(network: Any) -> list[tuple[_Compute, list[str], str]]:
-    """Returns the steps in order: what to compute, from the outputs of which layers, in the place of which layer's."""
-    layers = {layer.name: layer for layer in network.layers}
-    sources = {}
-    for layer in network.layers:
-        node = layer.inbound_nodes[0]
-        sources[layer.name] = [source.name for source in tf.nest.flatten(node.inbound_layers)]
-    users: dict[str, list[str]] = {}
-    for name, names in sources.items():
-        for source in names:
-            users.setdefault(source, []).append(name)
-    steps: dict[str, tuple[_Compute, list[str]]] = {
-        name: (_as_it_is(layers[name]), names) for name, names in sources.items() if names
-    }
+class _Graph:
+    """A network's layers by name, in the order of computation, and the steps that compute their outputs.
 
-    def is_a(name: str, kind: Any) -> bool:
-        return isinstance(layers[name], kind)
+    Attributes:
+        layers: name to layer.
+        sources: name to the layers that it reads; none for the input.
+        steps: name to step. A rule that joins layers leaves the step of the last of them.
+    """
 
-    def only_user(name: str) -> str | None:
-        return users[name][0] if len(users.get(name, [])) == 1 else None
+    def __init__(self, network: Any) -> None:
+        self.layers = {layer.name: layer for layer in network.layers}
+        self.sources = {
+            name: [source.name for source in tf.nest.flatten(layer.inbound_nodes[0].inbound_layers)]
+            for name, layer in self.layers.items()
+        }
+        self.steps = {name: _Step(_plain(self.layers[name]), of) for name, of in self.sources.items() if of}
 
-    for name in sources:
-        if is_a(name, Swish):
-            steps[name] = (swish, sources[name])
-        if is_a(name, keras.layers.Concatenate):
-            branches = []
-            for bn in sources[name]:
-                conv = sources[bn][0]
-                piece = sources[conv][0] if sources.get(conv) else ""
-                if (
-                    is_a(bn, keras.layers.BatchNormalization)
-                    and is_a(conv, keras.layers.Conv2D)
-                    and is_a(piece, ChannelSlice)
-                ):
-                    branches.append((layers[piece], layers[conv], layers[bn]))
-            if len(branches) != len(sources[name]):
-                continue
-            x = sources[branches[0][0].name]
-            user = only_user(name)
-            shuffle = None
-            if user and is_a(user, Swish):
-                after = only_user(user)
-                if after and is_a(after, ChannelShuffle):
-                    shuffle = layers[after]
-                    steps[after] = (lambda t: t, [user])
-            steps[name] = (_UnevenPair(branches, shuffle), x)
-            for piece, conv, bn in branches:
-                for gone in (piece.name, conv.name, bn.name):
-                    del steps[gone]
-        if is_a(name, keras.layers.Multiply):
-            act, gate = sources[name]
-            chain = [gate]
-            while sources[chain[-1]][0] != act:
-                chain.append(sources[chain[-1]][0])
-            chain.reverse()
-            if (
-                is_a(act, Swish)
-                and is_a(chain[0], keras.layers.GlobalAveragePooling2D)
-                and set(users[act]) == {name, chain[0]}
-            ):
-                steps[name] = (_Gated([layers[x] for x in chain[1:]]), sources[act])
-                for gone in (act, *chain):
-                    steps.pop(gone)
-    return [(steps[name][0], steps[name][1], name) for name in sources if name in steps]
+    def users(self, name: str) -> list[str]:
+        """Who reads a layer's output."""
+        return [user for user, sources in self.sources.items() if name in sources]
+
+    def only_user(self, name: str, *kinds: Any) -> str | None:
+        """The one layer that reads a layer's output, if it is of one of these kinds."""
+        users = self.users(name)
+        return users[0] if len(users) == 1 and isinstance(self.layers[users[0]], kinds) else None
 
 
-def _as_it_is(layer: Any) -> _Compute:
-    def compute(*inputs: Any) -> Any:
-        x = inputs[0] if len(inputs) == 1 else list(inputs)
-        if isinstance(layer, keras.layers.BatchNormalization):
-            return layer(x, training=True)
-        return layer(x)
+def _plain(layer: Any) -> Callable[..., Any]:
+    """A layer as it is."""
+    if isinstance(layer, COMPILED):
+        return lambda x: activate(type(layer), x)
+    if isinstance(layer, keras.layers.BatchNormalization):
+        return lambda x: layer(x, training=True)
+    return lambda *inputs: layer(inputs[0] if len(inputs) == 1 else list(inputs))
 
-    return compute
+
+class _Branch(NamedTuple):
+    """One of an uneven pair."""
+
+    piece: Any
+    conv: Any
+    bn: Any
+    activation: Any | None
 
 
-class _UnevenPair:
-    def __init__(self, branches: list, shuffle: Any) -> None:
-        self.branches, self.shuffle = branches, shuffle
-        self.channels = None
+def _join_pair(graph: _Graph, name: str) -> None:
+    """Joins the pair that a concatenation ends, with the shuffle behind it if there is one."""
+    if not isinstance(graph.layers[name], keras.layers.Concatenate):
+        return
+    branches = [_branch(graph, source) for source in graph.sources[name]]
+    found = [branch for branch in branches if branch is not None]
+    inputs = {graph.sources[branch.piece.name][0] for branch in found}
+    if len(found) < len(branches) or len(inputs) > 1:
+        return
+    last = graph.only_user(name, *COMPILED) or name
+    shuffle = graph.only_user(last, ChannelShuffle)
+    groups = graph.layers[shuffle].groups if shuffle else 1
+    graph.steps[name] = _Step(_Pair(found, groups), [*inputs])
+    if shuffle:
+        graph.steps[shuffle] = _Step(tf.identity, [last])
+    for layer in (layer for branch in found for layer in branch if layer is not None):
+        del graph.steps[layer.name]
 
-    def _joined(self, parts: list[Any]) -> Any:
-        joined = tf.concat(parts, -1)
-        if self.shuffle is None:
-            return joined
-        groups, size = self.shuffle.groups, joined.shape[-1]
-        shape = joined.shape[:-1]
-        rows = tf.reshape(joined, (-1, groups, size // groups))
-        return tf.reshape(tf.transpose(rows, (0, 2, 1)), (*shape, size))
 
-    def _parted(self, joined: Any) -> list[Any]:
-        sizes = [conv.filters for _, conv, _ in self.branches]
-        if self.shuffle is not None:
-            joined = tf.reshape(tf.transpose(tf.reshape(joined, (-1, self.shuffle.groups))), (-1,))
-        return tf.split(joined, sizes)
+def _branch(graph: _Graph, name: str) -> _Branch | None:
+    """The slice, convolution, normalisation and ReLU that end with a layer, if they are these."""
+    activation = graph.layers[name] if isinstance(graph.layers[name], keras.layers.ReLU) else None
+    names = [graph.sources[name][0] if activation else name]
+    while len(names) < 3 and graph.sources[names[-1]]:
+        names.append(graph.sources[names[-1]][0])
+    bn, conv, piece = (graph.layers[names[min(i, len(names) - 1)]] for i in range(3))
+    if not isinstance(bn, keras.layers.BatchNormalization) or not bn.fused:
+        return None
+    if not isinstance(conv, keras.layers.Conv2D) or not isinstance(piece, ChannelSlice):
+        return None
+    return _Branch(piece, conv, bn, activation)
+
+
+class _Pair:
+    """Convolutions of slices, normalised, (rectified,) concatenated and shuffled, as one dense convolution.
+
+    Args:
+        branches: in the order of the concatenation.
+        groups: of the shuffle; 1 for none.
+    """
+
+    def __init__(self, branches: Sequence[_Branch], groups: int) -> None:
+        self._branches = branches
+        self._groups = groups
 
     def __call__(self, x: Any) -> Any:
         channels = x.shape[-1]
-        kernels = [
-            tf.pad(conv.kernel[0, 0], ((piece.start, channels - piece.stop), (0, 0)))
-            for piece, conv, _ in self.branches
-        ]
-        kernel = tf.cast(self._joined(kernels), x.dtype)
-        y = tf.nn.conv2d(x, kernel[None, None], 1, "VALID")
-        bns = [bn for _, _, bn in self.branches]
-        y, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-            y,
-            self._joined([bn.gamma for bn in bns]),
-            self._joined([bn.beta for bn in bns]),
-            epsilon=bns[0].epsilon,
+        kernel = self._join(
+            [
+                tf.pad(branch.conv.kernel, ((0, 0), (0, 0), (branch.piece.start, channels - branch.piece.stop), (0, 0)))
+                for branch in self._branches
+            ]
         )
-        for bn, m, v in zip(bns, self._parted(mean), self._parted(variance), strict=True):
-            bn.moving_mean.assign_sub((bn.moving_mean - m) * (1 - bn.momentum))
-            bn.moving_variance.assign_sub((bn.moving_variance - v) * (1 - bn.momentum))
+        y = self._normalise(tf.nn.conv2d(x, tf.cast(kernel, x.dtype), 1, "VALID"))
+        activation = self._branches[0].activation
+        return activation(y) if activation else y
+
+    def _normalise(self, x: Any) -> Any:
+        bns = [branch.bn for branch in self._branches]
+        gamma, beta = self._join([bn.gamma for bn in bns]), self._join([bn.beta for bn in bns])
+        # Keras, too, normalises by the moving statistics where the layer is frozen.
+        trains = all(bn.trainable for bn in bns)
+        fixed = []
+        if not trains:
+            fixed = [self._join([bn.moving_mean for bn in bns]), self._join([bn.moving_variance for bn in bns])]
+        y, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            x, gamma, beta, *fixed, epsilon=bns[0].epsilon, is_training=trains
+        )
+        if trains:
+            for bn, batch_mean, batch_variance in zip(bns, self._part(mean), self._part(variance), strict=True):
+                for moving, new in ((bn.moving_mean, batch_mean), (bn.moving_variance, batch_variance)):
+                    moving.assign_sub((moving - new) * (1 - bn.momentum))
         return y
 
+    def _join(self, parts: Sequence[Any]) -> Any:
+        """Concatenates along the last axis and shuffles."""
+        joined = tf.concat(parts, -1)
+        if self._groups == 1:
+            return joined
+        return tf.reshape(tf.stack(tf.split(joined, self._groups, -1), -1), joined.shape)
 
-@tf.function(jit_compile=True)
-def _swish(x: Any) -> Any:
-    wide = tf.cast(x, tf.float32)
-    return tf.cast(wide * tf.sigmoid(wide), x.dtype)
-
-
-def _slope(x: Any) -> Any:
-    s = tf.sigmoid(x)
-    return s * (1.0 + x * (1.0 - s))
-
-
-@tf.function(jit_compile=True)
-def _swish_gradient(x: Any, dy: Any) -> Any:
-    return tf.cast(tf.cast(dy, tf.float32) * _slope(tf.cast(x, tf.float32)), x.dtype)
+    def _part(self, joined: Any) -> list[Any]:
+        """What `_join` made, apart again, of a vector."""
+        if self._groups > 1:
+            joined = tf.concat(tf.unstack(tf.reshape(joined, (-1, self._groups)), axis=-1), 0)
+        return tf.split(joined, [branch.conv.filters for branch in self._branches])
 
 
-@tf.custom_gradient
-def swish(x: Any) -> Any:
-    return _swish(x), lambda dy: _swish_gradient(x, dy)
+def _join_gate(graph: _Graph, name: str) -> None:
+    """Joins squeeze-excite, which a multiplication ends, with the activation before it."""
+    if not isinstance(graph.layers[name], keras.layers.Multiply):
+        return
+    x, *gate = graph.sources[name]
+    while graph.sources[gate[-1]] and not isinstance(graph.layers[gate[-1]], keras.layers.GlobalAveragePooling2D):
+        gate.append(graph.sources[gate[-1]][0])
+    if graph.sources[gate[-1]] != [x] or len(graph.users(x)) != 2 or not isinstance(graph.layers[x], COMPILED):
+        return
+    excite = [_of_one_pixel(graph.layers[layer]) for layer in reversed(gate[:-1])]
+    kind = type(graph.layers[x])
+
+    def compute(inputs: Any) -> Any:
+        return activate_and_gate(kind, inputs, lambda mean: functools.reduce(lambda y, layer: layer(y), excite, mean))
+
+    graph.steps[name] = _Step(compute, graph.sources[x])
+    for layer in (x, *gate):
+        del graph.steps[layer]
 
 
-@tf.function(jit_compile=True)
-def _swish_and_mean(x: Any) -> Any:
-    wide = tf.cast(x, tf.float32)
-    y = tf.cast(wide * tf.sigmoid(wide), x.dtype)
-    return y, tf.reduce_mean(y, (1, 2), keepdims=True)
+def _of_one_pixel(layer: Any) -> Callable[[Any], Any]:
+    """A layer for inputs (batch, 1, 1, channels): a 1x1 convolution is a matrix product, which starts sooner."""
+    if type(layer) is not keras.layers.Conv2D or layer.kernel_size != (1, 1):
+        return layer
 
+    def compute(x: Any) -> Any:
+        y = tf.matmul(tf.squeeze(x, (1, 2)), tf.cast(layer.kernel[0, 0], x.dtype))
+        if layer.use_bias:
+            y = tf.nn.bias_add(y, tf.cast(layer.bias, x.dtype))
+        return layer.activation(tf.reshape(y, (-1, 1, 1, layer.filters)))
 
-@tf.function(jit_compile=True)
-def _scale(x: Any, gate: Any) -> Any:
-    return x * gate
-
-
-@tf.function(jit_compile=True)
-def _gated_gradient(x: Any, gate: Any, dy: Any, dpooled: Any) -> Any:
-    wide = tf.cast(x, tf.float32)
-    area = x.shape[1] * x.shape[2]
-    dswish = tf.cast(dy * gate, tf.float32) + tf.cast(dpooled, tf.float32) / area
-    return tf.cast(dswish * _slope(wide), x.dtype)
-
-
-class _Gated:
-    def __init__(self, excite: list) -> None:
-        self.excite = excite
-
-    def __call__(self, x: Any) -> Any:
-        @tf.custom_gradient
-        def gated(x: Any) -> Any:
-            y, pooled = _swish_and_mean(x)
-            with tf.GradientTape() as tape:
-                tape.watch(pooled)
-                gate = pooled
-                for layer in self.excite:
-                    gate = layer(gate)
-
-            def gradient(dy: Any, variables: Any = None) -> Any:
-                dgate = tf.reduce_sum(dy * y, (1, 2), keepdims=True)
-                dpooled, *dvariables = tape.gradient(gate, [pooled, *variables], dgate)
-                return _gated_gradient(x, gate, dy, dpooled), dvariables
-
-            return _scale(y, gate), gradient
-
-        return gated(x)
+    return compute
