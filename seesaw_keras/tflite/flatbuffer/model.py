@@ -14,6 +14,7 @@ the numbers are given when the model is written, in the order of `Subgraph.tenso
 so that tensors and operators can be keys of a dictionary.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +28,14 @@ __all__ = ["FlatbufferError", "Model", "Operator", "Quantization", "Signature", 
 
 _TYPES = {np.dtype(name.lower()): name for name in ENUMS["TensorType"] if hasattr(np, name.lower())}
 _DTYPES = {name: dtype for dtype, name in _TYPES.items()}
+_BITS = {name: 8 * dtype.itemsize for name, dtype in _DTYPES.items()} | {
+    "INT2": 2,
+    "INT4": 4,
+    "UINT4": 4,
+    "FLOAT8_E4M3FN": 8,
+    "FLOAT8_E5M2": 8,
+    "BFLOAT16": 16,
+}
 
 
 class FlatbufferError(ValueError):
@@ -118,6 +127,21 @@ class Tensor:
         if self.type not in _DTYPES:
             raise FlatbufferError(f"tensor {self.name!r}: NumPy has no type {self.type}")
         return _DTYPES[self.type]
+
+    @property
+    def size(self) -> int:
+        """How many entries it has."""
+        return math.prod(self.shape)
+
+    @property
+    def bits(self) -> int:
+        """The size of an entry; 0 for STRING, RESOURCE and VARIANT, which have none."""
+        return _BITS.get(self.type, 0)
+
+    @property
+    def nbytes(self) -> int:
+        """The size of all entries in bytes."""
+        return (self.size * self.bits + 7) // 8
 
     @property
     def is_packed(self) -> bool:

@@ -6,7 +6,6 @@
 [('image', (1, 112, 112, 3), 'INT8')]
 """
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,12 +23,11 @@ from seesaw_keras.tflite.flatbuffer.model import (
     Tensor,
 )
 from seesaw_keras.tflite.flatbuffer.schema import ENUMS, options_type
-from seesaw_keras.tflite.flatbuffer.verifier import verify
+from seesaw_keras.tflite.flatbuffer.verifier import verify, verify_shape
 
 __all__ = ["loads", "read"]
 
 _T = TypeVar("_T")
-_BITS = {"INT2": 2, "INT4": 4, "UINT4": 4, "FLOAT8_E4M3FN": 8, "FLOAT8_E5M2": 8, "BFLOAT16": 16}
 _MIN_OFFSET = 2  # the schema says that offsets 0 and 1 are placeholders
 
 
@@ -149,6 +147,7 @@ class _Reader:
             shape_signature=signature if signature not in ((), shape) else None,
             is_variable=table["is_variable"],
         )
+        verify_shape(tensor, f"{self._name}: {path}")
         buffer = self._at(self._buffers, table["buffer"], f"{path}.buffer")
         if buffer.size:
             tensor.data = self._constant(tensor, buffer, path)
@@ -158,12 +157,8 @@ class _Reader:
         """Returns a buffer as the array it stands for."""
         if tensor.type == "STRING":
             return buffer
-        if min(tensor.shape, default=0) < 0:
-            raise self._error(f"{path}.shape", f"{tensor.shape} has a negative entry")
-        bits = _BITS[tensor.type] if tensor.is_packed else 8 * tensor.dtype.itemsize
-        size = (math.prod(tensor.shape) * bits + 7) // 8
-        if buffer.size != size:
-            raise self._error(f"{path}.buffer", f"{buffer.size} bytes for {size} of {tensor.type} {tensor.shape}")
+        if buffer.size != tensor.nbytes:
+            raise self._error(f"{path}.buffer", f"{buffer.size} bytes for a constant {tensor.type} {tensor.shape}")
         if tensor.is_packed:
             return buffer
         return np.frombuffer(buffer, tensor.dtype.newbyteorder("<")).reshape(tensor.shape)
