@@ -22,7 +22,6 @@ from seesaw_keras.tflite.flatbuffer.model import (
     Model,
     Operator,
     Quantization,
-    Signature,
     Subgraph,
     Tensor,
 )
