@@ -31,6 +31,47 @@ __all__ = ["verify", "verify_shape"]
 _MAX_RANK = 64  # NumPy's; kernels stop far below
 _MAX_BYTES = (1 << 31) - 1  # of a tensor: kernels count in int32
 _POSITIVE = ("stride_", "dilation_", "filter_", "block_size", "depth_multiplier")
+# From which input on one may be left out; kernels of all others follow a null pointer.
+_OPTIONAL_FROM = {
+    **dict.fromkeys(("CONV_2D", "CONV_3D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"), 2),
+    **dict.fromkeys(("CONV_3D_TRANSPOSE", "SVDF", "TRANSPOSE_CONV"), 3),
+    **dict.fromkeys(("BIDIRECTIONAL_SEQUENCE_LSTM", "LSTM", "UNIDIRECTIONAL_SEQUENCE_LSTM"), 1),
+    **dict.fromkeys(("BIDIRECTIONAL_SEQUENCE_RNN", "RNN", "UNIDIRECTIONAL_SEQUENCE_RNN"), 4),
+    "CUSTOM": 0,
+}
+# Kernels that divide by the scale of what they take or write when it has 8 bits.
+_ARITHMETIC = frozenset(
+    [
+        "ADD",
+        "AVERAGE_POOL_2D",
+        "CONV_2D",
+        "DEPTHWISE_CONV_2D",
+        "DEQUANTIZE",
+        "DIV",
+        "ELU",
+        "FULLY_CONNECTED",
+        "HARD_SWISH",
+        "L2_NORMALIZATION",
+        "LEAKY_RELU",
+        "LOGISTIC",
+        "LOG_SOFTMAX",
+        "MEAN",
+        "MUL",
+        "PRELU",
+        "QUANTIZE",
+        "RELU",
+        "RELU6",
+        "RELU_N1_TO_1",
+        "RESIZE_BILINEAR",
+        "SOFTMAX",
+        "SQUARED_DIFFERENCE",
+        "SUB",
+        "SUM",
+        "TANH",
+        "TRANSPOSE_CONV",
+    ]
+)
+_LARGEST_ADDEND = 1 << 19  # in steps of the sum: its multiplier times 2^20 must stay under 1, or LiteRT aborts
 _INTEGERS = ("INT8", "UINT8", "INT16", "UINT16", "INT32")
 
 
@@ -163,6 +204,8 @@ def _verify_operator(operator: Operator, known: set[Tensor], filled: set[Tensor]
     _require_known(operator.outputs, known, f"{at}: outputs")
     _require_known(operator.intermediates, known, f"{at}: intermediates")
     for number, tensor in enumerate(operator.inputs):
+        if tensor is None and number < _OPTIONAL_FROM.get(operator.code, len(operator.inputs)):
+            raise FlatbufferError(f"{at}: inputs[{number}] is left out")
         if tensor is not None and tensor not in filled:
             raise FlatbufferError(f"{at}: inputs[{number}] {_short(tensor.name)} is not computed before it")
     for number, output in enumerate(operator.outputs):
@@ -172,10 +215,28 @@ def _verify_operator(operator: Operator, known: set[Tensor], filled: set[Tensor]
     for name, value in operator.options.items():
         if name.startswith(_POSITIVE) and value < 1:
             raise FlatbufferError(f"{at}: {name} is {value}")
+    if operator.code in _ARITHMETIC:
+        _verify_scales(operator, at)
     if operator.code == "CUSTOM" and not operator.custom_code:
         raise FlatbufferError(f"{at}: custom_code is empty")
     if len(operator.mutating_variable_inputs) not in (0, len(operator.inputs)):
         raise FlatbufferError(f"{at}: mutating_variable_inputs: not one for each input")
+
+
+def _verify_scales(operator: Operator, at: str) -> None:
+    """Checks that 8-bit values have scales, and that those of a sum are not absurd."""
+    scales: list[list[float]] = []
+    for tensors in (operator.inputs, operator.outputs):
+        scales.append([])
+        for tensor in tensors:
+            if tensor is None or tensor.type not in ("INT8", "UINT8"):
+                continue
+            if tensor.quantization is None:
+                raise FlatbufferError(f"{at}: {_short(tensor.name)} is {tensor.type} without quantization")
+            scales[-1].append(float(tensor.quantization.scales.max()))
+    taken, made = scales
+    if operator.code in ("ADD", "SUB") and taken and made and max(taken) >= _LARGEST_ADDEND * min(made):
+        raise FlatbufferError(f"{at}: an input's scale is {max(taken)}, but the output's {min(made)}")
 
 
 def _called(operator: Operator) -> list[tuple[str, int]]:
