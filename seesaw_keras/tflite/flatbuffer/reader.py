@@ -72,6 +72,8 @@ class _Reader:
         self._data = data
         self._name = name
         self._tables = decode(data, name)
+        # Many tensors or records may share one buffer. Of those that are gone through one by one, this much is read.
+        self._left = 4 * len(data)
         self._buffers = [self._buffer(table, f"buffers[{i}]") for i, table in enumerate(self._tables["buffers"])]
 
     def _error(self, path: str, problem: str) -> FlatbufferError:
@@ -107,15 +109,19 @@ class _Reader:
 
     def _metadata(self) -> dict[str, bytes]:
         metadata: dict[str, bytes] = {}
-        left = len(self._data)
         for i, table in enumerate(self._tables["metadata"]):
             path = f"metadata[{i}]"
             buffer = self._at(self._buffers, table["buffer"], f"{path}.buffer")
-            left -= buffer.size
-            if table["name"] in metadata or left < 0:
-                raise self._error(path, f"a second {table['name']!r}" if left >= 0 else "more bytes than the file has")
+            self._spend(buffer.size, path)
+            if table["name"] in metadata:
+                raise self._error(f"{path}.name", "a second one of that name")
             metadata[table["name"]] = buffer.tobytes()
         return metadata
+
+    def _spend(self, size: int, path: str) -> None:
+        self._left -= size
+        if self._left < 0:
+            raise self._error(path, "buffers are shared so often that they hold more than the file")
 
     def _subgraph(self, table: dict[str, Any], path: str) -> Subgraph:
         tensors = [self._tensor(tensor, f"{path}.tensors[{i}]") for i, tensor in enumerate(table["tensors"])]
@@ -156,6 +162,7 @@ class _Reader:
     def _constant(self, tensor: Tensor, buffer: np.ndarray, path: str) -> np.ndarray:
         """Returns a buffer as the array it stands for."""
         if tensor.type == "STRING":
+            self._spend(buffer.size, path)
             return buffer
         if buffer.size != tensor.nbytes:
             raise self._error(f"{path}.buffer", f"{buffer.size} bytes for a constant {tensor.type} {tensor.shape}")

@@ -40,37 +40,13 @@ _OPTIONAL_FROM = {
     "CUSTOM": 0,
 }
 # Kernels that divide by the scale of what they take or write when it has 8 bits.
-_ARITHMETIC = frozenset(
-    [
-        "ADD",
-        "AVERAGE_POOL_2D",
-        "CONV_2D",
-        "DEPTHWISE_CONV_2D",
-        "DEQUANTIZE",
-        "DIV",
-        "ELU",
-        "FULLY_CONNECTED",
-        "HARD_SWISH",
-        "L2_NORMALIZATION",
-        "LEAKY_RELU",
-        "LOGISTIC",
-        "LOG_SOFTMAX",
-        "MEAN",
-        "MUL",
-        "PRELU",
-        "QUANTIZE",
-        "RELU",
-        "RELU6",
-        "RELU_N1_TO_1",
-        "RESIZE_BILINEAR",
-        "SOFTMAX",
-        "SQUARED_DIFFERENCE",
-        "SUB",
-        "SUM",
-        "TANH",
-        "TRANSPOSE_CONV",
-    ]
-)
+_ARITHMETIC = """
+ADD AVERAGE_POOL_2D CONV_2D DEPTHWISE_CONV_2D DEQUANTIZE DIV ELU FULLY_CONNECTED HARD_SWISH L2_NORMALIZATION LEAKY_RELU
+LOGISTIC LOG_SOFTMAX MEAN MUL PRELU QUANTIZE RELU RELU6 RELU_N1_TO_1 RESIZE_BILINEAR SOFTMAX SQUARED_DIFFERENCE SUB SUM
+TANH TRANSPOSE_CONV
+"""
+_NEEDS_SCALES = frozenset(_ARITHMETIC.split())
+_LARGEST_SCALE = 2.0**100  # kernels multiply by 2^20 in float32, and abort on infinity
 _LARGEST_ADDEND = 1 << 19  # in steps of the sum: its multiplier times 2^20 must stay under 1, or LiteRT aborts
 _INTEGERS = ("INT8", "UINT8", "INT16", "UINT16", "INT32")
 
@@ -163,8 +139,8 @@ def _verify_quantization(quantization: Quantization, tensor: Tensor, at: str) ->
     scales, zero_points, axis = quantization.scales, quantization.zero_points, quantization.axis
     if len(scales) == 0 or len(zero_points) != len(scales):
         raise FlatbufferError(f"{at}: {len(scales)} scales, {len(zero_points)} zero points")
-    if not (np.isfinite(scales) & (scales > 0)).all():
-        raise FlatbufferError(f"{at}: a scale is not a positive number")
+    if not ((scales > 0) & (scales <= _LARGEST_SCALE)).all():
+        raise FlatbufferError(f"{at}: a scale is not a positive number, or absurdly large")
     if not 0 <= axis < max(1, len(tensor.shape)):
         raise FlatbufferError(f"{at}: axis {axis} of the shape {tensor.shape}")
     if len(scales) > 1 and (tensor.shape or (1,))[axis] != len(scales):
@@ -215,7 +191,7 @@ def _verify_operator(operator: Operator, known: set[Tensor], filled: set[Tensor]
     for name, value in operator.options.items():
         if name.startswith(_POSITIVE) and value < 1:
             raise FlatbufferError(f"{at}: {name} is {value}")
-    if operator.code in _ARITHMETIC:
+    if operator.code in _NEEDS_SCALES:
         _verify_scales(operator, at)
     if operator.code == "CUSTOM" and not operator.custom_code:
         raise FlatbufferError(f"{at}: custom_code is empty")
