@@ -70,7 +70,9 @@ def litert_outputs():
         interpreter.allocate_tensors()
         r = np.random.RandomState(0)
         for entry in interpreter.get_input_details():
-            values = r.randint(0, 127, entry["shape"]) if entry["dtype"] != np.float32 else r.normal(size=entry["shape"])
+            values = (
+                r.randint(0, 127, entry["shape"]) if entry["dtype"] != np.float32 else r.normal(size=entry["shape"])
+            )
             interpreter.set_tensor(entry["index"], values.astype(entry["dtype"]))
         interpreter.invoke()
         return [interpreter.get_tensor(entry["index"]) for entry in interpreter.get_output_details()]
