@@ -122,7 +122,7 @@ class _Decoder:
                 raise self._error(path, f"{field.of} {value} is not known")
             return names[value]
         if field.refused:
-            return ...
+            return ...  # set, and whatever it is, not the default
         return self._pointed_to(field, place + value, earlier, path)
 
     def _pointed_to(self, field: Field, start: int, earlier: dict[str, Any], path: str) -> Any:

@@ -4,11 +4,13 @@
 >>> encode({"version": 3, "description": "empty"}, "empty.tflite")[4:8]
 b'TFL3'
 
-Offsets lead to later places, so that a table is written after, and therefore before, what it points to: the file is
-made from its end. Places are counted from the end until the length is known. `decoding` describes the layout.
+Equal vectors, strings, vtables and whole tables (options, quantization) share one place, which readers cannot tell from
+copies. Offsets lead to later places, so that what a table points to must be there before the table is: the file is made
+from its end, and places are counted from the end until the length is known. `decoding` describes the layout.
 """
 
 import struct
+from collections.abc import Sequence
 from typing import Any
 
 from seesaw_keras.tflite.flatbuffer.decoding import IDENTIFIER
@@ -38,8 +40,7 @@ def encode(fields: dict[str, Any], name: str) -> bytes:
             than 2 GB.
     """
     encoder = _Encoder(name)
-    root = encoder.table("Model", fields, "")
-    return encoder.finish(root)
+    return encoder.finish(encoder.table("Model", fields, ""))
 
 
 class _Encoder:
@@ -69,7 +70,7 @@ class _Encoder:
         self._push(b"\0" * (-(self._size + size) % alignment))
 
     def table(self, table: str, fields: dict[str, Any], path: str) -> int:
-        """Writes a table before what it points to; returns its place."""
+        """Writes a table, after what it points to, and returns its place."""
         slots = {field.name: slot for slot, field in enumerate(TABLES[table]) if field and not field.refused}
         if unknown := fields.keys() - slots.keys():
             raise FlatbufferError(f"{self._name}: {path or table}: {table} has no field {min(unknown)!r}")
@@ -89,22 +90,23 @@ class _Encoder:
         """Returns struct's code and the value of a scalar, or `_OFFSET` and the place of what was written for it."""
         match field.kind:
             case "scalar":
-                try:
-                    struct.pack(f"<{SCALARS[field.of]}", value)
-                except struct.error as error:
-                    raise FlatbufferError(f"{self._name}: {path}: {value!r} is no {field.of}: {error}") from None
+                self._pack(field.of, [value], path)
                 return SCALARS[field.of], value
             case "enum":
                 if value not in ENUMS[field.of]:
                     raise FlatbufferError(f"{self._name}: {path}: {value!r} is none of {', '.join(ENUMS[field.of])}")
                 return "B", ENUMS[field.of].index(value)
             case "string":
-                text = value.encode()
+                try:
+                    text = value.encode()
+                except UnicodeEncodeError as error:
+                    raise FlatbufferError(f"{self._name}: {path}: {error}") from None
                 return _OFFSET, self._vector(len(text), text + b"\0", 4)
             case "bytes":
                 return _OFFSET, self._vector(len(value), bytes(value), _BUFFER_ALIGNMENT)
             case "vector":
-                return _OFFSET, self._numbers(field.of, value, path)
+                size = struct.calcsize(SCALARS[field.of])
+                return _OFFSET, self._vector(len(value), self._pack(field.of, value, path), max(4, size))
             case "table":
                 return _OFFSET, self.table(field.of, value, path)
             case "tables":
@@ -112,12 +114,11 @@ class _Encoder:
             case "union":
                 return _OFFSET, self.table(fields[f"{field.name}_type"], value, path)
 
-    def _numbers(self, of: str, values: Any, path: str) -> int:
+    def _pack(self, of: str, values: Sequence[Any], path: str) -> bytes:
         try:
-            payload = struct.pack(f"<{len(values)}{SCALARS[of]}", *values)
-        except struct.error as error:
-            raise FlatbufferError(f"{self._name}: {path}: an entry is no {of}: {error}") from None
-        return self._vector(len(values), payload, max(4, struct.calcsize(SCALARS[of])))
+            return struct.pack(f"<{len(values)}{SCALARS[of]}", *values)
+        except (struct.error, OverflowError) as error:
+            raise FlatbufferError(f"{self._name}: {path}: {str(values)[:80]} is no {of}: {error}") from None
 
     def _vector(self, count: int, payload: bytes, alignment: int) -> int:
         key = ("vector", count, payload, alignment)
@@ -128,6 +129,7 @@ class _Encoder:
         return self._places[key]
 
     def _tables(self, of: str, items: list[dict[str, Any]], path: str) -> int:
+        # The last first, so that they lie in the file in their order.
         places = [self.table(of, item, f"{path}[{i}]") for i, item in reversed(list(enumerate(items)))][::-1]
         self._align(4 * len(places), 4)
         first = self._size + 4 * len(places)
@@ -135,7 +137,8 @@ class _Encoder:
         return self._push(struct.pack("<I", len(places)))
 
     def _write_table(self, inline: list[tuple[int, str, Any]]) -> int:
-        distances = {}
+        """Writes a table's vtable, unless there is an equal one, and the table, with large fields first."""
+        distances: dict[int, int] = {}
         size = 4
         for slot, code, _ in sorted(inline, key=lambda entry: (-_width(entry[1]), entry[0])):
             size += -size % _width(code)
@@ -143,8 +146,9 @@ class _Encoder:
             size += _width(code)
         self._align(size, max([4, *(_width(code) for _, code, _ in inline)]))
         start = self._size + size
-        vtable = struct.pack("<HH", 4 + 2 * (max(distances, default=-1) + 1), size)
-        vtable += b"".join(struct.pack("<H", distances.get(slot, 0)) for slot in range(max(distances, default=-1) + 1))
+        slots = max(distances, default=-1) + 1
+        entries = [4 + 2 * slots, size, *(distances.get(slot, 0) for slot in range(slots))]
+        vtable = struct.pack(f"<{len(entries)}H", *entries)
         place_of_vtable = self._places.get(("vtable", vtable), start + len(vtable))
         table = bytearray(size)
         struct.pack_into("<i", table, 0, place_of_vtable - start)

@@ -38,7 +38,7 @@ def read(path: str | Path) -> Model:
         path: a `.tflite` file.
 
     Returns:
-        The model. Calibration's minima and maxima, which no runtime reads, are left out.
+        The model. What no runtime reads is left out: calibration's minima and maxima, numbers of debugging records.
 
     Raises:
         FlatbufferError: the file is damaged or uses what is not supported (see `loads`).

@@ -36,7 +36,7 @@ _OPTIONAL_FROM = {
     **dict.fromkeys(("CONV_2D", "CONV_3D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"), 2),
     **dict.fromkeys(("CONV_3D_TRANSPOSE", "SVDF", "TRANSPOSE_CONV"), 3),
     **dict.fromkeys(("BIDIRECTIONAL_SEQUENCE_LSTM", "LSTM", "UNIDIRECTIONAL_SEQUENCE_LSTM"), 1),
-    **dict.fromkeys(("BIDIRECTIONAL_SEQUENCE_RNN", "RNN", "UNIDIRECTIONAL_SEQUENCE_RNN"), 4),
+    "BIDIRECTIONAL_SEQUENCE_RNN": 9,
     "CUSTOM": 0,
 }
 # Kernels that divide by the scale of what they take or write when it has 8 bits.

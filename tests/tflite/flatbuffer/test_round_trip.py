@@ -9,7 +9,7 @@ from ai_edge_litert import schema_py_generated as generated
 from flatbuffers import Builder
 
 from seesaw_keras.tflite import flatbuffer
-from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Tensor, build, dumps, loads
+from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Tensor, build, dumps, encoding, loads
 
 
 def _graph(model):
@@ -223,3 +223,28 @@ def test_a_model_that_cannot_be_written_leaves_the_old_file(network, tmp_path):
     assert path.read_bytes() == old
     assert list(tmp_path.iterdir()) == [path]
     assert _graph(flatbuffer.read(path)) == _graph(loads(old))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda m: m.main.operators[3].options.update(new_shape=(1 << 31,)),
+            r"operators\[3\]\..*new_shape: .*is no int32",
+        ),
+        (lambda m: setattr(m.main.operators[0], "version", 1.5), r"operator_codes\[0\]\.version: .* is no int32"),
+        (lambda m: setattr(m.main.tensors[0], "name", "\ud800"), r"subgraphs\[0\]\.tensors\[0\]\.name: .*surrogates"),
+        (lambda m: setattr(m.main.tensors[3], "type", "INT9"), r"subgraphs\[0\]\.tensors\[3\]"),
+        (lambda m: m.main.operators[0].options.update(groups=2), r"Conv2DOptions has no field 'groups'"),
+    ],
+)
+def test_values_that_no_field_holds(network, change, message):
+    change(network)
+    with pytest.raises(flatbuffer.FlatbufferError, match=rf"^f\.tflite: .*{message}"):
+        dumps(network, "f.tflite")
+
+
+def test_a_model_over_2_gb_is_refused(network, monkeypatch):
+    monkeypatch.setattr(encoding, "_MAX_SIZE", 3000)
+    with pytest.raises(flatbuffer.FlatbufferError, match=r"f\.tflite: the model would be larger than 2 GB"):
+        dumps(network, "f.tflite")
