@@ -4,10 +4,10 @@
 
 Each mutant is the file cut short, or with a few bits, bytes or words changed, or a piece copied elsewhere. Half of the
 changes fall anywhere, half outside of the buffers of weights, where the structure is. Our reader must refuse the mutant
-by a FlatbufferError or accept it; an accepted one must survive another round trip. Then LiteRT's reference kernels load
-and run, each time in a process of its own, what the reader refused and what it accepted: a process that a signal ends
-has crashed. Without --models, a small network is written first. Exit code 1 when anything but a FlatbufferError came
-out of the reader, or when LiteRT crashed on what it had accepted.
+by a FlatbufferError or accept it; an accepted one must survive another round trip. Then LiteRT loads and runs, without
+delegates and each time in a process of its own, what the reader refused and what it accepted: a process that a signal
+ends has crashed, or hung. Without --models, a small network is taken. Exit code 1 when anything but a FlatbufferError
+came out of the reader, or when LiteRT crashed on what it had accepted.
 """
 
 import os
@@ -107,7 +107,9 @@ def in_litert(data: bytes) -> str:
             from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
             interpreter = Interpreter(
-                model_content=data, experimental_op_resolver_type=OpResolverType.BUILTIN_REF, num_threads=1
+                model_content=data,
+                experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+                num_threads=1,
             )
             interpreter.allocate_tensors()
             interpreter.invoke()

@@ -61,7 +61,7 @@ def verify(model: Model, name: str = "model") -> None:
     Raises:
         FlatbufferError: a constant's type or shape differs from its data's; a shape is negative or too large; there
             are not as many scales as zero points or channels, or they are out of range; an operator takes what is not
-            computed before it, writes what is computed already or constant, has a stride of 0 or calls a subgraph
+            computed before it (custom ones may), writes what is computed already or constant, has a stride of 0 or calls a subgraph
             that is not there or leads back to itself; a signature names what is no input or output. The message names
             the place.
     """
@@ -182,7 +182,8 @@ def _verify_operator(operator: Operator, known: set[Tensor], filled: set[Tensor]
     for number, tensor in enumerate(operator.inputs):
         if tensor is None and number < _OPTIONAL_FROM.get(operator.code, len(operator.inputs)):
             raise FlatbufferError(f"{at}: inputs[{number}] is left out")
-        if tensor is not None and tensor not in filled:
+        # Custom operators (of Ethos-U's compiler, say) take scratch memory as inputs.
+        if tensor is not None and tensor not in filled and operator.code != "CUSTOM":
             raise FlatbufferError(f"{at}: inputs[{number}] {_short(tensor.name)} is not computed before it")
     for number, output in enumerate(operator.outputs):
         if output in filled:

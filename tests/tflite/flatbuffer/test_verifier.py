@@ -143,6 +143,13 @@ def test_custom_operators_have_a_name():
         verify(model)
 
 
+def test_custom_operators_may_take_scratch_memory():
+    x, y, scratch = (Tensor(name, (1,), "FLOAT32") for name in ("x", "y", "scratch"))
+    verify(build(Operator("CUSTOM", [x, scratch], [y], custom_code="Own"), inputs=[x]))
+    with pytest.raises(FlatbufferError, match=r"operators\[0\] ADD: inputs\[1\] 'scratch' is not computed"):
+        verify(build(Operator("ADD", [x, scratch], [y]), inputs=[x]))
+
+
 def test_one_flag_for_each_mutable_input(network):
     network.main.operators[2].mutating_variable_inputs = (True,)
     _refused(network, r"subgraphs\[0\]\.operators\[2\] ADD: mutating_variable_inputs")
