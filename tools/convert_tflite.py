@@ -31,6 +31,8 @@ flags.DEFINE_integer("images", 64, "How many images of it.", 1)
 flags.DEFINE_float("threshold", None, "Cosine from which on two faces are the same person; stored.", -1.0, 1.0)
 flags.DEFINE_string("out", None, "File to write.", required=True)
 
+STATISTICS_IMAGES = 64  # in one batch, which takes 1.2 GB of memory with shuffle
+
 
 def say(line: str) -> None:
     """Prints what takes a while to stderr."""
@@ -46,6 +48,7 @@ def main() -> None:
     from seesaw_keras.data.representative import representative_images
     from seesaw_keras.models.statistics import set_batch_statistics
     from seesaw_keras.tflite import flatbuffer
+    from seesaw_keras.tflite.calibration import to_float
     from seesaw_keras.tflite.convert import convert, input_shape
     from seesaw_keras.tflite.costs import cost_of
 
@@ -58,8 +61,9 @@ def main() -> None:
     if FLAGS.type == "int8" or untrained:
         images = representative_images(source, FLAGS.images, side=input_shape(network)[0])
     if untrained:
-        say(f"warning: no --weights: random ones (seed 0), with the batch statistics of {len(images)} images")
-        set_batch_statistics(network, (images.astype("float32") - 127.5) / 127.5)
+        batch = images[:STATISTICS_IMAGES]
+        say(f"warning: no --weights: random ones (seed 0), with the batch statistics of {len(batch)} images")
+        set_batch_statistics(network, to_float(batch))
     say("converting ...")
     facts = {"variant": variant, "trained": not untrained, "threshold": FLAGS.threshold}
     data = convert(

@@ -47,13 +47,7 @@ def load_network(source: str | Path, *, weights: str | Path | None = None) -> An
         return load_saved_model(path)
     try:
         if _is_quantization_aware(path):
-            import tensorflow_model_optimization as tfmot
-
-            from seesaw_keras.compression import quantize_configs
-
-            configs = (getattr(quantize_configs, name) for name in quantize_configs.__all__ if name.endswith("Config"))
-            with tfmot.quantization.keras.quantize_scope({config.__name__: config for config in configs}):
-                return keras.models.load_model(path, compile=False)
+            return _load_quantization_aware(path)
         import seesaw_keras.models.layers  # noqa: F401  (registers this package's layers for loading)
 
         return keras.models.load_model(path, compile=False)
@@ -67,3 +61,22 @@ def _is_quantization_aware(path: Path) -> bool:
         config = json.load(file)
     layers = config.get("config", {}).get("layers", [])
     return any(str(layer.get("class_name", "")).startswith("Quantize") for layer in layers)
+
+
+def _load_quantization_aware(path: Path) -> Any:
+    import tensorflow_model_optimization as tfmot
+    from tensorflow_model_optimization.python.core.quantization.keras import quantize_layer
+
+    from seesaw_keras.compression import quantize_configs
+
+    class QuantizeLayer(quantize_layer.QuantizeLayer):  # its weights are found by the name of the class
+        """Built once: loading builds a layer, calling it again, and then it has twice the weights of the file."""
+
+        def build(self, input_shape: tuple) -> None:
+            if not hasattr(self, "optimizer_step"):
+                super().build(input_shape)
+
+    configs = (getattr(quantize_configs, name) for name in quantize_configs.__all__ if name.endswith("Config"))
+    known = {config.__name__: config for config in configs} | {"QuantizeLayer": QuantizeLayer}
+    with tfmot.quantization.keras.quantize_scope(), keras.utils.custom_object_scope(known):
+        return keras.models.load_model(path, compile=False)

@@ -13,7 +13,7 @@ converter has less to do than in `from_keras_model` (`benchmarks/conversion.py` 
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from seesaw_keras.cli import quiet_native_stderr
 from seesaw_keras.tflite import flatbuffer
+from seesaw_keras.tflite.calibration import Range, measure_ranges
 from seesaw_keras.tflite.interface import (
     InputType,
     name_tensors,
@@ -88,7 +89,10 @@ def convert(
         raise ValueError(f"a quantization-aware network holds int8 ranges: type {type} is for one that is not")
     if type == "int8" and not aware:
         images = _checked(images, shape)
-    converted = flatbuffer.loads(_tensorflow_lite(frozen, shape, type, None if aware else images))
+        plain = _tensorflow_lite(frozen, shape, "float32")
+        converted = flatbuffer.loads(_quantize(plain, measure_ranges(plain, images)))
+    else:
+        converted = flatbuffer.loads(_tensorflow_lite(frozen, shape, type))
     if type == "int8":
         set_pixel_input(converted, input_type)
     set_normalization(converted, normalize)
@@ -217,8 +221,14 @@ def _checked(images: npt.NDArray[np.uint8] | None, shape: tuple) -> npt.NDArray[
     return images
 
 
-def _tensorflow_lite(frozen: Any, shape: tuple, type: Type, images: npt.NDArray[np.uint8] | None) -> bytes:
-    """Runs TensorFlow Lite's converter on a frozen function by way of a SavedModel, which keeps the signature."""
+def _tensorflow_lite(frozen: Any, shape: tuple, type: Type) -> bytes:
+    """Runs TensorFlow Lite's converter on a frozen function by way of a SavedModel, which keeps the signature.
+
+    Args:
+        frozen: with constants for variables; quantization-aware for "int8".
+        shape: of the input.
+        type: as for `convert`.
+    """
     import tensorflow as tf
 
     spec = tf.TensorSpec(shape, tf.float32, name="image")
@@ -226,25 +236,42 @@ def _tensorflow_lite(frozen: Any, shape: tuple, type: Type, images: npt.NDArray[
     with tempfile.TemporaryDirectory() as folder, quiet_native_stderr():
         tf.saved_model.save(tf.Module(), folder, signatures=function)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        converter.exclude_conversion_metadata = True
         if type != "float32":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if type == "float16":
             converter.target_spec.supported_types = [tf.float16]
         if type == "int8":
             converter.inference_input_type = converter.inference_output_type = tf.int8
-            if images is not None:
-                # For a quantization-aware network this set of operators would demand representative images.
-                converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-                converter.representative_dataset = lambda: _samples(images)
         try:
-            return converter.convert()
+            return bytes(converter.convert())
         except Exception as error:  # the converter raises half a dozen kinds
             raise ValueError(f"TensorFlow Lite cannot convert the network to {type}: {error}") from error
 
 
-def _samples(images: npt.NDArray[np.uint8]) -> Iterator[list[np.ndarray]]:
-    for image in images:
-        yield [(image[None].astype(np.float32) - 127.5) / 127.5]
+def _quantize(plain: bytes, ranges: Mapping[int, Range]) -> bytes:
+    """Runs TensorFlow Lite's quantizer on a float flatbuffer whose ranges are known."""
+    import tensorflow as tf
+    from tensorflow.lite.python.convert import mlir_quantize
+    from tensorflow.lite.python.schema_py_generated import QuantizationParametersT
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    table = flatbuffer_utils.convert_bytearray_to_object(plain)
+    for number, (minimum, maximum) in ranges.items():
+        parameters = QuantizationParametersT()
+        parameters.min, parameters.max = [minimum], [maximum]
+        table.subgraphs[0].tensors[number].quantization = parameters
+    with quiet_native_stderr():
+        try:
+            return bytes(
+                mlir_quantize(
+                    bytes(flatbuffer_utils.convert_object_to_bytearray(table)),
+                    input_data_type=tf.int8,
+                    output_data_type=tf.int8,
+                )
+            )
+        except Exception as error:  # as above
+            raise ValueError(f"TensorFlow Lite cannot quantize the network: {error}") from error
 
 
 def _require_integers(model: flatbuffer.Model) -> None:
