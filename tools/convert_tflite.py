@@ -2,9 +2,10 @@
 
     python tools/convert_tflite.py --model shuffle --weights shuffle.weights.h5 --type int8 --out shuffle_int8.tflite
 
-The model is a variant (python tools/list_models.py prints them), a .keras file, also of a network trained
-quantization-aware, or a SavedModel folder. Batch 1, static shapes. The int8 network takes pixel - 128 of an RGB image:
-flip the highest bit of every byte. With --input uint8 it takes the pixel, for one QUANTIZE operator.
+The model is a variant (python tools/list_models.py prints them), a .keras file or a SavedModel folder; a network
+trained quantization-aware, which brings its ranges along, comes as a SavedModel. Batch 1, static shapes. The int8
+network takes pixel - 128 of an RGB image: flip the highest bit of every byte. With --input uint8 it takes the pixel,
+for one QUANTIZE operator.
 
 Ranges are measured on --images of --data (folder, .zip, .rec, .tfrecord or .csv), or on synthetic faces. A variant
 without --weights gets random ones (seed 0) with batch statistics of these images: good for latency and memory, not

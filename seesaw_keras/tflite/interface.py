@@ -162,7 +162,7 @@ def _replace_in_signatures(model: Model, old: Tensor, new: Tensor) -> None:
 
 
 def name_tensors(model: Model) -> None:
-    """Names tensors after the Keras layers that make them, the same ones for every type of one network.
+    """Names tensors after the Keras layers that make them: what is computed has the same name in every type.
 
     The input is `image`, the output `embedding`. What a layer's last operator puts out has the layer's name, without
     the `_conv` and `_bn` that have become one operator; what is before has `/` and the operator after it
