@@ -61,9 +61,9 @@ def verify(model: Model, name: str = "model") -> None:
     Raises:
         FlatbufferError: a constant's type or shape differs from its data's; a shape is negative or too large; there
             are not as many scales as zero points or channels, or they are out of range; an operator takes what is not
-            computed before it (custom ones may), writes what is computed already or constant, has a stride of 0 or calls a subgraph
-            that is not there or leads back to itself; a signature names what is no input or output. The message names
-            the place.
+            computed before it (custom ones may), writes what is computed already or constant, has a stride of 0 or
+            calls a subgraph that is not there or leads back to itself; a signature names what is no input or output.
+            The message names the place.
     """
     if not model.subgraphs:
         raise FlatbufferError(f"{name}: subgraphs: none")
