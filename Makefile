@@ -13,7 +13,7 @@ INSTALLED := $(VENV)/.installed$(subst $(comma),-,$(EXTRAS))
 .PHONY: demo test lint clean
 
 demo: $(INSTALLED)
-	$(BIN)/python tools/demo.py
+	$(BIN)/python tools/pipeline.py --out runs/demo
 
 # One worker a core; what is slow is mostly tracing, which uses one.
 test: $(INSTALLED)

@@ -1,4 +1,4 @@
-"""How every tool starts and ends: quiet libraries, one line for a user's mistake.
+"""How every tool starts, shows progress and ends: quiet libraries, one line for a user's mistake.
 
 if __name__ == "__main__":
     cli.run(main)
@@ -10,10 +10,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 
-from absl import app
+from absl import app, logging
+from tqdm import tqdm
 
-__all__ = ["quiet_native_stderr", "quiet_tensorflow", "run"]
+__all__ = ["Bars", "quiet_native_stderr", "quiet_tensorflow", "run"]
 
 
 def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
@@ -49,6 +51,27 @@ def _underscored(arguments: list[str]) -> list[str]:
     ]
 
 
+class Bars:
+    """A progress bar a stage, one after the other."""
+
+    def __init__(self) -> None:
+        self._stage, self._bar = "", tqdm(disable=True)
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Shows that `done` of `total` are done."""
+        if stage != self._stage:
+            self._bar.close()
+            unit = "identity" if stage.startswith("embed") else "image"
+            self._stage, self._bar = stage, tqdm(desc=stage, total=total, initial=done, unit=unit, disable=None)
+        self._bar.update(done - self._bar.n)
+
+    def __enter__(self) -> "Bars":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._bar.close()
+
+
 def quiet_tensorflow() -> None:
     """Imports TensorFlow without its greetings about CPU features and absent GPUs."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -57,6 +80,7 @@ def quiet_tensorflow() -> None:
 
         tensorflow.config.list_physical_devices()  # the search for GPUs, which complains when there is none
     tensorflow.get_logger().setLevel("ERROR")
+    logging.set_verbosity(logging.WARNING)  # TensorFlow says how long it took to write each checkpoint
 
 
 @contextmanager

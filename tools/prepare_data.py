@@ -18,10 +18,8 @@ Verification pairs (a .bin, LFW's or CFP's images with --pairs) become an Insigh
 
 import os
 from pathlib import Path
-from types import TracebackType
 
 from absl import flags
-from tqdm import tqdm
 
 from seesaw_keras import cli
 from seesaw_keras.data.near import Exclusion
@@ -55,27 +53,6 @@ NOT_OF_PAIRS = (
 )
 
 
-class Bars:
-    """A progress bar a stage, one after the other."""
-
-    def __init__(self) -> None:
-        self._stage, self._bar = "", tqdm(disable=True)
-
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        """Shows that `done` of `total` are done."""
-        if stage != self._stage:
-            self._bar.close()
-            unit = "identity" if stage.startswith("embed") else "image"
-            self._stage, self._bar = stage, tqdm(desc=stage, total=total, initial=done, unit=unit, disable=None)
-        self._bar.update(done - self._bar.n)
-
-    def __enter__(self) -> "Bars":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        self._bar.close()
-
-
 def exclusion() -> Exclusion | None:
     """Returns whom the flags keep out."""
     if not FLAGS.exclude_near and not FLAGS.embedder:
@@ -90,7 +67,7 @@ def exclusion() -> Exclusion | None:
     return Exclusion(FLAGS.exclude_near, embedder.embed, embedder.describe(), FLAGS.near_cosine)
 
 
-def pairs(bars: Bars) -> None:
+def pairs(bars: cli.Bars) -> None:
     """Prepares verification pairs and prints what came of it."""
     for name in NOT_OF_PAIRS:
         if FLAGS[name].present:
@@ -106,7 +83,7 @@ def pairs(bars: Bars) -> None:
         print("a .bin states no folds: its readers will cut ten equal ones, which are not those of the protocol")
 
 
-def faces(bars: Bars) -> None:
+def faces(bars: cli.Bars) -> None:
     """Prepares a training set and prints what came of it."""
     settings = Settings(
         format=FLAGS.format,
@@ -127,7 +104,7 @@ def faces(bars: Bars) -> None:
 
 def main() -> None:
     """Prepares what the flags say."""
-    with Bars() as bars:
+    with cli.Bars() as bars:
         if FLAGS.pairs or FLAGS.data.lower().endswith(".bin"):
             pairs(bars)
         else:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from seesaw_keras.data.image_files import printable
+from seesaw_keras.data.synthetic.names import is_synthetic
 
 __all__ = ["fingerprint"]
 
@@ -32,8 +33,10 @@ def fingerprint(path: str | Path) -> dict[str, Any]:
 
     Returns:
         Name, number of files, bytes, and a SHA-256 over the names and sizes. Images that a table names are not looked
-        at.
+        at. A synthetic set has no files: its name alone.
     """
+    if is_synthetic(path):
+        return {"name": str(path)}
     path = Path(path)
     found = sorted((os.fsencode(os.path.relpath(file, path.parent)), file.stat().st_size) for file in _files(path))
     lines = b"".join(b"%s\0%d\n" % item for item in found)

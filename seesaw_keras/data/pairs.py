@@ -62,6 +62,7 @@ def open_pairs(path: str | Path, pairs: str | Path | None = None) -> Pairs:
     | InsightFace's `name.bin` | none | ten, contiguous |
     | LFW's images: a folder or .zip with `Name/Name_0001.jpg` | `pairs.txt`; none if it lies in the folder | its own |
     | CFP's images: a folder or .zip with `001/frontal/01.jpg` | `Protocol/Split/FP` or `Protocol/Split/FF` | its own |
+    | `synthetic:2000@32`: 2,000 pairs of synthetic people, 32 pixels wide | none | ten, no person in two |
 
     Images are found by the last parts of their path and whatever their suffix, so aligned copies do as well.
 
@@ -76,6 +77,13 @@ def open_pairs(path: str | Path, pairs: str | Path | None = None) -> Pairs:
         FileNotFoundError: if a file is missing.
         ValueError: if a file is not of its format, or an image it names is missing; the message names the line.
     """
+    # The synthetic sets are made of `Pairs`, so they cannot be imported before it is there.
+    from seesaw_keras.data.synthetic.names import is_synthetic, named_pairs
+
+    if is_synthetic(path):
+        if pairs is not None:
+            raise ValueError(f"{path}: synthetic pairs come with their protocol; leave {pairs} away")
+        return named_pairs(path)
     path = Path(path)
     if pairs is None and path.suffix.lower() == ".bin":
         return _from_bin(path)

@@ -11,6 +11,7 @@ from pathlib import Path
 from seesaw_keras.data.folders import CsvSource, FolderSource
 from seesaw_keras.data.recordio import RecordIOSource
 from seesaw_keras.data.records import Source
+from seesaw_keras.data.synthetic.names import is_synthetic, named_faces
 from seesaw_keras.data.tfrecord import TFRecordSource
 
 __all__ = ["open_source"]
@@ -32,6 +33,7 @@ def open_source(path: str | Path) -> Source:
     | `name.tfrecord`, or a folder with such shards | TFRecord |
     | `name.csv` | table of `path,identity` |
     | any other folder, or a .zip | `identity/image` |
+    | `synthetic:400x10@32` | 400 synthetic people in 10 pictures each, 32 pixels wide |
 
     Args:
         path: the file or folder.
@@ -43,6 +45,8 @@ def open_source(path: str | Path) -> Source:
         FileNotFoundError: if there is no such file or folder.
         ValueError: if it is none of these, or damaged.
     """
+    if is_synthetic(path):
+        return named_faces(path)
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path}: there is no such file or folder")

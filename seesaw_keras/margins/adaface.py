@@ -23,10 +23,11 @@ _LONGEST = 100.0
 class AdaFace(Margin):
     """s (cos(theta - m z) - (m + m z)) for the own class, z in [-1, 1] the embedding's length, standardised.
 
-    AdaFace, arXiv 2204.00964, section 3.3, g_angle and g_add: z = clip(h (length - mean) / deviation, -1, 1), h = 0.333; s = 64,
-    m = 0.4. Lengths are clipped to [0.001, 100] and get no gradient; mean and deviation are running ones, of momentum
-    0.99, starting at 20 and 100 and updated before they are used; theta - m z is kept in [0.001, pi - 0.001]: all as in
-    the authors' code. It wants embeddings that are not of unit length; `with_margin` sees to that.
+    AdaFace, arXiv 2204.00964, section 3.3, g_angle and g_add: z = clip(h (length - mean) / deviation, -1, 1) with
+    h = 0.333; s = 64, m = 0.4. Lengths are clipped to [0.001, 100] and get no gradient; mean and deviation are running
+    ones, of momentum 0.99, starting at 20 and 100 and updated before they are used; theta - m z is kept in
+    [0.001, pi - 0.001]: all as in the authors' code. It wants embeddings that are not of unit length; `with_margin`
+    sees to that.
 
     Attributes:
         momentum: of the running statistics.

@@ -10,25 +10,42 @@ from typing import Any
 
 import tensorflow as tf
 
-__all__ = ["additive_angular", "angle", "normalise", "sine"]
+__all__ = ["additive_angular", "angle", "lengths", "normalise", "sine"]
 
 # Of squares. The smallest 1 - cos^2 above 0 in float32 is 1e-7: this leaves all but the poles as they are, and there
 # tf.maximum passes no gradient on, where that of arccos is infinite.
 _TINY = 1e-12
 
 
-def normalise(vectors: Any, axis: int) -> tuple[Any, Any]:
-    """Returns the vectors at unit length and their lengths, both with finite gradients also where a vector is 0.
+def lengths(vectors: Any, axis: int) -> tuple[Any, Any]:
+    """Returns the vectors' lengths and one over them, both with finite gradients also where a vector is 0.
 
     Args:
         vectors: float32 of any shape.
         axis: the axis along which an entry's vector lies.
 
     Returns:
-        The unit vectors, of the same shape (0 where the vector was), and the lengths, that axis kept with size 1.
+        The lengths, 1e-6 at least, and their inverses, 0 where a vector is shorter than that; that axis has size 1.
     """
-    norms = tf.sqrt(tf.maximum(tf.reduce_sum(tf.square(vectors), axis, keepdims=True), _TINY))
-    return vectors / norms, norms
+    squares = tf.reduce_sum(tf.square(vectors), axis, keepdims=True)
+    norms = tf.sqrt(tf.maximum(squares, _TINY))
+    # Without a direction there is none to turn to either: no gradient, where that of x / |x| would be some 1e6.
+    return norms, tf.where(squares > _TINY, 1.0 / norms, 0.0)
+
+
+def normalise(vectors: Any, axis: int) -> tuple[Any, Any]:
+    """Returns the vectors at unit length, and their lengths; see `lengths`.
+
+    Args:
+        vectors: float32 of any shape.
+        axis: the axis along which an entry's vector lies.
+
+    Returns:
+        The unit vectors, of the same shape (0 where the vector is shorter than 1e-6), and the lengths (1e-6 at least),
+        that axis kept with size 1.
+    """
+    norms, inverse = lengths(vectors, axis)
+    return vectors * inverse, norms
 
 
 def sine(cosine: Any) -> Any:

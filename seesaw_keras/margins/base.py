@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 import tensorflow as tf
 
 from seesaw_keras.api import keras
-from seesaw_keras.margins.angles import normalise
+from seesaw_keras.margins.angles import lengths, normalise
 from seesaw_keras.margins.partial_fc import sample_classes
 
 __all__ = ["Cosines", "Margin", "MarginOutput"]
@@ -156,7 +156,8 @@ class Margin(keras.layers.Layer):
         Returns:
             (n, k).
         """
-        return tf.matmul(unit, normalise(centers, axis=0)[0])
+        # The products are scaled, not the centres: a batch has fewer rows than an embedding has entries.
+        return tf.matmul(unit, centers) * lengths(centers, axis=0)[1]
 
     def build(self, input_shape: Any) -> None:
         """Makes the centres, given the shape of the embeddings, or that and the shape of the labels."""

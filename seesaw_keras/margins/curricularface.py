@@ -20,9 +20,9 @@ __all__ = ["CurricularFace"]
 class CurricularFace(Margin):
     """ArcFace for the own class; cos(theta_j) (t + cos(theta_j)) for others that come closer than cos(theta + m).
 
-    CurricularFace, arXiv 2004.00288, section 3.2, the functions T and N, with s = 64 and m = 0.5. t is the running mean of the own
-    class' cosine, of momentum 0.99, starting at 0 and updated before it is used, as in the authors' code; so is the
-    fall-back of ArcFace beyond pi - m, which has no part in the choice of hard negatives.
+    CurricularFace, arXiv 2004.00288, section 3.2, the functions T and N, with s = 64 and m = 0.5. t is the running mean
+    of the own class' cosine, of momentum 0.99, starting at 0 and updated before it is used, as in the authors' code; so
+    is the fall-back of ArcFace beyond pi - m, which has no part in the choice of hard negatives.
 
     Attributes:
         momentum: of t.

@@ -66,7 +66,7 @@ def _embedding(model: Any, margin: Any) -> Any:
     if margin.needs_length and (isinstance(last, keras.Model) or "Lambda" in type(last).__name__):
         raise ValueError(
             f"{margin.name} looks at the length of the embeddings, and whether they still have theirs after "
-            f"{last.name!r} ({type(last).__name__}) cannot be told: let the model end before they are normalised, or in "
-            "a UnitNormalization"
+            f"{last.name!r} ({type(last).__name__}) cannot be told: let the model end before they are normalised, or "
+            "in a UnitNormalization"
         )
     return outputs[0]

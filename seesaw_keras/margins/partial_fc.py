@@ -23,7 +23,7 @@ def sample_classes(labels: Any, num_classes: int, rate: float, seed: Any) -> tup
         labels: (n,) int32 in [0, num_classes).
         num_classes: how many classes there are.
         rate: share of them to take, in (0, 1]. A batch with more classes than that takes all of its own.
-        seed: two integers; the same ones give the same choice on every kind of device.
+        seed: two integers; the same ones give the same choice, compiled by XLA or not.
 
     Returns:
         The chosen classes, (k,) int32 ascending, and the place of each label among them, (n,) int32.
@@ -33,9 +33,10 @@ def sample_classes(labels: Any, num_classes: int, rate: float, seed: Any) -> tup
     if context is not None and context.num_replicas_in_sync > 1:
         everywhere = context.all_gather(labels, axis=0)
     count = tf.minimum(tf.maximum(math.ceil(rate * num_classes), tf.size(everywhere)), num_classes)
-    priority = tf.random.stateless_uniform((num_classes,), seed, alg="philox")
-    # Above all that the uniform distribution gives: the batch's own classes come first.
-    priority = tf.tensor_scatter_nd_update(priority, everywhere[:, None], tf.fill(tf.shape(everywhere), 2.0))
+    # Integers: XLA makes other floats than the kernels do, from the same bits.
+    bits = tf.random.stateless_uniform((num_classes,), seed, None, None, tf.int32, alg="philox")
+    first = tf.fill(tf.shape(everywhere), tf.int32.max)
+    priority = tf.tensor_scatter_nd_update(tf.bitwise.right_shift(bits, 1), everywhere[:, None], first)
     classes = tf.sort(tf.math.top_k(priority, count).indices)
     places = tf.scatter_nd(classes[:, None], tf.range(count), (num_classes,))
     return classes, tf.gather(places, labels)

@@ -54,11 +54,13 @@ def triplet_loss(embeddings: Any, labels: Any, margin: float = 0.2, mining: str 
 def _semi_hard(squared: Any, positive: Any, negative: Any, margin: float) -> Any:
     """(n,), of any value where an anchor lacks a positive or a negative."""
     # A search in each row's sorted negatives instead of a comparison of all triplets: n^2 memory instead of n^3.
-    ascending = tf.sort(tf.where(negative, squared, _FAR), axis=1)
-    place = tf.searchsorted(tf.stop_gradient(ascending), tf.stop_gradient(squared), side="right")
+    distances = tf.stop_gradient(tf.where(negative, squared, _FAR))
+    order = tf.argsort(distances, axis=1)
+    ascending = tf.gather(distances, order, batch_dims=1)
+    place = tf.searchsorted(ascending, tf.stop_gradient(squared), side="right")
     count = tf.reduce_sum(tf.cast(negative, tf.int32), axis=1, keepdims=True)
-    place = tf.clip_by_value(tf.minimum(place, count - 1), 0, tf.shape(squared)[1] - 1)
-    chosen = tf.gather(ascending, place, batch_dims=1)
+    place = tf.maximum(tf.minimum(place, count - 1), 0)
+    chosen = tf.gather(squared, tf.gather(order, place, batch_dims=1), batch_dims=1)
     loss = tf.where(positive, tf.nn.relu(squared - chosen + margin), 0.0)
     return tf.math.divide_no_nan(tf.reduce_sum(loss, axis=1), tf.reduce_sum(tf.cast(positive, tf.float32), axis=1))
 

@@ -60,7 +60,7 @@ class Objective(keras.layers.Layer):
         cosine_weight: float = 0.0,
         relation_weight: float = 0.0,
         teacher_size: int | None = None,
-        triplet_margin: float = 0.5,
+        triplet_margin: float = 0.2,
     ) -> None:
         super().__init__(dtype="float32", name="objective")
         if isinstance(margin, str) and margin not in MINING:
@@ -100,7 +100,8 @@ class Objective(keras.layers.Layer):
         """Computes the losses of one replica's batch.
 
         Args:
-            embeddings: (n, d), not necessarily normalised; n may be 0.
+            embeddings: (n, d) of any length; margins that look at the length (AdaFace, MagFace) need them as they were
+                before normalisation. n may be 0.
             labels: integers (n,).
             teacher: (n, e), needed for distillation, else ignored.
             training: whether margins that adapt do so, and Partial FC draws classes.
@@ -177,5 +178,5 @@ def make_objective(recipe: Recipe, num_classes: int, teacher_size: int | None = 
         cosine_weight=recipe.cosine_weight,
         relation_weight=recipe.relation_weight,
         teacher_size=teacher_size,
-        triplet_margin=recipe.m,
+        **({} if recipe.m is None else {"triplet_margin": recipe.m}),
     )

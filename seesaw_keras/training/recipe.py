@@ -43,8 +43,8 @@ class Recipe:
         images_per_identity: K for batches of K images each of batch_size / K people, None for a random order.
         margin: of the loss on labels, see `seesaw_keras.margins.list_margins()`; "triplet_semi_hard" or "triplet_hard"
             for triplet losses; None for no loss on labels.
-        s: the margin's scale.
-        m: the margin itself.
+        s: the margin's scale, None for its own default.
+        m: the margin itself, None for its own default.
         sample_rate: share of the classes that Partial FC keeps a step; 1 for all.
         label_weight: of the loss on labels in the sum.
         cosine_weight: of the cosine distillation loss.
@@ -80,8 +80,8 @@ class Recipe:
     augment: bool = False
     images_per_identity: int | None = None
     margin: str | None = "arcface"
-    s: float = 64.0
-    m: float = 0.5
+    s: float | None = None
+    m: float | None = None
     sample_rate: float = 1.0
     label_weight: float = 1.0
     cosine_weight: float = 0.0
@@ -108,7 +108,7 @@ class Recipe:
             _check_type(field.name, getattr(self, field.name), hints[field.name])
         for name in ("batch_size", "accumulate", "epochs", "embedding_size"):
             _check(getattr(self, name) >= 1, name, "1 or more", getattr(self, name))
-        for name in ("width", "s", "learning_rate", "validate_every"):
+        for name in ("width", "learning_rate", "validate_every"):
             _check(getattr(self, name) > 0, name, "above 0", getattr(self, name))
         weights = ("label_weight", "cosine_weight", "relation_weight", "weight_decay", "last_weight_decay")
         for name in (*weights, "warmup_epochs", "final_learning_rate", "momentum"):
@@ -163,7 +163,10 @@ class Recipe:
         names = {field.name for field in fields(cls)}
         if set(record) != names:
             raise ValueError(f"recipe: fields missing or unknown: {', '.join(sorted(names ^ set(record)))}")
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in record.items()})
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in record.items()
+        }
+        return cls(**values)
 
 
 def _check(good: bool, name: str, wanted: str, value: object) -> None:

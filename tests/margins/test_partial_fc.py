@@ -109,3 +109,14 @@ def test_steps_sample_anew_and_evaluation_sees_all():
     assert (margin([x, labels], training=False).numpy() > -1e9).all()
     other = make_margin("arcface", CLASSES, sample_rate=0.3, seed=5)
     assert list(np.flatnonzero((other([x, labels], training=True).numpy() > -1e9).any(0))) != list(columns[0])
+
+
+@pytest.mark.parametrize("name", ["arcface", "curricularface", "adacos"])
+def test_xla_gives_the_same_losses_and_gradients(name):
+    _, plain, x, labels = pair(name, 0.3)
+    _, compiled, *_ = pair(name, 0.3)
+    step = tf.function(lambda x, labels: loss_and_gradients(compiled, x, labels)[:3], jit_compile=True)
+    for one, other in zip(loss_and_gradients(plain, x, labels)[:3], step(x, labels), strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-5)
+    for one, other in zip(plain.non_trainable_weights, compiled.non_trainable_weights, strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-5)

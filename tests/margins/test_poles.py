@@ -20,7 +20,7 @@ CASES = [(name, {}) for name in list_margins()] + [
 def extremes(centers):
     own = centers.reshape(SIZE, CLASSES, -1)[:, :, 0].T
     unit = own / np.linalg.norm(own, axis=1, keepdims=True)
-    rows = [own, -own, unit, -unit, 1000 * own, -1e-5 * own, 0 * own]
+    rows = [own, -own, unit, -unit, 1000 * own, -0.01 * own, 0 * own]
     return np.concatenate(rows).astype(np.float32), np.tile(np.arange(CLASSES), len(rows))
 
 

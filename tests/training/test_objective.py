@@ -235,3 +235,19 @@ def test_every_margin_by_its_recipe(name):
     for array in (loss, *found.values(), *tape.gradient(loss, objective.trainable_variables)):
         assert np.isfinite(array).all()
     assert set(found) == {"loss_margin", "target_angle", "other_angle"}
+
+
+def test_a_compiled_step_is_the_same():
+    objective = Objective(arcface(), cosine_weight=1.0, relation_weight=1.0, teacher_size=TEACHER)
+    objective.build((None, SIZE))
+
+    def step(embeddings, labels, teacher):
+        with tf.GradientTape() as tape:
+            loss, found = objective.losses_and_statistics(embeddings, labels, teacher, training=True)
+        return loss, found, tape.gradient(loss, objective.trainable_variables)
+
+    batch = tf.constant(EMBEDDINGS), tf.constant(LABELS), tf.constant(TARGETS)
+    for one, other in zip(
+        tf.nest.flatten(step(*batch)), tf.nest.flatten(tf.function(step, jit_compile=True)(*batch)), strict=True
+    ):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 import seesaw_keras
+from seesaw_keras.api import keras
 from seesaw_keras.training import optimizers, recipe
 from seesaw_keras.training.optimizers import OPTIMIZERS, Optimizer, reference_weight_decay
 from seesaw_keras.training.schedules import make_schedule
@@ -210,6 +211,40 @@ def test_a_restored_optimizer_goes_on_bit_for_bit(request, tmp_path, name, how):
     train(other, others, range(3, STEPS), strategy=strategy, gradients=overflowing)
     assert_all_close(values(others), values(variables), rtol=0, atol=0)
     assert float(other.loss_scale) == float(optimizer.loss_scale) == 2.0**13
+
+
+def test_a_float16_network_trains_on_two_replicas_as_on_one(keras_policy, two_cpus):
+    keras_policy("mixed_float16")
+    rng = np.random.default_rng(0)
+    inputs, targets = (rng.normal(size=shape).astype(np.float32) for shape in ((8, 3), (8, 1)))
+    initial = rng.normal(size=(3, 4)), rng.normal(size=(4, 1))
+    trained = []
+    for strategy in (tf.distribute.get_strategy(), two_cpus):
+        with strategy.scope():
+            layers = [keras.layers.Dense(4, "relu", use_bias=False), keras.layers.Dense(1, use_bias=False)]
+            model = keras.Sequential([keras.Input((3,)), *layers])
+            model.set_weights(initial)
+            optimizer = Optimizer("sgd", step_schedule(1e6), loss_scaling=True)
+
+        def replica_step(images, targets, model=model, optimizer=optimizer):
+            with tf.GradientTape() as tape:
+                errors = tf.cast(model(images), tf.float32) - targets
+                loss = optimizer.scale(tf.reduce_sum(errors**2) * 1e-8 / 8)  # its gradients underflow in float16
+            return optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+
+        step = tf.function(lambda images, targets, run=strategy.run, step=replica_step: run(step, (images, targets)))
+        parts = strategy.num_replicas_in_sync
+        images_and_targets = [
+            strategy.experimental_distribute_values_from_function(
+                lambda c, whole=whole, parts=parts: tf.constant(np.split(whole, parts)[c.replica_id_in_sync_group])
+            )
+            for whole in (inputs, targets)
+        ]
+        for _ in range(5):
+            step(*images_and_targets)
+        trained.append(model.get_weights())
+    assert_all_close(trained[0], trained[1], rtol=5e-3, atol=5e-4)
+    assert all(np.abs(value - before).max() > 0.02 for value, before in zip(trained[0], initial, strict=True))
 
 
 def test_a_variable_without_gradient_is_named():

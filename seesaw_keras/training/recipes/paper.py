@@ -5,4 +5,6 @@ from seesaw_keras.training.recipe import Recipe
 RECIPE = Recipe(
     name="paper",
     summary="SeesawFaceNets as published: 16 epochs of MS1MV2, batch 192, ArcFace s=64 m=0.5",
+    s=64.0,
+    m=0.5,
 )

@@ -7,5 +7,6 @@ RECIPE = Recipe(
     summary="hard swish and Li-ArcFace s=64 m=0.45",
     variant="shuffle_hard",
     margin="li_arcface",
+    s=64.0,
     m=0.45,
 )

@@ -1,0 +1,181 @@
+"""What damaged flatbuffers do to our reader, and to LiteRT with and without it.
+
+    python benchmarks/hostile_flatbuffers.py --models ../shared/peers/zye1996_993_quant.tflite --mutations 2000
+
+Each mutant is the file cut short, or with a few bits, bytes or words changed, or a piece copied elsewhere. Half of the
+changes fall anywhere, half outside of the buffers of weights, where the structure is. Our reader must refuse the mutant
+by a FlatbufferError or accept it; an accepted one must survive another round trip. Then LiteRT loads and runs, without
+delegates and each time in a process of its own, what the reader refused and what it accepted: a process that a signal
+ends has crashed, or hung. Without --models, a small network is taken. Exit code 1 when anything but a FlatbufferError
+came out of the reader, or when LiteRT crashed on what it had accepted.
+"""
+
+import os
+import random
+import resource
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+from tqdm import tqdm
+
+from seesaw_keras import cli
+from seesaw_keras.tflite.flatbuffer import FlatbufferError, Operator, Quantization, Tensor, build, dumps, loads
+
+FLAGS = flags.FLAGS
+flags.DEFINE_multi_string("models", [], "Files to damage.")
+flags.DEFINE_integer("mutations", 2000, "Mutants of each file.", 1)
+flags.DEFINE_integer("seed", 0, "Of the mutations.")
+flags.DEFINE_integer("seconds", 60, "After which LiteRT counts as hanging.", 1)
+
+WORDS = (0, 1, 2, 3, 4, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFC, 0xFFFFFFFF)
+
+
+def small_network() -> bytes:
+    """Returns a file of five operators, most of which is structure."""
+    image, features, swish, mean, real = (
+        Tensor("image", (1, 8, 8, 3), "INT8", Quantization(0.5, 3)),
+        Tensor("features", (1, 4, 4, 8), "INT8", Quantization(0.1, -1)),
+        Tensor("swish", (1, 4, 4, 8), "INT8", Quantization(1 / 256, -128)),
+        Tensor("mean", (1, 8), "INT8", Quantization(0.05)),
+        Tensor("real", (1, 8), "FLOAT32"),
+    )
+    product = Tensor("product", (1, 4, 4, 8), "INT8", Quantization(0.1, -1))
+    weights = Tensor.constant("weights", np.ones((8, 3, 3, 3), np.int8), Quantization([0.01] * 8))
+    bias = Tensor.constant("bias", np.arange(8, dtype=np.int32), Quantization([0.005] * 8))
+    axes = Tensor.constant("axes", np.array([1, 2], np.int32))
+    model = build(
+        Operator("CONV_2D", [image, weights, bias], [features], {"stride_h": 2, "stride_w": 2}, 3),
+        Operator("LOGISTIC", [features], [swish], version=2),
+        Operator("MUL", [features, swish], [product], version=2),
+        Operator("MEAN", [product, axes], [mean], version=2),
+        Operator("DEQUANTIZE", [mean], [real], version=2),
+    )
+    return dumps(model)
+
+
+def structure(data: bytes) -> np.ndarray:
+    """Returns the places of a file that are not weights."""
+    places = np.ones(len(data), bool)
+    start = np.frombuffer(data, np.uint8).ctypes.data
+    for subgraph in loads(data).subgraphs:
+        for tensor in subgraph.tensors:
+            if tensor.data is not None and tensor.data.nbytes > 64:
+                begin = tensor.data.ctypes.data - start
+                places[begin : begin + tensor.data.nbytes] = False
+    return np.flatnonzero(places)
+
+
+def mutant(data: bytes, places: np.ndarray, r: random.Random) -> bytes:
+    """Returns the file, damaged."""
+    if r.random() < 0.1:
+        return data[: r.randrange(len(data))]
+    damaged = bytearray(data)
+    for _ in range(r.choice((1, 1, 1, 2, 4))):
+        place = r.randrange(len(data)) if r.random() < 0.5 else int(r.choice(places))
+        match r.choice(("bit", "byte", "word", "word", "piece")):
+            case "bit":
+                damaged[place] ^= 1 << r.randrange(8)
+            case "byte":
+                damaged[place] = r.randrange(256)
+            case "word":
+                place -= place % 4
+                word = r.choice((*WORDS, len(data), r.randrange(len(data)), r.getrandbits(32)))
+                damaged[place : place + 4] = word.to_bytes(4, "little")
+            case _:
+                source, size = int(r.choice(places)), min(r.randrange(1, 64), len(data) - place)
+                damaged[place : place + size] = damaged[source : source + size]
+    return bytes(damaged[: len(data)])
+
+
+def in_litert(data: bytes) -> str:
+    """Runs a file in a process of its own; returns "runs", "refuses", or the signal that ended it."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            signal.alarm(FLAGS.seconds)
+            silence = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(silence, 1)
+            os.dup2(silence, 2)
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+            interpreter = Interpreter(
+                model_content=data,
+                experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+                num_threads=1,
+            )
+            interpreter.allocate_tensors()
+            interpreter.invoke()
+            code = 0
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        return signal.Signals(os.WTERMSIG(status)).name
+    return "refuses" if os.WEXITSTATUS(status) else "runs"
+
+
+def measure(name: str, data: bytes) -> bool:
+    """Prints the row of one file; returns whether nothing bad happened."""
+    places = structure(data)
+    litert: Counter[tuple[bool, str]] = Counter()
+    bad = []
+    slowest = 0.0
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for number in tqdm(range(FLAGS.mutations), name, file=sys.stderr):
+        damaged = mutant(data, places, random.Random(f"{FLAGS.seed} {number}"))
+        start = time.perf_counter()
+        accepted = True
+        try:
+            model = loads(damaged, name)
+        except FlatbufferError:
+            accepted = False
+        except Exception as error:
+            bad.append(f"{number}: {error!r}")
+        slowest = max(slowest, time.perf_counter() - start)
+        if accepted and not bad:
+            written = dumps(model)
+            if dumps(loads(written)) != written:
+                bad.append(f"{number}: another file after a round trip")
+        outcome = in_litert(damaged)
+        litert[accepted, outcome] += 1
+        if accepted and outcome.startswith("SIG"):
+            bad.append(f"{number}: LiteRT ends by {outcome}")
+    growth = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    crashes = {
+        accepted: _total(litert, accepted, lambda outcome: outcome.startswith("SIG")) for accepted in (False, True)
+    }
+    print(
+        f"| {name} | {len(data):,} | {FLAGS.mutations} | {_total(litert, False)} | {_total(litert, True)} | {len(bad)} "
+        f"| {1000 * slowest:.0f} | {growth:.0f} | {crashes[False]} | {crashes[True]} |",
+        flush=True,
+    )
+    for line in bad:
+        print(f"{name} mutant {line}", file=sys.stderr)
+    return not bad
+
+
+def _total(outcomes: Counter[tuple[bool, str]], accepted: bool, wanted: Callable[[str], bool] = bool) -> int:
+    return sum(count for (taken, outcome), count in outcomes.items() if taken == accepted and wanted(outcome))
+
+
+def main() -> None:
+    """Prints the table."""
+    import ai_edge_litert.interpreter  # noqa: F401 - once, before the processes that use it are made
+
+    files = {Path(path).name: Path(path).read_bytes() for path in FLAGS.models} or {"small network": small_network()}
+    print("| file | bytes | mutants | refused | accepted | failures | slowest read, ms | memory grew by, MB | ", end="")
+    print("LiteRT crashes on the refused | on the accepted |\n| --- |" + " ---: |" * 9)
+    right = [measure(name, data) for name, data in files.items()]
+    sys.exit(not all(right))
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,201 @@
+"""How fast networks train: images a second of the trainer's step beside a plain Keras loop, as a Markdown table.
+
+    python benchmarks/training.py
+    taskset -c 0,1 python benchmarks/training.py --variants shuffle --batch_size 32 --rounds 9
+    python benchmarks/training.py --profile shuffle
+
+Every line trains the same network with a softmax over 1,000 classes and SGD with momentum, on one batch in memory:
+`Keras` is `Model.train_on_batch`; `trainer` is `TrainingStep`, which normalises the embeddings and class centres
+before the softmax, decays weights and keeps statistics, over `FastForward`. Each in float32, in bfloat16, and in
+float32 with the whole step compiled by XLA. Rounds alternate between the lines, and medians are printed; what else runs
+on the machine falls on all of them. Processor time is that of all cores, and less disturbed by others.
+
+--profile prints instead where the time of one variant goes, by kind of operator, summed over threads.
+"""
+
+import collections
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from absl import flags
+
+import seesaw_keras
+from seesaw_keras import cli
+
+FLAGS = flags.FLAGS
+flags.DEFINE_list("variants", ["shuffle", "mobilefacenet"], "Networks to train.")
+flags.DEFINE_integer("batch_size", 64, "Images a step.", lower_bound=1)
+flags.DEFINE_integer("rounds", 5, "Rounds.", lower_bound=1)
+flags.DEFINE_integer("steps", 2, "Steps of a column in each round.", lower_bound=1)
+flags.DEFINE_string("profile", None, "Network to profile instead.")
+
+CLASSES = 1000
+LEARNING_RATE, MOMENTUM = 0.01, 0.9
+Step = Callable[[Any, Any], Any]
+
+
+class Way(NamedTuple):
+    """One way to train."""
+
+    trainer: bool
+    precision: str = "float32"
+    xla: bool = False
+
+
+WAYS = {
+    "Keras": Way(trainer=False),
+    "Keras, bfloat16": Way(trainer=False, precision="mixed_bfloat16"),
+    "Keras, XLA": Way(trainer=False, xla=True),
+    "trainer": Way(trainer=True),
+    "trainer, bfloat16": Way(trainer=True, precision="mixed_bfloat16"),
+    "trainer, XLA": Way(trainer=True, xla=True),
+}
+
+
+@contextmanager
+def policy(name: str) -> Iterator[None]:
+    """Sets the mixed-precision policy of layers made in the block."""
+    from seesaw_keras.api import keras
+
+    keras.mixed_precision.set_global_policy(name)
+    try:
+        yield
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+
+
+def keras_step(network: Any, xla: bool) -> Step:
+    """Makes a step of plain Keras."""
+    from seesaw_keras.api import keras
+
+    model = keras.Model(network.input, keras.layers.Dense(CLASSES, dtype="float32")(network.output))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(LEARNING_RATE, MOMENTUM), loss, jit_compile=xla)
+    return model.train_on_batch
+
+
+def trainer_step(network: Any, xla: bool) -> Step:
+    """Makes the trainer's step."""
+    from seesaw_keras.margins import make_margin
+    from seesaw_keras.training.fast_graph import FastForward
+    from seesaw_keras.training.objective import Objective
+    from seesaw_keras.training.optimizers import Optimizer, reference_weight_decay
+    from seesaw_keras.training.schedules import make_schedule
+    from seesaw_keras.training.step import TrainingStep
+    from seesaw_keras.training.strategies import make_strategy
+
+    objective = Objective(make_margin("normface", CLASSES))
+    objective.build(network.output_shape)
+    schedule = make_schedule("constant", peak=LEARNING_RATE, total_steps=1)
+    optimizer = Optimizer("sgd", schedule, momentum=MOMENTUM, decays=reference_weight_decay(4e-5, 4e-4))
+    optimizer.build([*network.trainable_variables, *objective.trainable_variables])
+    step = TrainingStep(make_strategy("none"), FastForward(network), objective, optimizer, xla=xla)
+    return lambda images, labels: step.read(step((images, labels), FLAGS.batch_size, [0.0]))
+
+
+def make_step(variant: str, way: Way) -> Step:
+    """Makes a function of images and labels that trains one step."""
+    with policy(way.precision):
+        network = seesaw_keras.build(variant, normalize=False)
+    return (trainer_step if way.trainer else keras_step)(network, way.xla)
+
+
+def one_batch() -> tuple[Any, Any]:
+    """Returns images and labels by chance."""
+    import tensorflow as tf
+
+    r = np.random.default_rng(0)
+    images = r.uniform(-1, 1, (FLAGS.batch_size, 112, 112, 3)).astype(np.float32)
+    return tf.constant(images), tf.constant(r.integers(0, CLASSES, FLAGS.batch_size))
+
+
+def measure(variant: str) -> dict[str, tuple[float, float, float]]:
+    """Returns images a second, milliseconds of processor time an image, and seconds of the first step, by way."""
+    batch = one_batch()
+    steps, first = {}, {}
+    for name, way in WAYS.items():
+        steps[name] = make_step(variant, way)
+        start = time.perf_counter()
+        steps[name](*batch)
+        first[name] = time.perf_counter() - start
+        steps[name](*batch)
+    rounds: dict[str, list[tuple[float, float]]] = {name: [] for name in WAYS}
+    for _ in range(FLAGS.rounds):
+        for name, step in steps.items():
+            start, processor = time.perf_counter(), time.process_time()
+            for _ in range(FLAGS.steps):
+                step(*batch)
+            images = FLAGS.steps * FLAGS.batch_size
+            rounds[name].append(
+                (images / (time.perf_counter() - start), (time.process_time() - processor) * 1000 / images)
+            )
+    return {
+        name: (
+            statistics.median(rate for rate, _ in values),
+            statistics.median(cost for _, cost in values),
+            first[name],
+        )
+        for name, values in rounds.items()
+    }
+
+
+def profile(variant: str) -> None:
+    """Prints the operators that take the most time, in a step of plain Keras and of the trainer."""
+    import tensorflow as tf
+
+    batch = one_batch()
+    for name in ("Keras", "trainer"):
+        step = make_step(variant, WAYS[name])
+        for _ in range(3):
+            step(*batch)
+        with tempfile.TemporaryDirectory() as folder:
+            with tf.profiler.experimental.Profile(folder):
+                step(*batch)
+            times = operator_times(next(Path(folder).rglob("*.xplane.pb")))
+        print(f"\n{variant}, {name}, batch {FLAGS.batch_size}: {sum(times.values()):.0f} ms summed over threads")
+        for operator, milliseconds in times.most_common(15):
+            print(f"  {milliseconds:8.1f} ms  {operator}")
+
+
+def operator_times(path: Path) -> collections.Counter:
+    """Reads milliseconds by kind of operator from a profile."""
+    from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
+    times: collections.Counter = collections.Counter()
+    for plane in xplane_pb2.XSpace.FromString(path.read_bytes()).planes:
+        for line in plane.lines:
+            for event in line.events:
+                # Operators are `name:Kind`; other events are parts of them, or hold many.
+                node, colon, kind = plane.event_metadata[event.metadata_id].name.rpartition(":")
+                if colon and kind.strip("_").isalnum() and not node.endswith(":"):
+                    times[kind] += event.duration_ps / 1e9
+    return times
+
+
+def main() -> None:
+    """Measures and prints."""
+    cli.quiet_tensorflow()
+    if FLAGS.profile:
+        profile(FLAGS.profile)
+        return
+    print(f"{len(os.sched_getaffinity(0))} cores, batch {FLAGS.batch_size}, median of {FLAGS.rounds} rounds:\n")
+    print("| network | step | images/s | times Keras | processor ms/image | first step s |")
+    print("| --- | --- | ---: | ---: | ---: | ---: |")
+    for variant in FLAGS.variants:
+        results = measure(variant)
+        plain = results["Keras"][0]
+        for name, (rate, processor, first) in results.items():
+            print(
+                f"| {variant} | {name} | {rate:.1f} | {rate / plain:.2f} | {processor:.1f} | {first:.0f} |", flush=True
+            )
+
+
+if __name__ == "__main__":
+    cli.run(main)

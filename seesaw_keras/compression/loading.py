@@ -1,0 +1,66 @@
+"""A network from whatever names one: a variant, a .keras file, a SavedModel (also of a quantization-aware network).
+
+>>> from seesaw_keras.compression.loading import load_network
+>>> network = load_network("shuffle", weights="shuffle.weights.h5")  # doctest: +SKIP
+"""
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from seesaw_keras.api import keras
+from seesaw_keras.models.builder import build
+from seesaw_keras.models.configs import list_models
+from seesaw_keras.tflite.convert import load_saved_model
+
+__all__ = ["load_network"]
+
+
+def load_network(source: str | Path, *, weights: str | Path | None = None) -> Any:
+    """Loads or builds a network.
+
+    Args:
+        source: a variant of `list_models()`, a .keras file, or the folder of a SavedModel.
+        weights: of a variant; see `seesaw_keras.build`. None for random ones of seed 0.
+
+    Returns:
+        A `keras.Model`, or what `seesaw_keras.tflite.convert.load_saved_model` returns.
+
+    Raises:
+        FileNotFoundError: there is no such file or folder, and no such variant.
+        ValueError: it does not load, is a quantization-aware network in a .keras file, or there are weights for what
+            has its own.
+    """
+    path = Path(source)
+    if str(source) in list_models():
+        keras.utils.set_random_seed(0)
+        return build(str(source), weights=weights)
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path}: neither a file or folder nor a variant; the variants are {', '.join(list_models())}"
+        )
+    if weights is not None:
+        raise ValueError(f"{path}: brings its own weights; weights are for a variant, {', '.join(list_models())}")
+    if path.is_dir():
+        if not (path / "saved_model.pb").is_file():
+            raise ValueError(f"{path}: a folder without saved_model.pb is not a SavedModel")
+        return load_saved_model(path)
+    import seesaw_keras.models.layers  # noqa: F401  (registers this package's layers for loading)
+
+    try:
+        if not _is_quantization_aware(path):
+            return keras.models.load_model(path, compile=False)
+    except (ValueError, TypeError, OSError, KeyError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path}: {keras.__name__} cannot load it as a .keras file: {error}") from error
+    # Keras saves twice the weights of TensorFlow Model Optimization's wrappers, and refuses them when it loads them.
+    raise ValueError(
+        f"{path}: a quantization-aware network does not survive a .keras file; save it by model.export(folder), "
+        f"and name the folder"
+    )
+
+
+def _is_quantization_aware(path: Path) -> bool:
+    with zipfile.ZipFile(path) as archive:
+        layers = json.loads(archive.read("config.json")).get("config", {}).get("layers", [])
+    return any(str(layer.get("class_name", "")).startswith("Quantize") for layer in layers)

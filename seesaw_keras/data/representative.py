@@ -1,0 +1,50 @@
+"""The images that a quantization's ranges are measured on: some of a data set, or synthetic faces.
+
+>>> from seesaw_keras.data.representative import representative_images
+>>> representative_images(None, 2, side=112).shape
+(2, 112, 112, 3)
+"""
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from seesaw_keras.data.images import decode_image
+from seesaw_keras.data.records import Source
+from seesaw_keras.data.synthetic.source import SyntheticFaces
+
+__all__ = ["representative_images"]
+
+
+def representative_images(source: Source | None, count: int, *, side: int) -> npt.NDArray[np.uint8]:
+    """Returns images spread evenly over a source, the same ones every time.
+
+    Args:
+        source: the data set; None for synthetic faces, one of each of `count` people.
+        count: how many, 1 or more; all images of a source that has fewer.
+        side: of the images handed out, in pixels; square images of another size are scaled.
+
+    Returns:
+        uint8 RGB (n, side, side, 3).
+
+    Raises:
+        ValueError: if the source is empty, or an image is damaged or not square; the message names it.
+    """
+    if count < 1:
+        raise ValueError(f"calibration wants one image or more, not {count}")
+    if source is None:
+        return SyntheticFaces(count, 1, size=side).batch(range(count))[0]
+    if not len(source):
+        raise ValueError("the calibration data hold no image")
+    count = min(count, len(source))
+    return np.stack([_image(source, position * len(source) // count, side) for position in range(count)])
+
+
+def _image(source: Source, position: int, side: int) -> npt.NDArray[np.uint8]:
+    record = source[position]
+    image = decode_image(record.image, name=record.name)
+    height, width = image.shape[:2]
+    if height != width:
+        raise ValueError(f"{record.name}: {width} x {height} pixels are not square; align the faces first")
+    interpolation = cv2.INTER_AREA if height > side else cv2.INTER_LINEAR
+    return cv2.resize(image, (side, side), interpolation=interpolation)  # type: ignore[return-value]

@@ -1,0 +1,49 @@
+"""Synthetic sets by name, wherever a data set's path is wanted.
+
+>>> from seesaw_keras.data.synthetic.names import named_faces, named_pairs
+>>> len(named_faces("synthetic:400x10@32"))
+4000
+>>> len(named_pairs("synthetic:600@32"))
+600
+"""
+
+import re
+from pathlib import Path
+
+from seesaw_keras.data.pairs import Pairs
+from seesaw_keras.data.synthetic.sketch import TEMPLATE_SIZE
+from seesaw_keras.data.synthetic.source import SyntheticFaces, synthetic_pairs
+
+__all__ = ["is_synthetic", "named_faces", "named_pairs"]
+
+_FACES = re.compile(r"synthetic:([0-9]{1,10})x([0-9]{1,10})(?:@([0-9]{1,4}))?")
+_PAIRS = re.compile(r"synthetic:([0-9]{1,10})(?:@([0-9]{1,4}))?")
+
+
+def is_synthetic(path: str | Path) -> bool:
+    """Whether this names a synthetic set instead of a file."""
+    return str(path).startswith("synthetic:")
+
+
+def named_faces(name: str | Path) -> SyntheticFaces:
+    """Returns the faces of `synthetic:PEOPLExIMAGES@SIZE`; without `@SIZE` they are 112 pixels wide.
+
+    Raises:
+        ValueError: if the name is not of that form, or a number is outside its range.
+    """
+    match = _FACES.fullmatch(str(name))
+    if not match:
+        raise ValueError(f"{name}: synthetic faces are named synthetic:PEOPLExIMAGES@SIZE, as synthetic:400x10@112")
+    return SyntheticFaces(int(match[1]), int(match[2]), size=int(match[3] or TEMPLATE_SIZE))
+
+
+def named_pairs(name: str | Path) -> Pairs:
+    """Returns the pairs of `synthetic:PAIRS@SIZE`: of people whom no `named_faces` shows.
+
+    Raises:
+        ValueError: if the name is not of that form, or a number is outside its range.
+    """
+    match = _PAIRS.fullmatch(str(name))
+    if not match:
+        raise ValueError(f"{name}: synthetic pairs are named synthetic:PAIRS@SIZE, as synthetic:2000@112")
+    return synthetic_pairs(int(match[1]), size=int(match[2] or TEMPLATE_SIZE))

@@ -1,0 +1,41 @@
+"""Batch normalisation's statistics, taken from images: what makes a network that was never trained worth converting.
+
+>>> import numpy as np
+>>> import seesaw_keras
+>>> from seesaw_keras.models.statistics import set_batch_statistics
+>>> network = seesaw_keras.build("shuffle", input_shape=(32, 32, 3), width=0.25)
+>>> set_batch_statistics(network, np.zeros((8, 32, 32, 3), np.float32))
+"""
+
+from typing import Any
+
+import numpy as np
+
+from seesaw_keras.api import keras
+
+__all__ = ["set_batch_statistics"]
+
+
+def set_batch_statistics(model: Any, images: np.ndarray) -> None:
+    """Sets every batch normalisation's moving statistics to those of one batch, as training would find them there.
+
+    Fresh moving statistics (mean 0, variance 1) let the activations of a random network drift over many orders of
+    magnitude. A gamma that is zero throughout (`ModelConfig.zero_gamma`) hides its branch, and leaves a range of zero,
+    which no scale can hold: it becomes one.
+
+    Args:
+        model: a network with random weights, from `seesaw_keras.build`; changed in place.
+        images: (n, side, side, 3) float32 in [-1, 1]; all go through the network at once.
+    """
+    layers = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    for layer in layers:
+        if not np.any(layer.gamma.numpy()):
+            layer.gamma.assign(np.ones(layer.gamma.shape))
+    momenta = [layer.momentum for layer in layers]
+    try:
+        for layer in layers:
+            layer.momentum = 0.0  # the moving average forgets all but this batch
+        model(images, training=True)
+    finally:
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum

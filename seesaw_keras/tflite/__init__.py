@@ -1,0 +1,1 @@
+"""Int8 flatbuffers for devices: conversion, reading and writing, runtimes and the check that they agree."""

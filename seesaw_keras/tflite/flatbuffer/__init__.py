@@ -1,0 +1,39 @@
+"""TensorFlow Lite models, read with every byte checked, edited as plain objects and written; no TensorFlow.
+
+>>> from seesaw_keras.tflite import flatbuffer
+>>> model = flatbuffer.read("shuffle.tflite")
+>>> [operator.code for operator in model.main.operators][:2]
+['PAD', 'CONV_2D']
+>>> model.description = "the same network"
+>>> flatbuffer.write("copy.tflite", model)
+"""
+
+from seesaw_keras.tflite.flatbuffer.model import (
+    FlatbufferError,
+    Model,
+    Operator,
+    Quantization,
+    Signature,
+    Subgraph,
+    Tensor,
+    build,
+)
+from seesaw_keras.tflite.flatbuffer.reader import loads, read
+from seesaw_keras.tflite.flatbuffer.verifier import verify
+from seesaw_keras.tflite.flatbuffer.writer import dumps, write
+
+__all__ = [
+    "FlatbufferError",
+    "Model",
+    "Operator",
+    "Quantization",
+    "Signature",
+    "Subgraph",
+    "Tensor",
+    "build",
+    "dumps",
+    "loads",
+    "read",
+    "verify",
+    "write",
+]

@@ -1,0 +1,74 @@
+"""Small networks and what they convert to, made once a session: a conversion takes seconds."""
+
+import functools
+
+import numpy as np
+import pytest
+
+SMALL = {"input_shape": (32, 32, 3), "width": 0.25, "embedding_size": 16}
+
+
+@pytest.fixture(scope="session")
+def faces():
+    """Sixteen synthetic faces: uint8 (16, 32, 32, 3)."""
+    from seesaw_keras.data.representative import representative_images
+
+    return representative_images(None, 16, side=32)
+
+
+@pytest.fixture(scope="session")
+def network(faces):
+    """Function: variant -> its quarter-width 32x32 network of seed 0, with batch statistics of `faces`."""
+    import seesaw_keras
+    from seesaw_keras.api import keras
+    from seesaw_keras.models.statistics import set_batch_statistics
+    from seesaw_keras.tflite.calibration import to_float
+
+    @functools.cache
+    def build(variant):
+        keras.utils.set_random_seed(0)
+        model = seesaw_keras.build(variant, **SMALL)
+        set_batch_statistics(model, to_float(faces))
+        return model
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def converted(network, faces):
+    """Function: variant, arguments of `convert` -> the flatbuffer's bytes."""
+    from seesaw_keras.tflite.convert import convert
+
+    @functools.cache
+    def run(variant, **arguments):
+        return convert(network(variant), images=faces, **arguments)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def embed():
+    """Function: flatbuffer, uint8 images -> real outputs of LiteRT's reference kernels."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    given_as = {
+        np.int8: lambda image: (image.astype(np.int16) - 128).astype(np.int8),
+        np.uint8: lambda image: image,
+        np.float32: lambda image: ((image - 127.5) / 127.5).astype(np.float32),
+    }
+
+    def run(flatbuffer, images):
+        interpreter = Interpreter(
+            model_content=flatbuffer, experimental_op_resolver_type=OpResolverType.BUILTIN_REF, num_threads=1
+        )
+        interpreter.allocate_tensors()
+        given, made = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+        rows = []
+        for image in images:
+            interpreter.set_tensor(given["index"], given_as[given["dtype"]](image)[None])
+            interpreter.invoke()
+            rows.append(interpreter.get_tensor(made["index"])[0].astype(np.float32))
+        scale, zero_point = made["quantization"]
+        return (np.stack(rows) - zero_point) * (scale or 1)
+
+    return run

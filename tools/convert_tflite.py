@@ -1,0 +1,89 @@
+"""Converts a network to a flatbuffer for TensorFlow Lite: fully int8, float32, float16 or dynamic range.
+
+    python tools/convert_tflite.py --model shuffle --weights shuffle.weights.h5 --type int8 --out shuffle_int8.tflite
+
+The model is a variant (python tools/list_models.py prints them), a .keras file or a SavedModel folder; a network
+trained quantization-aware, which brings its ranges along, comes as a SavedModel. Batch 1, static shapes. The int8
+network takes pixel - 128 of an RGB image: flip the highest bit of every byte. With --input uint8 it takes the pixel,
+for one QUANTIZE operator.
+
+Ranges are measured on --images of --data (folder, .zip, .rec, .tfrecord or .csv), or on synthetic faces. A variant
+without --weights gets random ones (seed 0) with batch statistics of these images: good for latency and memory, not
+for faces.
+"""
+
+import sys
+
+from absl import flags
+
+from seesaw_keras import cli
+from seesaw_keras.files import replacing
+from seesaw_keras.models.configs import list_models
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("model", None, "A variant, a .keras file, or the folder of a SavedModel.", required=True)
+flags.DEFINE_string("weights", None, "Weights of a variant, as model.save_weights writes them.")
+flags.DEFINE_enum("type", "int8", ["int8", "float32", "float16", "dynamic"], "Of weights and arithmetic.")
+flags.DEFINE_enum("target", "plain", ["plain"], "What it shall run on; plain is as the converter makes it.")
+flags.DEFINE_enum("input", "int8", ["int8", "uint8"], "Of an int8 network: pixel - 128, or the pixel for one QUANTIZE.")
+flags.DEFINE_enum("normalize", "none", ["none", "graph"], "Unit length by an operator of the graph, or not at all.")
+flags.DEFINE_string("data", None, "Data set to measure int8 ranges on; synthetic faces if not given.")
+flags.DEFINE_integer("images", 64, "How many images of it.", 1)
+flags.DEFINE_float("threshold", None, "Cosine from which on two faces are the same person; stored.", -1.0, 1.0)
+flags.DEFINE_string("out", None, "File to write.", required=True)
+
+STATISTICS_IMAGES = 64  # in one batch, which takes 1.2 GB of memory with shuffle
+
+
+def say(line: str) -> None:
+    """Prints what takes a while to stderr."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    """Converts what the flags say, and prints what came of it."""
+    say("loading TensorFlow ...")
+    cli.quiet_tensorflow()
+    from seesaw_keras.compression.loading import load_network
+    from seesaw_keras.data import open_source
+    from seesaw_keras.data.representative import representative_images
+    from seesaw_keras.models.statistics import set_batch_statistics
+    from seesaw_keras.tflite import flatbuffer
+    from seesaw_keras.tflite.calibration import to_float
+    from seesaw_keras.tflite.convert import convert, input_shape
+    from seesaw_keras.tflite.costs import cost_of
+
+    source = open_source(FLAGS.data) if FLAGS.data else None
+    say(f"loading {FLAGS.model} ...")
+    network = load_network(FLAGS.model, weights=FLAGS.weights)
+    variant = FLAGS.model if FLAGS.model in list_models() else None
+    untrained = variant is not None and FLAGS.weights is None
+    images = None
+    if FLAGS.type == "int8" or untrained:
+        images = representative_images(source, FLAGS.images, side=input_shape(network)[0])
+    if untrained:
+        batch = images[:STATISTICS_IMAGES]
+        say(f"warning: no --weights: random ones (seed 0), with the batch statistics of {len(batch)} images")
+        set_batch_statistics(network, to_float(batch))
+    say("converting ...")
+    facts = {"variant": variant, "trained": not untrained, "threshold": FLAGS.threshold}
+    data = convert(
+        network,
+        type=FLAGS.type,
+        images=images,
+        input_type=FLAGS.input,
+        normalize=FLAGS.normalize == "graph",
+        facts=facts,
+    )
+    with replacing(FLAGS.out) as beside:
+        beside.write_bytes(data)
+    model = flatbuffer.read(FLAGS.out)
+    (given,), (made,) = model.main.inputs, model.main.outputs
+    print(f"{FLAGS.out}: {given.type} {given.shape} -> {made.type} {made.shape}")
+    print(cost_of(model).table(len(data)))
+    if FLAGS.input == "uint8":
+        print("uint8 input costs one QUANTIZE; --input int8 takes pixel - 128 without it")
+
+
+if __name__ == "__main__":
+    cli.run(main)
