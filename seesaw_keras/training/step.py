@@ -1,7 +1,7 @@
 """One step of a training as one TensorFlow function: gradients, their sum, the update, and what is to be known of it.
 
 >>> step = TrainingStep(strategy, network, objective, optimizer)
->>> result = step(batch, count=192)
+>>> result = step(batches, count=192, requests=[])
 >>> step.read(result).loss
 45.2
 """
@@ -70,9 +70,11 @@ class TrainingStep:
         self._names: list[str] = []
         replica_step = tf.function(self._replica_step, jit_compile=True) if xla else self._replica_step
 
+        # It takes the batch itself: batches as arguments would be traced by their shapes, and where an uneven last
+        # batch has other shapes from worker to worker, so would the traces, which then wait for each other in vain.
         @tf.function
-        def step(batch: Any, count: Any, requests: Any) -> Any:
-            return strategy.reduce("SUM", strategy.run(replica_step, (batch, count, requests)), axis=None)
+        def step(batches: Any, count: Any, requests: Any) -> Any:
+            return strategy.reduce("SUM", strategy.run(replica_step, (next(batches), count, requests)), axis=None)
 
         self._step = step
 
@@ -86,18 +88,18 @@ class TrainingStep:
         """How often TensorFlow has traced the step."""
         return self._step.experimental_get_tracing_count()
 
-    def __call__(self, batch: Any, count: int, requests: Sequence[float]) -> Any:
+    def __call__(self, batches: Any, count: int, requests: Sequence[float]) -> Any:
         """Starts one step.
 
         Args:
-            batch: (images, labels) or (images, labels, teacher) from `strategies.share_batches`.
-            count: the number of images in the global batch.
+            batches: (images, labels) or (images, labels, teacher) one after the other, of `strategies.share_batches`.
+            count: the number of images in the next global batch.
             requests: numbers of this process; their sums over all replicas are among the figures.
 
         Returns:
             What `read` takes; the step may still be running.
         """
-        return self._step(batch, tf.constant(count, tf.float32), tf.constant(requests, tf.float32))
+        return self._step(batches, tf.constant(count, tf.float32), tf.constant(requests, tf.float32))
 
     def read(self, result: Any) -> Figures:
         """Waits for a step and returns its figures."""

@@ -116,6 +116,18 @@ def train(
 
 
 @contextmanager
+def _name_images() -> Iterator[None]:
+    """Turns what tf.data makes of an error in an image into that error again."""
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        lines = [line for line in str(error.message).splitlines() if line.startswith("ValueError: ")]
+        if not lines:
+            raise
+        raise ValueError(lines[0].removeprefix("ValueError: ")) from error
+
+
+@contextmanager
 def _policy(name: str) -> Iterator[None]:
     """Sets the mixed-precision policy of layers made in the block."""
     before = keras.mixed_precision.global_policy()
@@ -258,7 +270,7 @@ class _Training:
                 first_batch=lambda: self._input.load(0, 0)[0],
             )
             self._monitors.begin(run)
-            with Interrupts() as self._interrupts:
+            with _name_images(), Interrupts() as self._interrupts:
                 self._loop(first)
             self._export()
             self._monitors.end(run)
@@ -273,7 +285,7 @@ class _Training:
         self._saved_at = self._read_at = time.monotonic()
         running: tuple[int, Any] | None = None
         for number in range(first + 1, self._total_steps + 1):
-            following = number, self._step(self._next(batches), self._size(number), self._wishes())
+            following = number, self._step(batches, self._size(number), self._wishes())
             if running:
                 self._report(*running)
             running = following
@@ -284,13 +296,6 @@ class _Training:
 
     def _share(self, shares: int, share: int) -> TrainingInput:
         return self._input if shares == 1 else self._make_input(self._input.source, shares, share)
-
-    def _next(self, batches: Iterator[Any]) -> Any:
-        try:
-            return next(batches)
-        except tf.errors.InvalidArgumentError as error:
-            lines = [line for line in str(error.message).splitlines() if line.startswith("ValueError: ")]
-            raise ValueError(lines[0].removeprefix("ValueError: ") if lines else error.message) from error
 
     def _place(self, number: int) -> tuple[int, int]:
         """Epoch and step in it, from 0, of the step with a number from 1."""
