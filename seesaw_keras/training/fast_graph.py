@@ -29,8 +29,8 @@ __all__ = ["FastForward"]
 class FastForward:
     """Computes in training what a network computes, with its variables; updates its moving statistics, too.
 
-    Layers that no rule knows are called as they are. Layers that are compiled as a whole anyway, or whose batch
-    normalisation is synchronised over replicas, gain nothing by this.
+    Layers that no rule knows are called as they are; so are pairs whose batch normalisation is synchronised over
+    replicas.
 
     Args:
         network: a flat functional model of one input and one output, such as `seesaw_keras.build` makes.
