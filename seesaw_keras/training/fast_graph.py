@@ -14,6 +14,7 @@ On a CPU the 1x1 products run near the machine's peak; what lies between them wa
 """
 
 import functools
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -29,8 +30,8 @@ __all__ = ["FastForward"]
 class FastForward:
     """Computes in training what a network computes, with its variables; updates its moving statistics, too.
 
-    Layers that no rule knows are called as they are. Layers that are compiled as a whole anyway, or whose batch
-    normalisation is synchronised over replicas, gain nothing by this.
+    Layers that no rule knows are called as they are; so are pairs whose batch normalisation is synchronised over
+    replicas.
 
     Args:
         network: a flat functional model of one input and one output, such as `seesaw_keras.build` makes.
@@ -98,9 +99,8 @@ def _plain(layer: Any) -> Callable[..., Any]:
     """A layer as it is."""
     if isinstance(layer, COMPILED):
         return lambda x: activate(type(layer), x)
-    if isinstance(layer, keras.layers.BatchNormalization):
-        return lambda x: layer(x, training=True)
-    return lambda *inputs: layer(inputs[0] if len(inputs) == 1 else list(inputs))
+    training = {"training": True} if "training" in inspect.signature(layer.call).parameters else {}
+    return lambda *inputs: layer(inputs[0] if len(inputs) == 1 else list(inputs), **training)
 
 
 class _Branch(NamedTuple):
@@ -133,15 +133,15 @@ def _join_pair(graph: _Graph, name: str) -> None:
 
 def _branch(graph: _Graph, name: str) -> _Branch | None:
     """The slice, convolution, normalisation and ReLU that end with a layer, if they are these."""
-    activation = graph.layers[name] if isinstance(graph.layers[name], keras.layers.ReLU) else None
-    names = [graph.sources[name][0] if activation else name]
-    while len(names) < 3 and graph.sources[names[-1]]:
+    names = [name]
+    while len(names) < 4 and graph.sources[names[-1]]:
         names.append(graph.sources[names[-1]][0])
-    bn, conv, piece = (graph.layers[names[min(i, len(names) - 1)]] for i in range(3))
-    if not isinstance(bn, keras.layers.BatchNormalization) or not bn.fused:
+    layers = [graph.layers[name] for name in names if len(graph.users(name)) == 1]
+    activation = layers.pop(0) if layers and isinstance(layers[0], keras.layers.ReLU) else None
+    kinds = (keras.layers.BatchNormalization, keras.layers.Conv2D, ChannelSlice)
+    if len(layers) < 3 or not all(map(isinstance, layers, kinds)) or not layers[0].fused:
         return None
-    if not isinstance(conv, keras.layers.Conv2D) or not isinstance(piece, ChannelSlice):
-        return None
+    bn, conv, piece = layers[:3]
     return _Branch(piece, conv, bn, activation)
 
 
