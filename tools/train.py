@@ -23,6 +23,7 @@ run.json (what made them), checkpoints, and logs for `tensorboard --logdir`.
 
 import json
 import os
+import re
 import shlex
 import sys
 import time
@@ -80,7 +81,8 @@ def training_set(recipe: Recipe, out: Path, bars: cli.Bars) -> Path:
 def verification_pairs(recipe: Recipe) -> dict[str, Pairs]:
     """Returns the pairs to verify on the way, by name; with the embedded data, people who are not in it."""
     if FLAGS.verify:
-        return {Path(FLAGS.verify).stem.partition("_")[0]: open_pairs(FLAGS.verify, FLAGS.pairs)}
+        name = re.split(r"\W|_", Path(FLAGS.verify).name)[0]
+        return {name: open_pairs(FLAGS.verify, FLAGS.pairs)}
     return {} if FLAGS.data else {"synthetic": open_pairs(f"synthetic:2000@{recipe.image_size}")}
 
 

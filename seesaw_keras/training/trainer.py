@@ -29,6 +29,7 @@ from seesaw_keras.data.records import Source
 from seesaw_keras.models.builder import build
 from seesaw_keras.training.averaging import WeightAverage
 from seesaw_keras.training.checkpoints import Checkpoints
+from seesaw_keras.training.fast_graph import FastForward
 from seesaw_keras.training.identity import identity
 from seesaw_keras.training.interrupts import Interrupts
 from seesaw_keras.training.monitor import Monitor, Monitors, Run, StepReport
@@ -241,7 +242,7 @@ class _Training:
             self._out / "checkpoints", tf.train.Checkpoint(**parts), self._identity, chief=self._chief
         )
         settings = {"average": self._average, "accumulate": recipe.accumulate, "xla": recipe.xla}
-        self._step = TrainingStep(strategy, network, objective, optimizer, **settings)
+        self._step = TrainingStep(strategy, FastForward(network), objective, optimizer, **settings)
 
     def _make_objective(self) -> Objective:
         teacher_size = None if self._teacher is None else self._teacher.shape[-1]
