@@ -1,1 +1,3 @@
 """The trainer, strategies, schedules, distillation and recipes."""
+
+__all__: list[str] = []

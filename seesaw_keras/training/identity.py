@@ -39,13 +39,13 @@ def identity(
     facts: dict[str, Any] = {
         "images": data.num_images,
         "identities": data.num_classes,
-        "sha256_of_labels": hashlib.sha256(np.ascontiguousarray(data.source.labels(), "<i8")).hexdigest(),
+        "sha256_of_labels": hashlib.sha256(np.ascontiguousarray(data.source.labels(), "<i8").tobytes()).hexdigest(),
     }
     if not isinstance(source, Source):
         facts.update(fingerprint(source))
     result: dict[str, Any] = {"recipe": settings, "data": facts}
     if teacher is not None:
         rows = np.linspace(0, teacher.shape[1] - 1, _ROWS).astype(int)
-        some = np.ascontiguousarray(teacher[:, rows], "<f4")
+        some = np.ascontiguousarray(teacher[:, rows], "<f4").tobytes()
         result["teacher"] = {"shape": list(teacher.shape), "sha256_of_some": hashlib.sha256(some).hexdigest()}
     return result

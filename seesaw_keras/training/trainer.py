@@ -241,8 +241,15 @@ class _Training:
         self._checkpoints = Checkpoints(
             self._out / "checkpoints", tf.train.Checkpoint(**parts), self._identity, chief=self._chief
         )
-        settings = {"average": self._average, "accumulate": recipe.accumulate, "xla": recipe.xla}
-        self._step = TrainingStep(strategy, FastForward(network), objective, optimizer, **settings)
+        self._step = TrainingStep(
+            strategy,
+            FastForward(network),
+            objective,
+            optimizer,
+            average=self._average,
+            accumulate=recipe.accumulate,
+            xla=recipe.xla,
+        )
 
     def _make_objective(self) -> Objective:
         teacher_size = None if self._teacher is None else self._teacher.shape[-1]

@@ -24,7 +24,7 @@ def test_ranges_are_those_of_keras_layers(network, faces):
 
 
 def test_what_an_add_would_overwrite_keeps_its_own_scale(converted):
-    """Swish is -0.2785 at least; its scale leaves no room below for the sum that TensorFlow's calibrator finds there."""
+    """Swish is -0.2785 at least; its scale leaves no room for the sum that TensorFlow's calibrator finds there."""
     tensors = {tensor.name: tensor for tensor in flatbuffer.loads(converted("dw_v2")).main.tensors}
     swish = tensors["stage1_down_mapping_act"].quantization
     assert (-128 - swish.zero_point) * swish.scale > -0.2785 - swish.scale

@@ -1,7 +1,6 @@
 """Checkpoints: whole or absent, the newest two, only of the same training."""
 
 import json
-import os
 import resource
 import shutil
 
@@ -124,7 +123,8 @@ def test_damage_is_named(checkpoints, value, file, damage):
     data = path.read_bytes()
     path.unlink()
     if damage != "gone":
-        changed = bytes([data[0] ^ 0x80]) + data[1:] if file != "variables.data-00000-of-00001" else data[:-9] + b"x" * 9
+        in_the_middle = file == "variables.data-00000-of-00001"
+        changed = data[:-9] + b"x" * 9 if in_the_middle else bytes([data[0] ^ 0x80]) + data[1:]
         path.write_bytes(changed if damage == "flipped" else b"")
     with pytest.raises(ValueError, match=r"step-00000002: damaged checkpoint .* delete this folder"):
         checkpoints.restore()
@@ -142,4 +142,4 @@ def test_of_a_network_that_lacks_or_has_more_weights(checkpoints, value):
 def test_workers_that_are_not_the_chief_write_nothing(tmp_path, value):
     worker = Checkpoints(tmp_path / "checkpoints", tf.train.Checkpoint(value=value), IDENTITY, chief=False)
     worker.save(1, epoch=0)
-    assert not os.listdir(tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -84,12 +85,12 @@ def equal(weights, others):
     return all(np.array_equal(a, b) for a, b in zip(weights, others, strict=True))
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     pass
 
 
 def stop():
-    raise Stopped
+    raise StoppedError
 
 
 def test_learns_and_tells(train):
@@ -109,10 +110,10 @@ def test_learns_and_tells(train):
 
 @pytest.mark.parametrize("settings", [("ema=0.9",), ("margin=curricularface", "sample_rate=0.5"), ("optimizer=adamw",)])
 def test_goes_on_with_the_weights_of_a_training_that_was_not_stopped(train, settings):
-    """Stopped after steps within and at the end of an epoch, and once done."""
+    """StoppedError after steps within and at the end of an epoch, and once done."""
     whole, straight = train(*settings, folder="straight")
     for step in (3, 6):
-        with pytest.raises(Stopped):
+        with pytest.raises(StoppedError):
             train(*settings, recorder=Recorder(step, stop), checkpoint_minutes=0)
     pieces, recorder = train(*settings)
     assert 0 < recorder.run.first_step < 6
@@ -188,7 +189,7 @@ def test_a_loss_that_is_not_finite_names_step_images_and_checkpoint(train, tmp_p
     assert set(found.names) <= {f"faces[{position}]" for position in range(30)} and len(found.names) in (6, 8)
     assert all(name in str(found) for name in found.names)
     named = re.search(r"checkpoint: (\S+?)\. ", str(found))[1]
-    assert named == "none" or os.path.exists(named)
+    assert named == "none" or Path(named).exists()
 
 
 def test_a_damaged_image_is_named(train):
@@ -252,4 +253,3 @@ def test_margins_that_look_at_lengths_see_them(train):
     """Unit embeddings would all have the same quality; the length is that before the last layer."""
     _, recorder = train("margin=magface", "epochs=1")
     assert np.all(np.isfinite(recorder.losses))
-

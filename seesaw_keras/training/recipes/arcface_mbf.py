@@ -2,6 +2,8 @@
 
 from seesaw_keras.training.recipe import Recipe
 
+__all__ = ["RECIPE"]
+
 RECIPE = Recipe(
     name="arcface_mbf",
     summary="MobileFaceNet as arcface_torch trains it: 40 epochs, batch 128, polynomial decay",

@@ -2,6 +2,8 @@
 
 from seesaw_keras.training.recipe import Recipe
 
+__all__ = ["RECIPE"]
+
 RECIPE = Recipe(
     name="distill",
     summary="a teacher's embeddings (cosine and relation losses) and ArcFace on the labels",

@@ -2,6 +2,8 @@
 
 from seesaw_keras.training.recipe import Recipe
 
+__all__ = ["RECIPE"]
+
 RECIPE = Recipe(
     name="faces",
     summary="phone at 112x112 on some ten thousand people, on a CPU",

@@ -2,6 +2,8 @@
 
 from seesaw_keras.training.recipe import Recipe
 
+__all__ = ["RECIPE"]
+
 RECIPE = Recipe(
     name="paper",
     summary="SeesawFaceNets as published: 16 epochs of MS1MV2, batch 192, ArcFace s=64 m=0.5",

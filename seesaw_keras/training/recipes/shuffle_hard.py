@@ -2,6 +2,8 @@
 
 from seesaw_keras.training.recipe import Recipe
 
+__all__ = ["RECIPE"]
+
 RECIPE = Recipe(
     name="shuffle_hard",
     summary="hard swish and Li-ArcFace s=64 m=0.45",

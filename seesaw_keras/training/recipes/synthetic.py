@@ -2,6 +2,8 @@
 
 from seesaw_keras.training.recipe import Recipe
 
+__all__ = ["RECIPE"]
+
 RECIPE = Recipe(
     name="synthetic",
     summary="the embedded default: a quarter-width network on 32x32 synthetic faces, minutes on two cores",
