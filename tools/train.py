@@ -13,6 +13,10 @@ From a stronger network's embeddings, with the labels or without (`--set margin=
 
     python tools/train.py --recipe distill --data faces --teacher teacher.onnx --teacher_preprocess imagenet
 
+From the weights of another training, which may have had smaller images:
+
+    python tools/train.py --recipe faces --weights runs/small/best.weights.h5 ...
+
 On several machines, each with its TF_CONFIG and the same folder for --out:
 
     python tools/train.py --strategy multi_worker ...
@@ -63,18 +67,21 @@ flags.DEFINE_string(
     "teacher", None, "Who is learned from: a .keras, .tflite or .onnx file, or a .npy or .npz of embeddings."
 )
 flags.DEFINE_enum("teacher_preprocess", None, list(PREPROCESSES), "What the teacher wants of pixels; pm1 if not given.")
+flags.DEFINE_string("weights", None, "Weights to start from: a *.weights.h5 of the same variant and width.")
 flags.DEFINE_enum("strategy", "none", ["none", "mirrored", "multi_worker"], "How devices and machines share the work.")
 flags.DEFINE_bool("deterministic", False, "The same weights, bit for bit, however often it is killed; slower.")
 
 
-def training_set(recipe: Recipe, out: Path, bars: cli.Bars) -> Path:
-    """Returns where the faces are; synthetic ones are drawn once, into the output folder."""
+def training_set(recipe: Recipe, out: Path, *, chief: bool) -> Path:
+    """Returns where the faces are; synthetic ones are drawn once, by the chief, into the output folder."""
     if FLAGS.data is None and recipe.name != "synthetic":
         raise ValueError(f"--data: the recipe {recipe.name} needs faces to train on; see --help")
     data = FLAGS.data or f"synthetic:2000x10@{recipe.image_size}"
     if not is_synthetic(data):
         return Path(data)
-    prepare_faces(data, out / "faces", progress=bars)
+    if chief:
+        with cli.Bars() as bars:
+            prepare_faces(data, out / "faces", progress=bars)
     return out / "faces" / "train"
 
 
@@ -99,6 +106,11 @@ def teacher(recipe: Recipe, source: Source, out: Path) -> Any:
         return teacher_embeddings(embedder, source, out / "teacher", flip=recipe.flip, progress=bar.update)
 
 
+def file_facts(path: str | None) -> dict[str, str] | None:
+    """Returns what tells a file from others."""
+    return {"file": Path(path).name, "sha256": sha256_of(path)} if path else None
+
+
 def store(out: Path, model: Any, recipe: Recipe, data: Path, seconds: float) -> None:
     """Writes the network and what made it."""
     with replacing(out / "model.keras") as beside:
@@ -107,7 +119,8 @@ def store(out: Path, model: Any, recipe: Recipe, data: Path, seconds: float) -> 
     record = {
         "recipe": recipe.to_json(),
         "data": fingerprint(data),
-        "teacher": FLAGS.teacher and {"file": Path(FLAGS.teacher).name, "sha256": sha256_of(FLAGS.teacher)},
+        "teacher": file_facts(FLAGS.teacher),
+        "weights": file_facts(FLAGS.weights),
         "sha256": sha256_of(out / "model.keras"),
         "seconds_of_this_process": round(seconds),
         "provenance": provenance([shlex.quote(part) for part in sys.argv]),
@@ -122,14 +135,17 @@ def main() -> None:
     out = Path(FLAGS.out or f"runs/{recipe.name}")
     start = time.monotonic()
     pairs = verification_pairs(recipe)
-    with cli.Bars() as bars:
-        data = training_set(recipe, out, bars)
-    source = open_source(data)
-    targets = teacher(recipe, source, out)
     print(f"training by the recipe {recipe.name} into {out}; loading TensorFlow ...", flush=True)
     cli.quiet_tensorflow()
+    from seesaw_keras.training.strategies import agree, is_chief, make_strategy
     from seesaw_keras.training.trainer import train
 
+    strategy = make_strategy(FLAGS.strategy)
+    chief = is_chief(strategy)
+    data = training_set(recipe, out, chief=chief)
+    agree(strategy, str(data), "--data: the workers were given different ones")  # and all wait until it is there
+    source = open_source(data)
+    targets = teacher(recipe, source, out)
     monitors: list[Monitor] = [History(), ProgressBar(), TensorBoardMonitor()]
     if pairs:
         monitors.insert(0, Validation(pairs))
@@ -137,13 +153,15 @@ def main() -> None:
         recipe,
         source,
         out,
-        strategy=FLAGS.strategy,
+        strategy=strategy,
         teacher=targets,
+        weights=FLAGS.weights,
         monitors=monitors,
         deterministic=FLAGS.deterministic,
     )
-    store(out, model, recipe, data, time.monotonic() - start)
-    print(f"{out}: model.keras, history.csv, curves.png, run.json; tensorboard --logdir {out}")
+    if chief:
+        store(out, model, recipe, data, time.monotonic() - start)
+        print(f"{out}: model.keras, history.csv, curves.png, run.json; tensorboard --logdir {out}")
 
 
 if __name__ == "__main__":

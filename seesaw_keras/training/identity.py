@@ -14,6 +14,7 @@ import numpy.typing as npt
 from seesaw_keras.data.fingerprint import fingerprint
 from seesaw_keras.data.pipeline import TrainingInput
 from seesaw_keras.data.records import Source
+from seesaw_keras.files import sha256_of
 from seesaw_keras.training.recipe import Recipe
 
 __all__ = ["identity"]
@@ -22,7 +23,11 @@ _ROWS = 64
 
 
 def identity(
-    recipe: Recipe, source: str | Path | Source, data: TrainingInput, teacher: npt.NDArray[np.float32] | None
+    recipe: Recipe,
+    source: str | Path | Source,
+    data: TrainingInput,
+    teacher: npt.NDArray[np.float32] | None,
+    weights: str | Path | None = None,
 ) -> dict[str, Any]:
     """Describes a training without reading its images.
 
@@ -31,6 +36,7 @@ def identity(
         source: as `train` takes it; the names and sizes of files count.
         data: the input made of it; number and labels of the images count.
         teacher: the teacher's embeddings or None; some rows of them count.
+        weights: the file that the network starts from, or None.
 
     Returns:
         A dictionary for JSON.
@@ -48,4 +54,6 @@ def identity(
         rows = np.linspace(0, teacher.shape[1] - 1, _ROWS).astype(int)
         some = np.ascontiguousarray(teacher[:, rows], "<f4").tobytes()
         result["teacher"] = {"shape": list(teacher.shape), "sha256_of_some": hashlib.sha256(some).hexdigest()}
+    if weights is not None:
+        result["weights"] = {"sha256": sha256_of(weights)}
     return result

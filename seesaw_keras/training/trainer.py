@@ -26,13 +26,13 @@ import tensorflow as tf
 from seesaw_keras.api import keras
 from seesaw_keras.data.pipeline import TrainingInput
 from seesaw_keras.data.records import Source
-from seesaw_keras.models.builder import build
 from seesaw_keras.training.averaging import WeightAverage
 from seesaw_keras.training.checkpoints import Checkpoints
 from seesaw_keras.training.fast_graph import FastForward
 from seesaw_keras.training.identity import identity
 from seesaw_keras.training.interrupts import Interrupts
 from seesaw_keras.training.monitor import Monitor, Monitors, Run, StepReport
+from seesaw_keras.training.network import build_network, start_from
 from seesaw_keras.training.objective import Objective, make_objective
 from seesaw_keras.training.optimizers import Optimizer, reference_weight_decay
 from seesaw_keras.training.recipe import Recipe
@@ -74,6 +74,7 @@ def train(
     *,
     strategy: Any = "none",
     teacher: npt.NDArray[np.float32] | None = None,
+    weights: str | Path | None = None,
     monitors: Sequence[Monitor] = (),
     deterministic: bool = False,
     checkpoint_minutes: float = 10.0,
@@ -89,6 +90,7 @@ def train(
         out: folder of the results; several workers must see the same one.
         strategy: "none", "mirrored", "multi_worker", or what `make_strategy` made of these.
         teacher: embeddings to learn from, (1 or 2, number of images, length), see `distillation.teacher_embeddings`.
+        weights: a file to start from, see `network.start_from`; None for random ones.
         monitors: who watches; with several workers only those of the chief are told.
         deterministic: whether TensorFlow uses only operators that give the same bits every time, from now on in this
             process. Slower.
@@ -112,7 +114,7 @@ def train(
         tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(recipe.seed)
     strategy = make_strategy(strategy) if isinstance(strategy, str) else strategy
-    training = _Training(recipe, source, Path(out), strategy, teacher, monitors, checkpoint_minutes)
+    training = _Training(recipe, source, Path(out), strategy, teacher, weights, monitors, checkpoint_minutes)
     return training.run()
 
 
@@ -137,18 +139,6 @@ def _policy(name: str) -> Iterator[None]:
         yield
     finally:
         keras.mixed_precision.set_global_policy(before)
-
-
-def build_network(recipe: Recipe, *, normalize: bool) -> Any:
-    shape = (recipe.image_size, recipe.image_size, 3)
-    return build(
-        recipe.variant,
-        input_shape=shape,
-        embedding_size=recipe.embedding_size,
-        width=recipe.width,
-        activation=recipe.activation,  # type: ignore[arg-type]
-        normalize=normalize,
-    )
 
 
 def _optimizer(recipe: Recipe, steps_per_epoch: int) -> Optimizer:
@@ -180,6 +170,7 @@ class _Training:
         out: Path,
         strategy: Any,
         teacher: npt.NDArray[np.float32] | None,
+        weights: str | Path | None,
         monitors: Sequence[Monitor],
         checkpoint_minutes: float,
     ) -> None:
@@ -193,8 +184,8 @@ class _Training:
         self._chief = is_chief(strategy)
         self._monitors = Monitors(monitors if self._chief else ())
         self._checkpoint_seconds = checkpoint_minutes * 60
-        self._identity = identity(recipe, source, self._input, teacher)
-        self._make_parts()
+        self._identity = identity(recipe, source, self._input, teacher, weights)
+        self._make_parts(weights)
         self._rates: deque[float] = deque(maxlen=_STEPS_OF_RATE)
         self._requests = [0.0, 0.0]  # to stop, to save: by any worker
 
@@ -215,13 +206,15 @@ class _Training:
             **targets,
         )
 
-    def _make_parts(self) -> None:
+    def _make_parts(self, weights: str | Path | None) -> None:
         """Makes all that holds weights.
 
         The first weights are drawn outside of the strategy's scope: there they depend on the seed alone.
         """
         recipe, strategy = self._recipe, self._strategy
         self._model = build_network(recipe, normalize=True)
+        if weights is not None:
+            start_from(self._model, weights)
         first_objective = self._make_objective()
         with strategy.scope(), _policy(recipe.precision):
             # Some margins look at the length of embeddings; the last layer of `self._model` has no weights.

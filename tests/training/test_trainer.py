@@ -253,3 +253,14 @@ def test_margins_that_look_at_lengths_see_them(train):
     """Unit embeddings would all have the same quality; the length is that before the last layer."""
     _, recorder = train("margin=magface", "epochs=1")
     assert np.all(np.isfinite(recorder.losses))
+
+
+def test_starts_from_given_weights(tiny, train, tmp_path):
+    before = tiny.small_network(tiny.small_recipe(), normalize=True)
+    before.save_weights(str(tmp_path / "before.weights.h5"))
+    weights, _ = train("learning_rate=1e-12", weights=tmp_path / "before.weights.h5")
+    trainable = {variable.ref() for variable in before.trainable_variables}
+    for weight, variable in zip(weights, before.weights, strict=True):
+        assert variable.ref() not in trainable or np.allclose(weight, variable, atol=1e-6), variable.name
+    with pytest.raises(ValueError, match="weights"):
+        train("learning_rate=1e-12")
