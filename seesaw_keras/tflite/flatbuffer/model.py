@@ -148,6 +148,20 @@ class Tensor:
         """Whether `data` is the bytes of the file, because NumPy lacks the type."""
         return self.type not in _DTYPES
 
+    def real(self, values: np.ndarray) -> npt.NDArray[np.float32]:
+        """Returns what values of this tensor stand for: scale * (integer - zero point), or themselves without scale.
+
+        Args:
+            values: of its shape; with one scale, of any shape, such as a batch.
+        """
+        if self.quantization is None:
+            return values.astype(np.float32)
+        along = [1] * values.ndim
+        if self.quantization.scales.size > 1:
+            along[self.quantization.axis] = -1
+        scales, zero_points = self.quantization.scales.reshape(along), self.quantization.zero_points.reshape(along)
+        return (values - zero_points).astype(np.float32) * scales
+
 
 @dataclass(eq=False)
 class Operator:

@@ -82,3 +82,20 @@ def test_quantization_of_one_and_of_many():
     assert many.zero_points.tolist() == [0, 0]
     with pytest.raises(ValueError):
         many.scale  # noqa: B018
+
+
+def test_integers_stand_for_real_values():
+    """By the definition, scale * (integer - zero point), each channel with its own."""
+    values = np.array([[-128, 0, 127], [3, 2, 1]], np.int8)
+    one = Tensor("t", (2, 3), "INT8", Quantization(0.5, -3))
+    np.testing.assert_array_equal(one.real(values), [[-62.5, 1.5, 65], [3, 2.5, 2]])
+    many = Tensor("t", (2, 3), "INT8", Quantization([1, 2, 4], [0, 1, 0], axis=1))
+    np.testing.assert_array_equal(many.real(values), [[-128, -2, 508], [3, 2, 4]])
+    rows = Tensor("t", (2, 3), "INT8", Quantization([1, 2], 0, axis=0))
+    np.testing.assert_array_equal(rows.real(values), [[-128, 0, 127], [6, 4, 2]])
+    assert one.real(values).dtype == np.float32
+
+
+def test_what_has_no_scale_stands_for_itself():
+    values = np.array([0.25, -1], np.float32)
+    np.testing.assert_array_equal(Tensor("t", (2,), "FLOAT32").real(values), values)
