@@ -49,9 +49,9 @@ def main() -> None:
     from seesaw_keras.data.representative import representative_images
     from seesaw_keras.models.statistics import set_batch_statistics
     from seesaw_keras.tflite import flatbuffer
-    from seesaw_keras.tflite.calibration import to_float
     from seesaw_keras.tflite.convert import convert, input_shape
     from seesaw_keras.tflite.costs import cost_of
+    from seesaw_keras.tflite.interface import to_float
 
     source = open_source(FLAGS.data) if FLAGS.data else None
     say(f"loading {FLAGS.model} ...")

@@ -9,6 +9,8 @@ The table goes to standard output; --json, --markdown and --report write files. 
 
     python tools/evaluate.py --model float.tflite --compare int8.tflite --data lfw.bin --report change.html
 
+A .tflite runs in LiteRT with XNNPACK, as on a phone; --runtime micro measures what a microcontroller computes.
+
 --card stores the threshold for --far in a model card:
 
     python tools/evaluate.py --model model.tflite --data lfw.bin --far 1e-3 --card model.json
@@ -26,6 +28,7 @@ from tqdm import tqdm
 from seesaw_keras import cli
 from seesaw_keras.data.pairs import Pairs, open_pairs
 from seesaw_keras.files import replacing
+from seesaw_keras.tflite.runtimes import RUNTIMES
 from seesaw_keras.verification.calibration import store_calibration
 from seesaw_keras.verification.comparison import Comparison, compare
 from seesaw_keras.verification.embedders import Embedder, load_embedder
@@ -42,6 +45,7 @@ flags.DEFINE_bool("flip", False, "Add the embedding of the mirrored image.")
 flags.DEFINE_string("compare", None, "A second model to compare with the first on the same pairs.")
 flags.DEFINE_enum("compare_preprocess", None, list(PREPROCESSES), "What that one wants; as the first if not given.")
 flags.DEFINE_float("far", 1e-4, "The false accept rate for which to choose a threshold.", 0.0, 1.0)
+flags.DEFINE_enum("runtime", "xnnpack", list(RUNTIMES), "What runs a .tflite; see seesaw_keras/tflite/runtimes.py.")
 flags.DEFINE_integer("threads", 1, "Threads of LiteRT or ONNX Runtime.", 1)
 flags.DEFINE_string("json", None, "File to write all figures to; `accuracy` is in percent.")
 flags.DEFINE_string("markdown", None, "File to write the table to.")
@@ -51,7 +55,7 @@ flags.DEFINE_string("card", None, "Model card (JSON) to store the threshold in, 
 
 def measured(source: str, preprocess: str | None, pairs: Pairs) -> tuple[Verification, dict[str, Any]]:
     """Measures one embedder behind a progress bar; returns the figures and what the embedder is."""
-    embedder = load_embedder(source, preprocess=preprocess, threads=FLAGS.threads)
+    embedder = load_embedder(source, preprocess=preprocess, threads=FLAGS.threads, runtime=FLAGS.runtime)
     with tqdm(total=len(pairs.names), unit="image", desc=embedder.name, disable=None) as bar:
         result = evaluate(
             embedder, pairs, flip=FLAGS.flip, far=FLAGS.far, data_set=Path(FLAGS.data).name, progress=bar.update

@@ -20,8 +20,9 @@ import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from seesaw_keras.tflite import flatbuffer
+from seesaw_keras.tflite.interface import to_float
 
-__all__ = ["Range", "measure_ranges", "to_float"]
+__all__ = ["Range", "measure_ranges"]
 
 
 class Range(NamedTuple):
@@ -29,11 +30,6 @@ class Range(NamedTuple):
 
     minimum: float
     maximum: float
-
-
-def to_float(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Returns pixels as the float networks take them: (pixel - 127.5) / 127.5."""
-    return (images.astype(np.float32) - np.float32(127.5)) / np.float32(127.5)
 
 
 def measure_ranges(model: bytes, images: npt.NDArray[np.uint8]) -> dict[int, Range]:

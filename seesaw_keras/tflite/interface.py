@@ -11,6 +11,7 @@ from collections import Counter
 from typing import Any, Literal, get_args
 
 import numpy as np
+import numpy.typing as npt
 
 import seesaw_keras
 from seesaw_keras.tflite.flatbuffer import Model, Operator, Quantization, Subgraph, Tensor
@@ -21,18 +22,18 @@ __all__ = [
     "PIXEL_SCALE",
     "InputType",
     "name_tensors",
+    "pixel_table",
     "read_facts",
     "set_normalization",
     "set_pixel_input",
     "store_facts",
+    "to_float",
 ]
 
 InputType = Literal["int8", "uint8"]
 INPUT_TYPES: tuple[InputType, ...] = get_args(InputType)
 METADATA = "seesaw_keras"  # name of the entry
 PIXEL_SCALE = 1 / 127.5
-# The input of each type, of the pixels 0 to 255 of an RGB image.
-_PREPROCESSING = {"INT8": "pixel - 128", "UINT8": "pixel", "FLOAT32": "(pixel - 127.5) / 127.5"}
 # What the constants among an operator's inputs are called; their place in the list counts.
 _ROLES = {
     "CONV_2D": ("", "weights", "bias"),
@@ -44,6 +45,20 @@ _ROLES = {
     "TRANSPOSE": ("", "permutation"),
     "MEAN": ("", "axes"),
     "STRIDED_SLICE": ("", "begin", "end", "strides"),
+}
+
+
+def to_float(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Returns pixels as the float networks take them: (pixel - 127.5) / 127.5."""
+    return (images.astype(np.float32) - np.float32(127.5)) / np.float32(127.5)
+
+
+_PIXELS = np.arange(256, dtype=np.uint8)
+# The input of each type, for the pixels 0 to 255 of an RGB image: what the metadata say, and what that is.
+_PREPROCESSING: dict[str, tuple[str, np.ndarray]] = {
+    "INT8": ("pixel - 128", (_PIXELS ^ 128).view(np.int8)),
+    "UINT8": ("pixel", _PIXELS),
+    "FLOAT32": ("(pixel - 127.5) / 127.5", to_float(_PIXELS)),
 }
 
 
@@ -72,10 +87,10 @@ def set_pixel_input(model: Model, input_type: InputType = "int8") -> None:
     """
     graph = model.main
     (given,) = graph.inputs
-    moved, convolutions = _first_convolutions(graph, given)
     old = given.quantization
     if given.type != "INT8" or old is None:
         raise ValueError(f"the input {given.name!r} is {given.type}, not a quantized INT8")
+    moved, convolutions = _first_convolutions(graph, given)
     for convolution in convolutions:
         _take_half_step(graph, convolution, old.scale)
     for tensor in moved:
@@ -221,9 +236,10 @@ def store_facts(model: Model, **facts: Any) -> None:
         model: changed in place.
         **facts: what JSON can hold. The package's version and the preprocessing are added.
     """
+    preprocessing, _ = _PREPROCESSING.get(model.main.inputs[0].type, (None, None))
     facts |= {
         "package_version": seesaw_keras.__version__,
-        "preprocessing": _PREPROCESSING.get(model.main.inputs[0].type),
+        "preprocessing": preprocessing,
         "channels": "RGB",
     }
     model.metadata[METADATA] = json.dumps(facts, sort_keys=True, allow_nan=False).encode()
@@ -242,3 +258,16 @@ def read_facts(model: Model) -> dict[str, Any]:
     if not isinstance(facts, dict):
         raise ValueError(f"metadata {METADATA!r}: not a JSON object")
     return facts
+
+
+def pixel_table(model: Model) -> np.ndarray | None:
+    """Returns what a network that `convert` made takes for each pixel value, exactly.
+
+    Returns:
+        (256,) of the input's type: `table[images]` is the input for uint8 RGB images. None for a model of other origin.
+
+    Raises:
+        ValueError: see `read_facts`.
+    """
+    known = _PREPROCESSING.get(model.main.inputs[0].type)
+    return known[1] if known and read_facts(model).get("preprocessing") == known[0] else None

@@ -18,9 +18,12 @@ from typing import Any
 import numpy as np
 
 from seesaw_keras.files import sha256_of
+from seesaw_keras.tflite.flatbuffer import Quantization
+from seesaw_keras.tflite.interface import pixel_table
+from seesaw_keras.tflite.runtimes import Runtime, open_runtime
 from seesaw_keras.verification.preprocess import InputLayout, to_input
 
-__all__ = ["DEFAULT_PREPROCESS", "Embedder", "StoredEmbeddings", "load_embedder"]
+__all__ = ["DEFAULT_PREPROCESS", "Embedder", "NetworkEmbedder", "StoredEmbeddings", "load_embedder"]
 
 DEFAULT_PREPROCESS = "pm1"  # what this package's own models take
 KERAS_BATCH = 64
@@ -33,6 +36,7 @@ class Embedder(ABC):
         name: what a report calls it.
         layout: of its input.
         preprocess: name of the preprocessing it applies to pixels.
+        runtime: what runs it.
     """
 
     runtime: str
@@ -64,6 +68,30 @@ class Embedder(ABC):
         if self._path is not None:
             facts |= _size_and_hash(self._path)
         return facts
+
+
+class NetworkEmbedder(Embedder):
+    """A network that takes what a look-up table makes of pixels."""
+
+    def __init__(self, name: str, layout: InputLayout, preprocess: str, table: np.ndarray, path: Path | None) -> None:
+        super().__init__(name, layout, preprocess, path)
+        self._table = table
+
+    def inputs(self, images: np.ndarray) -> np.ndarray:
+        """Returns what the network takes for uint8 RGB images (n, h, w, 3): (n, ...) of its input's type.
+
+        Raises:
+            ValueError: the images do not fit the network's input.
+        """
+        return np.stack([to_input(image, self._table, self.layout) for image in images])
+
+    def embed(self, images: np.ndarray) -> np.ndarray:
+        """Returns float32 (n, d), see `Embedder.embed`."""
+        return self._embed(self.inputs(images))
+
+    @abstractmethod
+    def _embed(self, inputs: np.ndarray) -> np.ndarray:
+        """Returns the embeddings (n, d) for inputs (n, ...)."""
 
 
 class StoredEmbeddings:
@@ -119,45 +147,42 @@ class StoredEmbeddings:
         return {"name": self.name, "runtime": "stored embeddings"} | _size_and_hash(self._path)
 
 
-class _TfliteEmbedder(Embedder):
-    """A .tflite run by LiteRT, one image at a time.
+class _TfliteEmbedder(NetworkEmbedder):
+    """A .tflite in one of the runtimes, one image at a time.
 
     Larger batches are not faster: on one thread a batch of 16 took 11% to 40% longer an image than a batch of 1 with
     three published MobileFaceNets, because the activations outgrow the cache.
     """
 
-    runtime = "LiteRT"
+    def __init__(self, path: Path, preprocess: str, threads: int, runtime: str) -> None:
+        self._program = open_runtime(runtime, path, threads=threads)
+        self.runtime = self._program.title
+        graph = self._program.model.main
+        _one_input_one_output(path, graph.inputs, graph.outputs)
+        (given,) = graph.inputs
+        layout = InputLayout.of_shape(given.shape, path.name)
+        super().__init__(path.name, layout, preprocess, _table_of(self._program, layout, preprocess), path)
 
-    def __init__(self, path: Path, preprocess: str, threads: int) -> None:
-        from ai_edge_litert.interpreter import Interpreter
-
-        try:
-            interpreter = Interpreter(model_path=str(path), num_threads=threads)
-            interpreter.allocate_tensors()
-        except (RuntimeError, ValueError) as error:
-            raise ValueError(f"{path}: LiteRT cannot run it: {error}") from error
-        given, made = interpreter.get_input_details(), interpreter.get_output_details()
-        _one_input_one_output(path, given, made)
-        super().__init__(path.name, InputLayout.of_shape(given[0]["shape"].tolist(), path.name), preprocess, path)
-        self._interpreter, self._input, self._output = interpreter, given[0]["index"], made[0]["index"]
-        self._table = self.layout.table(preprocess, np.dtype(given[0]["dtype"]), *given[0]["quantization"])
-        self._scale, self._zero_point = made[0]["quantization"]
-
-    def embed(self, images: np.ndarray) -> np.ndarray:
-        rows = []
-        for image in images:
-            self._interpreter.set_tensor(self._input, to_input(image, self._table, self.layout)[None])
-            self._interpreter.invoke()
-            rows.append(self._interpreter.get_tensor(self._output).reshape(-1))
-        return self._real(np.stack(rows))
-
-    def _real(self, rows: np.ndarray) -> np.ndarray:
-        if not self._scale:
-            return rows.astype(np.float32, copy=False)
-        return (rows.astype(np.float32) - self._zero_point) * np.float32(self._scale)
+    def _embed(self, inputs: np.ndarray) -> np.ndarray:
+        rows = self._program.run(inputs)
+        return self._program.model.main.outputs[0].real(rows).reshape(len(rows), -1)
 
 
-class _OnnxEmbedder(Embedder):
+def _table_of(runtime: Runtime, layout: InputLayout, preprocess: str) -> np.ndarray:
+    """Returns the look-up table of a .tflite: exact for what this package converted, else by scale and zero point."""
+    (given,) = runtime.model.main.inputs
+    own = pixel_table(runtime.model)
+    if own is None:
+        quantization = given.quantization or Quantization(0.0)
+        return layout.table(preprocess, given.dtype, quantization.scale, quantization.zero_point)
+    if preprocess != DEFAULT_PREPROCESS:
+        raise ValueError(
+            f"{runtime.name}: preprocess {preprocess!r} is not what it was converted for, {DEFAULT_PREPROCESS!r}"
+        )
+    return np.repeat(own[None, :, None], 3, axis=2)
+
+
+class _OnnxEmbedder(NetworkEmbedder):
     """An .onnx run by ONNX Runtime on the CPU, one image at a time."""
 
     runtime = "ONNX Runtime"
@@ -169,26 +194,26 @@ class _OnnxEmbedder(Embedder):
             raise ValueError(f"{path}: .onnx models need ONNX Runtime: pip install 'seesaw_keras[onnx]'") from error
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
+        # Threads that wait for work would burn the cores that others need.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its own exceptions share no narrower base class
             raise ValueError(f"{path}: ONNX Runtime cannot run it: {error}") from error
         given, made = self._session.get_inputs(), self._session.get_outputs()
         _one_input_one_output(path, given, made)
-        super().__init__(path.name, InputLayout.of_shape(given[0].shape, path.name), preprocess, path)
+        layout = InputLayout.of_shape(given[0].shape, path.name)
         kind = given[0].type.removeprefix("tensor(").removesuffix(")")
-        self._table = self.layout.table(preprocess, np.dtype({"float": "float32"}.get(kind, kind)))
+        table = layout.table(preprocess, np.dtype({"float": "float32"}.get(kind, kind)))
+        super().__init__(path.name, layout, preprocess, table, path)
         self._input = given[0].name
 
-    def embed(self, images: np.ndarray) -> np.ndarray:
-        rows = [
-            self._session.run(None, {self._input: to_input(image, self._table, self.layout)[None]})[0].reshape(-1)
-            for image in images
-        ]
+    def _embed(self, inputs: np.ndarray) -> np.ndarray:
+        rows = [self._session.run(None, {self._input: one[None]})[0].reshape(-1) for one in inputs]
         return np.stack(rows).astype(np.float32, copy=False)
 
 
-class _CallableEmbedder(Embedder):
+class _CallableEmbedder(NetworkEmbedder):
     """A Keras model or a SavedModel's signature, called on batches."""
 
     def __init__(
@@ -201,15 +226,15 @@ class _CallableEmbedder(Embedder):
         preprocess: str,
         path: Path | None,
     ) -> None:
-        super().__init__(name, InputLayout.of_shape([-1, *shape[1:]], name), preprocess, path)
+        layout = InputLayout.of_shape([-1, *shape[1:]], name)
+        super().__init__(name, layout, preprocess, layout.table(preprocess, dtype), path)
         self.runtime, self._call = runtime, call
-        self._table = self.layout.table(preprocess, dtype)
 
-    def embed(self, images: np.ndarray) -> np.ndarray:
+    def _embed(self, inputs: np.ndarray) -> np.ndarray:
         rows = []
-        for start in range(0, len(images), KERAS_BATCH):
-            batch = [to_input(image, self._table, self.layout) for image in images[start : start + KERAS_BATCH]]
-            rows.append(np.asarray(self._call(np.stack(batch)), dtype=np.float32).reshape(len(batch), -1))
+        for start in range(0, len(inputs), KERAS_BATCH):
+            batch = inputs[start : start + KERAS_BATCH]
+            rows.append(np.asarray(self._call(batch), dtype=np.float32).reshape(len(batch), -1))
         return np.concatenate(rows)
 
 
@@ -272,7 +297,9 @@ def _size_and_hash(path: Path) -> dict[str, Any]:
     }
 
 
-def load_embedder(source: Any, *, preprocess: str | None = None, threads: int = 1) -> Embedder | StoredEmbeddings:
+def load_embedder(
+    source: Any, *, preprocess: str | None = None, threads: int = 1, runtime: str = "xnnpack"
+) -> Embedder | StoredEmbeddings:
     """Loads whatever makes embeddings.
 
     Args:
@@ -280,11 +307,13 @@ def load_embedder(source: Any, *, preprocess: str | None = None, threads: int = 
             .npy or .npz of embeddings. A .h5 can hold Python code (Lambda layers) that runs when it is loaded.
         preprocess: what the model wants of pixels: "pm1", (x - 127.5) / 127.5, this package's own, if None;
             "127.5/128", (x - 127.5) / 128; "raw", 0 to 255; "imagenet", x / 255 less each channel's
-            mean, over its deviation.
+            mean, over its deviation. What `seesaw_keras.tflite.convert` made takes the first alone, to the integer.
         threads: of LiteRT or ONNX Runtime; TensorFlow has its own setting.
+        runtime: of a .tflite, see `seesaw_keras.tflite.runtimes.open_runtime`.
 
     Raises:
         FileNotFoundError: there is no such file.
+        ImportError: the runtime is not installed.
         ValueError: it is of no known kind, does not load, does not take single RGB images, or its quantised input
             cannot hold what `preprocess` gives.
     """
@@ -304,7 +333,7 @@ def load_embedder(source: Any, *, preprocess: str | None = None, threads: int = 
             raise ValueError(f"{path}: stored embeddings take no preprocess")
         return StoredEmbeddings(path)
     loaders: dict[str, Callable[[], Embedder]] = {
-        ".tflite": lambda: _TfliteEmbedder(path, chosen, threads),
+        ".tflite": lambda: _TfliteEmbedder(path, chosen, threads, runtime),
         ".onnx": lambda: _OnnxEmbedder(path, chosen, threads),
         ".keras": lambda: _load_keras(path, chosen),
         ".h5": lambda: _load_keras(path, chosen),

@@ -22,7 +22,7 @@ def network(faces):
     import seesaw_keras
     from seesaw_keras.api import keras
     from seesaw_keras.models.statistics import set_batch_statistics
-    from seesaw_keras.tflite.calibration import to_float
+    from seesaw_keras.tflite.interface import to_float
 
     @functools.cache
     def build(variant):

@@ -4,8 +4,9 @@ import numpy as np
 
 from seesaw_keras.api import keras
 from seesaw_keras.tflite import flatbuffer
-from seesaw_keras.tflite.calibration import measure_ranges, to_float
+from seesaw_keras.tflite.calibration import measure_ranges
 from seesaw_keras.tflite.convert import convert
+from seesaw_keras.tflite.interface import to_float
 
 
 def test_ranges_are_those_of_keras_layers(network, faces):

@@ -17,9 +17,8 @@ from seesaw_keras.api import keras
 from seesaw_keras.compression import quantize_aware
 from seesaw_keras.models.configs import list_models
 from seesaw_keras.tflite import flatbuffer
-from seesaw_keras.tflite.calibration import to_float
 from seesaw_keras.tflite.convert import TYPES, convert, input_shape, load_saved_model, weights_sha256
-from seesaw_keras.tflite.interface import read_facts
+from seesaw_keras.tflite.interface import read_facts, to_float
 
 # Dense layers are 1x1 convolutions, because FULLY_CONNECTED is not the same integers in every runtime; the second row
 # is what shapes that are not static leave.

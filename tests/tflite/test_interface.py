@@ -8,6 +8,7 @@ from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Tensor
 from seesaw_keras.tflite.interface import (
     METADATA,
     name_tensors,
+    pixel_table,
     read_facts,
     set_normalization,
     set_pixel_input,
@@ -26,7 +27,7 @@ def convolution(code="CONV_2D", padded=False, bias=True, scales=3):
     image = Tensor("image", (1, 5, 5, 3), "INT8", Quantization(0.0069, 11))
     weight_scales = np.linspace(0.008, 0.009, scales, dtype=np.float32)
     if code != "CONV_2D":
-        weight_scales = weight_scales * 9  # as many weights fewer
+        weight_scales = weight_scales * 3  # a third of the weights
     weights = Tensor.constant("w", r.integers(60, 127, shape, np.int8), Quantization(weight_scales, axis=axis))
     inputs = [image, weights]
     if bias:
@@ -142,7 +143,7 @@ class TestNames:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
         from seesaw_keras.api import keras
-        from seesaw_keras.tflite.calibration import to_float
+        from seesaw_keras.tflite.interface import to_float
 
         model, x = network("mobilefacenet"), to_float(faces[:1])
         interpreter = Interpreter(
@@ -188,3 +189,22 @@ class TestFacts:
             model.metadata[METADATA] = wrong
             with pytest.raises(ValueError, match="metadata 'seesaw_keras': not"):
                 read_facts(model)
+
+
+class TestPixelTable:
+    def test_is_exact_for_every_pixel(self, converted):
+        pixels = np.arange(256)
+        for arguments, dtype, expected in (
+            ({}, np.int8, pixels - 128),
+            ({"input_type": "uint8"}, np.uint8, pixels),
+            ({"type": "float32"}, np.float32, ((pixels - 127.5) / 127.5).astype(np.float32)),
+        ):
+            table = pixel_table(flatbuffer.loads(converted("mobilefacenet", **arguments)))
+            assert table.dtype == dtype
+            np.testing.assert_array_equal(table, expected)
+
+    def test_of_another_origin_there_is_none(self):
+        model = convolution()
+        assert pixel_table(model) is None
+        model.metadata[METADATA] = b'{"preprocessing": "pixel"}'  # not what an int8 input takes here
+        assert pixel_table(model) is None

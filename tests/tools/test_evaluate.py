@@ -7,6 +7,12 @@ import cv2
 import numpy as np
 import pytest
 
+from seesaw_keras.tflite import flatbuffer
+from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Tensor
+from seesaw_keras.tflite.runtimes import RUNTIMES, available_runtimes
+
+SIDES = (("image", 16), ("pixel", 1))
+POOL = {"filter_height": 1, "filter_width": 1, "stride_h": 16, "stride_w": 16}
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "evaluate.py"
 
 
@@ -69,6 +75,20 @@ def test_a_model_on_its_own(faces):
     done = evaluate("--model", faces / "good.npz", "--data", faces / "images", "--pairs", faces / "pairs.txt")
     assert done.returncode == 0, done.stderr
     assert "No threshold chosen: FAR 0.0001 is not measurable: only 40 impostor pairs" in done.stdout
+
+
+@pytest.mark.parametrize("runtime", available_runtimes())
+def test_a_flatbuffer_in_each_runtime(faces, tmp_path, runtime):
+    """The first pixel of each channel, and what is told of who computed it."""
+    image, pixel = (Tensor(name, (1, side, side, 3), "INT8", Quantization(1 / 127.5)) for name, side in SIDES)
+    flatbuffer.write(tmp_path / "pixel.tflite", flatbuffer.build(Operator("MAX_POOL_2D", [image], [pixel], POOL, 2)))
+    done = evaluate(
+        *("--model", faces / "good.npz", "--compare", tmp_path / "pixel.tflite", "--runtime", runtime),
+        *("--data", faces / "images", "--pairs", faces / "pairs.txt", "--json", tmp_path / "r.json"),
+    )
+    assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "r.json").read_text("utf-8"))
+    assert record["comparison"]["embedder"]["runtime"] == RUNTIMES[runtime].title
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+from seesaw_keras.tflite.runtimes import available_runtimes, open_runtime
 from seesaw_keras.verification.embedders import StoredEmbeddings, load_embedder
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3)).astype(np.uint8)
@@ -67,6 +68,39 @@ def test_quantised_models_are_fed_and_read_by_scale_and_zero_point(models, name)
     got = load_embedder(folder / name).embed(IMAGES)
     assert got.dtype == np.float32
     assert np.abs(got - expected).max() < 0.03 * np.abs(expected).max()
+
+
+@pytest.fixture(scope="module")
+def own(models):
+    """The tiny network as this package converts it, and a folder with the file."""
+    from seesaw_keras.tflite.convert import convert as convert_own
+
+    folder, model, _ = models
+    (folder / "own.tflite").write_bytes(convert_own(model, images=IMAGES))
+    return folder / "own.tflite"
+
+
+@pytest.mark.parametrize("runtime", available_runtimes())
+def test_what_this_package_converted_takes_pixels_to_the_integer(own, runtime):
+    """By scale and zero point every pixel would be a tie between two integers."""
+    embedder = load_embedder(own, runtime=runtime)
+    pixels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(3, axis=3)
+    given = embedder.inputs(pixels)
+    assert given.dtype == np.int8
+    np.testing.assert_array_equal(given, pixels.astype(int) - 128)
+    program = open_runtime(runtime, own)
+    made = program.run((IMAGES.astype(int) - 128).astype(np.int8))
+    scale, zero_point = (
+        program.model.main.outputs[0].quantization.scale,
+        program.model.main.outputs[0].quantization.zero_point,
+    )
+    np.testing.assert_allclose(embedder.embed(IMAGES), (made.astype(float) - zero_point) * scale, rtol=1e-6)
+    assert embedder.describe()["runtime"] == program.title
+
+
+def test_what_this_package_converted_takes_no_other_pixels(own):
+    with pytest.raises(ValueError, match=r"own\.tflite: preprocess 'raw' is not what it was converted for, 'pm1'"):
+        load_embedder(own, preprocess="raw")
 
 
 def test_a_keras_model_itself(models):
