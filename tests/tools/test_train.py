@@ -1,0 +1,110 @@
+"""The command line: a folder that holds a network and what made it, however often it was stopped."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import cv2
+import numpy as np
+import pytest
+
+from seesaw_keras.files import sha256_of
+from seesaw_keras.training.recipe import Recipe
+
+SMALL = ["epochs=3", "batch_size=16", "validate_every=1", "width=0.125", "embedding_size=16"]
+PATIENCE = 300  # seconds, for busy machines
+
+
+def command(repository, out, *arguments, settings=SMALL):
+    changes = [part for setting in settings for part in ("--set", setting)]
+    tool = [sys.executable, str(repository / "tools" / "train.py"), "--out", str(out), *changes]
+    return [*tool, *map(str, arguments)]
+
+
+def run(*arguments, **options):
+    return subprocess.run(command(*arguments, **options), capture_output=True, text=True)
+
+
+def steps(out):
+    with (out / "history.csv").open() as file:
+        return [int(row["step"]) for row in csv.DictReader(file)]
+
+
+@pytest.fixture(scope="module")
+def interrupted(repository, tmp_path_factory):
+    """A training on synthetic faces, interrupted after a checkpoint, and the command that started it."""
+    out = tmp_path_factory.mktemp("training") / "out"
+    line = command(repository, out, "--data", "synthetic:24x4@32", "--verify", "synthetic:40@32")
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    start = time.monotonic()
+    while not list(out.glob("checkpoints/step-*/state.json")) and process.poll() is None:
+        assert time.monotonic() - start < PATIENCE
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=PATIENCE)
+    return out, line, process.returncode, errors
+
+
+@pytest.fixture(scope="module")
+def finished(interrupted):
+    """The same training after the same command was given again, and what it printed."""
+    out, line, _, _ = interrupted
+    done = subprocess.run(line, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return out, done
+
+
+def test_ctrl_c_is_no_traceback(interrupted):
+    out, _, code, errors = interrupted
+    assert code == 1
+    assert errors.splitlines()[-1] == "train: interrupted"
+    assert "Traceback" not in errors
+    assert not (out / "model.keras").exists()
+
+
+def test_leaves_a_network_and_what_made_it(finished):
+    out, done = finished
+    assert "model.keras" in done.stdout.splitlines()[-1]
+    record = json.loads((out / "run.json").read_text("utf-8"))
+    assert record["sha256"] == sha256_of(out / "model.keras")
+    recipe = Recipe.from_json(record["recipe"])
+    assert (recipe.name, recipe.epochs, recipe.width) == ("synthetic", 3, 0.125)
+    assert record["teacher"] is None and record["weights"] is None
+    assert "train.py" in record["provenance"]["command"]
+    for name in ("curves.png", "best.weights.h5", "history.csv"):
+        assert (out / name).stat().st_size, name
+    assert steps(out) == sorted(set(steps(out)))
+    assert max(steps(out)) == 18  # 96 images in batches of 16, three times
+
+
+def test_the_network_loads(finished):
+    from seesaw_keras.compression.loading import load_network
+
+    out, _ = finished
+    network = load_network(out / "model.keras")
+    embeddings = network(np.zeros((2, 32, 32, 3), np.float32)).numpy()
+    assert embeddings.shape == (2, 16)
+    np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, rtol=1e-5)
+
+
+def test_mistakes_are_one_line(repository, tmp_path):
+    faces = tmp_path / "faces"
+    (faces / "somebody").mkdir(parents=True)
+    cv2.imwrite(str(faces / "somebody" / "1.png"), np.zeros((32, 32, 3), np.uint8))
+    for arguments, settings, message in (
+        (["--recipe", "paper"], [], "--data: the recipe paper needs faces"),
+        ([], ["epoch=4"], "did you mean 'epochs'"),
+        (["--data", "absent"], [], "absent: there is no such file or folder"),
+        (["--data", faces, "--teacher", "t.onnx"], [], "does not learn from one"),
+        (["--data", faces], ["cosine_weight=20"], "name a model or a file of embeddings"),
+        (["--data", faces, "--strategy", "multi_worker"], [], "TF_CONFIG must be like"),
+    ):
+        done = run(repository, tmp_path / "out", *arguments, settings=settings)
+        assert done.returncode == 1, message
+        last = done.stderr.splitlines()[-1]
+        assert last.startswith("train: ") and message in last, last
+        assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
