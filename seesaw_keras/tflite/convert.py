@@ -23,6 +23,7 @@ import numpy.typing as npt
 from seesaw_keras.cli import quiet_native_stderr
 from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.calibration import Range, measure_ranges
+from seesaw_keras.tflite.dense import dense_to_convolution
 from seesaw_keras.tflite.interface import (
     InputType,
     name_tensors,
@@ -94,6 +95,7 @@ def convert(
     else:
         converted = flatbuffer.loads(_tensorflow_lite(frozen, shape, type))
     if type == "int8":
+        dense_to_convolution(converted)
         set_pixel_input(converted, input_type)
     set_normalization(converted, normalize)
     name_tensors(converted)

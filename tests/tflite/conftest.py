@@ -72,3 +72,16 @@ def embed():
         return (np.stack(rows) - zero_point) * (scale or 1)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def both():
+    """Function: model, inputs -> its computed tensors in LiteRT's reference kernels, and those in TFLite Micro."""
+    pytest.importorskip("tflite_micro")
+    from seesaw_keras.tflite.runtimes import open_runtime
+
+    def run(model, *inputs):
+        sides = (open_runtime(name, model).tensors(*inputs) for name in ("reference", "micro"))
+        return tuple({model.main.tensors[n]: value for n, value in side.items()} for side in sides)
+
+    return run
