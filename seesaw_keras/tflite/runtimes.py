@@ -27,7 +27,7 @@ from seesaw_keras.cli import native_stderr, quiet_native_stderr
 from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.flatbuffer import Model
 
-__all__ = ["RUNTIMES", "Arena", "Runtime", "Session", "available_runtimes", "open_runtime"]
+__all__ = ["RUNTIMES", "Arena", "Micro", "Runtime", "Session", "available_runtimes", "open_runtime"]
 
 _SPARE, _LARGEST_ARENA, _ALIGNMENT = 1 << 26, 1 << 31, 16  # bytes, of TFLite Micro's arena
 
@@ -50,6 +50,7 @@ class Runtime(ABC):
     Attributes:
         title: what people call the program.
         package: that it is imported from.
+        equals: name of the runtime that computes the same integers in every tensor; "" where none has to.
         name: of the model, for messages.
         model: what it runs. A tensor's number is its place in `model.main.tensors`.
         threads: of its kernels, where they can use several.
@@ -57,6 +58,7 @@ class Runtime(ABC):
 
     title: ClassVar[str]
     package: ClassVar[str]
+    equals: ClassVar[str] = ""
 
     def __init__(self, data: bytes, *, name: str = "model", threads: int = 1) -> None:
         """Loads a model.
@@ -260,6 +262,7 @@ class Micro(Runtime):
 
     title = "TFLite Micro"
     package = "tflite_micro"
+    equals = "reference"
 
     @cached_property
     def arena(self) -> Arena:

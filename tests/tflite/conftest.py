@@ -85,3 +85,40 @@ def both():
         return tuple({model.main.tensors[n]: value for n, value in side.items()} for side in sides)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def doctored():
+    """Function: flatbuffer, an operator's number -> LiteRT's reference kernels, but that operator goes wrong.
+
+    What it puts out is added to, by an ADD that writes the tensor in its place. With `alone=False` that does not happen
+    in a model of the operator alone; with `kept=False`, only where tensors share memory.
+    """
+    from seesaw_keras.tflite import flatbuffer
+    from seesaw_keras.tflite.flatbuffer import Operator, Tensor
+    from seesaw_keras.tflite.runtimes import LiteRTReference
+
+    def runtime(data, number, *, alone=True, kept=True, equals=""):
+        victim = flatbuffer.loads(data).main.operators[number].outputs[0].name
+
+        class Doctored(LiteRTReference):
+            title = "doctored"
+
+            def _open(self, data, keep):
+                model = flatbuffer.loads(data)
+                operators = model.main.operators
+                spoiled = [n for n, operator in enumerate(operators) if operator.outputs[0].name == victim]
+                if spoiled and (alone or len(operators) > 1) and (kept or not keep):
+                    operator = operators[spoiled[0]]
+                    (made,) = operator.outputs
+                    right = Tensor("right", made.shape, made.type, made.quantization)
+                    off = Tensor.constant("off", np.full(made.shape, 40, np.int8), made.quantization)
+                    operator.outputs[:] = [right]
+                    model.main.tensors += [right, off]
+                    operators.insert(spoiled[0] + 1, Operator("ADD", [right, off], [made], version=2))
+                return super()._open(flatbuffer.dumps(model), keep)
+
+        Doctored.equals = equals
+        return Doctored(data)
+
+    return runtime
