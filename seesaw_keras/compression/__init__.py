@@ -1,5 +1,20 @@
-"""Networks made smaller with TensorFlow Model Optimization."""
+"""Networks made smaller with TensorFlow Model Optimization; the public names are loaded when first used."""
 
-from seesaw_keras.compression.quantize_configs import quantize_aware
+from typing import TYPE_CHECKING
 
-__all__ = ["quantize_aware"]
+from seesaw_keras import lazy
+
+if TYPE_CHECKING:
+    from seesaw_keras.compression.agreement import OperatorMatch, fake_quantized_matches
+    from seesaw_keras.compression.quantization import quantize_aware
+
+__all__ = ["OperatorMatch", "fake_quantized_matches", "quantize_aware"]
+
+__getattr__, __dir__ = lazy.attach(
+    __name__,
+    {
+        "OperatorMatch": "seesaw_keras.compression.agreement",
+        "fake_quantized_matches": "seesaw_keras.compression.agreement",
+        "quantize_aware": "seesaw_keras.compression.quantization",
+    },
+)

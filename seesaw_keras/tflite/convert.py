@@ -57,8 +57,9 @@ def convert(
     | float16 | float16 | float32, or float16 where the hardware has it | as float32 | float32 |
     | dynamic | int8, a scale a channel | float32, products in int8 with ranges found then | as float32 | float32 |
 
-    A network that was trained quantization-aware brings its ranges along; any other is quantized with ranges measured
-    on `images`. What int8 input means is in `interface.set_pixel_input`.
+    A network that was trained quantization-aware brings its ranges along, but for that of its input, which need not be
+    quantized; any other is quantized with ranges measured on `images`. What int8 input means is in
+    `interface.set_pixel_input`.
 
     Args:
         model: a Keras model (also a quantization-aware one) or what `load_saved_model` returns, from
@@ -93,7 +94,7 @@ def convert(
         plain = _tensorflow_lite(frozen, shape, "float32")
         converted = flatbuffer.loads(_quantize(plain, measure_ranges(plain, images)))
     else:
-        converted = flatbuffer.loads(_tensorflow_lite(frozen, shape, type))
+        converted = flatbuffer.loads(_tensorflow_lite(_with_input_range(frozen) if aware else frozen, shape, type))
     if type == "int8":
         dense_to_convolution(converted)
         set_pixel_input(converted, input_type)
@@ -211,6 +212,16 @@ def _freeze(concrete: Any) -> tuple[Any, bool]:
     frozen = convert_variables_to_constants_v2(concrete)
     aware = any(node.op.startswith("FakeQuantWithMinMaxVars") for node in frozen.graph.as_graph_def().node)
     return frozen, aware
+
+
+def _with_input_range(frozen: Any) -> Any:
+    """Quantizes the input of a quantization-aware network that does not do so itself: pixels need no training."""
+    import tensorflow as tf
+
+    operators = [user for tensor in frozen.inputs for user in tensor.consumers()]
+    if any(operator.type.startswith("FakeQuant") for operator in operators):
+        return frozen
+    return lambda image: frozen(tf.quantization.fake_quant_with_min_max_args(image, -1.0, 1.0))
 
 
 def _checked(images: npt.NDArray[np.uint8] | None, shape: tuple) -> npt.NDArray[np.uint8]:

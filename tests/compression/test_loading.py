@@ -5,6 +5,7 @@ import io
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import seesaw_keras
 from seesaw_keras.api import keras
@@ -36,7 +37,7 @@ def test_files_and_folders(tiny, tmp_path):
     np.testing.assert_allclose(load_network(tmp_path / "tiny.keras")(image), expected, atol=1e-6)
     with contextlib.redirect_stdout(io.StringIO()):
         tiny.export(str(tmp_path / "saved"))
-    (made,) = load_network(str(tmp_path / "saved")).signatures["serving_default"](image).values()
+    (made,) = load_network(str(tmp_path / "saved")).signatures["serving_default"](tf.constant(image)).values()
     np.testing.assert_allclose(made, expected, atol=1e-5)
 
 
@@ -54,7 +55,7 @@ def test_what_cannot_be_loaded_is_named(tmp_path):
 
 def test_a_quantization_aware_keras_file_is_refused_with_the_remedy(tmp_path):
     image = keras.Input((8, 8, 3))
-    aware = quantize_aware(keras.Model(image, keras.layers.Conv2D(4, 3)(image)))
+    aware = quantize_aware(keras.Model(image, keras.layers.Conv2D(4, 3)(image)), np.zeros((1, 8, 8, 3), np.float32))
     aware.save(tmp_path / "aware.keras")
     with pytest.raises(ValueError, match=r"aware\.keras: .*save it by model\.export\(folder\)"):
         load_network(tmp_path / "aware.keras")

@@ -95,8 +95,7 @@ def test_containers_do_not_matter(network, converted, faces, tmp_path):
 
 
 def test_quantization_aware_networks_bring_their_ranges(eight, tmp_path):
-    aware = quantize_aware(stages())
-    aware(to_float(eight) * 0.7, training=True)  # an input range of its own, which is replaced
+    aware = quantize_aware(stages(), to_float(eight))
     data = convert(aware)
     graph = flatbuffer.loads(data).main
     assert {tensor.type for tensor in graph.tensors} == {"INT8", "INT32"}
