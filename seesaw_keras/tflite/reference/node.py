@@ -1,0 +1,163 @@
+"""What a kernel is told of the operator that it computes, and how it refuses what it does not compute.
+
+>>> import numpy as np
+>>> from seesaw_keras.tflite.flatbuffer import Operator, Tensor
+>>> from seesaw_keras.tflite.reference.node import Node
+>>> x, y = Tensor("x", (1, 4), "INT16"), Tensor("y", (1, 4), "INT16")
+>>> Node(Operator("RELU", [x], [y]), "litert", [np.zeros((0, 1, 4), np.int16)]).type("INT8", "FLOAT32")
+Traceback (most recent call last):
+...
+seesaw_keras.tflite.reference.node.UnsupportedError: RELU 'y': type INT16 is not supported, only INT8, FLOAT32
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from seesaw_keras.tflite.flatbuffer import Operator, Tensor
+from seesaw_keras.tflite.reference.fixed_point import INT32_MAX, round_half_away
+
+__all__ = ["FLAVORS", "Array", "Compute", "Flavor", "Node", "UnsupportedError"]
+
+Flavor = Literal["litert", "micro"]
+FLAVORS: tuple[Flavor, ...] = get_args(Flavor)
+
+Array = npt.NDArray[Any]
+# From the operator's inputs, with a leading axis of images (1 for constants; None where left out), to its outputs.
+Compute = Callable[..., "list[Array]"]
+
+# Limits of fused activations, in real numbers.
+_ACTIVATIONS = {"NONE": (-np.inf, np.inf), "RELU": (0, np.inf), "RELU6": (0, 6), "RELU_N1_TO_1": (-1, 1)}
+
+
+class UnsupportedError(ValueError):
+    """An operator, type or option that the reference does not compute; the message names it."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """An operator and what is known of its inputs before the first run.
+
+    Attributes:
+        operator: what to compute.
+        flavor: the runtime whose integers are wanted: LiteRT's reference kernels, or TensorFlow Lite Micro.
+        arrays: its inputs for no images at all, None where left out: their shapes (the file's may be free), and the
+            values of those that are the same for every image, which have one.
+    """
+
+    operator: Operator
+    flavor: Flavor
+    arrays: Sequence[Array | None]
+
+    def refuse(self, problem: str) -> UnsupportedError:
+        """Returns the error to raise."""
+        return UnsupportedError(f"{self.operator.code} {self.output.name!r}: {problem}")
+
+    def require(self, condition: bool, problem: str) -> None:
+        """Raises UnsupportedError unless the condition holds."""
+        if not condition:
+            raise self.refuse(problem)
+
+    @property
+    def output(self) -> Tensor:
+        """The first output."""
+        return self.operator.outputs[0]
+
+    def input(self, place: int = 0) -> Tensor:
+        """The input at that place, which must be there."""
+        tensor = self.optional(place)
+        if tensor is None:
+            raise self.refuse(f"input {place} is missing")
+        return tensor
+
+    def optional(self, place: int) -> Tensor | None:
+        """The input at that place, None where it is left out."""
+        return self.operator.inputs[place] if place < len(self.operator.inputs) else None
+
+    def option(self, name: str) -> Any:
+        """One of the operator's options."""
+        return self.operator.options[name]
+
+    def constant(self, place: int) -> Array:
+        """The value of an input, which must be the same in every run."""
+        array = self._array(place)
+        if len(array) != 1:
+            raise self.refuse(f"input {place} {self.input(place).name!r} is computed; only a constant is supported")
+        return array[0]
+
+    def shape(self, place: int = 0) -> tuple[int, ...]:
+        """The shape of an input, without the axis of images."""
+        return self._array(place).shape[1:]
+
+    def _array(self, place: int) -> Array:
+        self.input(place)
+        array = self.arrays[place]
+        assert array is not None
+        return array
+
+    def numbers(self, place: int) -> list[int]:
+        """A constant of integers, such as axes, as a flat list."""
+        self.require(self.input(place).type in ("INT32", "INT64"), f"input {place} is {self.input(place).type}")
+        return self.constant(place).reshape(-1).tolist()
+
+    def axis(self, number: int, rank: int) -> int:
+        """An axis, which may be negative, counted from the front; refused where there is none."""
+        self.require(-rank <= number < rank, f"axis {number} of {rank}")
+        return number % rank
+
+    def type(self, *allowed: str, inputs: int = 1) -> str:
+        """The type that the first inputs and all outputs have; refused unless it is one and allowed."""
+        types = {tensor.type for tensor in [*map(self.input, range(inputs)), *self.operator.outputs]}
+        for type in sorted(types):
+            self.require(type in allowed, f"type {type} is not supported, only {', '.join(allowed)}")
+        self.require(len(types) == 1, f"types {' and '.join(sorted(types))} are mixed")
+        return types.pop()
+
+    def scale(self, tensor: Tensor) -> np.float32:
+        """The one scale of a quantized tensor, in the file's precision."""
+        if tensor.quantization is None:
+            raise self.refuse(f"{tensor.name!r} is {tensor.type} without quantization")
+        self.require(tensor.quantization.scales.size == 1, f"{tensor.name!r} has a scale for each channel")
+        return np.float32(tensor.quantization.scales[0])
+
+    def zero_point(self, tensor: Tensor) -> int:
+        """The one zero point of a quantized tensor."""
+        self.scale(tensor)
+        assert tensor.quantization is not None
+        return tensor.quantization.zero_point
+
+    def require_same_quantization(self, *tensors: Tensor) -> None:
+        """Refuses quantized tensors whose integers do not mean the same as the output's."""
+        for tensor in tensors:
+            same = (self.scale(tensor), self.zero_point(tensor)) == (
+                self.scale(self.output),
+                self.zero_point(self.output),
+            )
+            self.require(same, f"{tensor.name!r} is quantized otherwise than the output")
+
+    def activation(self) -> tuple[float, float]:
+        """The limits of the fused activation in real numbers."""
+        name = self.option("fused_activation_function")
+        self.require(name in _ACTIVATIONS, f"fused activation {name} is not supported")
+        return _ACTIVATIONS[name]
+
+    def limits(self, real: tuple[float, float] | None = None) -> tuple[int, int]:
+        """The least and the greatest integer of an 8-bit output, by its type and real limits.
+
+        Args:
+            real: those limits; of the fused activation by default.
+        """
+        info = np.iinfo(self.output.dtype)
+        low, high = (self.integer(self.output, value) for value in real or self.activation())
+        return max(info.min, low), min(info.max, high)
+
+    def integer(self, tensor: Tensor, value: float) -> int:
+        """The integer of a tensor that stands for a value; infinities are far outside of any 8-bit type."""
+        if np.isinf(value):
+            return int(np.copysign(INT32_MAX, value))
+        steps = round_half_away(np.float32(value) / self.scale(tensor))
+        self.require(bool(abs(steps) < INT32_MAX), f"{value} is {steps} steps of {tensor.name!r}")
+        return self.zero_point(tensor) + int(steps)
