@@ -1,0 +1,58 @@
+"""What all drawn operators are made of: values, scales, shapes.
+
+Every function takes a `random.Random`; hypothesis has one whose choices shrink. Scales lie as in networks three times
+in four, and are tiny or huge otherwise; zero points and data like their extremes.
+"""
+
+import numpy as np
+
+from seesaw_keras.tflite.flatbuffer import Quantization, Tensor
+
+ACTIVATIONS = ["NONE", "RELU", "RELU6", "RELU_N1_TO_1"]
+
+
+def data(r, shape, type="INT8"):
+    """Entries of all magnitudes, or extremes only, or one value."""
+    g = np.random.RandomState(r.getrandbits(32))
+    if type == "FLOAT32":
+        return g.normal(0, 2, shape).astype(np.float32)
+    dtype = np.dtype(type.lower())
+    low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+    kind = r.choice(["any", "any", "any", "extreme", "one"])
+    if kind == "extreme":
+        return g.choice(np.array([low, high], dtype), shape)
+    if kind == "one":
+        return np.full(shape, g.randint(low, high + 1), dtype)
+    return g.randint(low, high + 1, shape).astype(dtype)
+
+
+def scale(r, middle=0.05):
+    """A scale around the middle, sometimes far off."""
+    wide = r.choice([1, 1, 1, 12])
+    return float(np.float32(middle * 2 ** (r.uniform(-3, 3) * wide)))
+
+
+def zero_point(r, type="INT8"):
+    low, high = (-128, 127) if type == "INT8" else (0, 255)
+    return r.choice([low, high, (low + high + 1) // 2, r.randint(low, high), r.randint(low, high)])
+
+
+def value(r, name, shape, type="INT8", scale_=None):
+    """A tensor that is computed."""
+    if type not in ("INT8", "UINT8"):
+        return Tensor(name, shape, type)
+    return Tensor(name, shape, type, Quantization(scale_ or scale(r), zero_point(r, type)))
+
+
+def ints(name, *entries):
+    return Tensor.constant(name, np.array(entries, np.int32))
+
+
+def sides(r, count, most=7):
+    return tuple(r.randint(1, most) for _ in range(count))
+
+
+def image(r, least, channels, type):
+    """An image not smaller than what a window covers."""
+    height, width = (side + r.randint(0, 5) for side in least)
+    return value(r, "x", (r.choice([1, 1, 2]), height, width, channels), type)
