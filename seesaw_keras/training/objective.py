@@ -27,7 +27,7 @@ MINING = {"triplet_semi_hard": "semi_hard", "triplet_hard": "hard"}
 
 
 class Objective(keras.layers.Layer):
-    """The losses of a recipe, with the weights they train: class centres and a projection to the teacher's length.
+    """The losses of a recipe, with the weights they train: class centres and, to a longer teacher, a projection.
 
     It computes in float32, whatever the mixed-precision policy. Call `build((None, embedding_size))` inside of the
     strategy's scope before the first step.
@@ -38,13 +38,16 @@ class Objective(keras.layers.Layer):
         label_weight: of the loss on labels.
         cosine_weight: of `distillation.cosine_loss`.
         relation_weight: of `distillation.relation_loss`.
-        teacher_size: length of the teacher's embeddings. Where it is not that of the student's, `cosine_loss` sees the
-            student's through a trained linear projection without bias; None if there is no teacher.
+        teacher_size: length of the teacher's embeddings, None if there is no teacher. To `cosine_loss` shorter ones
+            are turned into the student's space by a fixed isometry, which keeps every cosine between them and leaves
+            no direction of the student's to chance; longer ones it compares with a trained linear projection of the
+            student's, without bias.
         triplet_margin: of the triplet losses.
 
     Attributes:
         margin: as given.
-        projection: None, or the variable (embedding size, teacher size).
+        isometry: None, or the fixed variable (teacher size, embedding size) with orthonormal rows.
+        projection: None, or the trained variable (embedding size, teacher size).
         needs_teacher: whether a step needs the teacher's embeddings.
 
     Raises:
@@ -77,16 +80,21 @@ class Objective(keras.layers.Layer):
         self._label_weight, self._cosine_weight, self._relation_weight = weights
         self._teacher_size = teacher_size
         self._triplet_margin = triplet_margin
+        self.isometry: Any = None
         self.projection: Any = None
 
     def build(self, input_shape: tuple) -> None:
-        """Makes the class centres and, where it is needed, the projection.
+        """Makes the class centres and, where it is needed, the isometry or projection.
 
         Args:
             input_shape: (None, embedding_size).
         """
         size = input_shape[-1]
-        if self._cosine_weight and size != self._teacher_size:
+        if self._cosine_weight and size > self._teacher_size:
+            self.isometry = self.add_weight(
+                name="isometry", shape=(self._teacher_size, size), initializer="orthogonal", trainable=False
+            )
+        elif self._cosine_weight and size < self._teacher_size:
             self.projection = self.add_weight(
                 name="projection", shape=(size, self._teacher_size), initializer="glorot_uniform"
             )
@@ -126,7 +134,8 @@ class Objective(keras.layers.Layer):
             total += self._label_weight * losses["loss_margin"]
         if self._cosine_weight:
             seen = embeddings if self.projection is None else tf.matmul(embeddings, self.projection)
-            losses["loss_cosine"] = cosine_loss(seen, teacher)
+            aim = teacher if self.isometry is None else tf.matmul(tf.cast(teacher, tf.float32), self.isometry)
+            losses["loss_cosine"] = cosine_loss(seen, aim)
             total += self._cosine_weight * losses["loss_cosine"]
         if self._relation_weight:
             losses["loss_relation"] = relation_loss(embeddings, teacher)

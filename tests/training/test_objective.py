@@ -49,9 +49,9 @@ def test_the_sum_and_its_parts():
     np.testing.assert_allclose(found["loss_margin"], losses, rtol=1e-5)
     np.testing.assert_allclose(found["target_angle"], target, rtol=1e-5)
     np.testing.assert_allclose(found["other_angle"], other, rtol=1e-5)
-    projected = EMBEDDINGS @ objective.projection.numpy()
+    aims = TARGETS @ objective.isometry.numpy()
     np.testing.assert_allclose(
-        found["loss_cosine"], 1 - np.sum(unit(projected) * unit(TARGETS), axis=1), rtol=1e-5, atol=1e-6
+        found["loss_cosine"], 1 - np.sum(unit(EMBEDDINGS) * unit(aims), axis=1), rtol=1e-5, atol=1e-6
     )
     np.testing.assert_array_equal(found["loss_relation"], relation_loss(EMBEDDINGS, TARGETS))
     total = 0.5 * found["loss_margin"] + 20 * found["loss_cosine"] + 3 * found["loss_relation"]
@@ -75,16 +75,30 @@ def test_only_what_has_weight_is_computed(margin, arguments, names):
     np.testing.assert_allclose(loss, sum(found[name] for name in names if name.startswith("loss")), rtol=1e-6)
 
 
-def test_the_projection_is_there_only_where_lengths_differ():
-    same = Objective(None, cosine_weight=1.0, teacher_size=SIZE)
-    same.build((None, SIZE))
-    assert same.trainable_variables == []
-    relations = Objective(None, relation_weight=1.0, teacher_size=TEACHER)
-    relations.build((None, SIZE))
-    assert relations.trainable_variables == []
-    other = Objective(arcface(), cosine_weight=1.0, teacher_size=TEACHER)
-    other.build((None, SIZE))
-    assert sorted(tuple(variable.shape) for variable in other.trainable_variables) == [(SIZE, TEACHER), (SIZE, CLASSES)]
+def test_lengths_that_are_equal_or_do_not_matter_need_nothing():
+    for arguments in ({"cosine_weight": 1.0, "teacher_size": SIZE}, {"relation_weight": 1.0, "teacher_size": TEACHER}):
+        objective = Objective(None, **arguments)
+        objective.build((None, SIZE))
+        assert objective.variables == []
+
+
+def test_a_shorter_teacher_keeps_its_cosines_in_the_space_of_the_student():
+    objective = Objective(None, cosine_weight=1.0, teacher_size=TEACHER)
+    objective.build((None, SIZE))
+    assert objective.trainable_variables == [] and objective.projection is None
+    aims = TARGETS @ objective.isometry.numpy()
+    np.testing.assert_allclose(aims @ aims.T, TARGETS @ TARGETS.T, atol=1e-5)
+
+
+def test_a_longer_teacher_is_seen_through_a_trained_projection():
+    objective = Objective(arcface(), cosine_weight=1.0, teacher_size=11)
+    objective.build((None, SIZE))
+    assert objective.isometry is None
+    assert sorted(tuple(variable.shape) for variable in objective.trainable_variables) == [(SIZE, CLASSES), (SIZE, 11)]
+    teacher = RANDOM.normal(size=(COUNT, 11)).astype(np.float32)
+    projected = EMBEDDINGS @ objective.projection.numpy()
+    expected = 1 - np.sum(unit(projected) * unit(teacher), axis=1)
+    np.testing.assert_allclose(compute(objective, teacher=teacher)[1]["loss_cosine"], expected, rtol=1e-5, atol=1e-6)
 
 
 def test_a_magnitude_regularizer_is_added():
