@@ -48,8 +48,5 @@ def test_a_few_hundred_steps_tell_people_apart(shared, tmp_path):
     train(recipe, source, tmp_path, teacher=targets, monitors=[recorder, Validation({"lfw": lfw})])
     assert len(recorder.losses) == IMAGES // recipe.batch_size
     assert np.mean(recorder.losses[-50:]) < 0.9 * np.mean(recorder.losses[:50])
-    print(
-        json.loads((tmp_path / "best.json").read_text("utf-8"))["accuracy"],
-        np.mean(recorder.losses[:50]),
-        np.mean(recorder.losses[-50:]),
-    )
+    best = json.loads((tmp_path / "best.json").read_text("utf-8"))
+    assert best["accuracy"] > 60  # of 6,000 pairs: chance is 50 +- 0.6
