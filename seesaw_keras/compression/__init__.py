@@ -6,15 +6,28 @@ from seesaw_keras import lazy
 
 if TYPE_CHECKING:
     from seesaw_keras.compression.agreement import OperatorMatch, fake_quantized_matches
-    from seesaw_keras.compression.quantization import quantize_aware
+    from seesaw_keras.compression.pruning import PruningNetwork, sparsities_of
+    from seesaw_keras.compression.quantization import QuantizationNetwork, quantize_aware
+    from seesaw_keras.compression.sensitivity import allocate, scan
 
-__all__ = ["OperatorMatch", "fake_quantized_matches", "quantize_aware"]
+_HOMES = {
+    "agreement": ["OperatorMatch", "fake_quantized_matches"],
+    "pruning": ["PruningNetwork", "sparsities_of"],
+    "quantization": ["QuantizationNetwork", "quantize_aware"],
+    "sensitivity": ["allocate", "scan"],
+}
+
+__all__ = [
+    "OperatorMatch",
+    "PruningNetwork",
+    "QuantizationNetwork",
+    "allocate",
+    "fake_quantized_matches",
+    "quantize_aware",
+    "scan",
+    "sparsities_of",
+]
 
 __getattr__, __dir__ = lazy.attach(
-    __name__,
-    {
-        "OperatorMatch": "seesaw_keras.compression.agreement",
-        "fake_quantized_matches": "seesaw_keras.compression.agreement",
-        "quantize_aware": "seesaw_keras.compression.quantization",
-    },
+    __name__, {name: f"seesaw_keras.compression.{module}" for module, names in _HOMES.items() for name in names}
 )

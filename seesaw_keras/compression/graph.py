@@ -10,7 +10,7 @@ from typing import Any
 
 from seesaw_keras.api import keras
 
-__all__ = ["check_plain", "copy_of", "readers", "sources"]
+__all__ = ["check_plain", "copy_of", "readers", "sources", "with_unit_length", "without_unit_length"]
 
 _WRAPPERS = {
     "QuantizeWrapperV2": "quantization-aware",
@@ -47,6 +47,19 @@ def copy_of(layer: Any) -> Any:
             copy.build(layer.input_shape)
         copy.set_weights(layer.get_weights())
     return copy
+
+
+def without_unit_length(model: Any) -> Any:
+    """Returns a network of the same layers whose embeddings are as they are before they get unit length."""
+    last = model.layers[-1]
+    return keras.Model(model.input, last.input) if isinstance(last, keras.layers.UnitNormalization) else model
+
+
+def with_unit_length(model: Any) -> Any:
+    """Returns a network of the same layers, and one more that gives the embeddings unit length."""
+    return keras.Model(
+        model.input, keras.layers.UnitNormalization(dtype="float32", name="unit_embedding")(model.output)
+    )
 
 
 def check_plain(model: Any) -> None:

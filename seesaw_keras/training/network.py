@@ -1,4 +1,4 @@
-"""The network that a recipe trains, with the weights it starts from.
+"""What is trained: the network of a recipe, with the weights it starts from, or one that is given.
 
 >>> from seesaw_keras.training.network import build_network, start_from
 >>> from seesaw_keras.training.recipe import get_recipe
@@ -8,6 +8,8 @@
 """
 
 import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,40 @@ import numpy as np
 from seesaw_keras.models.builder import build
 from seesaw_keras.training.recipe import Recipe
 
-__all__ = ["build_network", "start_from"]
+__all__ = ["GivenNetwork", "build_network", "start_from"]
 
 _OF_INPUT_OR_OUTPUT = ("head_dw", "embedding")  # layers whose shape follows from image or embedding size
+
+
+class GivenNetwork(ABC):
+    """A network to train in the place of the recipe's: one that is being pruned, or is quantization-aware.
+
+    Attributes:
+        facts: what tells it from others, for JSON.
+    """
+
+    facts: Mapping[str, Any]
+
+    @abstractmethod
+    def build(self, total_steps: int, *, normalize: bool) -> Any:
+        """Makes the network, with the weights to start from.
+
+        Args:
+            total_steps: of the training.
+            normalize: whether its embeddings have unit length; for the rest both kinds have the same weights.
+        """
+
+    @abstractmethod
+    def forward(self, network: Any, step: Any) -> Any:
+        """Returns what computes the network in a step.
+
+        Args:
+            network: what `build` made, without unit length.
+            step: how many steps were taken, a variable.
+
+        Returns:
+            A function of images and `training`, with the network's `trainable_variables`.
+        """
 
 
 def build_network(recipe: Recipe, *, normalize: bool) -> Any:

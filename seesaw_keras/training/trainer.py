@@ -32,7 +32,7 @@ from seesaw_keras.training.fast_graph import FastForward
 from seesaw_keras.training.identity import identity
 from seesaw_keras.training.interrupts import Interrupts
 from seesaw_keras.training.monitor import Monitor, Monitors, Run, StepReport
-from seesaw_keras.training.network import build_network, start_from
+from seesaw_keras.training.network import GivenNetwork, build_network, start_from
 from seesaw_keras.training.objective import Objective, make_objective
 from seesaw_keras.training.optimizers import Optimizer, reference_weight_decay
 from seesaw_keras.training.recipe import Recipe
@@ -75,6 +75,7 @@ def train(
     strategy: Any = "none",
     teacher: npt.NDArray[np.float32] | None = None,
     weights: str | Path | None = None,
+    network: GivenNetwork | None = None,
     monitors: Sequence[Monitor] = (),
     deterministic: bool = False,
     checkpoint_minutes: float = 10.0,
@@ -91,6 +92,7 @@ def train(
         strategy: "none", "mirrored", "multi_worker", or what `make_strategy` made of these.
         teacher: embeddings to learn from, (1 or 2, number of images, length), see `distillation.teacher_embeddings`.
         weights: a file to start from, see `network.start_from`; None for random ones.
+        network: what to train, with weights of its own and in one replica; None for the recipe's.
         monitors: who watches; with several workers only those of the chief are told.
         deterministic: whether TensorFlow uses only operators that give the same bits every time, from now on in this
             process. Slower.
@@ -114,7 +116,9 @@ def train(
         tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(recipe.seed)
     strategy = make_strategy(strategy) if isinstance(strategy, str) else strategy
-    training = _Training(recipe, source, Path(out), strategy, teacher, weights, monitors, checkpoint_minutes)
+    if network is not None and (weights is not None or strategy.num_replicas_in_sync > 1):
+        raise ValueError("a network that is given has weights of its own, and is trained in one replica")
+    training = _Training(recipe, source, Path(out), strategy, teacher, weights, network, monitors, checkpoint_minutes)
     return training.run()
 
 
@@ -171,6 +175,7 @@ class _Training:
         strategy: Any,
         teacher: npt.NDArray[np.float32] | None,
         weights: str | Path | None,
+        given: GivenNetwork | None,
         monitors: Sequence[Monitor],
         checkpoint_minutes: float,
     ) -> None:
@@ -178,6 +183,7 @@ class _Training:
         self._out = out
         self._strategy = strategy
         self._teacher = teacher
+        self._given = given
         self._input = self._make_input(source, 1, 0)
         self._steps_per_epoch = self._input.steps_per_epoch
         self._total_steps = recipe.epochs * self._steps_per_epoch
@@ -185,6 +191,8 @@ class _Training:
         self._monitors = Monitors(monitors if self._chief else ())
         self._checkpoint_seconds = checkpoint_minutes * 60
         self._identity = identity(recipe, source, self._input, teacher, weights)
+        if given is not None:
+            self._identity["network"] = given.facts
         self._make_parts(weights)
         self._rates: deque[float] = deque(maxlen=_STEPS_OF_RATE)
         self._requests = [0.0, 0.0]  # to stop, to save: by any worker
@@ -212,13 +220,13 @@ class _Training:
         The first weights are drawn outside of the strategy's scope: there they depend on the seed alone.
         """
         recipe, strategy = self._recipe, self._strategy
-        self._model = build_network(recipe, normalize=True)
+        self._model = self._build(normalize=True)
         if weights is not None:
             start_from(self._model, weights)
         first_objective = self._make_objective()
         with strategy.scope(), _policy(recipe.precision):
             # Some margins look at the length of embeddings; the last layer of `self._model` has no weights.
-            network = build_network(recipe, normalize=False)
+            network = self._build(normalize=False)
             if strategy.num_replicas_in_sync > 1:
                 network = synchronize(network)
             network.set_weights(self._model.get_weights())
@@ -236,13 +244,23 @@ class _Training:
         )
         self._step = TrainingStep(
             strategy,
-            FastForward(network),
+            self._forward(),
             objective,
             optimizer,
             average=self._average,
             accumulate=recipe.accumulate,
             xla=recipe.xla,
         )
+
+    def _build(self, *, normalize: bool) -> Any:
+        if self._given is None:
+            return build_network(self._recipe, normalize=normalize)
+        return self._given.build(self._total_steps, normalize=normalize)
+
+    def _forward(self) -> Any:
+        if self._given is None:
+            return FastForward(self._network)
+        return self._given.forward(self._network, self._optimizer.iterations)
 
     def _make_objective(self) -> Objective:
         teacher_size = None if self._teacher is None else self._teacher.shape[-1]

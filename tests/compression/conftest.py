@@ -62,3 +62,61 @@ def compressed(network, floats):
         return SimpleNamespace(aware=aware, flatbuffer=convert(aware))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def plain():
+    """A network of a dozen layers, with the names of the large ones, for 16x16 images."""
+    from seesaw_keras.api import keras
+
+    layers = keras.layers
+    keras.utils.set_random_seed(0)
+    image = keras.Input((16, 16, 3), name="image")
+    x = layers.Conv2D(8, 3, strides=2, use_bias=False, name="stem_conv")(image)
+    x = layers.ReLU(name="stem_act")(layers.BatchNormalization(momentum=0.9, name="stem_bn")(x))
+    x = layers.DepthwiseConv2D(3, use_bias=False, name="stage1_dw_conv")(x)
+    x = layers.BatchNormalization(momentum=0.9, name="stage1_dw_bn")(x)
+    y = layers.GlobalAveragePooling2D(keepdims=True, name="stage1_se_pool")(x)
+    y = layers.Activation("sigmoid", name="stage1_se_gate")(layers.Conv2D(8, 1, name="stage1_se_reduce_conv")(y))
+    x = layers.Multiply(name="stage1_se_scale")([x, y])
+    x = layers.Conv2D(16, 1, use_bias=False, name="stage1_project_conv")(x)
+    x = layers.BatchNormalization(momentum=0.9, name="stage1_project_bn")(x)
+    x = layers.Conv2D(8, x.shape[1], use_bias=False, name="embedding_conv")(x)
+    x = layers.Flatten(name="embedding")(layers.BatchNormalization(momentum=0.9, name="embedding_bn")(x))
+    return keras.Model(image, layers.UnitNormalization(name="unit_embedding")(x), name="plain")
+
+
+@pytest.fixture
+def teach(plain, tmp_path):
+    """Function: GivenNetwork, options -> what `train` returns after eight steps of learning from `plain` itself."""
+    from seesaw_keras.data.synthetic import SyntheticFaces
+    from seesaw_keras.training.monitor import Monitor
+    from seesaw_keras.training.recipe import Recipe
+    from seesaw_keras.training.trainer import train
+
+    settings = {"image_size": 16, "embedding_size": 8, "batch_size": 8, "epochs": 4, "flip": False, "margin": None}
+    recipe = Recipe("tiny", "", **settings, cosine_weight=1.0, optimizer="adamw", learning_rate=0.01, milestones=())
+    source = SyntheticFaces(8, 2, size=16)
+    images = ((source.batch(range(16))[0] - 127.5) / 127.5).astype(np.float32)
+
+    class Stop(Monitor):
+        def __init__(self, at):
+            self._at = at
+
+        def step(self, report):
+            if report.step == self._at:
+                raise InterruptedError
+
+    def run(given, folder="out", stop_at=None, monitors=()):
+        return train(
+            recipe,
+            source,
+            tmp_path / folder,
+            teacher=plain(images).numpy()[None],
+            network=given,
+            monitors=[Stop(stop_at), *monitors],
+            checkpoint_minutes=0,
+        )
+
+    run.images = images
+    return run
