@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from seesaw_keras.models.configs import list_models
+import seesaw_keras
+from seesaw_keras.models.configs import ACTIVATIONS, list_models
 from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.check import ADVERSARIAL, adversarial_inputs, check
 from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Tensor
@@ -37,6 +38,21 @@ def test_every_variant_is_the_same_in_every_tensor(variant, converted, images):
     assert equality.entries == 32 * sum(computed)
     assert (equality.differing, equality.first, result.passed) == (0, None, True), result.table()
     assert result.table().splitlines()[-1] == "passed"
+
+
+@needs_micro
+@pytest.mark.parametrize("activation", [name for name in ACTIVATIONS if name != "swish"])  # that of the variants
+def test_so_is_every_activation(activation, faces):
+    from seesaw_keras.api import keras
+    from seesaw_keras.tflite.convert import convert
+
+    keras.utils.set_random_seed(0)
+    small = {"input_shape": (16, 16, 3), "width": 0.1, "embedding_size": 8}
+    network = seesaw_keras.build("share", activation=activation, se_activation=activation, **small)
+    middles = faces[:, 8:24, 8:24]
+    result = check(convert(network, images=middles), {"faces": (middles.astype(np.int16) - 128).astype(np.int8)})
+    assert result.passed, result.table()
+    assert result.equalities[0].inputs == 20
 
 
 class TestDoctored:

@@ -1,0 +1,156 @@
+"""Converts every variant with every activation at full size, and checks each in all runtimes over 32 inputs.
+
+    python benchmarks/conversion.py --rows conversion.jsonl
+    python benchmarks/conversion.py --rows conversion.jsonl --variants shuffle --activations swish,relu6
+
+Random weights of seed 0 with batch statistics of synthetic faces. Beside the seconds of our `convert` stand those of
+TensorFlow's own `from_keras_model` with the same images. Each row goes into --rows when it is done; started again,
+the benchmark goes on after the last one. A row takes two to ten minutes on two cores. Exit code 1 when a network has a
+float tensor inside, or does not pass the check.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import flags
+
+from seesaw_keras import cli
+from seesaw_keras.files import replacing
+from seesaw_keras.models.configs import ACTIVATIONS, list_models
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("rows", None, "File of JSON lines for the results.", required=True)
+flags.DEFINE_list("variants", list_models(), "Which to convert.")
+flags.DEFINE_list("activations", list(ACTIVATIONS), "With which nonlinearities of the trunk.")
+flags.DEFINE_integer("inputs", 32, "Inputs of the check, the four adversarial ones among them.", 5)
+flags.DEFINE_integer("size", 112, "Pixels of the images' sides; smaller ones for a look at the benchmark itself.", 16)
+flags.DEFINE_float("width", 1.0, "Of the networks, likewise.", 0.05)
+flags.DEFINE_bool("tensorflow", True, "Convert by TensorFlow's own way, too, to compare the time.")
+
+CALIBRATION = 64  # images, as in tools/convert_tflite.py
+ADVERSARIAL = 4
+COLUMNS = {
+    "variant": "variant",
+    "activation": "activation",
+    "convert, s": "seconds",
+    "from_keras_model, s": "tensorflow_seconds",
+    "bytes": "bytes",
+    "operators": "operators",
+    "float tensors": "floats",
+    "inputs": "inputs",
+    "entries compared": "entries",
+    "XNNPACK cosine": "xnnpack_cosine",
+    "arena": "arena",
+    "passed": "passed",
+}
+
+
+def seconds(work: Callable[[], Any]) -> tuple[Any, float]:
+    """Returns what a call returns, and how long it took."""
+    start = time.perf_counter()
+    result = work()
+    return result, round(time.perf_counter() - start, 1)
+
+
+def by_tensorflow(network: Any, images: np.ndarray) -> bytes:
+    """Converts as TensorFlow's guide says: fully int8, ranges by its own calibrator."""
+    import tensorflow as tf
+
+    from seesaw_keras.tflite.interface import to_float
+
+    converter = tf.lite.TFLiteConverter.from_keras_model(network)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([to_float(image)[None]] for image in images)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
+    with cli.quiet_native_stderr():
+        return converter.convert()
+
+
+def row(variant: str, activation: str, images: np.ndarray) -> dict[str, Any]:
+    """Converts and checks one network."""
+    import seesaw_keras
+    from seesaw_keras.api import keras
+    from seesaw_keras.models.statistics import set_batch_statistics
+    from seesaw_keras.tflite import flatbuffer
+    from seesaw_keras.tflite.check import check
+    from seesaw_keras.tflite.convert import convert
+    from seesaw_keras.tflite.interface import pixel_table, to_float
+
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(0)
+    network = seesaw_keras.build(variant, activation=activation, width=FLAGS.width, input_shape=images.shape[1:])
+    set_batch_statistics(network, to_float(images))
+    data, taken = seconds(lambda: convert(network, images=images, facts={"variant": variant, "trained": False}))
+    theirs = seconds(lambda: by_tensorflow(network, images))[1] if FLAGS.tensorflow else None
+    model = flatbuffer.loads(data)
+    with cli.Bars() as bars:
+        result = check(data, {"images": pixel_table(model)[images[: FLAGS.inputs - ADVERSARIAL]]}, progress=bars)
+    xnnpack = [entry.cosine for entry in result.rows if (entry.runtime, entry.group) == ("xnnpack", "images")]
+    return {
+        "variant": variant,
+        "activation": activation,
+        "settings": settings(),
+        "seconds": taken,
+        "tensorflow_seconds": theirs,
+        "bytes": len(data),
+        "operators": len(model.main.operators),
+        "floats": sum(tensor.type.startswith("FLOAT") for tensor in model.main.tensors),
+        "inputs": FLAGS.inputs,
+        "entries": sum(equality.entries for equality in result.equalities),
+        "xnnpack_cosine": round(min(xnnpack), 4),
+        "arena": result.arena.total if result.arena else None,
+        "passed": result.passed,
+        "problems": result.problems,
+    }
+
+
+def settings() -> list[Any]:
+    """Returns what else a row depends on."""
+    return [FLAGS.size, FLAGS.width, FLAGS.inputs, FLAGS.tensorflow]
+
+
+def finished(path: Path) -> list[dict[str, Any]]:
+    """Returns the rows of a file, none if there is no file."""
+    if not path.exists():
+        return []
+    try:
+        return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    except ValueError as error:
+        raise ValueError(f"{path}: no JSON lines of this benchmark ({error}); name another file") from error
+
+
+def main() -> None:
+    """Makes the rows that are missing, and prints the table of those asked for."""
+    from seesaw_keras.data.representative import representative_images
+
+    path = Path(FLAGS.rows)
+    rows = finished(path)
+    wanted = [(variant, activation) for variant in FLAGS.variants for activation in FLAGS.activations]
+    done = {(r["variant"], r["activation"]): r for r in rows if r["settings"] == settings()}
+    if len(done) < len(wanted):
+        cli.quiet_tensorflow()
+        images = representative_images(None, CALIBRATION, side=FLAGS.size)
+    for number, key in enumerate(wanted, 1):
+        if key not in done:
+            print(f"[{number}/{len(wanted)}] {' '.join(key)}", file=sys.stderr, flush=True)
+            done[key] = row(*key, images)
+            rows.append(done[key])
+            with replacing(path) as beside:
+                beside.write_text("".join(json.dumps(r) + "\n" for r in rows), "utf-8")
+    print(f"| {' | '.join(COLUMNS)} |\n|{' --- |' * len(COLUMNS)}")
+    for key in wanted:
+        print(f"| {' | '.join(str(done[key][field]) for field in COLUMNS.values())} |")
+    bad = [key for key in wanted if done[key]["floats"] or not done[key]["passed"]]
+    for key in bad:
+        print("\n".join([f"{' '.join(key)}: {done[key]['floats']} float tensors", *done[key]["problems"]]))
+    sys.exit(bool(bad))
+
+
+if __name__ == "__main__":
+    cli.run(main)
