@@ -1,4 +1,4 @@
-"""Runs a flatbuffer in LiteRT's reference kernels, in XNNPACK and in TFLite Micro, and says whether they agree.
+"""Runs a flatbuffer in LiteRT's reference kernels, XNNPACK, TFLite Micro and NumPy, and says whether they agree.
 
     python tools/check_tflite.py --model shuffle_int8.tflite --inputs 32
 
@@ -10,9 +10,10 @@ them. With --pairs (or a .bin for --data), verification accuracy is measured too
 
 A model that this package converted says itself what it wants of pixels; for others there is --preprocess.
 
-Exit code 1 when LiteRT's reference kernels and TFLite Micro differ in one integer of one tensor, or when XNNPACK's
-embeddings of a network that is marked as trained have a cosine under 0.995 to theirs. Of float tensors, a difference
-counts from 1e-4 of the tensor's largest entry on. The first operator that computes something else is named.
+Exit code 1 when LiteRT's reference kernels, TFLite Micro and our own kernels in NumPy differ in one integer of one
+tensor, or when XNNPACK's embeddings of a network that is marked as trained have a cosine under 0.995 to theirs. Of
+float tensors, a difference counts from 1e-4 of the tensor's largest entry on. The first operator that computes
+something else is named.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The programs that run a flatbuffer, behind one interface: LiteRT by two sets of kernels, and TFLite Micro.
+"""The programs that run a flatbuffer, behind one interface: LiteRT by two sets of kernels, TFLite Micro, and NumPy.
 
 >>> import numpy as np
 >>> from seesaw_keras.tflite.runtimes import open_runtime
@@ -25,7 +25,8 @@ import numpy as np
 
 from seesaw_keras.cli import native_stderr, quiet_native_stderr
 from seesaw_keras.tflite import flatbuffer
-from seesaw_keras.tflite.flatbuffer import Model
+from seesaw_keras.tflite.flatbuffer import Model, Tensor
+from seesaw_keras.tflite.reference import Flavor, Interpreter
 
 __all__ = ["RUNTIMES", "Arena", "Micro", "Runtime", "Session", "available_runtimes", "open_runtime"]
 
@@ -310,7 +311,50 @@ class Micro(Runtime):
             )
 
 
-RUNTIMES: dict[str, type[Runtime]] = {"reference": LiteRTReference, "xnnpack": LiteRTXnnpack, "micro": Micro}
+class _NumPySession:
+    def __init__(self, interpreter: Interpreter) -> None:
+        self._graph, self._interpreter = interpreter.graph, interpreter
+        self._values: dict[Tensor, np.ndarray] = {}
+
+    def invoke(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        self._values = self._interpreter.tensors(*(array[None] for array in inputs))  # it takes many at once
+        return [self._values[tensor][0].copy() for tensor in self._graph.outputs]
+
+    def tensor(self, number: int) -> np.ndarray:
+        return self._values[self._graph.tensors[number]][0]
+
+
+class NumPy(Runtime):
+    """Our own kernels, by which those of LiteRT can be read (`seesaw_keras.tflite.reference`)."""
+
+    title = "NumPy"
+    package = "numpy"
+    equals = "reference"
+    flavor: ClassVar[Flavor] = "litert"
+
+    @cached_property
+    def _interpreter(self) -> Interpreter:
+        return Interpreter(self.model, self.flavor)
+
+    def _open(self, data: bytes, keep: bool) -> Session:
+        return _NumPySession(self._interpreter)  # which keeps every tensor apart anyway
+
+
+class NumPyMicro(NumPy):
+    """The same, with the integers of TFLite Micro where they are others."""
+
+    title = "NumPy as TFLite Micro"
+    equals = "micro"
+    flavor = "micro"
+
+
+RUNTIMES: dict[str, type[Runtime]] = {
+    "reference": LiteRTReference,
+    "xnnpack": LiteRTXnnpack,
+    "micro": Micro,
+    "numpy": NumPy,
+    "numpy-micro": NumPyMicro,
+}
 
 
 def available_runtimes() -> list[str]:
@@ -323,7 +367,8 @@ def open_runtime(name: str, model: str | Path | bytes | Model, *, threads: int =
 
     Args:
         name: "reference", LiteRT's reference kernels, which define what operators compute; "xnnpack", LiteRT as
-            applications run it; "micro", TFLite Micro.
+            applications run it; "micro", TFLite Micro; "numpy", our own kernels; "numpy-micro", ours with the integers
+            of TFLite Micro.
         model: a file's path or bytes, or the model itself.
         threads: of XNNPACK; the others use one.
 

@@ -32,9 +32,11 @@ def test_peer_is_checked(shared, real_faces, name, preprocess, micro):
     rows = {row.runtime: row for row in result.rows if row.group == "faces"}
     assert rows["xnnpack"].cosine > 0.8
     assert rows["xnnpack"].largest > 0
+    equal = [equality.right for equality in result.equalities]
+    assert "NumPy" in equal
     if "micro" not in available_runtimes():
         return
-    assert bool(result.equalities) == micro
+    assert ("TFLite Micro" in equal) == ("NumPy as TFLite Micro" in equal) == micro
     assert any("TFLite Micro cannot run it: " in line for line in result.refused) != micro
     if micro:
         assert rows["micro"].cosine == pytest.approx(1)

@@ -31,12 +31,18 @@ def marked(data, trained):
 @pytest.mark.parametrize("variant", list_models())
 def test_every_variant_is_the_same_in_every_tensor(variant, converted, images):
     result = check(converted(variant), {"faces": images, "mirrored": images[:12, :, ::-1]})
-    (equality,) = result.equalities
     graph = flatbuffer.loads(converted(variant)).main
     computed = [tensor.size for tensor in graph.producers()]
-    assert (equality.inputs, equality.tensors) == (32, len(computed))
-    assert equality.entries == 32 * sum(computed)
-    assert (equality.differing, equality.first, result.passed) == (0, None, True), result.table()
+    assert [(equality.left, equality.right) for equality in result.equalities] == [
+        ("LiteRT reference", "TFLite Micro"),
+        ("LiteRT reference", "NumPy"),
+        ("TFLite Micro", "NumPy as TFLite Micro"),
+    ]
+    for equality in result.equalities:
+        assert (equality.inputs, equality.tensors) == (32, len(computed))
+        assert equality.entries == 32 * sum(computed)
+        assert (equality.differing, equality.first) == (0, None), result.table()
+    assert result.passed
     assert result.table().splitlines()[-1] == "passed"
 
 
@@ -143,10 +149,34 @@ def test_float_networks_are_equal_within_a_tolerance(converted, faces):
 def test_a_runtime_that_cannot_run_it_is_told_of(converted, faces):
     inputs = {"faces": ((faces[:1] - 127.5) / 127.5).astype(np.float32)}
     result = check(converted("mobilefacenet", type="float16"), inputs)
-    assert not result.equalities
+    assert [equality.right for equality in result.equalities] == ["NumPy"]
     assert "TFLite Micro cannot run it: " in result.table()
-    assert result.table().endswith("but no second runtime was there that has to compute the same")
+    assert "NumPy as TFLite Micro cannot run it: DEQUANTIZE " in result.table()
     assert result.passed
+
+
+def test_what_only_the_reference_runs_is_unproven():
+    given, made = Tensor("given", (1, 4), "FLOAT32"), Tensor("made", (1, 4), "FLOAT32")
+    result = check(flatbuffer.build(Operator("COS", [given], [made])), {"ones": np.ones((1, 4), np.float32)})
+    assert not [equality for equality in result.equalities if equality.right != "TFLite Micro"]
+    assert any("COS 'made': the operator is not supported" in line for line in result.refused)
+
+
+def test_the_reference_has_to_be_equal(monkeypatch):
+    """NumPy as LiteRT's kernels computes FULLY_CONNECTED otherwise than TFLite Micro: now and then by a step."""
+    r = np.random.default_rng(0)
+    given, made = (Tensor(n, (1, size), "INT8", Quantization(s)) for n, size, s in [("x", 64, 0.02), ("y", 512, 0.11)])
+    weights = Tensor.constant("w", r.integers(-127, 128, (512, 64)).astype(np.int8), Quantization(0.013))
+    dense = flatbuffer.build(Operator("FULLY_CONNECTED", [given, weights, None], [made], version=4))
+    inputs = {"noise": r.integers(-128, 128, (64, 64)).astype(np.int8)}
+    monkeypatch.delitem(RUNTIMES, "micro")
+    monkeypatch.delitem(RUNTIMES, "numpy-micro")
+    assert check(dense, inputs).passed
+    monkeypatch.setattr(RUNTIMES["numpy"], "flavor", "micro")
+    result = check(dense, inputs)
+    assert not result.passed
+    assert result.problems[0].startswith("LiteRT reference and NumPy differ in ")
+    assert "operator 0 FULLY_CONNECTED, tensor " in result.problems[1]
 
 
 def test_json_holds_the_verdict(converted, images):

@@ -101,7 +101,7 @@ class Interpreter:
         return [self._of_all_images(values[tensor], len(inputs[0])) for tensor in self.graph.outputs]
 
     def tensors(self, *inputs: Array) -> dict[Tensor, Array]:
-        """Computes the network, and returns every tensor that is computed, and the inputs.
+        """Computes the network, and returns every tensor that is computed, the inputs and the outputs.
 
         Args:
             inputs: as for `run`.
@@ -112,8 +112,8 @@ class Interpreter:
         values = self._given(inputs)
         for _ in self._walk(values):
             pass
-        computed = {tensor for operator in self.graph.operators for tensor in operator.outputs}
-        return {tensor: value for tensor, value in values.items() if tensor in computed or tensor.data is None}
+        wanted = {*self.graph.inputs, *self.graph.producers(), *self.graph.outputs}
+        return {tensor: value for tensor, value in values.items() if tensor in wanted}
 
     def _given(self, inputs: tuple[Array, ...]) -> dict[Tensor, Array]:
         if len(inputs) != len(self.graph.inputs):
