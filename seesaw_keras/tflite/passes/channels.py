@@ -1,0 +1,285 @@
+"""How channels go through a graph: which operators keep them apart, which mix them, and how their order is changed.
+
+>>> from seesaw_keras.tflite import flatbuffer
+>>> from seesaw_keras.tflite.passes.channels import region_around
+>>> from seesaw_keras.tflite.passes.graph import Links
+>>> links = Links(flatbuffer.read("shuffle_int8.tflite").main)  # doctest: +SKIP
+>>> region = region_around(links, links.graph.operators[1].outputs[0])  # doctest: +SKIP
+>>> [operator.code for operator in region.operators]  # doctest: +SKIP
+['LOGISTIC', 'MUL', 'DEPTHWISE_CONV_2D', 'LOGISTIC', 'MUL']
+
+Channels are the last axis. A depthwise convolution, an activation, a mean over the image compute channel i of their
+output from channel i of their inputs: whoever changes the order of all of them together, and of the constants that have
+an entry a channel, has changed nothing. A convolution mixes: the order of what it reads is an order of its weights, and
+so is the order of what it puts out.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from seesaw_keras.tflite.flatbuffer import Operator, Tensor
+from seesaw_keras.tflite.passes.graph import Links
+
+__all__ = [
+    "Edit",
+    "Order",
+    "Region",
+    "channel_constants",
+    "channel_slices",
+    "columns",
+    "joined_parts",
+    "permutation",
+    "region_around",
+    "rows",
+]
+
+Order = npt.NDArray[np.intp]
+# An operator, the place of a constant among its inputs, the constant's axis, and what to take along it.
+Edit = tuple[Operator, int, int, Order]
+
+_UNARY_CODES = """
+ABS AVERAGE_POOL_2D DEQUANTIZE ELU GELU HARD_SWISH LEAKY_RELU LOGISTIC MAX_POOL_2D NEG QUANTIZE RELU RELU6 RELU_0_TO_1
+RELU_N1_TO_1 RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR SQRT SQUARE TANH
+"""
+_UNARY = frozenset(_UNARY_CODES.split())
+_BROADCASTING = frozenset(("ADD", "DIV", "MAXIMUM", "MINIMUM", "MUL", "PRELU", "SQUARED_DIFFERENCE", "SUB"))
+_PADDING = frozenset(("MIRROR_PAD", "PAD", "PADV2"))
+_REDUCING = frozenset(("MEAN", "REDUCE_MAX", "REDUCE_MIN", "SUM"))
+_MIXING = {"CONV_2D": 3, "FULLY_CONNECTED": 1}  # the axis of the weights along which they are summed
+
+
+def channel_constants(links: Links, operator: Operator) -> dict[int, int] | None:
+    """Returns where a channelwise operator has an entry a channel: the place of the constant and its axis.
+
+    Returns:
+        None if the operator is not known to compute each channel from the same channel of its inputs alone.
+    """
+    code, given, made = operator.code, operator.inputs[0], operator.outputs[0]
+    if given is None or not given.shape or not made.shape or given.data is not None:
+        return None
+    if code in _BROADCASTING:
+        return _broadcast(links, operator)
+    if given.shape[-1] != made.shape[-1]:
+        return None
+    if code in _UNARY:
+        return {}
+    if code in _PADDING:
+        paddings = links.constant(operator, 1)
+        return {} if paddings is not None and paddings.data is not None and not paddings.data[-1].any() else None
+    if code in _REDUCING:
+        axes = links.constant(operator, 1)
+        apart = axes is not None and axes.data is not None and -1 not in axes.data % len(given.shape) - len(given.shape)
+        return {} if apart else None
+    if code == "DEPTHWISE_CONV_2D":
+        return {1: 3} | ({2: 0} if len(operator.inputs) > 2 and operator.inputs[2] is not None else {})
+    return None
+
+
+def _broadcast(links: Links, operator: Operator) -> dict[int, int] | None:
+    channels = operator.outputs[0].shape[-1]
+    constants = {}
+    for place, tensor in enumerate(operator.inputs):
+        if tensor is None:
+            return None
+        entry_a_channel = tensor.shape[-1:] == (channels,)
+        if links.constant(operator, place) is None:
+            if tensor.data is not None or not entry_a_channel:
+                return None
+        elif entry_a_channel:
+            constants[place] = len(tensor.shape) - 1
+    return constants
+
+
+def _mixes(links: Links, operator: Operator) -> bool:
+    axis = _MIXING.get(operator.code)
+    weights, given = links.constant(operator, 1), operator.inputs[0]
+    if axis is None or weights is None or given is None or not given.shape or not operator.outputs[0].shape:
+        return False
+    biased = len(operator.inputs) > 2 and operator.inputs[2] is not None
+    return (
+        len(weights.shape) > axis
+        and weights.shape[axis] == given.shape[-1]  # less than that are grouped convolutions
+        and weights.shape[0] == operator.outputs[0].shape[-1]
+        and (not biased or links.constant(operator, 2) is not None)
+        and operator.options.get("weights_format", "DEFAULT") == "DEFAULT"
+    )
+
+
+def rows(links: Links, operator: Operator, order: Order) -> list[Edit] | None:
+    """Returns what makes a convolution or dense layer put out these channels in this order; None if it is none."""
+    if not _mixes(links, operator):
+        return None
+    biased = len(operator.inputs) > 2 and operator.inputs[2] is not None
+    return [(operator, place, 0, order) for place in ((1, 2) if biased else (1,))]
+
+
+def columns(links: Links, operator: Operator, order: Order) -> list[Edit] | None:
+    """Returns what makes a convolution or dense layer read channels in this order; None if it is none."""
+    return [(operator, 1, _MIXING[operator.code], order)] if _mixes(links, operator) else None
+
+
+def joined_parts(operator: Operator) -> list[Tensor] | None:
+    """Returns the inputs of a CONCATENATION of channels; None for any other operator."""
+    rank, axis = len(operator.outputs[0].shape), operator.options.get("axis")
+    if operator.code != "CONCATENATION" or operator.options["fused_activation_function"] != "NONE":
+        return None
+    return [tensor for tensor in operator.inputs if tensor is not None] if axis in (-1, rank - 1) else None
+
+
+def channel_slices(links: Links, operator: Operator) -> list[tuple[Tensor, int, int]] | None:
+    """Returns the outputs of a slice or split of channels, where each begins and where it ends; None for others."""
+    given = operator.inputs[1 if operator.code == "SPLIT" else 0]
+    if given is None or not given.shape:
+        return None
+    if operator.code in ("SLICE", "STRIDED_SLICE"):
+        bounds = _slice_bounds(links, operator, given)
+        return [(operator.outputs[0], *bounds)] if bounds else None
+    if operator.code in ("SPLIT", "SPLIT_V"):
+        axis = links.constant(operator, 0 if operator.code == "SPLIT" else 2)
+        if axis is None or axis.data is None or axis.data.item() not in (-1, len(given.shape) - 1):
+            return None
+        ends = np.cumsum([tensor.shape[-1] for tensor in operator.outputs]).tolist()
+        return [(t, end - t.shape[-1], end) for t, end in zip(operator.outputs, ends, strict=True)]
+    return None
+
+
+def _slice_bounds(links: Links, operator: Operator, given: Tensor) -> tuple[int, int] | None:
+    constants = [links.constant(operator, place) for place in range(1, len(operator.inputs))]
+    values = [c.data.tolist() for c in constants if c is not None and c.data is not None]
+    if len(values) != len(constants):
+        return None
+    if operator.code == "SLICE":
+        begins, sizes = values
+        bounds = [
+            (begin, dimension if size == -1 else begin + size)
+            for begin, size, dimension in zip(begins, sizes, given.shape, strict=True)
+        ]
+    else:
+        options = operator.options
+        unusual = ("ellipsis_mask", "new_axis_mask", "shrink_axis_mask", "offset")
+        if any(options[name] for name in unusual) or any(step != 1 for step in values[2]):
+            return None
+        bounds = [
+            (
+                0 if options["begin_mask"] >> axis & 1 else begin % dimension,
+                dimension if options["end_mask"] >> axis & 1 else end + dimension * (end < 0),
+            )
+            for axis, (begin, end, dimension) in enumerate(zip(values[0], values[1], given.shape, strict=True))
+        ]
+    whole = all(bound == (0, dimension) for bound, dimension in zip(bounds[:-1], given.shape[:-1], strict=True))
+    begin, end = bounds[-1]
+    return (begin, end) if whole and end - begin == operator.outputs[0].shape[-1] else None
+
+
+@dataclass
+class Region:
+    """Tensors with the same channels in the same order, as far as operators between them show.
+
+    Attributes:
+        tensors: computed ones.
+        operators: between them, in the order of execution.
+        sources: the other operators that make one of the tensors, likewise.
+        sinks: the other operators that take one, likewise.
+        is_open: whether a tensor is also seen from outside of the graph.
+    """
+
+    tensors: set[Tensor]
+    operators: list[Operator]
+    sources: list[Operator]
+    sinks: list[Operator]
+    is_open: bool
+
+
+def region_around(links: Links, start: Tensor, inside: Callable[[Operator], bool] | None = None) -> Region | None:
+    """Returns the largest region around a tensor.
+
+    Args:
+        links: of the graph.
+        start: a tensor that an operator computes.
+        inside: which operators belong to a region; by default all channelwise ones.
+
+    Returns:
+        None if the region reaches an input of the graph.
+    """
+    if inside is None:
+        inside = lambda operator: channel_constants(links, operator) is not None  # noqa: E731
+    channels = start.shape[-1]
+    tensors: set[Tensor] = set()
+    operators: set[Operator] = set()
+    waiting = [start]
+    while waiting:
+        tensor = waiting.pop()
+        if tensor in tensors:
+            continue
+        if tensor not in links.producers:
+            return None
+        tensors.add(tensor)
+        for operator in (links.producers[tensor], *links.consumers[tensor]):
+            if operator not in operators and operator.outputs[0].shape[-1:] == (channels,) and inside(operator):
+                operators.add(operator)
+                values = [t for place, t in enumerate(operator.inputs) if links.constant(operator, place) is None]
+                ends = (t for t in [*values, *operator.outputs] if t is not None)
+                waiting += [t for t in ends if t.shape[-1:] == (channels,)]
+    order = links.graph.operators
+    return Region(
+        tensors,
+        [o for o in order if o in operators],
+        [o for o in order if o not in operators and not tensors.isdisjoint(o.outputs)],
+        [o for o in order if o not in operators and any(t in tensors for t in o.inputs if t is not None)],
+        any(links.is_open(tensor) for tensor in tensors),
+    )
+
+
+def permutation(links: Links, region: Region, order: Order, given: set[Operator]) -> list[Edit] | None:
+    """Returns what puts the channels of a region into another order.
+
+    Args:
+        links: of the graph.
+        region: one of its regions.
+        order: for each new place the channel that comes there.
+        given: operators that need no edit, because their part of the change is made otherwise.
+
+    Returns:
+        None if one of the operators around the region cannot absorb the change, or someone outside sees it.
+    """
+    if region.is_open:
+        return None
+    edits: list[Edit] = []
+    for operator in region.operators:
+        constants = channel_constants(links, operator)
+        assert constants is not None
+        if any(links.constant(operator, place) is None for place in constants):
+            return None
+        edits += [(operator, place, axis, order) for place, axis in constants.items()]
+    outside = [rows(links, o, order) for o in region.sources if o not in given]
+    for operator in region.sinks:
+        if operator in given:
+            continue
+        slices = channel_slices(links, operator)
+        outside.append(columns(links, operator, order) if slices is None else _sliced(links, operator, slices, order))
+    for some in outside:
+        if some is None:
+            return None
+        edits += some
+    once = {(operator, place, axis) for operator, place, axis, _ in edits}
+    return edits if len(once) == len(edits) else None
+
+
+def _sliced(links: Links, operator: Operator, slices: list[tuple[Tensor, int, int]], order: Order) -> list[Edit] | None:
+    """Returns what an order that mixes nothing across the bounds of slices asks of those that take the slices."""
+    edits: list[Edit] = []
+    for tensor, begin, end in slices:
+        part = order[begin:end] - begin
+        if not np.array_equal(np.sort(part), np.arange(end - begin)):
+            return None
+        if np.array_equal(part, np.arange(end - begin)):
+            continue
+        region = region_around(links, tensor)
+        some = None if region is None else permutation(links, region, part, {operator})
+        if some is None:
+            return None
+        edits += some
+    return edits

@@ -1,0 +1,107 @@
+"""Channel shuffles folded into the weights around them.
+
+>>> from seesaw_keras.tflite import flatbuffer
+>>> from seesaw_keras.tflite.passes import fold_shuffles
+>>> fold_shuffles(flatbuffer.read("phone_int8.tflite").main)  # doctest: +SKIP
+15
+
+A shuffle is RESHAPE, TRANSPOSE, RESHAPE: a permutation of channels for two or three passes over the image. Where one
+convolution makes the channels, it makes them in the shuffled order instead. Where several do, whose outputs are
+concatenated (the uneven pair), that order would interleave them; but those who come after ask for less. A slice asks
+for a set of channels, and in which order they are, its convolution takes up into its weights. So the concatenation is
+regrouped: each slice's channels side by side, of as few pieces as possible (`regrouping`). Of the pair n, w the narrow
+projection of seesaw reads the first channels of both halves, and the wide one the others:
+
+    n -> n'          .-- slice -> narrow projection
+    w -> w reordered |
+    n -> n"          `-- slice -> wide projection          CONCATENATION: n' w n"
+
+One small convolution is two, with as many multiply-adds as before, and nothing moves for the shuffle any more. The
+depthwise convolutions, activations and squeeze-excite between are reordered with the channels (`channels`).
+"""
+
+import numpy as np
+
+from seesaw_keras.tflite.flatbuffer import Operator, Subgraph
+from seesaw_keras.tflite.passes.channels import Order, Region, channel_slices, joined_parts, permutation, region_around
+from seesaw_keras.tflite.passes.graph import Links, redirect, sweep, take
+from seesaw_keras.tflite.passes.regrouping import regroup
+
+__all__ = ["fold_shuffles"]
+
+
+def fold_shuffles(graph: Subgraph) -> int:
+    """Removes the shuffles that the operators around them can absorb.
+
+    Args:
+        graph: changed in place.
+
+    Returns:
+        How many are gone.
+    """
+    return sum(_fold(graph, operator) for operator in list(graph.operators) if operator.code == "TRANSPOSE")
+
+
+def _fold(graph: Subgraph, transpose: Operator) -> bool:
+    links = Links(graph)
+    chain = _chain(links, transpose)
+    shuffle = _shuffle(links, chain)
+    given, made = chain[0].inputs[0], chain[-1].outputs[0]
+    if shuffle is None or given is None or links.is_open(made):
+        return False
+    before, after = region_around(links, given), region_around(links, made)
+    if before is None or after is None or not before.tensors.isdisjoint(after.tensors):
+        return False
+    order, regrouping = shuffle, None
+    joins = [operator for operator in before.sources if joined_parts(operator)]
+    if joins:
+        regrouping = regroup(joins[0], np.split(shuffle, _bounds(links, after, shuffle.size)))
+        order = regrouping.order
+    edits = permutation(links, before, order, {chain[0], *joins[:1]})
+    # The operators after the shuffle then get its channels in this order.
+    left = np.argsort(shuffle)[order]
+    more = [] if np.array_equal(left, np.arange(left.size)) else permutation(links, after, left, {chain[-1]})
+    if edits is None or more is None or not (regrouping is None or regrouping.is_possible(links)):
+        return False
+    for edit in edits + more:
+        take(graph, *edit)
+    if regrouping is not None:
+        regrouping.apply(graph)
+    redirect(graph, made, given)
+    sweep(graph)
+    return True
+
+
+def _chain(links: Links, transpose: Operator) -> list[Operator]:
+    """The TRANSPOSE, and the RESHAPEs before and after it if nobody else sees what is between."""
+    given = transpose.inputs[0]
+    before = None if given is None else links.producers.get(given)
+    after = links.only_user(transpose.outputs[0])
+    if before is not None and links.only_user(before.outputs[0]) is None:
+        before = None
+    return [o for o in (before, transpose, after) if o is transpose or (o is not None and o.code == "RESHAPE")]
+
+
+def _shuffle(links: Links, chain: list[Operator]) -> Order | None:
+    """Which channel of its input comes to each channel of a chain's output; None if it moves anything else."""
+    given, made = chain[0].inputs[0], chain[-1].outputs[0]
+    if given is None or given.shape != made.shape or not given.shape or not given.size:
+        return None
+    numbers = np.arange(given.size).reshape(given.shape)
+    for operator in chain:
+        if operator.code == "RESHAPE":
+            numbers = numbers.reshape(operator.outputs[0].shape)
+            continue
+        axes = links.constant(operator, 1)
+        if axes is None or axes.data is None:
+            return None
+        numbers = numbers.transpose(axes.data.tolist())
+    pixels = numbers.reshape(-1, given.shape[-1])
+    moved = pixels - np.arange(len(pixels))[:, None] * given.shape[-1]
+    return moved[0] if (moved == moved[0]).all() and len(moved[0]) > 1 else None
+
+
+def _bounds(links: Links, region: Region, channels: int) -> list[int]:
+    """Where slices of a region's channels begin and end, but for the first and last channel."""
+    slices = [s for operator in region.sinks for s in channel_slices(links, operator) or ()]
+    return sorted({bound for _, *bounds in slices for bound in bounds} - {0, channels})

@@ -1,0 +1,128 @@
+"""Uneven pairs merged into one dense convolution, where that is faster.
+
+>>> from seesaw_keras.tflite import flatbuffer
+>>> from seesaw_keras.tflite.passes import merge_pairs
+>>> merge_pairs(flatbuffer.read("phone_int8.tflite").main)  # doctest: +SKIP
+11
+
+Convolutions that read slices of one tensor, and whose outputs are concatenated, are one convolution whose weights are
+zero where they do not read. A zero weight adds nothing to an integer sum, and the outputs share scale and zero point
+since the concatenation: every integer stays the same. The slices and the concatenation are gone, for more multiply-adds
+and more weights.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Subgraph, Tensor
+from seesaw_keras.tflite.passes.channels import channel_slices, joined_parts
+from seesaw_keras.tflite.passes.graph import Links, substitute, sweep
+
+__all__ = ["merge_pairs"]
+
+# More multiply-adds than that for each byte that need not be copied any more, and merging is slower.
+_MADDS_PER_BYTE = 20
+
+
+class _Part(NamedTuple):
+    """A convolution that reads channels `begin` to `end` of `source`; its weights and bias."""
+
+    operator: Operator
+    source: Tensor
+    begin: int
+    end: int
+    weights: Tensor
+    bias: Tensor
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """What the parts of one convolution have in common."""
+        made = self.operator.outputs[0]
+        return self.source, self.operator.options, self.weights.shape[1:3], made.shape[:-1], _steps(made)
+
+
+def merge_pairs(graph: Subgraph) -> int:
+    """Merges int8 convolutions of slices where fewer copies are worth the multiply-adds.
+
+    Args:
+        graph: changed in place.
+
+    Returns:
+        How many concatenations are gone.
+    """
+    return sum(_merge(graph, operator) for operator in list(graph.operators) if operator.code == "CONCATENATION")
+
+
+def _merge(graph: Subgraph, join: Operator) -> bool:
+    links, made = Links(graph), join.outputs[0]
+    found = [_part(links, tensor) for tensor in joined_parts(join) or ()]
+    parts = [part for part in found if part is not None]
+    if len(parts) < max(2, len(found)) or any(part.kind != parts[0].kind for part in parts[1:]):
+        return False
+    if _steps(made) != _steps(parts[0].operator.outputs[0]) or not _pays(links, made, parts):
+        return False
+    inputs: list[Tensor | None] = [parts[0].source, *_dense(parts, made.name)]
+    version = max(part.operator.version for part in parts)
+    substitute(graph, join, [Operator("CONV_2D", inputs, [made], dict(parts[0].operator.options), version)])
+    sweep(graph)
+    return True
+
+
+def _part(links: Links, tensor: Tensor) -> _Part | None:
+    """The int8 convolution that makes a tensor that nobody else takes."""
+    convolution = links.producers.get(tensor)
+    if convolution is None or convolution.code != "CONV_2D" or links.only_user(tensor) is None:
+        return None
+    given, weights, bias = convolution.inputs[0], links.constant(convolution, 1), links.constant(convolution, 2)
+    if given is None or weights is None or bias is None or weights.quantization is None or bias.quantization is None:
+        return None
+    types = given.type, weights.type, bias.type, tensor.type
+    if types != ("INT8", "INT8", "INT32", "INT8") or weights.quantization.zero_points.any():
+        return None
+    if weights.shape[3] != given.shape[3]:  # in groups
+        return None
+    slicing = links.producers.get(given)
+    source = None if slicing is None else slicing.inputs[1 if slicing.code == "SPLIT" else 0]
+    if slicing is not None and source is not None:
+        for output, begin, end in channel_slices(links, slicing) or ():
+            if output is given:
+                return _Part(convolution, source, begin, end, weights, bias)
+    return _Part(convolution, given, 0, given.shape[3], weights, bias)
+
+
+def _steps(tensor: Tensor) -> tuple[float, int] | None:
+    """What the integers of a tensor stand for."""
+    return None if tensor.quantization is None else (tensor.quantization.scale, tensor.quantization.zero_point)
+
+
+def _pays(links: Links, made: Tensor, parts: list[_Part]) -> bool:
+    source = parts[0].source
+    sparse = sum(part.weights.size for part in parts)
+    dense = source.shape[-1] * made.shape[-1] * math.prod(parts[0].weights.shape[1:3])
+    slices = {tensor for part in parts if (tensor := part.operator.inputs[0]) is not None} - {source}
+    copied = made.nbytes + sum(tensor.nbytes for tensor in slices if links.only_user(tensor) is not None)
+    return (dense - sparse) * math.prod(made.shape[:-1]) <= _MADDS_PER_BYTE * copied
+
+
+def _dense(parts: list[_Part], name: str) -> tuple[Tensor, Tensor]:
+    """Weights and bias of the one convolution."""
+    channels = parts[0].source.shape[-1]
+    blocks = []
+    for part in parts:
+        assert part.weights.data is not None
+        block = np.zeros((*part.weights.shape[:3], channels), np.int8)
+        block[..., part.begin : part.end] = part.weights.data
+        blocks.append(block)
+    biases = np.concatenate([part.bias.data for part in parts if part.bias.data is not None])
+    return (
+        Tensor.constant(f"{name}/weights", np.concatenate(blocks), _scales([part.weights for part in parts])),
+        Tensor.constant(f"{name}/bias", biases, _scales([part.bias for part in parts])),
+    )
+
+
+def _scales(constants: list[Tensor]) -> Quantization:
+    """A scale for each filter of all constants."""
+    scales = [np.broadcast_to(c.quantization.scales, c.shape[0]) for c in constants if c.quantization]
+    return Quantization(np.concatenate(scales))

@@ -1,0 +1,157 @@
+"""Residual streams kept in the parts in which convolutions read them.
+
+>>> from seesaw_keras.tflite import flatbuffer
+>>> from seesaw_keras.tflite.passes import split_streams
+>>> split_streams(flatbuffer.read("phone_int8.tflite").main)  # doctest: +SKIP
+3
+
+Between seesaw's blocks the two projections are concatenated, added to the stream, and sliced again for the next block's
+expansions. Here a stream is its parts all the way: additions are done on parts, and slices and concatenations are gone.
+Whoever reads the whole stream, such as the head, gets the parts concatenated.
+"""
+
+from itertools import pairwise
+
+import numpy as np
+
+from seesaw_keras.tflite.flatbuffer import Operator, Subgraph, Tensor
+from seesaw_keras.tflite.passes.channels import Region, channel_slices, joined_parts, region_around
+from seesaw_keras.tflite.passes.graph import Links, redirect, substitute, sweep
+
+__all__ = ["split_streams"]
+
+
+def split_streams(graph: Subgraph) -> int:
+    """Splits the streams of which less is copied afterwards.
+
+    Args:
+        graph: changed in place.
+
+    Returns:
+        How many streams were split.
+    """
+    count = 0
+    seen: set[Operator] = set()
+    for operator in list(graph.operators):
+        if operator not in seen and _is_addition(operator):
+            links = Links(graph)
+            region = region_around(links, operator.outputs[0], _is_addition)
+            if region is not None:
+                seen |= set(region.operators)
+                stream = _Stream(links, region)
+                if len(stream.blocks) > 1 and stream.copied_after() < stream.copied_before():
+                    stream.split()
+                    sweep(graph)
+                    count += 1
+    return count
+
+
+def _is_addition(operator: Operator) -> bool:
+    """Whether an operator adds two tensors entry by entry, neither of them a constant."""
+    made = operator.outputs[0]
+    return operator.code == "ADD" and all(
+        t is not None and t.data is None and t.shape == made.shape and t.shape for t in operator.inputs
+    )
+
+
+class _Stream:
+    """Tensors that additions join, and the blocks of channels in which they are read."""
+
+    def __init__(self, links: Links, region: Region) -> None:
+        self._links, self._region = links, region
+        order = [tensor for operator in links.graph.operators for tensor in operator.outputs]
+        self._tensors = [tensor for tensor in order if tensor in region.tensors]
+        self._slices = {  # what is replaced by parts
+            operator: slices
+            for operator in region.sinks
+            if (slices := channel_slices(links, operator)) and not any(links.is_open(t) for t, *_ in slices)
+        }
+        bounds = {bound for slices in self._slices.values() for _, *ends in slices for bound in ends}
+        self.blocks = list(pairwise(sorted(bounds | {0, self._tensors[0].shape[-1]})))
+        self._parts: dict[Tensor, list[Tensor]] = {}
+
+    def copied_before(self) -> int:
+        """Bytes that concatenations and slices write."""
+        joined = sum(tensor.nbytes for tensor in self._tensors if joined_parts(self._links.producers[tensor]))
+        return joined + sum(tensor.nbytes for slices in self._slices.values() for tensor, *_ in slices)
+
+    def copied_after(self) -> int:
+        """The same once the stream is split."""
+        copied = 0
+        for tensor in self._tensors:
+            maker = self._links.producers[tensor]
+            parts = self._joined(tensor)
+            if parts is not None or maker in self._region.operators:
+                copied += tensor.nbytes * self._is_read_whole(tensor)
+                copied += sum(t.nbytes for block in parts or () if len(block) > 1 for t in block)
+            else:
+                copied += tensor.nbytes * (2 if joined_parts(maker) else 1)
+        several = (t for slices in self._slices.values() for t, *ends in slices if tuple(ends) not in self.blocks)
+        return copied + sum(tensor.nbytes for tensor in several)
+
+    def _is_read_whole(self, tensor: Tensor) -> bool:
+        others = (o for o in self._links.consumers[tensor] if o not in self._slices)
+        return self._links.is_open(tensor) or any(o not in self._region.operators for o in others)
+
+    def _joined(self, tensor: Tensor) -> list[list[Tensor]] | None:
+        """For each block the tensors that a CONCATENATION joins there; None if a block begins within one of them."""
+        joined = joined_parts(self._links.producers[tensor])
+        if joined is None:
+            return None
+        ends = np.cumsum([0, *(part.shape[-1] for part in joined)]).tolist()
+        if not {bound for block in self.blocks for bound in block} <= set(ends):
+            return None
+        return [joined[ends.index(begin) : ends.index(end)] for begin, end in self.blocks]
+
+    def split(self) -> None:
+        """Changes the graph; what is then unused is left in it."""
+        for tensor in self._tensors:
+            maker = self._links.producers[tensor]
+            substitute(self._links.graph, maker, self._made(tensor, maker))
+        for operator, slices in self._slices.items():
+            given = operator.inputs[1 if operator.code == "SPLIT" else 0]
+            assert given is not None
+            for tensor, begin, end in slices:
+                parts = [
+                    part
+                    for part, (start, stop) in zip(self._parts[given], self.blocks, strict=True)
+                    if begin <= start and stop <= end
+                ]
+                if len(parts) == 1:
+                    redirect(self._links.graph, tensor, parts[0])
+                else:
+                    substitute(self._links.graph, operator, [operator, _join(parts, tensor)])
+                    operator.outputs = [t for t in operator.outputs if t is not tensor]
+
+    def _made(self, tensor: Tensor, maker: Operator) -> list[Operator]:
+        """What makes the parts of a tensor, and the tensor itself where it is read whole."""
+        parts = self._parts[tensor] = [
+            Tensor(f"{tensor.name}/{number}", (*tensor.shape[:-1], end - begin), tensor.type, tensor.quantization)
+            for number, (begin, end) in enumerate(self.blocks)
+        ]
+        if maker in self._region.operators:
+            left, right = (self._parts[t] for t in maker.inputs if t is not None)
+            sums = [
+                Operator("ADD", [a, b], [part], dict(maker.options), maker.version)
+                for a, b, part in zip(left, right, parts, strict=True)
+            ]
+            return [*sums, _join(parts, tensor)] if self._is_read_whole(tensor) else sums
+        joined = self._joined(tensor)
+        if joined is None:
+            return [maker, *(_slice(tensor, *block, part) for block, part in zip(self.blocks, parts, strict=True))]
+        for number, block in enumerate(joined):
+            if len(block) == 1:
+                parts[number] = block[0]
+        return [maker, *(_join(block, part) for block, part in zip(joined, parts, strict=True) if len(block) > 1)]
+
+
+def _join(parts: list[Tensor], made: Tensor) -> Operator:
+    return Operator("CONCATENATION", list(parts), [made], {"axis": len(made.shape) - 1}, 1 + (made.type == "INT8"))
+
+
+def _slice(given: Tensor, begin: int, end: int, made: Tensor) -> Operator:
+    starts, stops = [0] * len(given.shape), list(given.shape)
+    starts[-1], stops[-1] = begin, end
+    named = {"begin": starts, "end": stops, "strides": [1] * len(given.shape)}
+    constants = [Tensor.constant(f"{made.name}/{name}", np.array(v, np.int32)) for name, v in named.items()]
+    return Operator("STRIDED_SLICE", [given, *constants], [made], version=1 + (given.type == "INT8"))
