@@ -34,6 +34,7 @@ __all__ = [
     "permutation",
     "region_around",
     "rows",
+    "sliced",
 ]
 
 Order = npt.NDArray[np.intp]
@@ -48,6 +49,7 @@ _UNARY = frozenset(_UNARY_CODES.split())
 _BROADCASTING = frozenset(("ADD", "DIV", "MAXIMUM", "MINIMUM", "MUL", "PRELU", "SQUARED_DIFFERENCE", "SUB"))
 _PADDING = frozenset(("MIRROR_PAD", "PAD", "PADV2"))
 _REDUCING = frozenset(("MEAN", "REDUCE_MAX", "REDUCE_MIN", "SUM"))
+_CHANNELWISE = _UNARY | _BROADCASTING | _PADDING | _REDUCING | {"DEPTHWISE_CONV_2D"}
 _MIXING = {"CONV_2D": 3, "FULLY_CONNECTED": 1}  # the axis of the weights along which they are summed
 
 
@@ -57,7 +59,10 @@ def channel_constants(links: Links, operator: Operator) -> dict[int, int] | None
     Returns:
         None if the operator is not known to compute each channel from the same channel of its inputs alone.
     """
-    code, given, made = operator.code, operator.inputs[0], operator.outputs[0]
+    code = operator.code
+    if code not in _CHANNELWISE:
+        return None
+    given, made = operator.inputs[0], operator.outputs[0]
     if given is None or not given.shape or not made.shape or given.data is not None:
         return None
     if code in _BROADCASTING:
@@ -73,9 +78,11 @@ def channel_constants(links: Links, operator: Operator) -> dict[int, int] | None
         axes = links.constant(operator, 1)
         apart = axes is not None and axes.data is not None and -1 not in axes.data % len(given.shape) - len(given.shape)
         return {} if apart else None
-    if code == "DEPTHWISE_CONV_2D":
-        return {1: 3} | ({2: 0} if len(operator.inputs) > 2 and operator.inputs[2] is not None else {})
-    return None
+    return {1: 3} | ({2: 0} if _is_biased(operator) else {})
+
+
+def _is_biased(operator: Operator) -> bool:
+    return len(operator.inputs) > 2 and operator.inputs[2] is not None
 
 
 def _broadcast(links: Links, operator: Operator) -> dict[int, int] | None:
@@ -95,15 +102,16 @@ def _broadcast(links: Links, operator: Operator) -> dict[int, int] | None:
 
 def _mixes(links: Links, operator: Operator) -> bool:
     axis = _MIXING.get(operator.code)
-    weights, given = links.constant(operator, 1), operator.inputs[0]
-    if axis is None or weights is None or given is None or not given.shape or not operator.outputs[0].shape:
+    if axis is None:
         return False
-    biased = len(operator.inputs) > 2 and operator.inputs[2] is not None
+    weights, given, made = links.constant(operator, 1), operator.inputs[0], operator.outputs[0]
+    if weights is None or given is None or not given.shape or not made.shape:
+        return False
     return (
         len(weights.shape) > axis
-        and weights.shape[axis] == given.shape[-1]  # less than that are grouped convolutions
-        and weights.shape[0] == operator.outputs[0].shape[-1]
-        and (not biased or links.constant(operator, 2) is not None)
+        and weights.shape[axis] == given.shape[-1]  # those with less read in groups
+        and weights.shape[0] == made.shape[-1]
+        and (not _is_biased(operator) or links.constant(operator, 2) is not None)
         and operator.options.get("weights_format", "DEFAULT") == "DEFAULT"
     )
 
@@ -112,8 +120,7 @@ def rows(links: Links, operator: Operator, order: Order) -> list[Edit] | None:
     """Returns what makes a convolution or dense layer put out these channels in this order; None if it is none."""
     if not _mixes(links, operator):
         return None
-    biased = len(operator.inputs) > 2 and operator.inputs[2] is not None
-    return [(operator, place, 0, order) for place in ((1, 2) if biased else (1,))]
+    return [(operator, place, 0, order) for place in ((1, 2) if _is_biased(operator) else (1,))]
 
 
 def columns(links: Links, operator: Operator, order: Order) -> list[Edit] | None:
@@ -123,27 +130,31 @@ def columns(links: Links, operator: Operator, order: Order) -> list[Edit] | None
 
 def joined_parts(operator: Operator) -> list[Tensor] | None:
     """Returns the inputs of a CONCATENATION of channels; None for any other operator."""
-    rank, axis = len(operator.outputs[0].shape), operator.options.get("axis")
     if operator.code != "CONCATENATION" or operator.options["fused_activation_function"] != "NONE":
         return None
-    return [tensor for tensor in operator.inputs if tensor is not None] if axis in (-1, rank - 1) else None
+    last = operator.options["axis"] in (-1, len(operator.outputs[0].shape) - 1)
+    return [tensor for tensor in operator.inputs if tensor is not None] if last else None
+
+
+def sliced(operator: Operator) -> Tensor | None:
+    """Returns what a slice or split takes apart; None for any other operator."""
+    place = {"SLICE": 0, "STRIDED_SLICE": 0, "SPLIT": 1, "SPLIT_V": 0}.get(operator.code)
+    return None if place is None else operator.inputs[place]
 
 
 def channel_slices(links: Links, operator: Operator) -> list[tuple[Tensor, int, int]] | None:
     """Returns the outputs of a slice or split of channels, where each begins and where it ends; None for others."""
-    given = operator.inputs[1 if operator.code == "SPLIT" else 0]
+    given = sliced(operator)
     if given is None or not given.shape:
         return None
     if operator.code in ("SLICE", "STRIDED_SLICE"):
         bounds = _slice_bounds(links, operator, given)
         return [(operator.outputs[0], *bounds)] if bounds else None
-    if operator.code in ("SPLIT", "SPLIT_V"):
-        axis = links.constant(operator, 0 if operator.code == "SPLIT" else 2)
-        if axis is None or axis.data is None or axis.data.item() not in (-1, len(given.shape) - 1):
-            return None
-        ends = np.cumsum([tensor.shape[-1] for tensor in operator.outputs]).tolist()
-        return [(t, end - t.shape[-1], end) for t, end in zip(operator.outputs, ends, strict=True)]
-    return None
+    axis = links.constant(operator, 0 if operator.code == "SPLIT" else 2)
+    if axis is None or axis.data is None or axis.data.item() not in (-1, len(given.shape) - 1):
+        return None
+    ends = np.cumsum([tensor.shape[-1] for tensor in operator.outputs]).tolist()
+    return [(t, end - t.shape[-1], end) for t, end in zip(operator.outputs, ends, strict=True)]
 
 
 def _slice_bounds(links: Links, operator: Operator, given: Tensor) -> tuple[int, int] | None:
@@ -218,7 +229,7 @@ def region_around(links: Links, start: Tensor, inside: Callable[[Operator], bool
             return None
         tensors.add(tensor)
         for operator in (links.producers[tensor], *links.consumers[tensor]):
-            if operator not in operators and operator.outputs[0].shape[-1:] == (channels,) and inside(operator):
+            if operator not in operators and inside(operator) and operator.outputs[0].shape[-1:] == (channels,):
                 operators.add(operator)
                 values = [t for place, t in enumerate(operator.inputs) if links.constant(operator, place) is None]
                 ends = (t for t in [*values, *operator.outputs] if t is not None)

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Subgraph, Tensor
-from seesaw_keras.tflite.passes.channels import channel_slices, joined_parts
+from seesaw_keras.tflite.passes.channels import channel_slices, joined_parts, sliced
 from seesaw_keras.tflite.passes.graph import Links, substitute, sweep
 
 __all__ = ["merge_pairs"]
@@ -84,7 +84,7 @@ def _part(links: Links, tensor: Tensor) -> _Part | None:
     if weights.shape[3] != given.shape[3]:  # in groups
         return None
     slicing = links.producers.get(given)
-    source = None if slicing is None else slicing.inputs[1 if slicing.code == "SPLIT" else 0]
+    source = None if slicing is None else sliced(slicing)
     if slicing is not None and source is not None:
         for output, begin, end in channel_slices(links, slicing) or ():
             if output is given:

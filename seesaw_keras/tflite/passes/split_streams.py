@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 
 from seesaw_keras.tflite.flatbuffer import Operator, Subgraph, Tensor
-from seesaw_keras.tflite.passes.channels import Region, channel_slices, joined_parts, region_around
+from seesaw_keras.tflite.passes.channels import Region, channel_slices, joined_parts, region_around, sliced
 from seesaw_keras.tflite.passes.graph import Links, redirect, substitute, sweep
 
 __all__ = ["split_streams"]
@@ -48,10 +48,10 @@ def split_streams(graph: Subgraph) -> int:
 
 def _is_addition(operator: Operator) -> bool:
     """Whether an operator adds two tensors entry by entry, neither of them a constant."""
-    made = operator.outputs[0]
-    return operator.code == "ADD" and all(
-        t is not None and t.data is None and t.shape == made.shape and t.shape for t in operator.inputs
-    )
+    if operator.code != "ADD":
+        return False
+    shape = operator.outputs[0].shape
+    return shape != () and all(t is not None and t.data is None and t.shape == shape for t in operator.inputs)
 
 
 class _Stream:
@@ -109,19 +109,16 @@ class _Stream:
             maker = self._links.producers[tensor]
             substitute(self._links.graph, maker, self._made(tensor, maker))
         for operator, slices in self._slices.items():
-            given = operator.inputs[1 if operator.code == "SPLIT" else 0]
+            given = sliced(operator)
             assert given is not None
             for tensor, begin, end in slices:
-                parts = [
-                    part
-                    for part, (start, stop) in zip(self._parts[given], self.blocks, strict=True)
-                    if begin <= start and stop <= end
-                ]
-                if len(parts) == 1:
-                    redirect(self._links.graph, tensor, parts[0])
-                else:
-                    substitute(self._links.graph, operator, [operator, _join(parts, tensor)])
-                    operator.outputs = [t for t in operator.outputs if t is not tensor]
+                pairs = zip(self._parts[given], self.blocks, strict=True)
+                parts = [part for part, (start, stop) in pairs if begin <= start and stop <= end]
+                if len(parts) > 1:
+                    joined = Tensor(tensor.name, tensor.shape, tensor.type, tensor.quantization)
+                    substitute(self._links.graph, operator, [_join(parts, joined), operator])
+                    parts = [joined]
+                redirect(self._links.graph, tensor, parts[0])
 
     def _made(self, tensor: Tensor, maker: Operator) -> list[Operator]:
         """What makes the parts of a tensor, and the tensor itself where it is read whole."""

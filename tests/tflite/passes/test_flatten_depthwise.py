@@ -1,0 +1,39 @@
+"""A depthwise convolution over a whole image becomes one in groups; no other does."""
+
+import numpy as np
+import pytest
+
+from seesaw_keras.tflite.flatbuffer import dumps
+from seesaw_keras.tflite.passes import flatten_depthwise
+from seesaw_keras.tflite.runtimes import open_runtime
+
+
+@pytest.mark.parametrize("type", ["INT8", "FLOAT32"])
+@pytest.mark.parametrize("size", [6, 7])
+def test_whole_image(size, type, new_net, applied, codes):
+    net = new_net(channels=5, size=size, type=type)
+    y = net.depthwise(net.image, size, "VALID")
+    net.operators[-1].options["fused_activation_function"] = "RELU"
+    model = net.model(net.conv(y, 4))
+    assert applied(model, flatten_depthwise) == [1]
+    assert codes(model) == ["RESHAPE", "TRANSPOSE", "RESHAPE", "CONV_2D", "CONV_2D"]
+    assert model.main.operators[3].inputs[1].shape == (5, 1, 1, size * size)
+
+
+def test_other_runtimes_know_groups(new_net):
+    net = new_net(channels=5, size=7)
+    model = net.model(net.depthwise(net.image, 7, "VALID"))
+    image = np.random.RandomState(0).randint(-128, 128, net.image.shape).astype(np.int8)
+    (before,) = open_runtime("reference", model).invoke(image)
+    assert flatten_depthwise(model.main) == 1
+    (xnnpack,) = open_runtime("xnnpack", model).invoke(image)
+    assert np.abs(before.astype(int) - xnnpack).max() <= 1
+    pytest.importorskip("tflite_micro")
+    (micro,) = open_runtime("micro", dumps(model)).invoke(image)
+    np.testing.assert_array_equal(micro, before)
+
+
+def test_smaller_kernels_and_larger_images_stay(new_net, unchanged):
+    for size, kernel, padding in ((5, 5, "VALID"), (8, 7, "VALID"), (7, 7, "SAME")):
+        net = new_net(channels=4, size=size)
+        unchanged(net.model(net.depthwise(net.image, kernel, padding)), flatten_depthwise)
