@@ -251,7 +251,7 @@ def _from_keras(model: Any, name: str, preprocess: str, path: Path | None) -> Em
 
 
 def _load_keras(path: Path, preprocess: str) -> Embedder:
-    import seesaw_keras.models  # noqa: F401  (registers this package's layers for loading)
+    import seesaw_keras.models.layers  # noqa: F401  (registers this package's layers for loading)
     from seesaw_keras.api import keras
 
     try:
