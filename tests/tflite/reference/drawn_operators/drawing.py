@@ -15,7 +15,7 @@ def data(r, shape, type="INT8"):
     """Entries of all magnitudes, or extremes only, or one value."""
     g = np.random.RandomState(r.getrandbits(32))
     if type == "FLOAT32":
-        return g.normal(0, 2, shape).astype(np.float32)
+        return g.normal(size=shape).astype(np.float32)
     dtype = np.dtype(type.lower())
     low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
     kind = r.choice(["any", "any", "any", "extreme", "one"])

@@ -1,0 +1,97 @@
+"""Whole int8 networks in NumPy: equal to both native runtimes in every tensor? And how fast?
+
+    python benchmarks/reference_networks.py --variants shuffle --side 112 --width 1
+
+Every variant with every activation, with random weights and batch statistics of synthetic faces, quantized on both
+roads: after training by measured ranges, and quantization-aware (with the ranges it starts from). Each is run on
+64 faces and four adversarial inputs by `seesaw_keras.tflite.check`. A row says how many entries of how many tensors
+were compared in the three pairs (NumPy and LiteRT's reference kernels, NumPy and TFLite Micro, the two natives), how
+many differ, and the milliseconds that an image takes alone and in eight at once: the least of three. Exit code 1 when
+anything differs.
+"""
+
+import sys
+import time
+from typing import Any
+
+import numpy as np
+from absl import flags
+from tqdm import tqdm
+
+from seesaw_keras import cli
+from seesaw_keras.data.representative import representative_images
+from seesaw_keras.models.configs import list_models
+from seesaw_keras.tflite import flatbuffer
+from seesaw_keras.tflite.check import check
+from seesaw_keras.tflite.reference import Interpreter
+
+ACTIVATIONS = ["swish", "hard_swish", "relu", "relu6", "prelu"]
+ROADS = ["post-training", "quantization-aware"]
+
+FLAGS = flags.FLAGS
+flags.DEFINE_multi_enum("variants", list_models(), list_models(), "Which networks.")
+flags.DEFINE_multi_enum("activations", ACTIVATIONS, ACTIVATIONS, "Of the trunk and of squeeze-excite.")
+flags.DEFINE_multi_enum("roads", ROADS, ROADS, "To int8.")
+flags.DEFINE_integer("side", 32, "Of the images, in pixels.", 16)
+flags.DEFINE_float("width", 0.25, "Factor on the channels.", 0.01)
+flags.DEFINE_integer("images", 64, "Faces to run a network on.", 1)
+
+
+def converted(variant: str, activation: str, road: str, faces: np.ndarray) -> bytes:
+    """Returns an int8 flatbuffer."""
+    import seesaw_keras
+    from seesaw_keras.api import keras
+    from seesaw_keras.compression import quantize_aware
+    from seesaw_keras.models.statistics import set_batch_statistics
+    from seesaw_keras.tflite.calibration import to_float
+    from seesaw_keras.tflite.convert import convert
+
+    keras.utils.set_random_seed(0)
+    shape = (FLAGS.side, FLAGS.side, 3)
+    network: Any = seesaw_keras.build(
+        variant, input_shape=shape, width=FLAGS.width, activation=activation, se_activation=activation
+    )
+    set_batch_statistics(network, to_float(faces[:16]))
+    if road == "quantization-aware":
+        return convert(quantize_aware(network, to_float(faces[:16])))
+    return convert(network, images=faces[:16])
+
+
+def milliseconds(interpreter: Interpreter, inputs: np.ndarray) -> float:
+    """Returns what an image takes, the least of three."""
+    taken = []
+    for _ in range(3):
+        start = time.perf_counter()
+        interpreter.run(inputs)
+        taken.append(time.perf_counter() - start)
+    return 1000 * min(taken) / len(inputs)
+
+
+def main() -> None:
+    """Prints the table."""
+    cli.quiet_tensorflow()
+    faces = representative_images(None, max(FLAGS.images, 16), side=FLAGS.side)
+    inputs = (faces[: FLAGS.images].astype(np.int16) - 128).astype(np.int8)
+    print("| variant | activation | road | tensors | entries compared | differ | ms, alone | ms, of eight |")
+    print("| --- | --- | --- |" + " ---: |" * 5)
+    models = [(v, a, road) for v in FLAGS.variants for a in FLAGS.activations for road in FLAGS.roads]
+    wrong = 0
+    for model in tqdm(models, "networks", disable=None):
+        data = converted(*model, faces)
+        result = check(data, {"faces": inputs})
+        interpreter = Interpreter(flatbuffer.loads(data))
+        alone, eight = (milliseconds(interpreter, inputs[:count, None]) for count in (1, 8))
+        compared, differing = (sum(getattr(e, name) for e in result.equalities) for name in ("entries", "differing"))
+        wrong += differing + (len(result.equalities) < 3)
+        print(
+            f"| {' | '.join(model)} | {result.equalities[0].tensors} | {compared:,} | {differing} | {alone:.0f} "
+            f"| {eight:.0f} |",
+            flush=True,
+        )
+        for line in [*result.problems, *result.refused]:
+            print(f"{' '.join(model)}: {line}", file=sys.stderr)
+    sys.exit(wrong > 0)
+
+
+if __name__ == "__main__":
+    cli.run(main)
