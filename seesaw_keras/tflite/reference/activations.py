@@ -46,11 +46,11 @@ def _clipped(node: Node, low: float, high: float) -> Compute:
     """Makes a rectifier.
 
     int8 (ReluX in kernels/internal/reference/reference_ops.h; the same in TFLite Micro's RELU): to the output's scale
-    by a factor computed in float32, clamped to the integers that stand for the limits.
+    by a factor, clamped to the integers that stand for the limits.
     """
     if node.type("INT8", "FLOAT32") == "FLOAT32":
         return lambda x: [np.clip(x, np.float32(low), np.float32(high))]
-    factor = Multiplier.of([node.scale(node.input()) / node.scale(node.output)])
+    factor = Multiplier.of([node.divided(node.input()) / node.divided(node.output)])
     taken, made = node.zero_point(node.input()), node.zero_point(node.output)
     least, most = node.limits((low, high))
     return _tabled(node, lambda x: np.clip(wrap(factor(x - taken) + made), least, most))
@@ -83,13 +83,13 @@ def relu6(node: Node) -> Compute:
 def leaky_relu(node: Node) -> Compute:
     """LEAKY_RELU.
 
-    int8 (kernels/internal/reference/leaky_relu.h): a factor for each sign, both computed in float32. A negative slope
-    is multiplied by its magnitude and negated.
+    int8 (kernels/internal/reference/leaky_relu.h): a factor for each sign. A negative slope is multiplied by its
+    magnitude and negated.
     """
     alpha = np.float32(node.option("alpha"))
     if node.type("INT8", "FLOAT32") == "FLOAT32":
         return lambda x: [np.where(x > 0, x, x * alpha)]
-    taken, made = node.scale(node.input()), node.scale(node.output)
+    taken, made = node.divided(node.input()), node.divided(node.output)
     positive, negative = Multiplier.of([taken / made]), Multiplier.of([abs(taken * alpha / made)])
     zero, out_zero = node.zero_point(node.input()), node.zero_point(node.output)
     sign = -1 if alpha < 0 else 1
@@ -100,15 +100,14 @@ def prelu(node: Node) -> Compute:
     """PRELU.
 
     int8 (kernels/internal/reference/prelu.h): as LEAKY_RELU, with slopes that are integers with a scale and zero point
-    of their own. The factors are computed in float32 by LiteRT, in float64 by TFLite Micro.
+    of their own.
     """
     rank = len(node.shape())
     slopes = node.input(1)
     node.require(len(slopes.shape) <= rank, f"slopes of shape {slopes.shape} for {node.shape()}")
     if node.type("INT8", "FLOAT32", inputs=2) == "FLOAT32":
         return lambda x, a: [np.where(x >= 0, x, x * aligned(a, rank))]
-    precision = np.float32 if node.flavor == "litert" else np.float64
-    taken, slope, made = (precision(node.scale(tensor)) for tensor in (node.input(), slopes, node.output))
+    taken, slope, made = (node.divided(tensor) for tensor in (node.input(), slopes, node.output))
     positive, negative = Multiplier.of([taken / made]), Multiplier.of([taken * slope / made])
     zero, slope_zero, out_zero = (node.zero_point(tensor) for tensor in (node.input(), slopes, node.output))
     kept = table_of(node.input(), lambda x: positive(np.maximum(x - zero, 0)))
@@ -208,8 +207,8 @@ def hard_swish(node: Node) -> Compute:
     """
     if node.type("INT8", "FLOAT32") == "FLOAT32":
         return lambda x: [x * np.clip(x + np.float32(3), 0, 6) / np.float32(6)]
-    hires = np.float32(1 / 128) * node.scale(node.input())
-    to_output, output_shift = _in_16_bits(hires / node.scale(node.output))
+    hires = node.divided(node.input()) / 128
+    to_output, output_shift = _in_16_bits(hires / node.divided(node.output))
     to_gate, gate_shift = _in_16_bits(hires / (np.float32(3) / np.float32(1 << 15)))
     node.require(-15 <= output_shift <= 0, f"the input's scale is 2**{7 + output_shift} steps of the output")
     node.require(-15 <= gate_shift <= 31, f"the input's scale is {node.scale(node.input())}")
@@ -229,7 +228,7 @@ def hard_swish(node: Node) -> Compute:
     return _tabled(node, integers)
 
 
-def _in_16_bits(factor: np.float32) -> tuple[int, int]:
+def _in_16_bits(factor: np.floating) -> tuple[int, int]:
     """Returns M in 16 bits and the shift of a factor: M / 2**15 * 2**shift."""
     multiplier, shift = quantize_multiplier(float(factor))
     return min((multiplier + (1 << 15)) >> 16, _INT16_MAX), shift

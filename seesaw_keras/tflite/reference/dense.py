@@ -9,8 +9,7 @@ int8 (kernels/internal/reference/integer_ops/fully_connected.h): sums as in a co
 differ, by a step of the output now and then, where the product comes near to a tie:
 
 - LiteRT's reference kernel multiplies the sum by the real factor in float64 and rounds once, ties away from zero.
-- TFLite Micro multiplies by the factor in fixed point, which rounds twice. With one scale for all weights, the product
-  of input's and weights' scale in that factor is rounded to float32; with a scale a channel it is not.
+- TFLite Micro multiplies by the factor in fixed point, which rounds twice.
 """
 
 import math
@@ -49,11 +48,8 @@ def fully_connected(node: Node) -> Compute:
 def _rescaling(node: Node) -> Rescaling:
     weights = node.input(1).quantization
     assert weights is not None
-    taken, made = node.scale(node.input()), np.float64(node.scale(node.output))
-    if node.flavor == "litert" or weights.scales.size > 1:
-        factors = np.float64(taken) * weights.scales.astype(np.float64) / made
-    else:
-        factors = np.float64(taken * weights.scales) / made
+    taken, made = np.float64(node.scale(node.input())), np.float64(node.scale(node.output))
+    factors = taken * weights.scales.astype(np.float64) / made
     return Multiplier.of(factors) if node.flavor == "micro" else _rounded_once(factors)
 
 

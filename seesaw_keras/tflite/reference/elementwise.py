@@ -51,15 +51,14 @@ def _sum(node: Node, sign: int) -> Compute:
 
     int8 (kernels/internal/reference/integer_ops/add.h, sub.h): both inputs, shifted to the left by 20 bits, go to the
     scale of twice the larger one's, so that their sum fits into int32, and the sum goes to the output's. The factors
-    are float64, but in TFLite Micro's SUB float32.
+    are float64 in both runtimes.
     """
     kind = node.type("INT8", "FLOAT32", "INT32", inputs=2)
     if kind != "INT8":
         return _unquantized(node, kind, np.add if sign > 0 else np.subtract)
-    precision = np.float32 if (node.flavor, node.operator.code) == ("micro", "SUB") else np.float64
-    scales = [precision(node.scale(node.input(place))) for place in (0, 1)]
+    scales = [np.float64(node.scale(node.input(place))) for place in (0, 1)]
     twice = 2 * max(scales)
-    to_output = Multiplier.of([twice / (precision(1 << _HEADROOM) * precision(node.scale(node.output)))])
+    to_output = Multiplier.of([twice / ((1 << _HEADROOM) * np.float64(node.scale(node.output)))])
     node.require(to_output.shift.item() <= 0, f"the inputs' scale is over {1 << (_HEADROOM - 1)} steps of the output")
     low, high = node.limits()
     zero = node.zero_point(node.output)
@@ -90,13 +89,12 @@ def multiply(node: Node) -> Compute:
     """MUL.
 
     int8 (kernels/internal/reference/integer_ops/mul.h): the product of both integers less their zero points, times a
-    factor that LiteRT computes in float32, TFLite Micro in float64.
+    factor.
     """
     kind = node.type("INT8", "FLOAT32", "INT32", inputs=2)
     if kind != "INT8":
         return _unquantized(node, kind, np.multiply)
-    precision = np.float32 if node.flavor == "litert" else np.float64
-    first, second, made = (precision(node.scale(tensor)) for tensor in (node.input(0), node.input(1), node.output))
+    first, second, made = (node.divided(tensor) for tensor in (node.input(0), node.input(1), node.output))
     factor = Multiplier.of([first * second / made])
     zero_x, zero_y = (np.int32(node.zero_point(node.input(place))) for place in (0, 1))
     zero, (low, high) = node.zero_point(node.output), node.limits()

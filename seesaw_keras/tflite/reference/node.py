@@ -123,6 +123,14 @@ class Node:
         self.require(tensor.quantization.scales.size == 1, f"{tensor.name!r} has a scale for each channel")
         return np.float32(tensor.quantization.scales[0])
 
+    def divided(self, tensor: Tensor) -> np.floating:
+        """The scale in the precision in which most kernels divide scales: float32 in LiteRT, float64 in TFLite Micro.
+
+        TFLite Micro's source has float32, too, for RELU, LEAKY_RELU, HARD_SWISH, SUB and a FULLY_CONNECTED with one
+        scale for all channels, but in its wheel they are computed in float64 as the others are.
+        """
+        return (np.float32 if self.flavor == "litert" else np.float64)(self.scale(tensor))
+
     def zero_point(self, tensor: Tensor) -> int:
         """The one zero point of a quantized tensor."""
         self.scale(tensor)

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from seesaw_keras.tflite.flatbuffer import Operator, Tensor, build
+from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Tensor, build
 from seesaw_keras.tflite.reference import KERNELS, Interpreter
+from seesaw_keras.tflite.runtimes import open_runtime
 
 sys.path.insert(0, str(Path(__file__).parent))
 from drawn_operators import ROWS, case
@@ -27,6 +28,32 @@ def test_native_integers(row, r):
         known = [case for case in drawn if refusal(case, flavor) is None]
         assert len(known) >= OPERATORS // 2
         assert differences(known, flavor) == []
+
+
+@pytest.mark.parametrize("flavor", ["litert", "micro"])
+def test_factors_to_the_last_bit(flavor):
+    """All pairs of integers, and sums that come close to half a step: where factors in float32 would show."""
+    r = np.random.default_rng(0)
+    integers = np.arange(-128, 128).astype(np.int8)
+    first, second = np.meshgrid(integers, integers)
+    cases = []
+    for _ in range(20):
+        a, b, c = (Quantization(r.uniform(0.01, 0.02), r.integers(-128, 128)) for _ in range(3))
+        x, y, z = (Tensor(name, (256, 256), "INT8", q) for name, q in (("x", a), ("y", b), ("z", c)))
+        cases.append((Operator("SUB", [x, y], [z], version=2), [first, second]))
+        weight, result = int(r.integers(1, 128)), r.integers(64, 127) + 0.5
+        product = weight * r.integers(128, 256)
+        shift = -np.frexp(result / product)[1]  # rounds up what is half of its last bit below a half
+        factor = (result - 2.0 ** -(shift + 1)) / product if shift > 0 else result / product
+        weights = Tensor.constant("w", np.full((1, 1), weight, np.int8), Quantization(b.scale))
+        made = Quantization(a.scale * b.scale / factor, -128)
+        x, y = Tensor("x", (256, 1), "INT8", Quantization(a.scale, -128)), Tensor("y", (256, 1), "INT8", made)
+        cases.append((Operator("FULLY_CONNECTED", [x, weights, None], [y], version=4), [integers[:, None]]))
+    for operator, arrays in cases:
+        model = build(operator)
+        (native,) = open_runtime({"litert": "reference"}.get(flavor, flavor), model).invoke(*arrays)
+        (ours,) = Interpreter(model, flavor).run(*(array[None] for array in arrays))
+        np.testing.assert_array_equal(ours[0], native)
 
 
 def test_shape():
