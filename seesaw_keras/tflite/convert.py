@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from seesaw_keras.cli import quiet_native_stderr
 from seesaw_keras.tflite import flatbuffer
+from seesaw_keras.tflite.agreement import settle_scales
 from seesaw_keras.tflite.calibration import Range, measure_ranges
 from seesaw_keras.tflite.dense import dense_to_convolution
 from seesaw_keras.tflite.interface import (
@@ -59,7 +60,8 @@ def convert(
 
     A network that was trained quantization-aware brings its ranges along, but for that of its input, which need not be
     quantized; any other is quantized with ranges measured on `images`. What int8 input means is in
-    `interface.set_pixel_input`.
+    `interface.set_pixel_input`. LiteRT's reference kernels and TFLite Micro compute the same integers of an int8
+    network, as far as `dense` and `agreement` can see to it.
 
     Args:
         model: a Keras model (also a quantization-aware one) or what `load_saved_model` returns, from
@@ -108,6 +110,7 @@ def convert(
         **(facts or {}),
     )
     if type == "int8":
+        settle_scales(converted)
         _require_integers(converted)
     return flatbuffer.dumps(converted)
 

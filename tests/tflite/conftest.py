@@ -18,32 +18,33 @@ def faces():
 
 @pytest.fixture(scope="session")
 def network(faces):
-    """Function: variant -> its quarter-width 32x32 network of seed 0, with batch statistics of `faces`."""
+    """Function: variant, activation -> its quarter-width 32x32 network of seed 0, with batch statistics of `faces`."""
     import seesaw_keras
     from seesaw_keras.api import keras
+    from seesaw_keras.models.configs import get_config
     from seesaw_keras.models.statistics import set_batch_statistics
     from seesaw_keras.tflite.interface import to_float
 
     @functools.cache
-    def build(variant):
+    def build(variant, activation):
         keras.utils.set_random_seed(0)
-        model = seesaw_keras.build(variant, **SMALL)
+        model = seesaw_keras.build(variant, activation=activation, **SMALL)
         set_batch_statistics(model, to_float(faces))
         return model
 
-    return build
+    return lambda variant, activation=None: build(variant, activation or get_config(variant).activation)
 
 
 @pytest.fixture(scope="session")
 def converted(network, faces):
-    """Function: variant, arguments of `convert` -> the flatbuffer's bytes."""
+    """Function: variant, activation, arguments of `convert` -> the flatbuffer's bytes."""
     from seesaw_keras.tflite.convert import convert
 
     @functools.cache
-    def run(variant, **arguments):
-        return convert(network(variant), images=faces, **arguments)
+    def run(model, **arguments):
+        return convert(model, images=faces, **arguments)
 
-    return run
+    return lambda variant, activation=None, **arguments: run(network(variant, activation), **arguments)
 
 
 @pytest.fixture(scope="session")
