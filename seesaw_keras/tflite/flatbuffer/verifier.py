@@ -33,12 +33,14 @@ _MAX_BYTES = (1 << 31) - 1  # of a tensor: kernels count in int32
 _POSITIVE = ("stride_", "dilation_", "filter_", "block_size", "depth_multiplier")
 # From which input on one may be left out; kernels of all others follow a null pointer.
 _OPTIONAL_FROM = {
-    **dict.fromkeys(("CONV_2D", "CONV_3D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"), 2),
+    **dict.fromkeys(("CONV_2D", "CONV_3D", "FULLY_CONNECTED"), 2),
     **dict.fromkeys(("CONV_3D_TRANSPOSE", "SVDF", "TRANSPOSE_CONV"), 3),
     **dict.fromkeys(("BIDIRECTIONAL_SEQUENCE_LSTM", "LSTM", "UNIDIRECTIONAL_SEQUENCE_LSTM"), 1),
     "BIDIRECTIONAL_SEQUENCE_RNN": 9,
     "CUSTOM": 0,
 }
+# With two inputs XNNPACK follows a null pointer to the bias; TFLite Micro does so where the bias is left out.
+_INPUTS = {"DEPTHWISE_CONV_2D": 3}
 # Kernels that divide by the scale of what they take or write when it has 8 bits.
 _ARITHMETIC = """
 ADD AVERAGE_POOL_2D CONV_2D DEPTHWISE_CONV_2D DEQUANTIZE DIV ELU FULLY_CONNECTED HARD_SWISH L2_NORMALIZATION LEAKY_RELU
@@ -179,6 +181,8 @@ def _verify_operator(operator: Operator, known: set[Tensor], filled: set[Tensor]
     _require_known(operator.inputs, known, f"{at}: inputs")
     _require_known(operator.outputs, known, f"{at}: outputs")
     _require_known(operator.intermediates, known, f"{at}: intermediates")
+    if len(operator.inputs) < _INPUTS.get(operator.code, 0):
+        raise FlatbufferError(f"{at}: {len(operator.inputs)} inputs; it takes {_INPUTS[operator.code]}")
     for number, tensor in enumerate(operator.inputs):
         if tensor is None and number < _OPTIONAL_FROM.get(operator.code, len(operator.inputs)):
             raise FlatbufferError(f"{at}: inputs[{number}] is left out")

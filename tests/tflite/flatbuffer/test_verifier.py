@@ -120,6 +120,15 @@ def test_a_needed_input_left_out(network):
     _refused(network, r"subgraphs\[0\]\.operators\[2\] ADD: inputs\[1\] is left out")
 
 
+def test_a_depthwise_convolution_without_bias(network):
+    """In XNNPACK and in TFLite Micro, one kind in each, it is a segmentation fault."""
+    operator = network.main.operators[7]
+    operator.inputs[2] = None
+    _refused(network, r"subgraphs\[0\]\.operators\[7\] DEPTHWISE_CONV_2D: inputs\[2\] is left out")
+    del operator.inputs[2]
+    _refused(network, r"subgraphs\[0\]\.operators\[7\] DEPTHWISE_CONV_2D: 2 inputs; it takes 3")
+
+
 @pytest.mark.parametrize("option", ["stride_h", "dilation_w_factor"])
 def test_options_that_kernels_divide_by(network, option):
     network.main.operators[0].options[option] = 0

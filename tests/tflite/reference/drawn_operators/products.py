@@ -67,8 +67,6 @@ def _convolution(r, code, type, size, strides, dilations, x, weights, scales, ch
     if multiplier:
         options["depth_multiplier"] = multiplier
     inputs = [x, weights, _bias(r, x, scales, channels, type)]
-    if code == "DEPTHWISE_CONV_2D" and r.random() < 0.2:
-        del inputs[2]  # LiteRT wants one for CONV_2D
     return Operator(code, inputs, [y], options, 3 if type == "INT8" else 1)
 
 
