@@ -8,6 +8,9 @@ them. With --pairs (or a .bin for --data), verification accuracy is measured too
 
     python tools/check_tflite.py --model int8.tflite --float model.keras --data lfw.zip --pairs pairs.txt
 
+With --audit, it is said too which operators XNNPACK takes, which TFLite Micro has, which of them have kernels of
+CMSIS-NN, and what to do about the others.
+
 A model that this package converted says itself what it wants of pixels; for others there is --preprocess.
 
 Exit code 1 when LiteRT's reference kernels, TFLite Micro and our own kernels in NumPy differ in one integer of one
@@ -30,6 +33,7 @@ from seesaw_keras.data.pairs import Pairs, open_pairs
 from seesaw_keras.data.representative import representative_images
 from seesaw_keras.data.sources import open_source
 from seesaw_keras.files import replacing
+from seesaw_keras.tflite.audit import audit
 from seesaw_keras.tflite.check import check
 from seesaw_keras.tflite.check_result import CheckResult
 from seesaw_keras.verification.embedders import NetworkEmbedder, load_embedder
@@ -45,6 +49,7 @@ flags.DEFINE_string("float", None, "The float network to stand beside it: whatev
 flags.DEFINE_enum("preprocess", None, list(PREPROCESSES), "What the model wants of pixels; pm1 if not given.")
 flags.DEFINE_enum("float_preprocess", None, list(PREPROCESSES), "What --float wants; as --model if not given.")
 flags.DEFINE_integer("threads", 1, "Threads of XNNPACK.", 1)
+flags.DEFINE_boolean("audit", False, "Say which operators are fast where.")
 flags.DEFINE_string("json", None, "File to write all figures to.")
 
 
@@ -105,7 +110,8 @@ def main() -> None:
             progress=bars,
         )
     accuracy = accuracies(result, pairs) if pairs is not None else {}
-    lines = [f"accuracy, {title}: {percent:.2f}%" for title, percent in accuracy.items()]
+    lines = [audit(Path(FLAGS.model).read_bytes()).table()] if FLAGS.audit else []
+    lines += [f"accuracy, {title}: {percent:.2f}%" for title, percent in accuracy.items()]
     print("\n".join([f"{FLAGS.model}:", *lines, result.table()]))
     if FLAGS.json:
         with replacing(FLAGS.json) as beside:

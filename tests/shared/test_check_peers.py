@@ -5,6 +5,7 @@ import pytest
 
 from seesaw_keras.data import open_source
 from seesaw_keras.data.representative import representative_images
+from seesaw_keras.tflite.audit import audit
 from seesaw_keras.tflite.check import check
 from seesaw_keras.tflite.runtimes import available_runtimes
 from seesaw_keras.verification.embedders import load_embedder
@@ -43,6 +44,20 @@ def test_peer_is_checked(shared, real_faces, name, preprocess, micro):
         assert result.equalities[0].entries > 1e7
         # What the arena is for, and little else; its structures take 8 bytes a pointer here.
         assert 1e6 < result.arena.planned < result.arena.total < 1.1 * result.arena.planned
+
+
+def test_peers_are_audited(shared):
+    """A PReLU is 33 operators that XNNPACK takes in float alone, or 66 of MAXIMUM and MINIMUM that it leaves."""
+    found = {name: audit((shared / "peers" / f"{name}.tflite").read_bytes()) for name, *_ in PEERS}
+    assert {name: one.partitions for name, one in found.items()} == {
+        "ltkhang_mfn": 1,
+        "ltkhang_mfn_uint8": 35,
+        "visassist_mfn_2.6MB": 1,
+        "zye1996_993_quant": 1,
+    }
+    rows = {row.code: row for row in found["ltkhang_mfn_uint8"].rows}
+    assert (rows["MAXIMUM"].count, rows["MAXIMUM"].in_xnnpack) == (33, 0)
+    assert found["ltkhang_mfn"].slow == {"XNNPACK": (0, 0), "CMSIS-NN": (1, 1)}
 
 
 def test_cosines_to_the_float_peer_are_those_of_the_embedders(shared, real_faces):

@@ -92,6 +92,15 @@ def test_a_network_on_synthetic_faces(folder, run):
         assert lines[-1] == "passed"
 
 
+def test_audit(folder, run):
+    done = run("--model", folder / "int8.tflite", "--inputs", 1, "--audit")
+    assert done.returncode == 0, done.stderr
+    row = next(line for line in done.stdout.splitlines() if line.startswith("CONV_2D"))
+    assert row.split() == ["CONV_2D", "1", "100.0%", "83.2%", "1", "yes", "1"]
+    assert "XNNPACK, in 1 partition: 0.0% of multiply-adds and 0.0% of bytes are not on its kernels" in done.stdout
+    assert done.stdout.splitlines()[-1] == "passed"
+
+
 def test_beside_the_float_network_on_pairs(folder, run, tmp_path):
     done = run(
         *("--model", folder / "int8.tflite", "--float", folder / "float.tflite", "--inputs", 5),
