@@ -48,8 +48,9 @@ class Net:
         self.operators.append(Operator(code, inputs, [made], options, version or 1 + (self.type == "INT8")))
         return made
 
-    def conv(self, x, filters, kernel=1, activation="NONE", bias=True, padding="SAME"):
-        weights = self.constant((filters, kernel, kernel, x.shape[3]), 0, 1 / np.sqrt(kernel * kernel * x.shape[3]))
+    def conv(self, x, filters, kernel=1, activation="NONE", bias=True, padding="SAME", groups=1):
+        channels = x.shape[3] // groups
+        weights = self.constant((filters, kernel, kernel, channels), 0, 1 / np.sqrt(kernel * kernel * channels))
         inputs = [x, weights, *([self.bias(x, weights, filters)] if bias else [])]
         made = self.value((*x.shape[:3], filters))
         return self.add_operator("CONV_2D", inputs, made, 3, padding=padding, fused_activation_function=activation)
@@ -107,11 +108,13 @@ class Net:
         last = len(y.shape) - 1
         return self.reshape(self.transpose(y, (*range(last - 1), last, last - 1)), x.shape)
 
-    def cut(self, x, begin, end):
-        numbers = [self.numbers(0, 0, 0, begin), self.numbers(0, 0, 0, end), self.numbers(1, 1, 1, 1)]
-        made = self.value((*x.shape[:3], end - begin))
+    def cut(self, x, begin, end, rows=None):
+        """Some channels, of the first rows or of all."""
+        mask = 7 if rows is None else 5
+        numbers = [self.numbers(0, 0, 0, begin), self.numbers(0, rows or 0, 0, end), self.numbers(1, 1, 1, 1)]
+        made = self.value((1, rows or x.shape[1], x.shape[2], end - begin))
         made.quantization = x.quantization
-        return self.add_operator("STRIDED_SLICE", [x, *numbers], made, begin_mask=7, end_mask=7)
+        return self.add_operator("STRIDED_SLICE", [x, *numbers], made, begin_mask=mask, end_mask=mask)
 
     def split(self, x, *sizes):
         made = [self.value((*x.shape[:3], size), f"part{n}of{len(self.operators)}") for n, size in enumerate(sizes)]

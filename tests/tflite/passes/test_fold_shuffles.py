@@ -71,12 +71,28 @@ def test_weights_in_float16(new_net, applied, codes):
     assert {t.type for t in model.main.tensors if t.data is not None and t.name == "narrow"} == {"FLOAT16"}
 
 
+def _shuffled_pair(net):
+    return net.shuffle(net.join(net.conv(net.image, 4), net.conv(net.image, 8)), 2)
+
+
+def _halves(net, x):
+    return net.cut(x, 0, 6), net.cut(x, 6, 12)
+
+
 BLOCKED = {
     "the input of the graph": lambda net: net.conv(net.shuffle(net.image, 2), 4),
     "a concatenation of what no convolution makes": lambda net: net.cut(
         net.shuffle(net.join(net.cut(net.image, 1, 5), net.conv(net.image, 4)), 2), 0, 3
     ),
     "rows and columns": lambda net: net.conv(net.transpose(net.conv(net.image, 8), (0, 2, 1, 3)), 4),
+    "an output of the graph": lambda net: net.shuffle(net.conv(net.image, 8), 2),
+    "a convolution in groups after it": lambda net: net.conv(
+        net.shuffle(net.join(net.conv(net.image, 4), net.conv(net.image, 4)), 4), 6, groups=2
+    ),
+    "a convolution in groups before it": lambda net: net.conv(net.shuffle(net.conv(net.image, 8, groups=2), 2), 4),
+    "slices that are added": lambda net: net.conv(net.binary("ADD", *_halves(net, _shuffled_pair(net))), 4),
+    "halves that are added": lambda net: net.conv(net.binary("ADD", *net.split(_shuffled_pair(net), 6, 6)), 4),
+    "slices of rows": lambda net: net.conv(net.cut(_shuffled_pair(net), 0, 6, rows=2), 4),
     "another shape": lambda net: net.dense(net.reshape(net.shuffle(net.mean(net.image), 2), (1, 8)), 3),
 }
 
