@@ -17,7 +17,7 @@ import math
 import numpy as np
 
 from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Subgraph, Tensor
-from seesaw_keras.tflite.passes.graph import Links, set_constant, substitute, sweep
+from seesaw_keras.tflite.passes.graph import Links, substitute, sweep
 
 __all__ = ["flatten_depthwise"]
 
@@ -26,7 +26,7 @@ _VERSION = 6  # of CONV_2D with groups
 
 
 def flatten_depthwise(graph: Subgraph) -> int:
-    """Replaces depthwise convolutions of more than 25 taps that put out one pixel.
+    """Replaces int8 depthwise convolutions of more than 25 taps that put out one pixel; in float nothing is gained.
 
     Args:
         graph: changed in place.
@@ -38,52 +38,50 @@ def flatten_depthwise(graph: Subgraph) -> int:
 
 
 def _flatten(graph: Subgraph, depthwise: Operator) -> bool:
-    given, weights = depthwise.inputs[:2]
-    made = depthwise.outputs[0]
-    stored = Links(graph).constant(depthwise, 1)
-    if given is None or weights is None or stored is None or stored.data is None:
+    weights = Links(graph).constant(depthwise, 1)
+    given, made = depthwise.inputs[0], depthwise.outputs[0]
+    if given is None or weights is None or (given.type, weights.type) != ("INT8", "INT8"):
         return False
-    # Of the same shape: one filter a channel, one pixel out of all, without padding in any padding mode.
-    one_pixel = given.shape == weights.shape and math.prod(made.shape[:-1]) == 1 and not given.shape_signature
+    assert weights.data is not None and weights.quantization is not None
+    # As large as the image: one filter a channel, one pixel out of all.
+    taps, channels = math.prod(given.shape[1:3]), given.shape[3]
+    whole = given.shape == weights.shape and made.shape == (1, 1, 1, channels) and given.shape_signature is None
     options = depthwise.options
     plain = options["dilation_h_factor"] == options["dilation_w_factor"] == 1 and options["padding"] == "VALID"
-    taps, channels = math.prod(given.shape[1:3]), given.shape[3]
-    if not one_pixel or not plain or taps <= _MOST_TAPS or given.type != weights.type:
+    if not whole or not plain or taps <= _MOST_TAPS:
         return False
-    rows, columns, flat = (
-        Tensor(f"{made.name}/{part}", shape, given.type, given.quantization)
-        for part, shape in (
-            ("pixels", (taps, channels)),
-            ("transposed", (channels, taps)),
-            ("flat", (1, 1, 1, taps * channels)),
-        )
-    )
+    data = np.ascontiguousarray(weights.data.reshape(taps, channels).T)[:, None, None]
+    quantization = Quantization(weights.quantization.scales, weights.quantization.zero_points, 0)
+    moves, flat = _channels_first(given, made.name, taps, channels)
     grouped = Operator(
         "CONV_2D",
-        [flat, *depthwise.inputs[1:]],
+        [flat, Tensor.constant(weights.name, data, quantization), *depthwise.inputs[2:]],
         [made],
         {"padding": "VALID", "fused_activation_function": options["fused_activation_function"]},
         _VERSION,
     )
-    substitute(
-        graph,
-        depthwise,
-        [_reshape(given, rows), _transpose(rows, columns), _reshape(columns, flat), grouped],
-    )
-    quantization = stored.quantization
-    if quantization is not None:
-        quantization = Quantization(quantization.scales, quantization.zero_points, 0)
-    data = np.ascontiguousarray(stored.data.reshape(taps, channels).T).reshape(channels, 1, 1, taps)
-    set_constant(graph, grouped, 1, data, quantization)
+    substitute(graph, depthwise, [*moves, grouped])
     sweep(graph)
     return True
+
+
+def _channels_first(given: Tensor, name: str, taps: int, channels: int) -> tuple[list[Operator], Tensor]:
+    """What puts the pixels of each channel side by side, as one pixel of many channels."""
+
+    def after(step: str, *shape: int) -> Tensor:
+        return Tensor(f"{name}/{step}", shape, given.type, given.quantization)
+
+    pixels, transposed = after("pixels", taps, channels), after("transposed", channels, taps)
+    flat = after("flat", 1, 1, 1, taps * channels)
+    order = Tensor.constant(f"{transposed.name}/permutation", np.array([1, 0], np.int32))
+    moves = [
+        _reshape(given, pixels),
+        Operator("TRANSPOSE", [pixels, order], [transposed], version=2),
+        _reshape(transposed, flat),
+    ]
+    return moves, flat
 
 
 def _reshape(given: Tensor, made: Tensor) -> Operator:
     shape = Tensor.constant(f"{made.name}/shape", np.array(made.shape, np.int32))
     return Operator("RESHAPE", [given, shape], [made], {"new_shape": made.shape})
-
-
-def _transpose(given: Tensor, made: Tensor) -> Operator:
-    order = Tensor.constant(f"{made.name}/permutation", np.array([1, 0], np.int32))
-    return Operator("TRANSPOSE", [given, order], [made], version=2 if given.type == "INT8" else 1)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Subgraph, Tensor
 
-__all__ = ["Links", "redirect", "set_constant", "substitute", "sweep", "take"]
+__all__ = ["Links", "redirect", "substitute", "sweep", "take"]
 
 # What these do is seen elsewhere than in their outputs.
 _LASTING = frozenset(("ASSIGN_VARIABLE", "CALL", "CALL_ONCE", "CUSTOM", "HASHTABLE_IMPORT", "IF", "WHILE"))
@@ -89,7 +89,25 @@ def redirect(graph: Subgraph, old: Tensor, new: Tensor) -> None:
         operator.inputs[:] = [new if tensor is old else tensor for tensor in operator.inputs]
 
 
-def set_constant(
+def take(graph: Subgraph, operator: Operator, place: int, axis: int, order: npt.NDArray[np.intp]) -> None:
+    """Gives an operator those entries of a constant that it takes, in this order; scales go with their entries.
+
+    Args:
+        graph: changed in place.
+        operator: one of its operators.
+        place: of the constant among the inputs.
+        axis: of the constant.
+        order: numbers of entries along the axis.
+    """
+    constant = Links(graph).constant(operator, place)
+    assert constant is not None and constant.data is not None
+    quantization = constant.quantization
+    if quantization is not None and quantization.scales.size > 1 and quantization.axis == axis:
+        quantization = Quantization(quantization.scales[order], quantization.zero_points[order], axis)
+    _set_constant(graph, operator, place, np.take(constant.data, order, axis), quantization)
+
+
+def _set_constant(
     graph: Subgraph, operator: Operator, place: int, data: npt.NDArray, quantization: Quantization | None
 ) -> None:
     """Gives an operator a constant of its own, of the same kind as the one that it takes.
@@ -112,24 +130,6 @@ def set_constant(
     operator.inputs[place] = widened
     version = graph.producers()[old].version
     substitute(graph, operator, [Operator("DEQUANTIZE", [stored], [widened], version=version), operator])
-
-
-def take(graph: Subgraph, operator: Operator, place: int, axis: int, order: npt.NDArray[np.intp]) -> None:
-    """Gives an operator those entries of a constant that it takes, in this order; scales go with their entries.
-
-    Args:
-        graph: changed in place.
-        operator: one of its operators.
-        place: of the constant among the inputs.
-        axis: of the constant.
-        order: numbers of entries along the axis.
-    """
-    constant = Links(graph).constant(operator, place)
-    assert constant is not None and constant.data is not None
-    quantization = constant.quantization
-    if quantization is not None and quantization.scales.size > 1 and quantization.axis == axis:
-        quantization = Quantization(quantization.scales[order], quantization.zero_points[order], axis)
-    set_constant(graph, operator, place, np.take(constant.data, order, axis), quantization)
 
 
 def sweep(graph: Subgraph) -> None:

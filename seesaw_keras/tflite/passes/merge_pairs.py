@@ -20,10 +20,9 @@ from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Subgraph, Ten
 from seesaw_keras.tflite.passes.channels import channel_slices, joined_parts, sliced
 from seesaw_keras.tflite.passes.graph import Links, substitute, sweep
 
-__all__ = ["merge_pairs"]
+__all__ = ["MADDS_PER_BYTE", "merge_pairs"]
 
-# More multiply-adds than that for each byte that need not be copied any more, and merging is slower.
-_MADDS_PER_BYTE = 20
+MADDS_PER_BYTE = 20
 
 
 class _Part(NamedTuple):
@@ -43,25 +42,27 @@ class _Part(NamedTuple):
         return self.source, self.operator.options, self.weights.shape[1:3], made.shape[:-1], _steps(made)
 
 
-def merge_pairs(graph: Subgraph) -> int:
+def merge_pairs(graph: Subgraph, *, madds_per_byte: float = MADDS_PER_BYTE) -> int:
     """Merges int8 convolutions of slices where fewer copies are worth the multiply-adds.
 
     Args:
         graph: changed in place.
+        madds_per_byte: how many multiply-adds more may be done for each byte that is not copied any more.
 
     Returns:
         How many concatenations are gone.
     """
-    return sum(_merge(graph, operator) for operator in list(graph.operators) if operator.code == "CONCATENATION")
+    joins = [operator for operator in graph.operators if operator.code == "CONCATENATION"]
+    return sum(_merge(graph, join, madds_per_byte) for join in joins)
 
 
-def _merge(graph: Subgraph, join: Operator) -> bool:
+def _merge(graph: Subgraph, join: Operator, madds_per_byte: float) -> bool:
     links, made = Links(graph), join.outputs[0]
     found = [_part(links, tensor) for tensor in joined_parts(join) or ()]
     parts = [part for part in found if part is not None]
     if len(parts) < max(2, len(found)) or any(part.kind != parts[0].kind for part in parts[1:]):
         return False
-    if _steps(made) != _steps(parts[0].operator.outputs[0]) or not _pays(links, made, parts):
+    if _steps(made) != _steps(parts[0].operator.outputs[0]) or _cost(links, made, parts) > madds_per_byte:
         return False
     inputs: list[Tensor | None] = [parts[0].source, *_dense(parts, made.name)]
     version = max(part.operator.version for part in parts)
@@ -97,13 +98,14 @@ def _steps(tensor: Tensor) -> tuple[float, int] | None:
     return None if tensor.quantization is None else (tensor.quantization.scale, tensor.quantization.zero_point)
 
 
-def _pays(links: Links, made: Tensor, parts: list[_Part]) -> bool:
+def _cost(links: Links, made: Tensor, parts: list[_Part]) -> float:
+    """Additional multiply-adds for each byte that is not copied any more."""
     source = parts[0].source
     sparse = sum(part.weights.size for part in parts)
     dense = source.shape[-1] * made.shape[-1] * math.prod(parts[0].weights.shape[1:3])
     slices = {tensor for part in parts if (tensor := part.operator.inputs[0]) is not None} - {source}
     copied = made.nbytes + sum(tensor.nbytes for tensor in slices if links.only_user(tensor) is not None)
-    return (dense - sparse) * math.prod(made.shape[:-1]) <= _MADDS_PER_BYTE * copied
+    return (dense - sparse) * math.prod(made.shape[:-1]) / copied
 
 
 def _dense(parts: list[_Part], name: str) -> tuple[Tensor, Tensor]:

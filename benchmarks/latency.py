@@ -1,0 +1,252 @@
+"""Times flatbuffers under XNNPACK: every variant, plain and as rewritten for phones, beside MobileFaceNet and peers.
+
+    python benchmarks/latency.py --rounds latency.jsonl --plot latency.png
+    python benchmarks/latency.py --rounds passes.jsonl --passes phone,share
+    python benchmarks/latency.py --rounds passes_without_amx.jsonl --passes phone --without_amx
+
+Networks have random weights (seed 0) and batch statistics of synthetic faces; they are converted once, into --models.
+A round runs every flatbuffer twice, one after the other, and times the second run, so that whatever else happens on the
+machine falls on all of them. Minima and medians over the rounds are printed, and the minimum's share of the plain
+form's. Each round goes into the file when it is done; started again, the benchmark goes on until there are --count.
+
+--passes times one network after each of the passes (seesaw_keras.tflite.passes), and with pairs merged never or always
+instead of where `merge_pairs` says.
+
+XNNPACK uses a processor's matrix unit (AMX) where there is one. Phones have none: --without_amx takes the right to use
+it from this process (Linux on x86-64), which leaves dot products of four bytes, as in phones.
+"""
+
+import ctypes
+import json
+import statistics
+import struct
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from absl import flags
+
+from seesaw_keras import cli
+from seesaw_keras.files import replacing
+from seesaw_keras.models.configs import list_models
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("rounds", None, "File of JSON lines for the rounds.", required=True)
+flags.DEFINE_integer("count", 100, "How many rounds.", 1)
+flags.DEFINE_list("variants", list_models(), "Networks to time.")
+flags.DEFINE_list("types", ["int8", "float32"], "Of weights and arithmetic.")
+flags.DEFINE_list("threads", ["1", "2"], "Of XNNPACK.")
+flags.DEFINE_string("peers", "../shared/peers", "Folder of other people's .tflite; none if it is not there.")
+flags.DEFINE_list("passes", [], "Variants to time after each pass, instead of all networks.")
+flags.DEFINE_bool("without_amx", False, "Keep XNNPACK from the processor's matrix unit.")
+flags.DEFINE_string("models", "runs/latency", "Folder for converted networks.")
+flags.DEFINE_string("plot", None, "PNG to draw the minima into.")
+
+STATISTICS_IMAGES = 64  # as in tools/convert_tflite.py
+PRELU = "mobilefacenet, PReLU"  # the other common MobileFaceNet
+
+
+class Form(NamedTuple):
+    """A flatbuffer to time.
+
+    Attributes:
+        network: for the table.
+        type: likewise.
+        form: likewise; "plain" is what the others of its network and type are compared with.
+        data: the file.
+    """
+
+    network: str
+    type: str
+    form: str
+    data: bytes
+
+
+def without_amx() -> None:
+    """Has Linux refuse this process the matrix unit: XNNPACK asks for it by arch_prctl, and does without if denied.
+
+    Raises:
+        ValueError: it cannot be done here.
+    """
+    load_number, load_argument, jump_if, answer = 0x20, 0x20, 0x15, 0x06
+    arch_prctl, get_permission, ask_permission, refuse, allow = 158, 0x1022, 0x1023, 0x50001, 0x7FFF0000
+    program = [
+        (load_number, 0, 0, 0),
+        (jump_if, 0, 4, arch_prctl),
+        (load_argument, 0, 0, 16),
+        (jump_if, 1, 0, get_permission),
+        (jump_if, 0, 1, ask_permission),
+        (answer, 0, 0, refuse),
+        (answer, 0, 0, allow),
+    ]
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in program))
+    head = ctypes.create_string_buffer(struct.pack("HP", len(program), ctypes.addressof(code)))
+    no_new_privileges, set_filter, mode = 38, 22, 2
+    libc = ctypes.CDLL(None, use_errno=True)
+    if not sys.platform.startswith("linux") or libc.prctl(no_new_privileges, 1, 0, 0, 0):
+        raise ValueError("--without_amx: only Linux can take it away")
+    if libc.prctl(set_filter, mode, head):
+        raise ValueError(f"--without_amx: Linux refuses the filter: error {ctypes.get_errno()}")
+
+
+def converted(variant: str, type: str) -> bytes:
+    """Returns a network's flatbuffer as the converter makes it, made now or in an earlier run."""
+    path = Path(FLAGS.models) / f"{variant.replace(', ', '_')}_{type}.tflite"
+    if not path.exists():
+        print(f"converting {variant} to {type} ...", file=sys.stderr, flush=True)
+        cli.quiet_tensorflow()
+        import seesaw_keras
+        from seesaw_keras.api import keras
+        from seesaw_keras.data.representative import representative_images
+        from seesaw_keras.models.statistics import set_batch_statistics
+        from seesaw_keras.tflite.convert import convert
+        from seesaw_keras.tflite.interface import to_float
+
+        keras.backend.clear_session()
+        keras.utils.set_random_seed(0)
+        name, _, activation = variant.partition(", ")
+        network = seesaw_keras.build(name, activation=activation.lower() or None)
+        images = representative_images(None, STATISTICS_IMAGES, side=network.input_shape[1])
+        set_batch_statistics(network, to_float(images))
+        data = convert(network, type=type, images=images, facts={"variant": name, "trained": False})
+        with replacing(path) as beside:
+            beside.write_bytes(data)
+    return path.read_bytes()
+
+
+def all_networks() -> Iterable[Form]:
+    """Every variant and MobileFaceNet with PReLU in both forms, and the peers' files as they are."""
+    from seesaw_keras.tflite import flatbuffer
+    from seesaw_keras.tflite.passes import rewrite
+
+    for variant in [*FLAGS.variants, *([PRELU] if "mobilefacenet" in FLAGS.variants else [])]:
+        for type in FLAGS.types:
+            plain = converted(variant, type)
+            model = flatbuffer.loads(plain)
+            rewrite(model, "phone")
+            yield Form(variant, type, "plain", plain)
+            yield Form(variant, type, "phone", flatbuffer.dumps(model))
+    for path in sorted(Path(FLAGS.peers).glob("*.tflite")):
+        yield Form(path.stem, "", "plain", path.read_bytes())
+
+
+def after_each_pass() -> Iterable[Form]:
+    """Some variants after one more pass each time, and with other choices of what to merge."""
+    from seesaw_keras.tflite import flatbuffer, passes
+    from seesaw_keras.tflite.passes import merge_pairs
+
+    always = [lambda graph: merge_pairs(graph, madds_per_byte=float("inf"))]
+    others = [change for change in passes.TARGETS["phone"] if change is not merge_pairs]
+    orders = {f"... {change.__name__}": [*others[:n], change] for n, change in enumerate(others)}
+    orders |= {"phone": passes.TARGETS["phone"], "phone, all pairs merged": [*always, *others]}
+    for variant in FLAGS.passes:
+        for type in FLAGS.types:
+            plain = converted(variant, type)
+            yield Form(variant, type, "plain", plain)
+            for form, changes in orders.items():
+                model = flatbuffer.loads(plain)
+                for change in changes:
+                    change(model.main)
+                yield Form(variant, type, form, flatbuffer.dumps(model))
+
+
+def key(form: Form, threads: str) -> str:
+    """The name of a flatbuffer in the file of rounds."""
+    return f"{form.network}; {form.type}; {form.form}; {threads}"
+
+
+def finished(path: Path, keys: set[str]) -> list[dict[str, float]]:
+    """Returns the rounds of a file, none if there is no file."""
+    if not path.exists():
+        return []
+    try:
+        rounds = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    except ValueError as error:
+        raise ValueError(f"{path}: no JSON lines of this benchmark ({error}); name another file") from error
+    if any(round.keys() != keys for round in rounds):
+        raise ValueError(f"{path}: rounds of other networks than now; name another file")
+    return rounds
+
+
+def time_rounds(forms: list[Form]) -> list[dict[str, float]]:
+    """Runs the rounds that are missing; returns the milliseconds of each."""
+    from tqdm import tqdm
+
+    from seesaw_keras.tflite.runtimes import open_runtime
+
+    path = Path(FLAGS.rounds)
+    keys = {key(form, threads) for form in forms for threads in FLAGS.threads}
+    rounds = finished(path, keys)
+    if len(rounds) >= FLAGS.count:
+        return rounds
+    sessions: dict[str, tuple[Any, list[np.ndarray]]] = {}
+    for form in tqdm(forms, desc="loading", disable=None):
+        for threads in FLAGS.threads:
+            runtime = open_runtime("xnnpack", form.data, threads=int(threads))
+            inputs = [np.zeros(t.shape, t.dtype) for t in runtime.model.main.inputs]
+            sessions[key(form, threads)] = runtime, inputs
+    for _ in tqdm(range(len(rounds), FLAGS.count), desc="rounds", disable=None):
+        rounds.append({})
+        for name, (runtime, inputs) in sessions.items():
+            runtime.invoke(*inputs)
+            start = time.perf_counter()
+            runtime.invoke(*inputs)
+            rounds[-1][name] = round((time.perf_counter() - start) * 1000, 4)
+        with replacing(path) as beside:
+            beside.write_text("".join(json.dumps(line) + "\n" for line in rounds), "utf-8")
+    return rounds
+
+
+def print_table(forms: list[Form], rounds: list[dict[str, float]]) -> None:
+    """Prints minima and medians as Markdown."""
+    from seesaw_keras.tflite import flatbuffer
+
+    columns = [f"{word}, {n} thread{'s' * (n != '1')}" for n in FLAGS.threads for word in ("ms", "median", "of plain")]
+    print(f"\n| network | type | form | operators | bytes | {' | '.join(columns)} |")
+    print(f"| --- | --- | --- |{' ---: |' * (2 + len(columns))}")
+    for form in forms:
+        cells = [form.network, form.type, form.form]
+        cells += [str(len(flatbuffer.loads(form.data).main.operators)), f"{len(form.data):,}"]
+        for threads in FLAGS.threads:
+            times = [line[key(form, threads)] for line in rounds]
+            plain = min(line[key(form._replace(form="plain"), threads)] for line in rounds)
+            cells += [f"{min(times):.2f}", f"{statistics.median(times):.2f}", f"{min(times) / plain:.2f}"]
+        print(f"| {' | '.join(cells)} |")
+
+
+def draw(forms: list[Form], rounds: list[dict[str, float]], path: Path) -> None:
+    """Draws the minima of the first number of threads as bars."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    threads = FLAGS.threads[0]
+    figure = Figure(figsize=(8, 0.28 * len(forms) + 1), layout="constrained")
+    axes = figure.add_subplot()
+    times = [min(line[key(form, threads)] for line in rounds) for form in forms]
+    colours = ["tab:gray" if form.form == "plain" else "tab:green" for form in forms]
+    bars = axes.barh([f"{form.network} {form.type} {form.form}" for form in forms], times, color=colours)
+    axes.bar_label(bars, fmt="%.2f", padding=2)
+    axes.invert_yaxis()
+    axes.margins(x=0.1, y=0.01)
+    axes.set_xlabel(f"ms an image, XNNPACK, threads: {threads}, minimum of {len(rounds)} interleaved rounds")
+    FigureCanvasAgg(figure)
+    with replacing(path) as beside:
+        figure.savefig(beside, dpi=100)
+
+
+def main() -> None:
+    """Times, prints and draws."""
+    forms = list(after_each_pass() if FLAGS.passes else all_networks())
+    if FLAGS.without_amx:
+        without_amx()
+    rounds = time_rounds(forms)
+    print_table(forms, rounds)
+    if FLAGS.plot:
+        draw(forms, rounds, Path(FLAGS.plot))
+
+
+if __name__ == "__main__":
+    cli.run(main)
