@@ -4,9 +4,7 @@
 >>> write_page("report.html", record, pairs, result)  # doctest: +SKIP
 """
 
-import base64
 import html
-from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -18,6 +16,7 @@ import numpy as np
 from seesaw_keras.data.images import decode_image
 from seesaw_keras.data.pairs import Pairs
 from seesaw_keras.files import replacing
+from seesaw_keras.pages import data_uri, style, table
 from seesaw_keras.verification import figures
 from seesaw_keras.verification.comparison import Comparison
 from seesaw_keras.verification.evaluation import Verification
@@ -57,6 +56,7 @@ def write_page(
     template = Template(resources.files("seesaw_keras.verification").joinpath("report.html").read_text("utf-8"))
     threshold, origin = result.decision
     page = template.substitute(
+        style=style(),
         title=html.escape(title(record)),
         embedder=html.escape(embedder_text(record["embedder"])),
         flip=" A flipped copy of each image was embedded too." if record["flip"] else "",
@@ -89,31 +89,21 @@ def _cards(record: dict[str, Any]) -> str:
     )
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    top = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
-
-
 def _figures(record: dict[str, Any]) -> str:
     rows = figure_rows(record)
     compared = record["comparison"]
     if compared is None:
-        return _table(("figure", "value", "95 % interval"), rows)
+        return table(("figure", "value", "95 % interval"), rows)
     others = figure_rows(compared["figures"])
     head = ("figure", record["embedder"]["name"], "95 % interval", compared["embedder"]["name"], "95 % interval")
-    return _table(head, [(*row, *second[1:]) for row, second in zip(rows, others, strict=True)])
+    return table(head, [(*row, *second[1:]) for row, second in zip(rows, others, strict=True)])
 
 
 def _picture(data: bytes, caption: str) -> str:
     return (
-        f'<figure><img class="plot" alt="{html.escape(caption)}" src="{_uri(data, "png")}">'
+        f'<figure><img class="plot" alt="{html.escape(caption)}" src="{data_uri(data, "png")}">'
         f"<figcaption>{html.escape(caption)}</figcaption></figure>"
     )
-
-
-def _uri(data: bytes, kind: str) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def _pictures(record: dict[str, Any], result: Verification, other: Verification | None) -> str:
@@ -144,7 +134,7 @@ def _thumbnail(pairs: Pairs, image: int) -> str:
         pixels = cv2.resize(pixels, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
     _, encoded = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 85])
     name = html.escape(pairs.names[image])
-    return f'<img alt="{name}" title="{name}" src="{_uri(encoded.tobytes(), "jpeg")}">'
+    return f'<img alt="{name}" title="{name}" src="{data_uri(encoded.tobytes(), "jpeg")}">'
 
 
 def _pair(pairs: Pairs, pair: int, caption: str) -> str:
@@ -186,7 +176,7 @@ def _comparison(
     drawn = figures.score_change(result.scores, other.scores, comparison.lost, comparison.gained, names)
     parts = [
         f"<h2>{html.escape(names[1])} in its place</h2><p>{html.escape(embedder_text(compared['embedder']))}.</p>",
-        f'<div class="side">{_table(("question", "answer"), comparison_rows(compared))}',
+        f'<div class="side">{table(("question", "answer"), comparison_rows(compared))}',
         f"{_picture(drawn, 'Each pair by both embedders')}</div>",
     ]
     for kind, chosen in (("lost", comparison.lost), ("gained", comparison.gained)):
@@ -213,4 +203,4 @@ def _provenance(record: dict[str, Any]) -> str:
         ("versions", ", ".join(f"{name} {version}" for name, version in produced["versions"].items())),
         *((f"SHA-256 of {name}", digest) for name, digest in hashes.items()),
     ]
-    return _table(("what", "value"), rows)
+    return table(("what", "value"), rows)
