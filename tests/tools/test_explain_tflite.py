@@ -1,0 +1,69 @@
+"""The tool on a small network: what it writes, what it prints, what it refuses."""
+
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from seesaw_keras.tflite import flatbuffer
+from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Tensor
+
+
+def network(type):
+    """Means of patches of a 16x16 image, in int8 or float."""
+    scale = Quantization(1 / 127.5) if type == "INT8" else None
+    image, small = Tensor("image", (1, 16, 16, 3), type, scale), Tensor("small", (1, 4, 4, 3), type, scale)
+    embedding = Tensor("embedding", (1, 48), type, scale)
+    shape = Tensor.constant("shape", np.array([1, 48], np.int32))
+    window = {"filter_height": 4, "filter_width": 4, "stride_h": 4, "stride_w": 4}
+    return flatbuffer.build(
+        Operator("AVERAGE_POOL_2D", [image], [small], window, 2),
+        Operator("RESHAPE", [small, shape], [embedding], {"new_shape": (1, 48)}),
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("explain")
+    for type in ("INT8", "FLOAT32"):
+        flatbuffer.write(folder / f"{type.lower()}.tflite", network(type))
+    pixels = np.random.default_rng(0).integers(0, 256, (48, 48, 3))
+    cv2.imwrite(str(folder / "face.png"), pixels.astype(np.uint8))
+    return folder
+
+
+@pytest.fixture
+def run(repository, folder):
+    """Function: words -> the finished tool, in the folder."""
+    tool = str(repository / "tools" / "explain_tflite.py")
+    return lambda *words: subprocess.run([sys.executable, tool, *words], capture_output=True, text=True, cwd=folder)
+
+
+def test_with_and_without_float(run, folder):
+    done = run("int8.tflite", "face.png", "--float", "float32.tflite", "--out", "page.html")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("page.html: ")
+    assert "% of the output lost" in done.stdout
+    page = (folder / "page.html").read_text("utf-8")
+    assert "tensors have a counterpart" in page
+    done = run("int8.tflite", "face.png", "--flavor", "micro")
+    assert done.returncode == 0, done.stderr
+    assert "lost" not in done.stdout
+    assert "No float network was given" in (folder / "int8.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["int8.tflite"], "name a .tflite and an image"),
+        (["face.png", "face.png"], "face.png"),
+        (["int8.tflite", "int8.tflite"], "int8.tflite"),
+    ],
+)
+def test_mistakes(run, words, message):
+    done = run(*words)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr

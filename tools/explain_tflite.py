@@ -1,0 +1,66 @@
+"""Walks one image through a flatbuffer, operator by operator, and writes what it saw as an HTML page.
+
+    python tools/explain_tflite.py shuffle_int8.tflite face.jpg --float shuffle_float32.tflite --out shuffle.html
+
+For every operator: shapes, scale, the range that its integers can hold and the one that they do, how many saturate,
+what the operator itself loses against real numbers, and pictures of its feature maps. With --float, the same network in
+float32 (tools/convert_tflite.py --type float32), also what is lost from the start on. The image is an aligned face
+(tools/align_faces.py); it is resized to what the network takes. Integers are those of LiteRT's reference kernels, or of
+--flavor micro.
+"""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from absl import flags
+
+from seesaw_keras import cli
+from seesaw_keras.data.images import decode_image
+from seesaw_keras.tflite import flatbuffer
+from seesaw_keras.tflite.explain import explain
+from seesaw_keras.tflite.explain_page import write_page
+from seesaw_keras.tflite.reference import FLAVORS
+from seesaw_keras.verification.embedders import NetworkEmbedder, load_embedder
+from seesaw_keras.verification.preprocess import PREPROCESSES
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("float", None, "The same network as a float32 .tflite, to measure the quantization error by.")
+flags.DEFINE_enum("flavor", "litert", list(FLAVORS), "Whose integers: LiteRT's reference kernels, or TFLite Micro.")
+flags.DEFINE_enum("preprocess", None, list(PREPROCESSES), "What the model wants of pixels; pm1 if not given.")
+flags.DEFINE_string("out", None, "HTML file to write; beside the model if not given.")
+
+
+def prepared(path: str, pixels: np.ndarray) -> tuple[flatbuffer.Model, np.ndarray, np.ndarray]:
+    """Returns a model, the image in its size, and the image as it takes it."""
+    network = load_embedder(path, preprocess=FLAGS.preprocess, runtime="reference")
+    if Path(path).suffix != ".tflite" or not isinstance(network, NetworkEmbedder):
+        raise ValueError(f"{path}: a .tflite is needed; tools/convert_tflite.py makes one")
+    height, width = network.input_size
+    if pixels.shape[:2] != (height, width):
+        pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
+    return flatbuffer.read(path), pixels, network.inputs(pixels[None])
+
+
+def main(arguments: list[str]) -> None:
+    """Explains what the flags say."""
+    if len(arguments) != 2:
+        raise ValueError("name a .tflite and an image; see --help")
+    path, picture = arguments
+    model, pixels, image = prepared(path, decode_image(Path(picture).read_bytes(), name=picture))
+    real = None
+    if FLAGS.float:
+        plain, _, given = prepared(FLAGS.float, pixels)
+        real = plain, given
+    steps = explain(model, image, real, flavor=FLAGS.flavor)
+    out = FLAGS.out or str(Path(path).with_suffix(".html"))
+    write_page(
+        out, steps, model=model, name=Path(path).name, pixels=pixels, real=Path(FLAGS.float).name if FLAGS.float else ""
+    )
+    clamped = sum(sum(step.saturated) for step in steps)
+    lost = f", {100 * steps[-1].error:.2f}% of the output lost" if steps[-1].error is not None else ""
+    print(f"{out}: {len(steps)} tensors, {clamped:,} entries saturated{lost}")
+
+
+if __name__ == "__main__":
+    cli.run(main, takes_arguments=True)
