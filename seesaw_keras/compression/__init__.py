@@ -6,26 +6,37 @@ from seesaw_keras import lazy
 
 if TYPE_CHECKING:
     from seesaw_keras.compression.agreement import OperatorMatch, fake_quantized_matches
+    from seesaw_keras.compression.channels import (
+        ChannelPrunedNetwork,
+        gamma_importance,
+        prune_channels,
+        taylor_importance,
+    )
     from seesaw_keras.compression.pruning import PruningNetwork, sparsities_of
     from seesaw_keras.compression.quantization import QuantizationNetwork, quantize_aware
     from seesaw_keras.compression.sensitivity import allocate, scan
 
 _HOMES = {
     "agreement": ["OperatorMatch", "fake_quantized_matches"],
+    "channels": ["ChannelPrunedNetwork", "gamma_importance", "prune_channels", "taylor_importance"],
     "pruning": ["PruningNetwork", "sparsities_of"],
     "quantization": ["QuantizationNetwork", "quantize_aware"],
     "sensitivity": ["allocate", "scan"],
 }
 
 __all__ = [
+    "ChannelPrunedNetwork",
     "OperatorMatch",
     "PruningNetwork",
     "QuantizationNetwork",
     "allocate",
     "fake_quantized_matches",
+    "gamma_importance",
+    "prune_channels",
     "quantize_aware",
     "scan",
     "sparsities_of",
+    "taylor_importance",
 ]
 
 __getattr__, __dir__ = lazy.attach(
