@@ -10,10 +10,17 @@ for one QUANTIZE operator.
 Ranges are measured on --images of --data (folder, .zip, .rec, .tfrecord or .csv), or on synthetic faces. A variant
 without --weights gets random ones (seed 0) with batch statistics of these images: good for latency and memory, not
 for faces.
+
+At the end, LiteRT and TFLite Micro run the result on a few images, as tools/check_tflite.py does on many. If they do
+not compute the same integers, --out is not written: the network is then left beside it, as NAME.failed.tflite, and the
+exit code is 1.
 """
 
 import sys
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 from absl import flags
 
 from seesaw_keras import cli
@@ -32,6 +39,7 @@ flags.DEFINE_integer("images", 64, "How many images of it.", 1)
 flags.DEFINE_float("threshold", None, "Cosine from which on two faces are the same person; stored.", -1.0, 1.0)
 flags.DEFINE_string("out", None, "File to write.", required=True)
 
+CHECKED = 2  # TFLite Micro takes a second for shuffle and all its tensors; tools/check_tflite.py runs more
 STATISTICS_IMAGES = 64  # in one batch, which takes 1.2 GB of memory with shuffle
 
 
@@ -41,16 +49,14 @@ def say(line: str) -> None:
 
 
 def main() -> None:
-    """Converts what the flags say, and prints what came of it."""
+    """Converts what the flags say, prints what came of it, and writes it if the runtimes agree on it."""
     say("loading TensorFlow ...")
     cli.quiet_tensorflow()
     from seesaw_keras.compression.loading import load_network
     from seesaw_keras.data import open_source
     from seesaw_keras.data.representative import representative_images
     from seesaw_keras.models.statistics import set_batch_statistics
-    from seesaw_keras.tflite import flatbuffer
     from seesaw_keras.tflite.convert import convert, input_shape
-    from seesaw_keras.tflite.costs import cost_of
     from seesaw_keras.tflite.interface import to_float
 
     source = open_source(FLAGS.data) if FLAGS.data else None
@@ -58,31 +64,56 @@ def main() -> None:
     network = load_network(FLAGS.model, weights=FLAGS.weights)
     variant = FLAGS.model if FLAGS.model in list_models() else None
     untrained = variant is not None and FLAGS.weights is None
-    images = None
-    if FLAGS.type == "int8" or untrained:
-        images = representative_images(source, FLAGS.images, side=input_shape(network)[0])
+    measured = FLAGS.type == "int8" or untrained
+    images = representative_images(source, FLAGS.images if measured else CHECKED, side=input_shape(network)[0])
     if untrained:
         batch = images[:STATISTICS_IMAGES]
         say(f"warning: no --weights: random ones (seed 0), with the batch statistics of {len(batch)} images")
         set_batch_statistics(network, to_float(batch))
     say("converting ...")
-    facts = {"variant": variant, "trained": not untrained, "threshold": FLAGS.threshold}
     data = convert(
         network,
         type=FLAGS.type,
         images=images,
         input_type=FLAGS.input,
         normalize=FLAGS.normalize == "graph",
-        facts=facts,
+        facts={"variant": variant, "trained": not untrained, "threshold": FLAGS.threshold},
     )
-    with replacing(FLAGS.out) as beside:
+    out = Path(FLAGS.out)
+    failed = out.with_suffix(f".failed{out.suffix}")
+    result = checked(data, network, images[:CHECKED])
+    with replacing(failed if result.differences else out) as beside:
         beside.write_bytes(data)
-    model = flatbuffer.read(FLAGS.out)
+    if result.differences:
+        raise ValueError(f"{out}: not written, because of the above; {failed} is what came of it")
+    for line in result.distances:
+        say(f"warning: {line}; tools/evaluate.py --runtime xnnpack tells what that costs")
+
+
+def checked(data: bytes, network: Any, images: np.ndarray) -> Any:
+    """Prints what a flatbuffer costs and whether the runtimes agree on images; returns the `CheckResult`."""
+    from seesaw_keras.tflite import flatbuffer
+    from seesaw_keras.tflite.check import check
+    from seesaw_keras.tflite.costs import cost_of
+    from seesaw_keras.tflite.interface import pixel_table
+    from seesaw_keras.verification.embedders import load_embedder
+
+    model = flatbuffer.loads(data)
     (given,), (made,) = model.main.inputs, model.main.outputs
     print(f"{FLAGS.out}: {given.type} {given.shape} -> {made.type} {made.shape}")
     print(cost_of(model).table(len(data)))
     if FLAGS.input == "uint8":
         print("uint8 input costs one QUANTIZE; --input int8 takes pixel - 128 without it")
+    say("checking ...")
+    plain = load_embedder(FLAGS.model if hasattr(network, "signatures") else network)
+    result = check(
+        data,
+        {"images": pixel_table(model)[images]},
+        float_embeddings={"images": np.concatenate([plain.embed(image[None]) for image in images])},
+        runtimes=("xnnpack", "micro"),
+    )
+    print(result.table(), flush=True)
+    return result
 
 
 if __name__ == "__main__":

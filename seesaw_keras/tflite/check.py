@@ -58,10 +58,11 @@ def check(
     inputs: Mapping[str, np.ndarray],
     *,
     float_embeddings: Mapping[str, np.ndarray] | None = None,
+    runtimes: Sequence[str] | None = None,
     threads: int = 1,
     progress: Progress = lambda stage, done, total: None,
 ) -> CheckResult:
-    """Runs a model of one input and one output, both of batch 1, in every runtime that is installed.
+    """Runs a model of one input and one output, both of batch 1, in the runtimes that are installed.
 
     It passes unless two runtimes that have to compute the same differ in one integer of one tensor (in a float by more
     than the order of sums can explain), or the file says that the network is trained and the least cosine between the
@@ -71,6 +72,7 @@ def check(
         model: a file's path or bytes, or the model itself.
         inputs: groups of inputs by name, each (n, ...) of the input's type. A group "adversarial" is added.
         float_embeddings: (n, length) of the float model, for any of the groups.
+        runtimes: which to run beside LiteRT's reference kernels, by their names in `RUNTIMES`; None for all.
         threads: of XNNPACK.
         progress: called with a stage, how many inputs of it are done, and of how many.
 
@@ -79,17 +81,19 @@ def check(
         OSError: the file cannot be read.
     """
     reference = open_runtime("reference", model)
-    runtimes, refused = {"reference": reference}, []
+    opened, refused = {"reference": reference}, []
     for name in available_runtimes():
+        if name == "reference" or (runtimes is not None and name not in runtimes):
+            continue
         try:
-            runtimes.setdefault(name, open_runtime(name, model, threads=threads))
+            opened[name] = open_runtime(name, model, threads=threads)
         except ValueError as error:
             refused.append(str(error))
     groups = {**inputs, ADVERSARIAL_GROUP: adversarial_inputs(reference.model.main.inputs[0], list(inputs.values()))}
-    outputs = {name: _outputs(runtime, groups, progress) for name, runtime in runtimes.items()}
+    outputs = {name: _outputs(runtime, groups, progress) for name, runtime in opened.items()}
     rows = [
         _closeness(
-            name, runtimes[name], group, made[group], outputs["reference"][group], (float_embeddings or {}).get(group)
+            name, opened[name], group, made[group], outputs["reference"][group], (float_embeddings or {}).get(group)
         )
         for name, made in outputs.items()
         for group in groups
@@ -100,9 +104,9 @@ def check(
         trained=read_facts(reference.model).get("trained") is True,
         integers=not any(np.issubdtype(tensor.dtype, np.floating) for tensor in graph.producers()),
         rows=rows,
-        equalities=_equalities(runtimes, groups, outputs, progress),
+        equalities=_equalities(opened, groups, outputs, progress),
         refused=refused,
-        arena=next((runtime.arena for runtime in runtimes.values() if isinstance(runtime, Micro)), None),
+        arena=next((runtime.arena for runtime in opened.values() if isinstance(runtime, Micro)), None),
     )
 
 

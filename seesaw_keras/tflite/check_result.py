@@ -97,23 +97,36 @@ class CheckResult:
     arena: Arena | None = None
 
     @property
-    def problems(self) -> list[str]:
-        """Why the model did not pass, a line each; none where it passed."""
+    def differences(self) -> list[str]:
+        """What differs though it has to be the same, and where first; none where nothing does."""
         lines = []
         for equality in self.equalities:
             if equality.first is not None:
                 lines += [str(equality), f"first, on {equality.input}: {equality.first}"]
             elif equality.differing:
                 lines.append(f"{equality}: in outputs alone, so the memory of tensors overlaps in one of the two")
-        for row in self.rows:
-            if (
-                self.trained
-                and row.runtime == "xnnpack"
-                and row.cosine < LEAST_COSINE
-                and row.group != ADVERSARIAL_GROUP
-            ):
-                lines.append(f"{row.title}, {row.group}: a cosine of {row.cosine:.4f}, less than {LEAST_COSINE}")
         return lines
+
+    @property
+    def distances(self) -> list[str]:
+        """Where XNNPACK is too far from the reference kernels in a trained network.
+
+        Its kernels round otherwise now and then, and each step of difference becomes others after it: in the end the
+        two differ by as much as rounding moves either from the float network. So these are of the network's own making.
+        """
+        return [
+            f"{row.title}, {row.group}: a cosine of {row.cosine:.4f}, less than {LEAST_COSINE}"
+            for row in self.rows
+            if self.trained
+            and row.runtime == "xnnpack"
+            and row.group != ADVERSARIAL_GROUP
+            and row.cosine < LEAST_COSINE
+        ]
+
+    @property
+    def problems(self) -> list[str]:
+        """Why the model did not pass, a line each; none where it passed."""
+        return self.differences + self.distances
 
     @property
     def passed(self) -> bool:

@@ -7,6 +7,20 @@ import pytest
 
 from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.interface import read_facts
+from seesaw_keras.tflite.runtimes import available_runtimes
+
+# Runs the tool named by the second argument beside kernels that turn images upside down, and have to equal the first.
+DOCTORED = """
+import runpy, sys
+from seesaw_keras.tflite.runtimes import RUNTIMES
+class Doctored(RUNTIMES["reference"]):
+    title, equals = "doctored", sys.argv[1]
+    def invoke(self, *inputs):
+        return super().invoke(*(array[:, ::-1] for array in inputs))
+RUNTIMES["xnnpack"] = Doctored
+del sys.argv[:2]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 
 
 def run(repository, *arguments):
@@ -16,10 +30,18 @@ def run(repository, *arguments):
 
 @pytest.fixture(scope="module")
 def keras_file(tmp_path_factory):
-    import seesaw_keras
+    """A network of three layers: random weights, which count as trained, amplify what runtimes round in deeper ones."""
+    from seesaw_keras.api import keras
 
+    keras.utils.set_random_seed(0)
+    layers = [
+        keras.layers.Conv2D(16, 3, strides=2, name="stem_conv"),
+        keras.layers.DepthwiseConv2D(7, name="pool_conv"),
+        keras.layers.Conv2D(8, 1, name="embedding_conv"),
+        keras.layers.Flatten(name="embedding"),
+    ]
     path = tmp_path_factory.mktemp("model") / "tiny.keras"
-    seesaw_keras.build("mobilefacenet", input_shape=(16, 16, 3), width=0.1, embedding_size=8).save(path)
+    keras.Sequential([keras.Input((16, 16, 3), name="image"), *layers]).save(path)
     return path
 
 
@@ -34,7 +56,32 @@ def test_writes_a_file_and_prints_what_it_costs(repository, keras_file, tmp_path
     assert "UINT8 (1, 16, 16, 3) -> INT8 (1, 8)" in done.stdout
     for word in ("DEPTHWISE_CONV_2D", f"{out.stat().st_size:,} bytes", "one QUANTIZE", "activation peak"):
         assert word in done.stdout
+    assert "LiteRT XNNPACK, adversarial" in done.stdout
+    if "micro" in available_runtimes():
+        assert f"entries of {len(model.main.producers())} tensors on 6 inputs" in done.stdout
+        assert done.stdout.splitlines()[-1] == "passed"
     assert "warning" not in done.stderr
+
+
+@pytest.mark.parametrize("equals", ["reference", ""])
+def test_what_runtimes_do_not_agree_on_is_not_left_as_if_good(repository, keras_file, tmp_path, equals):
+    out, failed = tmp_path / "tiny.tflite", tmp_path / "tiny.failed.tflite"
+    out.write_bytes(b"an earlier one")
+    tool = str(repository / "tools" / "convert_tflite.py")
+    flags = ["--model", str(keras_file), "--out", str(out), "--images", "4"]
+    done = subprocess.run([sys.executable, "-c", DOCTORED, equals, tool, *flags], capture_output=True, text=True)
+    last = done.stderr.splitlines()[-1]
+    if equals:
+        assert done.returncode == 1
+        assert "NOT PASSED\n  LiteRT reference and doctored differ in" in done.stdout
+        assert last.endswith(f"{out}: not written, because of the above; {failed} is what came of it")
+        assert out.read_bytes() == b"an earlier one"
+        assert flatbuffer.read(failed).main.outputs[0].shape == (1, 8)
+    else:  # a matter of quality
+        assert done.returncode == 0
+        assert last.startswith("warning: doctored, images: a cosine of ")
+        assert flatbuffer.read(out).main.outputs[0].shape == (1, 8)
+        assert not failed.exists()
 
 
 def test_a_mistake_is_one_line_and_no_file(repository, keras_file, tmp_path):
