@@ -19,6 +19,7 @@ from seesaw_keras.tflite.passes.flatten_depthwise import flatten_depthwise
 from seesaw_keras.tflite.passes.fold_shuffles import fold_shuffles
 from seesaw_keras.tflite.passes.merge_pairs import merge_pairs
 from seesaw_keras.tflite.passes.split_streams import split_streams
+from seesaw_keras.tflite.passes.spread_prelu import spread_prelu
 from seesaw_keras.tflite.passes.tidy import tidy
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "merge_pairs",
     "rewrite",
     "split_streams",
+    "spread_prelu",
     "tidy",
 ]
 
@@ -36,7 +38,7 @@ Pass = Callable[[Subgraph], int]
 
 TARGETS: dict[str, tuple[Pass, ...]] = {
     "plain": (),
-    "phone": (merge_pairs, fold_shuffles, split_streams, flatten_depthwise, tidy),
+    "phone": (merge_pairs, fold_shuffles, split_streams, flatten_depthwise, spread_prelu, tidy),
 }
 
 

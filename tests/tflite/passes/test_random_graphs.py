@@ -10,10 +10,11 @@ from seesaw_keras.tflite.passes import (
     fold_shuffles,
     merge_pairs,
     split_streams,
+    spread_prelu,
     tidy,
 )
 
-PASSES = (merge_pairs, fold_shuffles, split_streams, flatten_depthwise, tidy)
+PASSES = (merge_pairs, fold_shuffles, split_streams, flatten_depthwise, spread_prelu, tidy)
 
 
 class Drawn:
