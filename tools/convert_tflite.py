@@ -7,9 +7,10 @@ trained quantization-aware, which brings its ranges along, comes as a SavedModel
 network takes pixel - 128 of an RGB image: flip the highest bit of every byte. With --input uint8 it takes the pixel,
 for one QUANTIZE operator.
 
-Ranges are measured on --images of --data (folder, .zip, .rec, .tfrecord or .csv), or on synthetic faces. A variant
-without --weights gets random ones (seed 0) with batch statistics of these images: good for latency and memory, not
-for faces.
+Ranges are measured on --images of --data (folder, .zip, .rec, .tfrecord or .csv) that are spread evenly over it, the
+same ones every time, or on synthetic faces, each of another person. A variant without --weights gets random ones
+(seed 0) with batch statistics of these images: good for latency and memory, not for faces. With --errors, the signal
+to quantization noise of every tensor is measured on some of them, drawn, and printed for the ten worst.
 
 At the end, LiteRT and TFLite Micro run the result on a few images, as tools/check_tflite.py does on many. If they do
 not compute the same integers, --out is not written: the network is then left beside it, as NAME.failed.tflite, and the
@@ -37,10 +38,12 @@ flags.DEFINE_enum("normalize", "none", ["none", "graph"], "Unit length by an ope
 flags.DEFINE_string("data", None, "Data set to measure int8 ranges on; synthetic faces if not given.")
 flags.DEFINE_integer("images", 64, "How many images of it.", 1)
 flags.DEFINE_float("threshold", None, "Cosine from which on two faces are the same person; stored.", -1.0, 1.0)
+flags.DEFINE_string("errors", None, "PNG to draw the noise of each tensor's quantization to; for int8.")
 flags.DEFINE_string("out", None, "File to write.", required=True)
 
 CHECKED = 2  # TFLite Micro takes a second for shuffle and all its tensors; tools/check_tflite.py runs more
 STATISTICS_IMAGES = 64  # in one batch, which takes 1.2 GB of memory with shuffle
+ERROR_IMAGES = 16  # a second each with shuffle
 
 
 def say(line: str) -> None:
@@ -59,6 +62,8 @@ def main() -> None:
     from seesaw_keras.tflite.convert import convert, input_shape
     from seesaw_keras.tflite.interface import to_float
 
+    if FLAGS.errors and FLAGS.type != "int8":
+        raise ValueError(f"--errors is for --type int8, not {FLAGS.type}")
     source = open_source(FLAGS.data) if FLAGS.data else None
     say(f"loading {FLAGS.model} ...")
     network = load_network(FLAGS.model, weights=FLAGS.weights)
@@ -71,14 +76,17 @@ def main() -> None:
         say(f"warning: no --weights: random ones (seed 0), with the batch statistics of {len(batch)} images")
         set_batch_statistics(network, to_float(batch))
     say("converting ...")
+    normalize = FLAGS.normalize == "graph"
     data = convert(
         network,
         type=FLAGS.type,
         images=images,
         input_type=FLAGS.input,
-        normalize=FLAGS.normalize == "graph",
+        normalize=normalize,
         facts={"variant": variant, "trained": not untrained, "threshold": FLAGS.threshold},
     )
+    if FLAGS.errors:
+        draw_errors(convert(network, type="float32", normalize=normalize), data, images[:ERROR_IMAGES])
     out = Path(FLAGS.out)
     failed = out.with_suffix(f".failed{out.suffix}")
     result = checked(data, network, images[:CHECKED])
@@ -88,6 +96,16 @@ def main() -> None:
         raise ValueError(f"{out}: not written, because of the above; {failed} is what came of it")
     for line in result.distances:
         say(f"warning: {line}; tools/evaluate.py --runtime xnnpack tells what that costs")
+
+
+def draw_errors(real: bytes, data: bytes, images: np.ndarray) -> None:
+    """Draws and prints how far an int8 network is from the float one, tensor by tensor."""
+    from seesaw_keras.tflite.quantization_error import error_table, plot_errors, quantization_errors
+
+    with cli.Bars() as bars:
+        errors = quantization_errors(real, data, images, progress=bars)
+    plot_errors(errors, FLAGS.errors)
+    print(error_table(errors))
 
 
 def checked(data: bytes, network: Any, images: np.ndarray) -> Any:

@@ -15,13 +15,13 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from seesaw_keras.drawing import BLUE, DPI, GREEN, GREY, ORANGE, styled
 from seesaw_keras.files import replacing
 from seesaw_keras.training.history import read_history
-from seesaw_keras.verification.figures import BLUE, DPI, GREEN, GREY, INK, ORANGE
 
 __all__ = ["plot_history"]
 
-COLOURS = (BLUE, ORANGE, GREEN, GREY, "#CC79A7", "#56B4E9", "#E69F00")  # after figures.py: the rest of Okabe and Ito's
+COLOURS = (BLUE, ORANGE, GREEN, GREY, "#CC79A7", "#56B4E9", "#E69F00")  # after drawing.py: the rest of Okabe and Ito's
 PANEL = (6.0, 3.1)  # inches
 FEW = 60  # points up to which each gets a mark
 LEARNING_RATE = "learning rate"
@@ -78,10 +78,7 @@ def _panels(columns: _Columns) -> dict[str, _Columns]:
 
 
 def _draw(axes: Axes, epochs: npt.NDArray[np.float64], curves: _Columns) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(GREY)
-    axes.tick_params(colors=INK)
-    axes.grid(color="#e4e7ec", linewidth=0.8)
+    styled(axes)
     for (name, values), colour in zip(curves.items(), itertools.cycle(COLOURS)):
         known = np.isfinite(values)
         style: dict[str, Any] = {"marker": "o", "markersize": 3} if known.sum() <= FEW else {}

@@ -15,26 +15,18 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
+from seesaw_keras.drawing import BLUE, DPI, GREEN, GREY, INK, ORANGE, styled
 from seesaw_keras.verification.metrics import Roc
 
 __all__ = ["det_curves", "roc_curves", "score_change", "score_histogram"]
 
-# Okabe and Ito's colours, which readers with any colour vision tell apart.
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#8a8f98"
-INK = "#1f2430"
-SIZE, DPI = (5.0, 3.9), 180
+SIZE = (5.0, 3.9)
 COMPACT: Mapping[str, Any] = {"fontsize": 8.5, "handlelength": 1.4, "columnspacing": 1.2}
 
 
 def _axes(x_label: str, y_label: str) -> tuple[Figure, Axes]:
     figure = Figure(figsize=SIZE, dpi=DPI, layout="constrained")
-    axes = figure.add_subplot(xlabel=x_label, ylabel=y_label)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(GREY)
-    axes.tick_params(colors=INK)
-    axes.grid(color="#e4e7ec", linewidth=0.8)
-    axes.set_axisbelow(True)
-    return figure, axes
+    return figure, styled(figure.add_subplot(xlabel=x_label, ylabel=y_label))
 
 
 def _png(figure: Figure) -> bytes:

@@ -47,7 +47,8 @@ def keras_file(tmp_path_factory):
 
 def test_writes_a_file_and_prints_what_it_costs(repository, keras_file, tmp_path):
     out = tmp_path / "tiny.tflite"
-    done = run(repository, "--model", keras_file, "--out", out, "--images", 4, "--input", "uint8", "--threshold", 0.3)
+    flags = ["--images", 4, "--input", "uint8", "--threshold", 0.3, "--errors", tmp_path / "errors.png"]
+    done = run(repository, "--model", keras_file, "--out", out, *flags)
     assert done.returncode == 0, done.stderr
     model = flatbuffer.read(out)
     assert model.main.inputs[0].shape == (1, 16, 16, 3)
@@ -61,6 +62,8 @@ def test_writes_a_file_and_prints_what_it_costs(repository, keras_file, tmp_path
         assert f"entries of {len(model.main.producers())} tensors on 6 inputs" in done.stdout
         assert done.stdout.splitlines()[-1] == "passed"
     assert "warning" not in done.stderr
+    assert "signal to quantization noise, the 3 worst of 3 tensors" in done.stdout
+    assert (tmp_path / "errors.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("equals", ["reference", ""])
@@ -90,6 +93,7 @@ def test_a_mistake_is_one_line_and_no_file(repository, keras_file, tmp_path):
         (["--model", "shufle"], "shufle: neither a file or folder nor a variant"),
         (["--model", keras_file, "--weights", "w.h5"], "brings its own weights"),
         (["--model", keras_file, "--data", tmp_path / "absent"], "there is no such file or folder"),
+        (["--model", keras_file, "--type", "dynamic", "--errors", "e.png"], "--errors is for --type int8, not dynamic"),
     ):
         done = run(repository, *arguments, "--out", out)
         assert done.returncode == 1
