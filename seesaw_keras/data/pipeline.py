@@ -146,7 +146,7 @@ class TrainingInput:
 
         Returns:
             (batch_size,), fewer in a last batch that is not full. Worker w of n has the images from size * w // n to
-            size * (w + 1) // n.
+            size * (w + 1) // n; of a batch that has fewer images than workers, each has all.
 
         Raises:
             ValueError: if there is no such step.
@@ -169,8 +169,7 @@ class TrainingInput:
             ValueError: if there is no such step, or a record is damaged, undecodable or not square.
         """
         indices = self.batch_indices(epoch, step)
-        start = len(indices) * self._worker // self._num_workers
-        stop = len(indices) * (self._worker + 1) // self._num_workers
+        start, stop = self._share(len(indices))
         words = random_words(self._seed, epoch, step * self._batch_size + start, stop - start)
         images = np.empty((stop - start, self._image_size, self._image_size, 3), np.uint8)
         for place, position in enumerate(indices[start:stop].tolist()):
@@ -185,6 +184,13 @@ class TrainingInput:
             return images, labels
         mirrored = is_mirrored(words) & self._flip & (len(self._targets) == 2)
         return images, labels, self._targets[mirrored.astype(int), indices[start:stop]].astype(np.float32)
+
+    def _share(self, size: int) -> tuple[int, int]:
+        """Where this worker's part of a batch starts and stops."""
+        # Nobody gets no images: TensorFlow's convolutions on CPUs give those the wrong shape.
+        if size < self._num_workers:
+            return 0, size
+        return size * self._worker // self._num_workers, size * (self._worker + 1) // self._num_workers
 
     def _read(self, position: int) -> npt.NDArray[np.uint8]:
         record = self.source[position]

@@ -37,6 +37,8 @@ class Figures(NamedTuple):
 class TrainingStep:
     """The step. Every example weighs 1 / number of images in the global batch, wherever it is computed.
 
+    Of a batch with fewer images than replicas each replica computes all, and their weights are shared.
+
     All figures of a step are one vector, so that reading them is one transfer.
 
     Args:
@@ -112,11 +114,12 @@ class TrainingStep:
         variables = self.variables
         gradients: list[Any] = []
         figures: list[dict[str, Any]] = []
+        replicas = self._strategy.num_replicas_in_sync
+        share = 1 / tf.where(count < replicas, count * replicas, count)
         for part in range(self._accumulate):
-            part_gradients, part_figures = self._gradients(*self._cut(batch, part), count, variables)
+            part_gradients, part_figures = self._gradients(*self._cut(batch, part), share, variables)
             gradients = _add(gradients, part_gradients)
             figures.append(part_figures)
-        replicas = self._strategy.num_replicas_in_sync
         learning_rate = tf.cast(self._optimizer.learning_rate, tf.float32) / replicas
         update = self._optimizer.apply(gradients, variables)
         if self._average is not None:
@@ -139,16 +142,16 @@ class TrainingStep:
         cut = tf.nest.map_structure(lambda tensor: tensor[start : tf.maximum(stop, start + 1)], batch)
         return cut, tf.cast(tf.range(tf.shape(cut[1])[0]) < stop - start, tf.float32)
 
-    def _gradients(self, batch: Any, weights: Any, count: Any, variables: Sequence[Any]) -> tuple[list[Any], Any]:
+    def _gradients(self, batch: Any, weights: Any, share: Any, variables: Sequence[Any]) -> tuple[list[Any], Any]:
         images, labels, *teacher = batch
         with tf.GradientTape() as tape:
             embeddings = self._network(images, training=True)
             losses, statistics = self._objective.losses_and_statistics(
                 embeddings, labels, teacher[0] if teacher else None, training=True
             )
-            loss = tf.reduce_sum(losses * weights) / count
+            loss = tf.reduce_sum(losses * weights) * share
             scaled = self._optimizer.scale(loss)
-        means = {name: tf.reduce_sum(values * weights) / count for name, values in statistics.items()}
+        means = {name: tf.reduce_sum(values * weights) * share for name, values in statistics.items()}
         return tape.gradient(scaled, variables), {"loss": loss, **means}
 
 
