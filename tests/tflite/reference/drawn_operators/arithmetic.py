@@ -1,6 +1,8 @@
 """Operators on single entries, along axes and within windows."""
 
-from drawn_operators.drawing import ACTIVATIONS, data, image, ints, scale, sides, value, zero_point
+import math
+
+from drawn_operators.drawing import activation, data, image, ints, off, scale, sides, value, zero_point
 from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Tensor
 
 
@@ -20,28 +22,28 @@ def _shapes(r):
 
 def binary(r, code, type):
     first, second, made = _shapes(r)
-    x, y = value(r, "x", first, type), value(r, "y", second, type)
+    fused, z_scale = activation(r)
+    z, x, y = value(r, "z", made, type, z_scale), value(r, "x", first, type), value(r, "y", second, type)
+    if type == "INT8" and code == "MUL":
+        x.quantization = Quantization(z_scale / y.quantization.scale / 60 * off(r), x.quantization.zero_point)
+    elif type == "INT8":
+        for tensor, reach in [(x, 12), (y, 8)]:
+            tensor.quantization = Quantization(z_scale / 2 * off(r, 1, reach), tensor.quantization.zero_point)
     if r.random() < 0.2:
         y = Tensor.constant("y", data(r, second, type), y.quantization)
-    middle = None
-    if type == "INT8":
-        a, b = x.quantization.scale, y.quantization.scale
-        middle = a * b * 60 if code == "MUL" else max(a, b)
-        middle *= 2 ** (r.uniform(-2, 2) * r.choice([1, 1, 1, 10]))
-    z = value(r, "z", made, type, middle)
     options = {}
     if code in ("ADD", "SUB", "MUL") and type != "INT32":
-        options["fused_activation_function"] = r.choice(ACTIVATIONS)
+        options["fused_activation_function"] = fused
     return Operator(code, [x, y], [z], options, 2 if type == "INT8" else 1)
 
 
 def unary(r, code, type):
     shape = sides(r, r.randint(1, 4), 5)
-    x = value(r, "x", shape, type)
-    y = value(r, "y", shape, type)
+    _, y_scale = activation(r, code)
+    x, y = value(r, "x", shape, type), value(r, "y", shape, type, y_scale)
     if type == "INT8":
-        wide = r.choice([1, 1, 1, 2 if code == "HARD_SWISH" else 10])  # beyond that its 16 bits are not enough
-        y.quantization = Quantization(x.quantization.scale * 2 ** (r.uniform(-2, 2) * wide), zero_point(r))
+        far = 4 if code == "HARD_SWISH" else 12  # beyond that its 16 bits are not enough
+        x.quantization = Quantization(y_scale * off(r, 1, far), x.quantization.zero_point)
     return x, y
 
 
@@ -63,7 +65,7 @@ def prelu(r, code, type):
     x, y = unary(r, code, type)
     shape = tuple(side if r.random() < 0.5 else 1 for side in x.shape)
     shape = r.choice([shape, x.shape, (*(1,) * (len(x.shape) - 2), *x.shape[-1:])])
-    slopes = Tensor.constant("a", data(r, shape, type), value(r, "a", shape, type).quantization)
+    slopes = Tensor.constant("a", data(r, shape, type), value(r, "a", shape, type, scale(r, 1 / 128)).quantization)
     if r.random() < 0.2:
         slopes.data = None
     return Operator(code, [x, slopes], [y])
@@ -71,8 +73,9 @@ def prelu(r, code, type):
 
 def quantize(r, code, types):
     shape = sides(r, r.randint(1, 4), 5)
-    middle = scale(r)
     taken, made = types.split()
+    made_scale = scale(r, 0.02)
+    bits = {"INT8": 8, "UINT8": 8, "INT16": 16, "INT32": 32}
 
     def tensor(name, type, scale):
         if type == "FLOAT32":
@@ -80,8 +83,8 @@ def quantize(r, code, types):
         zero = zero_point(r, type) if type in ("INT8", "UINT8") else 0
         return Tensor(name, shape, type, Quantization(scale, zero))
 
-    other = middle * 2 ** (r.uniform(-2, 2) * r.choice([0, 1, 1, 10]))
-    return Operator(code, [tensor("x", taken, middle)], [tensor("y", made, other)], version=2)
+    taken_scale = made_scale * 2.0 ** (bits[made] - bits.get(taken, 8)) * r.choice([1, off(r), off(r)])
+    return Operator(code, [tensor("x", taken, taken_scale)], [tensor("y", made, made_scale)], version=2)
 
 
 def dequantize(r, code, type):
@@ -92,6 +95,9 @@ def dequantize(r, code, type):
 def pool(r, code, type):
     size, strides = (r.randint(1, 4), r.randint(1, 4)), (r.randint(1, 3), r.randint(1, 3))
     x, padding = image(r, size, r.randint(1, 5), type), r.choice(["SAME", "VALID"])
+    fused, y_scale = activation(r)
+    if type == "INT8":
+        x.quantization = Quantization(y_scale, x.quantization.zero_point)
     made = tuple(
         -(-side // s) if padding == "SAME" else (side - k) // s + 1
         for side, s, k in zip(x.shape[1:3], strides, size, strict=True)
@@ -103,7 +109,7 @@ def pool(r, code, type):
         "stride_w": strides[1],
         "filter_height": size[0],
         "filter_width": size[1],
-        "fused_activation_function": r.choice(ACTIVATIONS),
+        "fused_activation_function": fused,
     }
     return Operator(code, [x], [y], options, 2 if type == "INT8" else 1)
 
@@ -113,8 +119,11 @@ def reduce(r, code, type):
     rank = len(x.shape)
     axes = sorted(r.sample(range(rank), r.randint(1, rank)))
     made = [1 if axis in axes else side for axis, side in enumerate(x.shape) if kept or axis not in axes]
-    y_scale = x.quantization.scale * 2 ** (r.uniform(-3, 3) * r.choice([1, 1, 1, 10])) if type == "INT8" else None
-    y = value(r, "y", made, type, y_scale)
+    y = value(r, "y", made, type)
+    if type == "INT8":
+        count = math.prod(x.shape[axis] for axis in axes)
+        spread = r.choice([1, 1, 1 / math.sqrt(count)] if code == "MEAN" else [math.sqrt(count), count])
+        y.quantization = Quantization(x.quantization.scale * spread * off(r), y.quantization.zero_point)
     numbers = ints("axes", *(axis - rank if r.random() < 0.3 else axis for axis in axes))
     return Operator(code, [x, numbers], [y], {"keep_dims": kept}, 2 if type == "INT8" else 1)
 

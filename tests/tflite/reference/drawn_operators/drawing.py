@@ -1,14 +1,14 @@
 """What all drawn operators are made of: values, scales, shapes.
 
-Every function takes a `random.Random`; hypothesis has one whose choices shrink. Scales lie as in networks three times
-in four, and are tiny or huge otherwise; zero points and data like their extremes.
+Every function takes a `random.Random`; hypothesis has one whose choices shrink. Most draws are as in networks: outputs
+fill the range of their integers, so that one step more or less is seen. Some are far off, and some at the extremes.
 """
 
 import numpy as np
 
 from seesaw_keras.tflite.flatbuffer import Quantization, Tensor
 
-ACTIVATIONS = ["NONE", "RELU", "RELU6", "RELU_N1_TO_1"]
+_LIMITS = {"RELU6": 6, "RELU_N1_TO_1": 1}
 
 
 def data(r, shape, type="INT8"):
@@ -18,7 +18,7 @@ def data(r, shape, type="INT8"):
         return g.normal(size=shape).astype(np.float32)
     dtype = np.dtype(type.lower())
     low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
-    kind = r.choice(["any", "any", "any", "extreme", "one"])
+    kind = r.choice([*["any"] * 8, "extreme", "one"])
     if kind == "extreme":
         return g.choice(np.array([low, high], dtype), shape)
     if kind == "one":
@@ -26,15 +26,28 @@ def data(r, shape, type="INT8"):
     return g.randint(low, high + 1, shape).astype(dtype)
 
 
+def off(r, near=1.0, far=12.0):
+    """A factor not far from 1, in one of eight draws maybe very far."""
+    reach = far if r.random() < 1 / 8 else near
+    return 2 ** r.uniform(-reach, reach)
+
+
 def scale(r, middle=0.05):
     """A scale around the middle, sometimes far off."""
-    wide = r.choice([1, 1, 1, 12])
-    return float(np.float32(middle * 2 ** (r.uniform(-3, 3) * wide)))
+    return float(np.float32(middle * off(r, 3, 36)))
+
+
+def activation(r, name=None):
+    """An activation, and a scale for the output, mostly one by which the activation's limits can be seen."""
+    name = name or r.choice(["NONE", "NONE", "NONE", "RELU", "RELU6", "RELU_N1_TO_1"])
+    if name in _LIMITS and r.random() < 0.8:
+        return name, float(np.float32(_LIMITS[name] / r.uniform(20, 200)))
+    return name, scale(r)
 
 
 def zero_point(r, type="INT8"):
     low, high = (-128, 127) if type == "INT8" else (0, 255)
-    return r.choice([low, high, (low + high + 1) // 2, r.randint(low, high), r.randint(low, high)])
+    return r.choice([low, high, (low + high + 1) // 2, *(r.randint(low, high) for _ in range(5))])
 
 
 def value(r, name, shape, type="INT8", scale_=None):

@@ -4,38 +4,42 @@ import math
 
 import numpy as np
 
-from drawn_operators.drawing import ACTIVATIONS, data, image, scale, value
+from drawn_operators.drawing import activation, data, image, off, scale, value
 from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Tensor
 
 __all__ = ["conv_2d", "depthwise_conv_2d", "fully_connected"]
 
 
 def _weights(r, shape, axis, type):
-    """Weights, and their scales: one, or one a channel."""
+    """Weights with one scale, or one a channel."""
     if type == "FLOAT32":
-        return Tensor.constant("w", data(r, shape, type)), np.ones(1)
-    channels = shape[axis]
-    scales = np.array([scale(r, 0.01) for _ in range(channels if r.random() < 0.7 else 1)], np.float32)
-    entries = np.maximum(data(r, shape), -127)
-    return Tensor.constant("w", entries, Quantization(scales, 0, axis if scales.size > 1 else 0)), scales
+        return Tensor.constant("w", data(r, shape, type))
+    channels = shape[axis] if r.random() < 0.7 else 1
+    middle = scale(r, 0.01)
+    scales = [middle * off(r, 1, 20) for _ in range(channels)]
+    return Tensor.constant("w", np.maximum(data(r, shape), -127), Quantization(scales, 0, axis if channels > 1 else 0))
 
 
-def _bias(r, x, scales, channels, type):
-    """A bias: small, or as large as int32 allows."""
-    if type == "FLOAT32":
-        return Tensor.constant("b", data(r, channels, type))
-    g = np.random.RandomState(r.getrandbits(32))
-    largest = (1 << 31) - 1 if r.random() < 0.1 else 1 << r.randint(4, 20)
-    entries = g.randint(-largest, largest, channels).astype(np.int32)
-    return Tensor.constant("b", entries, Quantization(np.float32(x.quantization.scale) * scales))
-
-
-def _sum_scale(r, x, scales, taps, type):
-    """An output scale for sums of products, so that about the range of int8 is used, or far from that."""
-    if type == "FLOAT32":
-        return None
-    typical = x.quantization.scale * float(scales.max()) * 70 * 70 * math.sqrt(taps) / 60
-    return float(np.float32(typical * 2 ** (r.uniform(-2, 4) * r.choice([1, 1, 1, 4]))))
+def _finished(r, code, x, weights, shape, type, taps, options, with_bias=True):
+    """An operator, of which input, weights and the output's shape are drawn: its scales, bias and activation."""
+    fused, y_scale = activation(r)
+    y = value(r, "y", shape, type, y_scale)
+    version = 1
+    bias = Tensor.constant("b", data(r, shape[-1], type)) if type == "FLOAT32" else None
+    if type == "INT8":
+        # About what sums are made of, and so their magnitude.
+        zero_x, (zero_w, *_) = x.quantization.zero_point, weights.quantization.zero_points
+        typical = math.hypot(74, zero_x) * float(np.hypot(weights.data.std(), weights.data.mean() - zero_w) + 1)
+        typical *= math.sqrt(taps)
+        x_scale = y_scale * 70 / typical / float(weights.quantization.scales.max()) * off(r, 1, 20)
+        x.quantization = Quantization(min(x_scale, 2.0**90), zero_x)
+        largest = (1 << 31) - 1 if r.random() < 0.05 else min(int(typical * off(r, 2, 12)), 1 << 30)
+        entries = np.random.RandomState(r.getrandbits(32)).randint(-largest, largest + 1, shape[-1], np.int64)
+        unit = np.float32(x.quantization.scale) * weights.quantization.scales
+        bias = Tensor.constant("b", entries.astype(np.int32), Quantization(unit))
+        version = 3
+    options["fused_activation_function"] = fused
+    return Operator(code, [x, weights, bias if with_bias else None], [y], options, version)
 
 
 def _window(r):
@@ -47,27 +51,22 @@ def _window(r):
     return size, strides, dilations
 
 
-def _convolution(r, code, type, size, strides, dilations, x, weights, scales, channels, multiplier=None):
+def _convolution(r, code, type, window, x, weights, taps, channels, options):
+    size, strides, dilations = window
     padding = r.choice(["SAME", "VALID"])
     extent = [(k - 1) * d + 1 for k, d in zip(size, dilations, strict=True)]
     made = tuple(
         -(-side // s) if padding == "SAME" else (side - e) // s + 1
         for side, s, e in zip(x.shape[1:3], strides, extent, strict=True)
     )
-    y_scale = _sum_scale(r, x, scales, math.prod(size) * weights.shape[3], type)
-    y = value(r, "y", (x.shape[0], *made, channels), type, y_scale)
-    options = {
+    options |= {
         "padding": padding,
         "stride_h": strides[0],
         "stride_w": strides[1],
         "dilation_h_factor": dilations[0],
         "dilation_w_factor": dilations[1],
-        "fused_activation_function": r.choice(ACTIVATIONS),
     }
-    if multiplier:
-        options["depth_multiplier"] = multiplier
-    inputs = [x, weights, _bias(r, x, scales, channels, type)]
-    return Operator(code, inputs, [y], options, 3 if type == "INT8" else 1)
+    return _finished(r, code, x, weights, (x.shape[0], *made, channels), type, taps, options)
 
 
 def conv_2d(r, code, type):
@@ -76,8 +75,8 @@ def conv_2d(r, code, type):
     taken, made = r.randint(1, 5), r.randint(1, 5) * groups
     extent = [(k - 1) * d + 1 for k, d in zip(size, dilations, strict=True)]
     x = image(r, extent, taken * groups, type)
-    weights, scales = _weights(r, (made, *size, taken), 0, type)
-    return _convolution(r, code, type, size, strides, dilations, x, weights, scales, made)
+    weights = _weights(r, (made, *size, taken), 0, type)
+    return _convolution(r, code, type, (size, strides, dilations), x, weights, math.prod(size) * taken, made, {})
 
 
 def depthwise_conv_2d(r, code, type):
@@ -85,19 +84,19 @@ def depthwise_conv_2d(r, code, type):
     channels, multiplier = r.randint(1, 5), r.choice([1, 1, 2, 3])
     extent = [(k - 1) * d + 1 for k, d in zip(size, dilations, strict=True)]
     x = image(r, extent, channels, type)
-    weights, scales = _weights(r, (1, *size, channels * multiplier), 3, type)
     made = channels * multiplier
-    return _convolution(r, code, type, size, strides, dilations, x, weights, scales, made, multiplier)
+    weights, options = _weights(r, (1, *size, made), 3, type), {"depth_multiplier": multiplier}
+    return _convolution(r, code, type, (size, strides, dilations), x, weights, math.prod(size), made, options)
 
 
 def fully_connected(r, code, type):
     batch, taken, made = r.randint(1, 3), r.randint(1, 40), r.randint(1, 8)
     kept = r.random() < 0.3
     x = value(r, "x", (batch, 2, taken) if kept else (batch, taken), type)
-    weights, scales = _weights(r, (made, taken), 0, type)
-    if type == "INT8" and scales.size == 1 and r.random() < 0.3:
+    weights = _weights(r, (made, taken), 0, type)
+    if type == "INT8" and weights.quantization.scales.size == 1 and r.random() < 0.3:
         weights.quantization.zero_points[:] = r.randint(-128, 127)
-    y = value(r, "y", (*x.shape[:-1], made), type, _sum_scale(r, x, scales, taken, type))
-    bias = _bias(r, x, scales, made, type) if r.random() < 0.8 else None
-    options = {"fused_activation_function": r.choice(ACTIVATIONS), "keep_num_dims": kept}
-    return Operator(code, [x, weights, bias], [y], options, 5 if type == "INT8" else 1)
+    options = {"keep_num_dims": kept}
+    operator = _finished(r, code, x, weights, (*x.shape[:-1], made), type, taken, options, with_bias=r.random() < 0.8)
+    operator.version = 5 if type == "INT8" else 1
+    return operator
