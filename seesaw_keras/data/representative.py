@@ -3,6 +3,9 @@
 >>> from seesaw_keras.data.representative import representative_images
 >>> representative_images(None, 2, side=112).shape
 (2, 112, 112, 3)
+
+Some 16 to 64 images of different people are enough, and more are no better: a range reaches from the least to the
+greatest entry seen, so single images stretch it for all others (benchmarks/representative.py measures that).
 """
 
 import cv2

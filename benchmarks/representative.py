@@ -1,0 +1,70 @@
+"""How many images, and which, a network's int8 ranges should be measured on.
+
+    python benchmarks/representative.py --model network.keras
+
+Converts a network with ranges of faces that are spread evenly over --data (synthetic faces by default), as
+tools/convert_tflite.py takes them, 1 to 256 of them; of as many pictures of a single synthetic person; and of noise.
+Each row compares the int8 embeddings of --test other synthetic faces with those of the float network: the mean and the
+least cosine, and the signal to quantization noise of the last layer. The network should be a trained one: random
+weights make another embedding of any noise.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from absl import flags
+
+from seesaw_keras import cli
+from seesaw_keras.data import open_source
+from seesaw_keras.data.representative import representative_images
+from seesaw_keras.data.synthetic.source import SyntheticFaces
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("model", None, "A .keras file or the folder of a SavedModel.", required=True)
+flags.DEFINE_string("data", None, "Data set to measure ranges on; synthetic faces if not given.")
+flags.DEFINE_integer("test", 256, "Faces to compare embeddings of.", 1)
+
+COUNTS = (1, 4, 16, 64, 256)
+FEW = 64  # of what is no good choice
+OTHER_POPULATION = 1  # seed of the faces to compare, and of the single person
+
+
+def choices(side: int) -> Iterator[tuple[str, np.ndarray]]:
+    """Yields what ranges are measured on: a name and uint8 images."""
+    source = open_source(FLAGS.data) if FLAGS.data else None
+    for count in COUNTS:
+        yield f"{count} spread over the data", representative_images(source, count, side=side)
+    one = SyntheticFaces(1, FEW, size=side, seed=OTHER_POPULATION + 1)
+    yield f"{FEW} of one person", one.batch(range(FEW))[0]
+    yield f"{FEW} of noise", np.random.default_rng(0).integers(0, 256, (FEW, side, side, 3), np.uint8)
+
+
+def main() -> None:
+    """Measures and prints one row a choice."""
+    cli.quiet_tensorflow()
+    from seesaw_keras.compression.loading import load_network
+    from seesaw_keras.tflite.convert import convert, input_shape
+    from seesaw_keras.tflite.interface import pixel_table
+    from seesaw_keras.tflite.quantization_error import quantization_errors
+    from seesaw_keras.tflite.runtimes import open_runtime
+
+    def embed(data: bytes, name: str) -> np.ndarray:
+        runtime = open_runtime(name, data)
+        rows = runtime.model.main.outputs[0].real(runtime.run(pixel_table(runtime.model)[faces]))
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+    network = load_network(FLAGS.model)
+    side = input_shape(network)[0]
+    faces = SyntheticFaces(FLAGS.test, 1, size=side, seed=OTHER_POPULATION).batch(range(FLAGS.test))[0]
+    real = convert(network, type="float32")
+    expected = embed(real, "xnnpack")
+    print("| images | mean cosine | least cosine | last layer |\n| --- | ---: | ---: | ---: |")
+    for name, images in choices(side):
+        data = convert(network, images=images)
+        cosines = (expected * embed(data, "reference")).sum(1)
+        *_, last = quantization_errors(real, data, faces)
+        print(f"| {name} | {cosines.mean():.4f} | {cosines.min():.4f} | {last.total:.1f} dB |", flush=True)
+
+
+if __name__ == "__main__":
+    cli.run(main)
