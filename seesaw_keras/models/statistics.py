@@ -7,6 +7,7 @@
 >>> set_batch_statistics(network, np.zeros((8, 32, 32, 3), np.float32))
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ __all__ = ["set_batch_statistics"]
 
 
 def set_batch_statistics(model: Any, images: np.ndarray) -> None:
-    """Sets every batch normalisation's moving statistics to those of one batch, as training would find them there.
+    """Sets every batch normalisation's moving statistics to those of one batch: each then normalises it exactly.
 
     Fresh moving statistics (mean 0, variance 1) let the activations of a random network drift over many orders of
     magnitude. A gamma that is zero throughout (`ModelConfig.zero_gamma`) hides its branch, and leaves a range of zero,
@@ -36,6 +37,10 @@ def set_batch_statistics(model: Any, images: np.ndarray) -> None:
         for layer in layers:
             layer.momentum = 0.0  # the moving average forgets all but this batch
         model(images, training=True)
+        for layer in layers:
+            # The kernel keeps the unbiased variance, but normalises by the biased one; over fifty layers that adds up.
+            count = len(images) * math.prod(layer.input.shape[1:-1])
+            layer.moving_variance.assign(layer.moving_variance * ((count - 1) / count))
     finally:
         for layer, momentum in zip(layers, momenta, strict=True):
             layer.momentum = momentum
