@@ -12,6 +12,10 @@ same ones every time, or on synthetic faces, each of another person. A variant w
 (seed 0) with batch statistics of these images: good for latency and memory, not for faces. With --errors, the signal
 to quantization noise of every tensor is measured on some of them, drawn, and printed for the ten worst.
 
+With --target phone the network is rewritten for XNNPACK (seesaw_keras.tflite.passes), and written only if LiteRT's
+reference kernels, and ours in NumPy, compute the same from both forms: every integer, or floats to 1e-5 in a unit
+vector.
+
 At the end, LiteRT and TFLite Micro run the result on a few images, as tools/check_tflite.py does on many. If they do
 not compute the same integers, --out is not written: the network is then left beside it, as NAME.failed.tflite, and the
 exit code is 1.
@@ -27,12 +31,13 @@ from absl import flags
 from seesaw_keras import cli
 from seesaw_keras.files import replacing
 from seesaw_keras.models.configs import list_models
+from seesaw_keras.tflite.passes import TARGETS
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, "A variant, a .keras file, or the folder of a SavedModel.", required=True)
 flags.DEFINE_string("weights", None, "Weights of a variant, as model.save_weights writes them.")
 flags.DEFINE_enum("type", "int8", ["int8", "float32", "float16", "dynamic"], "Of weights and arithmetic.")
-flags.DEFINE_enum("target", "plain", ["plain"], "What it shall run on; plain is as the converter makes it.")
+flags.DEFINE_enum("target", "plain", list(TARGETS), "What it shall run on; plain is as the converter makes it.")
 flags.DEFINE_enum("input", "int8", ["int8", "uint8"], "Of an int8 network: pixel - 128, or the pixel for one QUANTIZE.")
 flags.DEFINE_enum("normalize", "none", ["none", "graph"], "Unit length by an operator of the graph, or not at all.")
 flags.DEFINE_string("data", None, "Data set to measure int8 ranges on; synthetic faces if not given.")
@@ -53,6 +58,7 @@ def say(line: str) -> None:
 
 def main() -> None:
     """Converts what the flags say, prints what came of it, and writes it if the runtimes agree on it."""
+    require_fitting_flags()
     say("loading TensorFlow ...")
     cli.quiet_tensorflow()
     from seesaw_keras.compression.loading import load_network
@@ -62,8 +68,6 @@ def main() -> None:
     from seesaw_keras.tflite.convert import convert, input_shape
     from seesaw_keras.tflite.interface import to_float
 
-    if FLAGS.errors and FLAGS.type != "int8":
-        raise ValueError(f"--errors is for --type int8, not {FLAGS.type}")
     source = open_source(FLAGS.data) if FLAGS.data else None
     say(f"loading {FLAGS.model} ...")
     network = load_network(FLAGS.model, weights=FLAGS.weights)
@@ -83,10 +87,12 @@ def main() -> None:
         images=images,
         input_type=FLAGS.input,
         normalize=normalize,
-        facts={"variant": variant, "trained": not untrained, "threshold": FLAGS.threshold},
+        facts={"variant": variant, "trained": not untrained, "threshold": FLAGS.threshold, "target": FLAGS.target},
     )
     if FLAGS.errors:
         draw_errors(convert(network, type="float32", normalize=normalize), data, images[:ERROR_IMAGES])
+    if TARGETS[FLAGS.target]:
+        data = rewritten(data, images[:CHECKED])
     out = Path(FLAGS.out)
     failed = out.with_suffix(f".failed{out.suffix}")
     result = checked(data, network, images[:CHECKED])
@@ -98,6 +104,17 @@ def main() -> None:
         say(f"warning: {line}; tools/evaluate.py --runtime xnnpack tells what that costs")
 
 
+def require_fitting_flags() -> None:
+    """Raises ValueError for flags that contradict each other."""
+    if FLAGS.errors and FLAGS.type != "int8":
+        raise ValueError(f"--errors is for --type int8, not {FLAGS.type}")
+    if FLAGS.target != "plain" and FLAGS.type == "dynamic":
+        raise ValueError(
+            f"--target {FLAGS.target} is not for --type dynamic, which rounds activations when it runs: sums in "
+            f"another order end in another step"
+        )
+
+
 def draw_errors(real: bytes, data: bytes, images: np.ndarray) -> None:
     """Draws and prints how far an int8 network is from the float one, tensor by tensor."""
     from seesaw_keras.tflite.quantization_error import error_table, plot_errors, quantization_errors
@@ -106,6 +123,37 @@ def draw_errors(real: bytes, data: bytes, images: np.ndarray) -> None:
         errors = quantization_errors(real, data, images, progress=bars)
     plot_errors(errors, FLAGS.errors)
     print(error_table(errors))
+
+
+def rewritten(data: bytes, images: np.ndarray) -> bytes:
+    """Returns the form for --target, proven to compute the same, and prints what became less.
+
+    Raises:
+        ValueError: the two forms differ.
+    """
+    from seesaw_keras.tflite import flatbuffer
+    from seesaw_keras.tflite.check import adversarial_inputs
+    from seesaw_keras.tflite.costs import activation_peak
+    from seesaw_keras.tflite.equivalence import require_same_outputs
+    from seesaw_keras.tflite.interface import pixel_table
+    from seesaw_keras.tflite.passes import rewrite
+
+    before, after = flatbuffer.loads(data), flatbuffer.loads(data)
+    changes = rewrite(after, FLAGS.target)
+    inputs = pixel_table(before)[images]
+    if FLAGS.type == "int8":  # noise amplifies what float sums round
+        inputs = np.concatenate([inputs, adversarial_inputs(before.main.inputs[0])])
+    say(f"comparing both forms on {len(inputs)} inputs ...")
+    require_same_outputs(before, after, inputs)
+    made = flatbuffer.dumps(after)
+    print(", ".join(f"{name}: {count}" for name, count in changes.items()))
+    figures = [
+        (len(model.main.operators), len(file), activation_peak(model.main))
+        for model, file in ((before, data), (after, made))
+    ]
+    for name, old, new in zip(("operators", "bytes", "activation peak"), *figures, strict=True):
+        print(f"{name:16} {old:>13,} -> {new:>13,}")
+    return made
 
 
 def checked(data: bytes, network: Any, images: np.ndarray) -> Any:

@@ -1,5 +1,6 @@
 """The command line: a file out of a file, or one line of error and no file."""
 
+import re
 import subprocess
 import sys
 
@@ -66,6 +67,19 @@ def test_writes_a_file_and_prints_what_it_costs(repository, keras_file, tmp_path
     assert (tmp_path / "errors.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_form_for_phones_is_proven_and_compared(repository, keras_file, tmp_path):
+    out = tmp_path / "tiny.tflite"
+    done = run(repository, "--model", keras_file, "--out", out, "--images", 4, "--target", "phone")
+    assert done.returncode == 0, done.stderr
+    model = flatbuffer.read(out)
+    assert "DEPTHWISE_CONV_2D" not in {operator.code for operator in model.main.operators}
+    assert read_facts(model)["target"] == "phone"
+    assert "comparing both forms on 6 inputs" in done.stderr
+    assert "flatten_depthwise: 1" in done.stdout
+    assert re.search(rf"operators +4 -> +{len(model.main.operators)}\n", done.stdout)
+    assert re.search(rf"bytes .* -> +{out.stat().st_size:,}\n", done.stdout)
+
+
 @pytest.mark.parametrize("equals", ["reference", ""])
 def test_what_runtimes_do_not_agree_on_is_not_left_as_if_good(repository, keras_file, tmp_path, equals):
     out, failed = tmp_path / "tiny.tflite", tmp_path / "tiny.failed.tflite"
@@ -92,6 +106,7 @@ def test_a_mistake_is_one_line_and_no_file(repository, keras_file, tmp_path):
     for arguments, message in (
         (["--model", "shufle"], "shufle: neither a file or folder nor a variant"),
         (["--model", keras_file, "--weights", "w.h5"], "brings its own weights"),
+        (["--model", keras_file, "--type", "dynamic", "--target", "phone"], "--target phone is not for --type dynamic"),
         (["--model", keras_file, "--data", tmp_path / "absent"], "there is no such file or folder"),
         (["--model", keras_file, "--type", "dynamic", "--errors", "e.png"], "--errors is for --type int8, not dynamic"),
     ):

@@ -34,8 +34,9 @@ def test_the_same_integers(variant, converted, faces):
             assert len({row.tobytes() for row in before}) == len(images)
 
 
-def test_float_to_1e_5(converted, faces):
-    plain, rewritten = (flatbuffer.loads(converted("phone", type="float32")) for _ in range(2))
+@pytest.mark.parametrize("type", ["float32", "float16"])
+def test_float_to_1e_5(type, converted, faces):
+    plain, rewritten = (flatbuffer.loads(converted("phone", type=type)) for _ in range(2))
     counts = rewrite(rewritten, "phone")
     assert (counts["fold_shuffles"], counts["merge_pairs"]) == (15, 0)
     for name in ("reference", "xnnpack"):
