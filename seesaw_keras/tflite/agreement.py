@@ -38,6 +38,7 @@ __all__ = ["agrees", "settle_scales"]
 
 _ULPS = 8  # how far a scale may be moved: less than a millionth of it
 _CONCERNED = ("MUL", "PRELU", "RELU", "LEAKY_RELU", "HARD_SWISH", "LOGISTIC", "TANH")
+_WITH_BIAS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 # What these put out has a scale by definition.
 _FIXED = ("LOGISTIC", "TANH", "SOFTMAX", "LOG_SOFTMAX", "L2_NORMALIZATION")
 
@@ -143,7 +144,7 @@ def _give(group: list[Tensor], scale: npt.NDArray[np.float32], graph: Subgraph) 
         assert tensor.quantization is not None
         tensor.quantization = Quantization(scale, tensor.quantization.zero_points)
     for operator in graph.operators:
-        if operator.code in ("CONV_2D", "DEPTHWISE_CONV_2D") and operator.inputs[0] in group:
+        if operator.code in _WITH_BIAS and operator.inputs[0] in group and len(operator.inputs) == 3:
             _, weights, bias = operator.inputs
-            assert weights is not None and weights.quantization is not None and bias is not None
-            bias.quantization = Quantization(weights.quantization.scales * scale)
+            if weights is not None and weights.quantization is not None and bias is not None:
+                bias.quantization = Quantization(weights.quantization.scales * scale)

@@ -89,6 +89,16 @@ def test_every_variant_becomes_integers_alone(variant, converted):
             assert not weights.quantization.zero_points.any()
 
 
+def test_dense_layers_become_convolutions(eight):
+    keras.utils.set_random_seed(0)
+    image = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3, activation="relu")(image)
+    x = keras.layers.Dense(24, activation="relu6")(keras.layers.Flatten()(x))
+    graph = flatbuffer.loads(convert(keras.Model(image, keras.layers.Dense(5)(x)), images=eight)).main
+    assert [operator.code for operator in graph.operators] == ["CONV_2D", "RESHAPE", "CONV_2D", "CONV_2D", "RESHAPE"]
+    assert [tensor.shape for tensor in graph.outputs] == [(1, 5)]
+
+
 def test_containers_do_not_matter(network, converted, faces, tmp_path):
     saved = export(network("mobilefacenet"), tmp_path / "saved")
     assert convert(saved, images=faces) == converted("mobilefacenet")
