@@ -17,6 +17,7 @@ import numpy as np
 from seesaw_keras.tflite.flatbuffer import Operator, Subgraph, Tensor
 from seesaw_keras.tflite.passes.channels import Region, channel_slices, joined_parts, region_around, sliced
 from seesaw_keras.tflite.passes.graph import Links, redirect, substitute, sweep
+from seesaw_keras.tflite.passes.moves import Moves
 
 __all__ = ["split_streams"]
 
@@ -114,41 +115,40 @@ class _Stream:
             for tensor, begin, end in slices:
                 pairs = zip(self._parts[given], self.blocks, strict=True)
                 parts = [part for part, (start, stop) in pairs if begin <= start and stop <= end]
-                if len(parts) > 1:
-                    joined = Tensor(tensor.name, tensor.shape, tensor.type, tensor.quantization)
-                    substitute(self._links.graph, operator, [_join(parts, joined), operator])
-                    parts = [joined]
-                redirect(self._links.graph, tensor, parts[0])
+                moves = Moves(tensor.name)
+                part = moves.join(parts) if len(parts) > 1 else parts[0]
+                substitute(self._links.graph, operator, [*moves.operators, operator])
+                redirect(self._links.graph, tensor, part)
 
     def _made(self, tensor: Tensor, maker: Operator) -> list[Operator]:
         """What makes the parts of a tensor, and the tensor itself where it is read whole."""
-        parts = self._parts[tensor] = [
-            Tensor(f"{tensor.name}/{number}", (*tensor.shape[:-1], end - begin), tensor.type, tensor.quantization)
-            for number, (begin, end) in enumerate(self.blocks)
-        ]
-        if maker in self._region.operators:
-            left, right = (self._parts[t] for t in maker.inputs if t is not None)
-            sums = [
-                Operator("ADD", [a, b], [part], dict(maker.options), maker.version)
-                for a, b, part in zip(left, right, parts, strict=True)
-            ]
-            return [*sums, _join(parts, tensor)] if self._is_read_whole(tensor) else sums
+        moves = Moves(tensor.name)
         joined = self._joined(tensor)
-        if joined is None:
-            return [maker, *(_slice(tensor, *block, part) for block, part in zip(self.blocks, parts, strict=True))]
-        for number, block in enumerate(joined):
-            if len(block) == 1:
-                parts[number] = block[0]
-        return [maker, *(_join(block, part) for block, part in zip(joined, parts, strict=True) if len(block) > 1)]
+        if maker in self._region.operators:
+            sums = self._sums(tensor, maker)
+            self._parts[tensor] = [operator.outputs[0] for operator in sums]
+            if not self._is_read_whole(tensor):
+                return sums
+            moves.join(self._parts[tensor])
+            moves.into(tensor)
+            return [*sums, *moves.operators]
+        if joined is not None:
+            self._parts[tensor] = [moves.join(block) if len(block) > 1 else block[0] for block in joined]
+        else:
+            before, starts = tensor.shape[:-1], [0] * (len(tensor.shape) - 1)
+            self._parts[tensor] = [moves.cut(tensor, (*starts, begin), (*before, end)) for begin, end in self.blocks]
+        return [maker, *moves.operators]
 
-
-def _join(parts: list[Tensor], made: Tensor) -> Operator:
-    return Operator("CONCATENATION", list(parts), [made], {"axis": len(made.shape) - 1}, 1 + (made.type == "INT8"))
-
-
-def _slice(given: Tensor, begin: int, end: int, made: Tensor) -> Operator:
-    starts, stops = [0] * len(given.shape), list(given.shape)
-    starts[-1], stops[-1] = begin, end
-    named = {"begin": starts, "end": stops, "strides": [1] * len(given.shape)}
-    constants = [Tensor.constant(f"{made.name}/{name}", np.array(v, np.int32)) for name, v in named.items()]
-    return Operator("STRIDED_SLICE", [given, *constants], [made], version=1 + (given.type == "INT8"))
+    def _sums(self, tensor: Tensor, addition: Operator) -> list[Operator]:
+        """Adds part by part."""
+        left, right = (self._parts[t] for t in addition.inputs if t is not None)
+        return [
+            Operator(
+                "ADD",
+                [one, other],
+                [Tensor(f"{tensor.name}/{number}", one.shape, tensor.type, tensor.quantization)],
+                dict(addition.options),
+                addition.version,
+            )
+            for number, (one, other) in enumerate(zip(left, right, strict=True))
+        ]
