@@ -44,10 +44,10 @@ _MEMCPY = frozenset(("EXPAND_DIMS", "RESHAPE", "SQUEEZE"))
 _SAME_SHAPE = ("ADD", "MUL")  # CMSIS-NN's do not broadcast
 _MOST_DIMENSIONS = 4  # of CMSIS-NN's TRANSPOSE
 
-_MERGED = "a copy: uneven pairs that are merged into dense products need none, for more multiply-adds"
-_FOLDED = "a copy: a permutation of channels can be folded into the weights before and behind it"
+_MERGED = "a copy: --target phone merges uneven pairs into dense products where that is faster"
+_FOLDED = "a copy: --target phone folds channel shuffles into the weights before and behind them"
 _FUSED = "a loop in fixed point on a microcontroller: ReLU6 costs nothing, for it fuses into the convolution"
-_EXTREME = "not delegated in int8: of two of them and an ADD, say, a PReLU is made; ReLU6 costs nothing"
+_EXTREME = "not delegated in int8: ReLU6 costs nothing, if this is part of a PReLU"
 # What to do about an int8 operator that is slow somewhere, or is not the same everywhere.
 _ADVICE = {
     "CONCATENATION": _MERGED,
@@ -60,8 +60,8 @@ _ADVICE = {
     "MEAN": "a loop on a microcontroller, small beside a convolution",
     "MINIMUM": _EXTREME,
     "MUL": "a loop on a microcontroller where it broadcasts: a network without squeeze-excite has none of these",
-    "PRELU": "not delegated in int8, and a loop on a microcontroller: build with ReLU6, and ReLU in squeeze-excite",
-    "QUANTIZE": "a pass over its tensor: int8 input takes pixel - 128 without it",
+    "PRELU": "not delegated in int8: ReLU6 costs nothing; --target phone makes faster operators of PReLUs of images",
+    "QUANTIZE": "a pass over its tensor; of an image, int8 input takes pixel - 128 without it",
     "RELU6": "not the same integers in LiteRT and TFLite Micro: put it behind a convolution, into which it fuses",
     "SPLIT": _MERGED,
     "STRIDED_SLICE": _MERGED,
