@@ -1,0 +1,91 @@
+"""Rewrites flatbuffers for phones and proves over 64 inputs that they put out the same, at full size.
+
+    python benchmarks/latency.py --rounds latency.jsonl --count 1 --models runs/latency
+    python benchmarks/rewriting.py --rows rewriting.jsonl runs/latency/*_int8.tflite
+
+Synthetic faces and what nobody sends by chance (all minimum, all maximum, noise, one hot pixel) go through both forms
+in LiteRT's reference kernels and in our own, in NumPy: every integer has to be the same. Each row goes into --rows when
+it is done; started again, the benchmark goes on after the last one. A network takes one to ten minutes. Exit code 1 at
+the first difference.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import flags
+
+from seesaw_keras import cli
+from seesaw_keras.data.representative import representative_images
+from seesaw_keras.files import replacing, sha256_of
+from seesaw_keras.tflite import flatbuffer
+from seesaw_keras.tflite.check import ADVERSARIAL, adversarial_inputs
+from seesaw_keras.tflite.costs import activation_peak, cost_of
+from seesaw_keras.tflite.equivalence import require_same_outputs
+from seesaw_keras.tflite.interface import pixel_table
+from seesaw_keras.tflite.passes import rewrite
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("rows", None, "File of JSON lines for the results.", required=True)
+flags.DEFINE_integer("inputs", 64, "Inputs of each proof, the four adversarial ones among them.", 5)
+flags.DEFINE_string("target", "phone", "The form to rewrite to.")
+
+COLUMNS = ["file", "inputs", "changes", "operators", "bytes", "multiply-adds", "activation peak"]
+
+
+def row(path: Path) -> dict[str, Any]:
+    """Rewrites one file and compares both forms.
+
+    Raises:
+        ValueError: they differ.
+    """
+    before, after = flatbuffer.read(path), flatbuffer.read(path)
+    changes = rewrite(after, FLAGS.target)
+    (given,) = before.main.inputs
+    table = pixel_table(before)
+    if table is None:
+        raise ValueError(f"{path}: this package did not convert it, and does not know what it takes for a pixel")
+    faces = representative_images(None, FLAGS.inputs - len(ADVERSARIAL), side=given.shape[1])
+    inputs = np.concatenate([table[faces], adversarial_inputs(given)])
+    with cli.Bars() as bars:
+        require_same_outputs(before, after, inputs, progress=bars)
+    sizes = path.stat().st_size, len(flatbuffer.dumps(after))
+    costs = cost_of(before), cost_of(after)
+    return {
+        "file": path.stem,
+        "settings": settings(path),
+        "inputs": len(inputs),
+        "changes": ", ".join(f"{name} {count}" for name, count in changes.items() if count),
+        "operators": " -> ".join(str(len(model.main.operators)) for model in (before, after)),
+        "bytes": " -> ".join(f"{size:,}" for size in sizes),
+        "multiply-adds": " -> ".join(f"{cost.madds:,}" for cost in costs),
+        "activation peak": " -> ".join(f"{activation_peak(model.main):,}" for model in (before, after)),
+    }
+
+
+def settings(path: Path) -> list[Any]:
+    """Returns what a row depends on."""
+    return [sha256_of(path), FLAGS.inputs, FLAGS.target]
+
+
+def main(words: list[str]) -> None:
+    """Makes the rows that are missing, and prints the table of the files asked for."""
+    path = Path(FLAGS.rows)
+    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+    done = {str(r["settings"]): r for r in rows}
+    files = [Path(word) for word in words]
+    for file in files:
+        if str(settings(file)) not in done:
+            print(f"{file} ...", flush=True)
+            rows.append(row(file))
+            done[str(settings(file))] = rows[-1]
+            with replacing(path) as beside:
+                beside.write_text("".join(json.dumps(r) + "\n" for r in rows), "utf-8")
+    print(f"\n| {' | '.join(COLUMNS)} |\n|{' --- |' * len(COLUMNS)}")
+    for file in files:
+        print(f"| {' | '.join(str(done[str(settings(file))][column]) for column in COLUMNS)} |")
+
+
+if __name__ == "__main__":
+    cli.run(main, takes_arguments=True)
