@@ -303,15 +303,20 @@ class _Training:
         batches = share_batches(self._strategy, self._share, epoch=epoch, step=step)
         self._saved_at = self._read_at = time.monotonic()
         running: tuple[int, Any] | None = None
-        for number in range(first + 1, self._total_steps + 1):
-            following = number, self._step(batches, self._size(number), self._wishes())
-            if running:
-                self._report(*running)
-            running = following
-            if any(self._requests) or self._due(number):
-                self._report(*running)
-                running = None
-                self._pause(number)
+        try:
+            for number in range(first + 1, self._total_steps + 1):
+                following = number, self._step(batches, self._size(number), self._wishes())
+                if running:
+                    self._report(*running)
+                running = following
+                if any(self._requests) or self._due(number):
+                    self._report(*running)
+                    running = None
+                    self._pause(number)
+        finally:
+            # An exception would keep it until the interpreter ends, and there it waits in vain for its threads, which
+            # cannot run Python any more.
+            del batches
 
     def _share(self, shares: int, share: int) -> TrainingInput:
         return self._input if shares == 1 else self._make_input(self._input.source, shares, share)
