@@ -3,6 +3,8 @@
     python tools/pipeline.py                                             # synthetic faces, minutes on two cores
     python tools/pipeline.py --recipe faces --data train.rec --verify lfw.zip --pairs pairs.txt --out runs/faces
 
+With --compress the network is made smaller on the way, by tools/compress.py: `--compress prune+quantize`, for example.
+
 Each stage is one of the tools beside this one, run by the command that is printed; what it left is checked by SHA-256.
 Stopped and started again by the same command, finished stages are left as they are and the others go on.
 """
@@ -32,6 +34,10 @@ flags.DEFINE_string("verify", None, "Pairs to verify: a .bin, LFW's or CFP's ima
 flags.DEFINE_string("pairs", None, "LFW's pairs.txt or CFP's Protocol/Split/FP, for --verify of images.")
 flags.DEFINE_string("teacher", None, "Who is learned from, for a recipe that distils.")
 flags.DEFINE_enum("teacher_preprocess", None, list(PREPROCESSES), "What the teacher wants of pixels; pm1 if not given.")
+flags.DEFINE_enum(
+    "compress", None, ["prune", "quantize", "prune+quantize"], "Compress the network, see tools/compress.py --help."
+)
+flags.DEFINE_float("sparsity", None, "How much pruning takes away, see there.")
 flags.DEFINE_string("out", None, "Folder for all that comes of it; runs/RECIPE if not given.")
 
 TOOLS = Path(__file__).resolve().parent
@@ -110,7 +116,7 @@ def given(**values: str | None) -> list[str]:
 
 def stages(recipe: Recipe, out: Path) -> list[Stage]:
     """Returns the road."""
-    model, int8 = out / "train" / "model.keras", out / "int8.tflite"
+    model = out / "train" / "model.keras"
     verify = FLAGS.verify or (None if FLAGS.data else f"synthetic:2000@{recipe.image_size}")
     if not verify:
         raise ValueError("--verify: name pairs to verify, as lfw.bin")
@@ -120,7 +126,8 @@ def stages(recipe: Recipe, out: Path) -> list[Stage]:
     if FLAGS.data:
         learning += ["--verify", *pairs[1:]]
     reports = ["--json", str(out / "int8.json"), "--report", str(out / "report.html")]
-    faces = FLAGS.data or str(out / "train" / "faces" / "train")
+    to_int8 = conversion(recipe, model, verify, out)
+    int8 = to_int8.outputs[0]
     return [
         Stage(
             "train",
@@ -134,12 +141,7 @@ def stages(recipe: Recipe, out: Path) -> list[Stage]:
             ["--model", str(model), *pairs, "--json", str(out / "float.json")],
             [out / "float.json"],
         ),
-        Stage(
-            "convert",
-            "convert_tflite.py",
-            ["--model", str(model), "--type", "int8", "--data", faces, "--images", "256", "--out", str(int8)],
-            [int8],
-        ),
+        to_int8,
         Stage(
             "verify int8",
             "evaluate.py",
@@ -147,6 +149,20 @@ def stages(recipe: Recipe, out: Path) -> list[Stage]:
             [out / "int8.json", out / "report.html"],
         ),
     ]
+
+
+def conversion(recipe: Recipe, model: Path, verify: str, out: Path) -> Stage:
+    """Returns the stage that leaves the int8 flatbuffer."""
+    faces = ["--model", str(model), "--data", FLAGS.data or str(out / "train" / "faces" / "train")]
+    if not FLAGS.compress:
+        int8 = out / "int8.tflite"
+        return Stage(
+            "convert", "convert_tflite.py", [*faces, "--type", "int8", "--images", "256", "--out", str(int8)], [int8]
+        )
+    sparsity = None if FLAGS.sparsity is None else str(FLAGS.sparsity)
+    how = given(recipe=recipe.name, verify=verify, pairs=FLAGS.pairs, sparsity=sparsity, out=str(out / "compress"))
+    left = [out / "compress" / "after.tflite", out / "compress" / "report.json"]
+    return Stage("compress", "compress.py", ["--stage", FLAGS.compress, *faces, *how], left)
 
 
 def run(stage: Stage) -> None:
@@ -166,13 +182,14 @@ def summary(road: Sequence[Stage], state: State, out: Path) -> str:
     """Returns the last screen: how long it took, what was measured, where it is, what to do next."""
     before = json.loads((out / "int8.json").read_bytes())
     after = before["comparison"]["figures"]
+    int8 = next(path for stage in road for path in stage.outputs if path.suffix == ".tflite")
     lines = ["", *(f"{stage.name:<12} {state.seconds(stage):7.1f} s" for stage in road), ""]
     lines += [
         f"accuracy on {before['data']['name']}: float {before['accuracy']:.2f}%, int8 {after['accuracy']:.2f}%",
         "",
         f"network    {out / 'train' / 'model.keras'}",
         f"curves     {out / 'train' / 'curves.png'}",
-        f"flatbuffer {out / 'int8.tflite'}, {(out / 'int8.tflite').stat().st_size / 1024:.0f} KiB",
+        f"flatbuffer {int8}, {int8.stat().st_size / 1024:.0f} KiB",
         f"report     {out / 'report.html'}",
         "",
         "Next: tools/train.py --help (your own faces), tools/convert_tflite.py --help, README.md",

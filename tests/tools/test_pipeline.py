@@ -30,6 +30,10 @@ elif tool.stem == "evaluate":
         if flag in flags:
             figures = {"accuracy": 91.25, "data": {"name": "pairs"}, "comparison": {"figures": {"accuracy": 90.5}}}
             pathlib.Path(flags[flag]).write_text(json.dumps(figures))
+elif tool.stem == "compress":
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "after.tflite").write_text("smaller")
+    (out / "report.json").write_text("{}")
 else:
     out.write_text("flatbuffer")
 """
@@ -42,7 +46,7 @@ def road(repository, tmp_path):
     tools = tmp_path / "tools"
     tools.mkdir()
     shutil.copy(repository / "tools" / "pipeline.py", tools)
-    for tool in set(ROAD):
+    for tool in {*ROAD, "compress"}:
         (tools / f"{tool}.py").write_text(STAND_IN)
     return Road(tools, tmp_path / "out")
 
@@ -92,6 +96,17 @@ def test_what_is_gone_or_changed_is_made_again_with_what_follows(road, name, sta
     (road.out / name).write_text("other") if harm == "changed" else (road.out / name).unlink()
     assert road.run().returncode == 0
     assert road.calls() == stages
+
+
+def test_compression_takes_the_place_of_the_conversion(road):
+    done = road.run("--compress", "prune+quantize", "--sparsity", "0.9")
+    assert done.returncode == 0, done.stderr
+    assert road.calls() == ["train", "evaluate", "compress", "evaluate"]
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("[3/4] compress: "))
+    for part in ("--stage prune+quantize", "--recipe synthetic", "--verify synthetic:2000@32", "--sparsity 0.9"):
+        assert part in line
+    assert f"--compare {road.out / 'compress' / 'after.tflite'}" in done.stdout
+    assert f"flatbuffer {road.out / 'compress' / 'after.tflite'}" in done.stdout
 
 
 def test_another_setting_starts_anew(road):

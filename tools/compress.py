@@ -1,0 +1,209 @@
+"""Makes a trained network smaller: prunes it, quantizes it in training, or both; what it said before is learnt again.
+
+    python tools/compress.py --stage quantize --model model.keras --data faces --verify synthetic:2000@32 --out int8
+    python tools/compress.py --stage prune+quantize --sparsity 0.9 --recipe faces --data train.rec --verify lfw.bin ...
+
+Pruning makes zeros, which a compressed download is spared: `--pattern unstructured` anywhere, as many in each layer as
+a scan of its sensitivity allows; `--pattern 2:4` two in each four input channels. `--pattern channels` takes whole
+channels away, as many as --sparsity says, which makes the network faster, too. Each stage trains for about --steps
+batches of the recipe, with the recipe's schedule of batches and the network's own embeddings as the teacher; any field
+of its recipe can be changed (`--set learning_rate=1e-3`). Killed and started again by the same command, it goes on.
+
+The folder then holds the fully int8 flatbuffers before.tflite (of the network as it was, quantized after training) and
+after.tflite; report.json; prune/model.keras, quantize/saved_model, and each stage's history.csv and checkpoints.
+"""
+
+import contextlib
+import gzip
+import io
+import json
+import shlex
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import flags
+from tqdm import tqdm
+
+from seesaw_keras import cli
+from seesaw_keras.data import Pairs, Source, open_pairs, open_source
+from seesaw_keras.data.representative import representative_images
+from seesaw_keras.data.sample import EvenSample
+from seesaw_keras.files import replacing, sha256_of
+from seesaw_keras.tflite import flatbuffer
+from seesaw_keras.tflite.interface import to_float
+from seesaw_keras.training.history import History
+from seesaw_keras.training.progress import ProgressBar
+from seesaw_keras.training.recipe import Recipe, get_recipe, list_recipes
+from seesaw_keras.training.tensorboard import TensorBoardMonitor
+from seesaw_keras.training.validation import Validation
+from seesaw_keras.verification.comparison import compare
+from seesaw_keras.verification.embedders import load_embedder
+from seesaw_keras.verification.evaluation import Verification, evaluate
+from seesaw_keras.verification.report import provenance
+
+FLAGS = flags.FLAGS
+flags.DEFINE_enum("stage", "quantize", ["prune", "quantize", "prune+quantize"], "What to do.")
+flags.DEFINE_string("model", None, "The trained network, a .keras file.", required=True)
+flags.DEFINE_enum("recipe", "synthetic", list_recipes(), "Whose batches to take.")
+flags.DEFINE_multi_string("set", [], "key=value: another value for a field of the recipe.")
+flags.DEFINE_string("data", None, "Faces to learn from; labels are not looked at.", required=True)
+flags.DEFINE_string(
+    "verify", None, "Pairs to verify on: a .bin, LFW's or CFP's images, or synthetic:2000@32.", required=True
+)
+flags.DEFINE_string("pairs", None, "LFW's pairs.txt or CFP's Protocol/Split/FP, for --verify of images.")
+flags.DEFINE_string("out", None, "Folder for all that comes of it.", required=True)
+flags.DEFINE_integer("steps", 3000, "About how many steps a stage trains.", 1)
+flags.DEFINE_enum("pattern", "unstructured", ["unstructured", "2:4", "channels"], "What pruning takes away.")
+flags.DEFINE_float("sparsity", 0.8, "Share of zeros in the layers that are pruned, or of channels that go.", 0.0, 0.99)
+flags.DEFINE_list("also", [], "Where zeros are made besides: stem, depthwise, squeeze_excite.")
+flags.DEFINE_enum("importance", "taylor", ["taylor", "gamma"], "By what the channels that go are chosen.")
+flags.DEFINE_integer("freeze_after", None, "Steps after which ranges and batch statistics stay; half if not given.")
+
+CALIBRATION_IMAGES = 256
+BATCH_IMAGES = 64  # of them, in one batch, to measure sensitivity and the first ranges on
+
+
+def teacher(source: Source, recipe: Recipe, out: Path) -> Any:
+    """Returns the network's own embeddings of the data, None if the recipe was told to learn from labels alone."""
+    from seesaw_keras.training.teacher import teacher_embeddings
+
+    if not recipe.distils:
+        return None
+    with tqdm(total=len(source), desc="teacher", unit="image", disable=None) as bar:
+        embedder = load_embedder(FLAGS.model)
+        return teacher_embeddings(embedder, source, out / "teacher", flip=recipe.flip, progress=bar.update)
+
+
+def pruning(network: Any, batch: np.ndarray, out: Path) -> Any:
+    """Returns what to train: with what is to be pruned chosen, or read from the files that an earlier run left."""
+    from seesaw_keras import compression
+    from seesaw_keras.compression.loading import load_network
+
+    if FLAGS.pattern == "2:4":
+        return compression.PruningNetwork(network, None, FLAGS.also)
+    choice = {name: FLAGS[name].value for name in ("pattern", "sparsity", "also", "importance")}
+    path, smaller = out / "pruning.json", out / "smaller.keras"
+    if not path.exists():
+        layers = None
+        if FLAGS.pattern == "channels":
+            if FLAGS.importance == "taylor":
+                importance = compression.taylor_importance(network, batch)
+            else:
+                importance = compression.gamma_importance(network)
+            with replacing(smaller) as beside:
+                compression.prune_channels(network, FLAGS.sparsity, importance).save(beside)
+        else:
+            with cli.Bars() as bars:
+                curves = compression.scan(network, batch, FLAGS.also, progress=lambda *at: bars("sensitivity", *at))
+            layers = compression.allocate(curves, FLAGS.sparsity)
+        write(path, json.dumps({"choice": choice, "layers": layers}, indent=2) + "\n")
+    record = json.loads(path.read_bytes())
+    if record["choice"] != choice:
+        raise ValueError(f"{path}: is of another choice, {record['choice']}; name another --out")
+    if FLAGS.pattern == "channels":
+        return compression.ChannelPrunedNetwork(load_network(smaller))
+    return compression.PruningNetwork(network, record["layers"])
+
+
+def verified(source: Any, pairs: Pairs) -> Verification:
+    """Verifies a network behind a progress bar."""
+    embedder = load_embedder(source)
+    with tqdm(total=len(pairs.names), unit="image", desc=embedder.name, disable=None) as bar:
+        return evaluate(embedder, pairs, replicates=0, progress=bar.update)
+
+
+def flatbuffer_record(path: Path) -> dict[str, Any]:
+    """Returns the size of a flatbuffer, and the share of zeros in the weights of each convolution."""
+    operators = flatbuffer.read(path).main.operators
+    weights = [operator.inputs[1] for operator in operators if operator.code in ("CONV_2D", "DEPTHWISE_CONV_2D")]
+    return {
+        "bytes": path.stat().st_size,
+        "gzipped": len(gzip.compress(path.read_bytes(), 9, mtime=0)),
+        "zeros": {tensor.name.removesuffix("/weights"): float(np.mean(tensor.data == 0)) for tensor in weights},
+    }
+
+
+def report(out: Path, networks: dict[str, Any], pairs: Pairs, recipe: Recipe, **facts: Any) -> str:
+    """Verifies all that came of it, writes report.json and returns a table."""
+    results = {name: verified(source, pairs) for name, source in networks.items()}
+    rows: dict[str, dict[str, Any]] = {}
+    for name, result in results.items():
+        change = compare(
+            results["float"].ten_fold, result.ten_fold, result.same, results["float"].embeddings, result.embeddings
+        )
+        rows[name] = {"accuracy": 100 * result.ten_fold.accuracy, "cosine": change.cosine, "p_value": change.p_value}
+        if isinstance(networks[name], Path):
+            rows[name] |= flatbuffer_record(networks[name])
+    record = {
+        "networks": rows,
+        **facts,
+        "recipe": recipe.to_json(),
+        "model_sha256": sha256_of(FLAGS.model),
+        "provenance": provenance([shlex.quote(part) for part in sys.argv]),
+    }
+    write(out / "report.json", json.dumps(record, indent=2) + "\n")
+    lines = ["| network | accuracy | cosine with float | bytes | gzipped |", "| --- | ---: | ---: | ---: | ---: |"]
+    for name, row in rows.items():
+        sizes = " | ".join(f"{row[key]:,}" if key in row else "" for key in ("bytes", "gzipped"))
+        lines.append(f"| {name} | {row['accuracy']:.2f} | {row['cosine']['mean']:.4f} | {sizes} |")
+    return "\n".join(lines)
+
+
+def write(path: Path, content: str | bytes) -> None:
+    """Writes a file whole or not at all."""
+    with replacing(path) as beside:
+        beside.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def main() -> None:
+    """Runs the stages that the flags name and reports what came of them."""
+    cli.quiet_tensorflow()
+    from seesaw_keras.compression import QuantizationNetwork, fake_quantized_matches
+    from seesaw_keras.compression.fine_tuning import fine_tuning
+    from seesaw_keras.compression.graph import check_plain
+    from seesaw_keras.compression.loading import load_network
+    from seesaw_keras.tflite.convert import convert
+    from seesaw_keras.training.trainer import train
+
+    out, stages = Path(FLAGS.out), FLAGS.stage.split("+")
+    network = load_network(FLAGS.model)
+    check_plain(network)
+    faces, pairs = open_source(FLAGS.data), open_pairs(FLAGS.verify, FLAGS.pairs)
+    # The number of steps of an epoch follows from the batch size, and the epochs from that.
+    recipe = get_recipe(FLAGS.recipe).override(change for change in FLAGS.set if change.startswith("batch_size="))
+    source = EvenSample(faces, FLAGS.steps * recipe.batch_size)
+    recipe = fine_tuning(recipe, network, images=len(source), steps=FLAGS.steps).override(FLAGS.set)
+    images = representative_images(faces, CALIBRATION_IMAGES, side=network.input_shape[1])
+    batch = to_float(images[:: CALIBRATION_IMAGES // BATCH_IMAGES])
+    to_prune = pruning(network, batch, out) if "prune" in stages else None
+    targets = teacher(source, recipe, out)
+
+    def learn(stage: str, given: Any) -> Any:
+        print(f"{stage}: {recipe.epochs} epochs of {len(source):,} images into {out / stage}", flush=True)
+        monitors = [Validation({"pairs": pairs}), History(), ProgressBar(), TensorBoardMonitor()]
+        return given.finished(train(recipe, source, out / stage, teacher=targets, network=given, monitors=monitors))
+
+    made, networks, facts = network, {"float": network}, {}
+    if to_prune is not None:
+        made = networks["pruned"] = learn("prune", to_prune)
+        with replacing(out / "prune" / "model.keras") as beside:
+            made.save(beside)
+    write(out / "before.tflite", convert(network, images=images))
+    if "quantize" in stages:
+        freeze_after = FLAGS.steps // 2 if FLAGS.freeze_after is None else FLAGS.freeze_after
+        made = learn("quantize", QuantizationNetwork(made, batch, freeze_after))
+        with contextlib.redirect_stdout(io.StringIO()):  # Keras lists every variable
+            made.export(str(out / "quantize" / "saved_model"))
+    write(out / "after.tflite", convert(made, images=None if "quantize" in stages else images))
+    if "quantize" in stages:
+        worst, *_ = fake_quantized_matches(made, (out / "after.tflite").read_bytes(), images[:BATCH_IMAGES])
+        facts["agreement"] = {"good": worst.good, "worst": asdict(worst)}
+    networks |= {"int8, after training": out / "before.tflite", "int8, compressed": out / "after.tflite"}
+    print(report(out, networks, pairs, recipe, **facts))
+
+
+if __name__ == "__main__":
+    cli.run(main)
