@@ -1,0 +1,178 @@
+"""Takes every variant with every activation, at full size, to int8 by way of compression, and checks what comes out.
+
+    python benchmarks/compression.py --rows compression.jsonl
+    python benchmarks/compression.py --rows compression.jsonl --variants phone --activations swish,relu6
+
+Each network goes two ways: `dense`, quantization-aware and converted, and `sparse`, the smallest entries of its 1x1
+kernels set to zero first. Neither is trained: random weights of seed 0 with batch statistics of synthetic faces.
+
+Of each flatbuffer it is said whether it holds a float tensor, which share of zeros is left in the integers, how its
+operators compare with the quantization-aware network's (`fake_quantized_matches`), and whether it passes the check in
+all runtimes. Each row goes into --rows when it is done; started again, the benchmark goes on after the last one. A row
+takes two to ten minutes on two cores. Exit code 1 when any of these fails.
+"""
+
+import gzip
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import flags
+
+from seesaw_keras import cli
+from seesaw_keras.files import replacing
+from seesaw_keras.models.configs import ACTIVATIONS, list_models
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("rows", None, "File of JSON lines for the results.", required=True)
+flags.DEFINE_list("variants", list_models(), "Which networks.")
+flags.DEFINE_list("activations", list(ACTIVATIONS), "With which nonlinearities of the trunk.")
+flags.DEFINE_float("sparsity", 0.8, "Share of zeros of the sparse ones.", 0.0, 0.99)
+flags.DEFINE_integer("inputs", 8, "Inputs of the check, the four adversarial ones among them.", 5)
+flags.DEFINE_integer("size", 112, "Pixels of the images' sides; smaller ones for a look at the benchmark itself.", 16)
+flags.DEFINE_float("width", 1.0, "Of the networks, likewise.", 0.05)
+
+IMAGES = 64  # for batch statistics and ranges, in one batch
+COMPARED = 4  # by fake_quantized_matches
+ADVERSARIAL = 4
+FORMS = ("dense", "sparse")
+COLUMNS = {
+    "variant": "variant",
+    "activation": "activation",
+    "form": "form",
+    "quantize, s": "quantize_seconds",
+    "convert, s": "convert_seconds",
+    "bytes": "bytes",
+    "gzipped": "gzipped",
+    "float tensors": "floats",
+    "zeros wanted": "wanted",
+    "zeros in int8": "zeros",
+    "worst operator": "worst",
+    "within a step": "within",
+    "passed": "passed",
+}
+
+
+def sparse(network: Any) -> float:
+    """Sets the smallest entries of what is pruned to zero, and returns their share of these kernels."""
+    from seesaw_keras.compression.pruning import kernel_of, prunable_layers
+
+    zeros = entries = 0
+    for layer in prunable_layers(network):
+        kernel = kernel_of(layer).numpy()
+        kept = np.abs(kernel) > np.quantile(np.abs(kernel), FLAGS.sparsity)
+        layer.kernel.assign(kernel * kept)
+        zeros, entries = zeros + np.sum(~kept), entries + kernel.size
+    return float(zeros / entries)
+
+
+def zeros_in(model: Any, network: Any) -> float:
+    """Returns the share of zeros in the integers of what is pruned."""
+    from seesaw_keras.compression.pruning import prunable_layers
+
+    names = {layer.name.removesuffix("_conv") for layer in prunable_layers(network)}
+    kernels = [
+        operator.inputs[1].data
+        for operator in model.main.operators
+        if operator.code == "CONV_2D" and operator.inputs[1].name.split("/")[0] in names
+    ]
+    return float(sum(np.sum(kernel == 0) for kernel in kernels) / sum(kernel.size for kernel in kernels))
+
+
+def row(variant: str, activation: str, form: str, images: np.ndarray) -> dict[str, Any]:
+    """Compresses, converts and checks one network."""
+    import seesaw_keras
+    from seesaw_keras.api import keras
+    from seesaw_keras.compression import fake_quantized_matches, quantize_aware
+    from seesaw_keras.models.statistics import set_batch_statistics
+    from seesaw_keras.tflite import flatbuffer
+    from seesaw_keras.tflite.check import check
+    from seesaw_keras.tflite.convert import convert
+    from seesaw_keras.tflite.interface import pixel_table, to_float
+
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(0)
+    network = seesaw_keras.build(variant, activation=activation, width=FLAGS.width, input_shape=images.shape[1:])
+    set_batch_statistics(network, to_float(images))
+    wanted = sparse(network) if form == "sparse" else 0.0
+    start = time.perf_counter()
+    aware = quantize_aware(network, to_float(images))
+    quantized = time.perf_counter()
+    data = convert(aware, facts={"variant": variant, "trained": False})
+    done = time.perf_counter()
+    model = flatbuffer.loads(data)
+    worst, *_ = fake_quantized_matches(aware, data, images[:COMPARED])
+    with cli.Bars() as bars:
+        result = check(data, {"images": pixel_table(model)[images[: FLAGS.inputs - ADVERSARIAL]]}, progress=bars)
+    return {
+        "variant": variant,
+        "activation": activation,
+        "form": form,
+        "settings": settings(),
+        "quantize_seconds": round(quantized - start, 1),
+        "convert_seconds": round(done - quantized, 1),
+        "bytes": len(data),
+        "gzipped": len(gzip.compress(data, 9, mtime=0)),
+        "floats": sum(tensor.type.startswith("FLOAT") for tensor in model.main.tensors),
+        "wanted": round(wanted, 4),
+        "zeros": round(zeros_in(model, network), 4),
+        "worst": worst.layer,
+        "within": round(worst.within, 5),
+        "good": worst.good,
+        "passed": result.passed,
+        "problems": result.problems,
+    }
+
+
+def settings() -> list[Any]:
+    """Returns what else a row depends on."""
+    return [FLAGS.size, FLAGS.width, FLAGS.inputs, FLAGS.sparsity]
+
+
+def failed(row: dict[str, Any]) -> bool:
+    """Whether something of a row is not as it has to be."""
+    return bool(row["floats"] or row["zeros"] < row["wanted"] or not row["good"] or not row["passed"])
+
+
+def finished(path: Path) -> list[dict[str, Any]]:
+    """Returns the rows of a file, none if there is no file."""
+    if not path.exists():
+        return []
+    try:
+        return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    except ValueError as error:
+        raise ValueError(f"{path}: no JSON lines of this benchmark ({error}); name another file") from error
+
+
+def main() -> None:
+    """Makes the rows that are missing, and prints the table of those asked for."""
+    from seesaw_keras.data.representative import representative_images
+
+    path = Path(FLAGS.rows)
+    rows = finished(path)
+    wanted = [(variant, kind, form) for variant in FLAGS.variants for kind in FLAGS.activations for form in FORMS]
+    done = {(r["variant"], r["activation"], r["form"]): r for r in rows if r["settings"] == settings()}
+    if any(key not in done for key in wanted):
+        cli.quiet_tensorflow()
+        images = representative_images(None, IMAGES, side=FLAGS.size)
+    for number, key in enumerate(wanted, 1):
+        if key not in done:
+            print(f"[{number}/{len(wanted)}] {' '.join(key)}", file=sys.stderr, flush=True)
+            done[key] = row(*key, images)
+            rows.append(done[key])
+            with replacing(path) as beside:
+                beside.write_text("".join(json.dumps(r) + "\n" for r in rows), "utf-8")
+    print(f"| {' | '.join(COLUMNS)} |\n|{' --- |' * len(COLUMNS)}")
+    for key in wanted:
+        print(f"| {' | '.join(str(done[key][field]) for field in COLUMNS.values())} |")
+    bad = [key for key in wanted if failed(done[key])]
+    for key in bad:
+        print("\n".join([" ".join(key), *done[key]["problems"]]))
+    sys.exit(bool(bad))
+
+
+if __name__ == "__main__":
+    cli.run(main)
