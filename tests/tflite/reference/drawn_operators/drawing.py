@@ -4,6 +4,8 @@ Every function takes a `random.Random`; hypothesis has one whose choices shrink.
 fill the range of their integers, so that one step more or less is seen. Some are far off, and some at the extremes.
 """
 
+import math
+
 import numpy as np
 
 from seesaw_keras.tflite.flatbuffer import Quantization, Tensor
@@ -15,7 +17,8 @@ def data(r, shape, type="INT8"):
     """Entries of all magnitudes, or extremes only, or one value."""
     g = np.random.RandomState(r.getrandbits(32))
     if type == "FLOAT32":
-        return g.normal(size=shape).astype(np.float32)
+        numbers = g.normal(size=shape)
+        return (np.rint(8 * numbers) / 8 if r.random() < 1 / 4 else numbers).astype(np.float32)  # eighths make ties
     dtype = np.dtype(type.lower())
     low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
     kind = r.choice([*["any"] * 8, "extreme", "one"])
@@ -27,14 +30,18 @@ def data(r, shape, type="INT8"):
 
 
 def off(r, near=1.0, far=12.0):
-    """A factor not far from 1, in one of eight draws maybe very far."""
-    reach = far if r.random() < 1 / 8 else near
+    """A factor not far from 1, in one of eight draws maybe very far; a power of two in others, which makes ties."""
+    kind = r.randrange(8)
+    if kind < 2:
+        return 2.0 ** r.randint(-2, 2)
+    reach = far if kind == 2 else near
     return 2 ** r.uniform(-reach, reach)
 
 
 def scale(r, middle=0.05):
-    """A scale around the middle, sometimes far off."""
-    return float(np.float32(middle * off(r, 3, 36)))
+    """A scale around the middle, sometimes a power of two, sometimes far off."""
+    number = middle * off(r, 3, 36)
+    return float(np.float32(2.0 ** round(math.log2(number)) if r.random() < 1 / 4 else number))
 
 
 def activation(r, name=None):

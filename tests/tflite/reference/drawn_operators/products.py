@@ -32,9 +32,13 @@ def _finished(r, code, x, weights, shape, type, taps, options, with_bias=True):
         typical = math.hypot(74, zero_x) * float(np.hypot(weights.data.std(), weights.data.mean() - zero_w) + 1)
         typical *= math.sqrt(taps)
         x_scale = y_scale * 70 / typical / float(weights.quantization.scales.max()) * off(r, 1, 20)
+        if r.random() < 1 / 4:
+            x_scale = 2.0 ** round(math.log2(x_scale))
         x.quantization = Quantization(min(x_scale, 2.0**90), zero_x)
-        largest = (1 << 31) - 1 if r.random() < 0.05 else min(int(typical * off(r, 2, 12)), 1 << 30)
-        entries = np.random.RandomState(r.getrandbits(32)).randint(-largest, largest + 1, shape[-1], np.int64)
+        g, largest = np.random.RandomState(r.getrandbits(32)), min(int(typical * off(r, 2, 12)), 1 << 30)
+        entries = g.randint(-largest, largest + 1, shape[-1], np.int64)
+        if r.random() < 0.05:  # with which sums wrap around
+            entries = g.choice([(1 << 31) - 1, -(1 << 31)], shape[-1])
         unit = np.float32(x.quantization.scale) * weights.quantization.scales
         bias = Tensor.constant("b", entries.astype(np.int32), Quantization(unit))
         version = 3
