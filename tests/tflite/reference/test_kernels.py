@@ -41,6 +41,9 @@ def test_factors_to_the_last_bit(flavor):
         a, b, c = (Quantization(r.uniform(0.01, 0.02), r.integers(-128, 128)) for _ in range(3))
         x, y, z = (Tensor(name, (256, 256), "INT8", q) for name, q in (("x", a), ("y", b), ("z", c)))
         cases.append((Operator("SUB", [x, y], [z], version=2), [first, second]))
+        near = a.scale * b.scale * int(r.integers(1, 1 << 15)) / (int(r.integers(0, 127)) + 0.5)
+        w = Tensor("w", (256, 256), "INT8", Quantization(near, c.zero_point))
+        cases.append((Operator("MUL", [x, y], [w], version=2), [first, second]))
         weight, result = int(r.integers(1, 128)), r.integers(64, 127) + 0.5
         product = weight * r.integers(128, 256)
         shift = -np.frexp(result / product)[1]  # rounds up what is half of its last bit below a half

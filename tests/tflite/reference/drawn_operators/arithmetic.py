@@ -2,7 +2,7 @@
 
 import math
 
-from drawn_operators.drawing import activation, data, image, ints, off, scale, sides, value, zero_point
+from drawn_operators.drawing import activation, data, image, ints, off, scale, sides, tie, value, zero_point
 from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Tensor
 
 
@@ -29,6 +29,9 @@ def binary(r, code, type):
     elif type == "INT8":
         for tensor, reach in [(x, 12), (y, 8)]:
             tensor.quantization = Quantization(z_scale / 2 * off(r, 1, reach), tensor.quantization.zero_point)
+    if type == "INT8" and code == "MUL":
+        taken = x.quantization.scale * y.quantization.scale
+        z.quantization = Quantization(tie(r, taken, z_scale, 255 * 255), z.quantization.zero_point)
     if r.random() < 0.2:
         y = Tensor.constant("y", data(r, second, type), y.quantization)
     options = {}
@@ -44,6 +47,7 @@ def unary(r, code, type):
     if type == "INT8":
         far = 4 if code == "HARD_SWISH" else 12  # beyond that its 16 bits are not enough
         x.quantization = Quantization(y_scale * off(r, 1, far), x.quantization.zero_point)
+        y.quantization = Quantization(tie(r, x.quantization.scale, y_scale), y.quantization.zero_point)
     return x, y
 
 
@@ -84,6 +88,8 @@ def quantize(r, code, types):
         return Tensor(name, shape, type, Quantization(scale, zero))
 
     taken_scale = made_scale * 2.0 ** (bits[made] - bits.get(taken, 8)) * r.choice([1, off(r), off(r)])
+    if taken != "FLOAT32":
+        made_scale = tie(r, taken_scale, made_scale, 2.0 ** bits[taken] - 1)
     return Operator(code, [tensor("x", taken, taken_scale)], [tensor("y", made, made_scale)], version=2)
 
 
@@ -123,7 +129,10 @@ def reduce(r, code, type):
     if type == "INT8":
         count = math.prod(x.shape[axis] for axis in axes)
         spread = r.choice([1, 1, 1 / math.sqrt(count)] if code == "MEAN" else [math.sqrt(count), count])
-        y.quantization = Quantization(x.quantization.scale * spread * off(r), y.quantization.zero_point)
+        made_scale = x.quantization.scale * spread * off(r)
+        if code == "MEAN":
+            made_scale = tie(r, x.quantization.scale / count, made_scale, 255 * count)
+        y.quantization = Quantization(made_scale, y.quantization.zero_point)
     numbers = ints("axes", *(axis - rank if r.random() < 0.3 else axis for axis in axes))
     return Operator(code, [x, numbers], [y], {"keep_dims": kept}, 2 if type == "INT8" else 1)
 

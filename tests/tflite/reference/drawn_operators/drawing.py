@@ -44,6 +44,20 @@ def scale(r, middle=0.05):
     return float(np.float32(2.0 ** round(math.log2(number)) if r.random() < 1 / 4 else number))
 
 
+def tie(r, taken, made, largest=255):
+    """The scale of an output, or one near to it by which an integer is half a step, but for the last bit of factors.
+
+    Args:
+        r: random numbers.
+        taken: scale of the integers that the kernel multiplies by its factor.
+        made: scale of the output.
+        largest: of these integers.
+    """
+    integer = r.randint(1, max(1, int(largest)))
+    steps = math.floor(integer * taken / made)
+    return float(np.float32(taken * integer / (steps + 0.5))) if r.random() < 1 / 2 and steps < 255 else made
+
+
 def activation(r, name=None):
     """An activation, and a scale for the output, mostly one by which the activation's limits can be seen."""
     name = name or r.choice(["NONE", "NONE", "NONE", "RELU", "RELU6", "RELU_N1_TO_1"])

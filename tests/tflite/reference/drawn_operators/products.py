@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from drawn_operators.drawing import activation, data, image, off, scale, value
+from drawn_operators.drawing import activation, data, image, off, scale, tie, value
 from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Tensor
 
 __all__ = ["conv_2d", "depthwise_conv_2d", "fully_connected"]
@@ -35,6 +35,8 @@ def _finished(r, code, x, weights, shape, type, taps, options, with_bias=True):
         if r.random() < 1 / 4:
             x_scale = 2.0 ** round(math.log2(x_scale))
         x.quantization = Quantization(min(x_scale, 2.0**90), zero_x)
+        taken = x.quantization.scale * float(weights.quantization.scales[0])
+        y.quantization = Quantization(tie(r, taken, y_scale, typical), y.quantization.zero_point)
         g, largest = np.random.RandomState(r.getrandbits(32)), min(int(typical * off(r, 2, 12)), 1 << 30)
         entries = g.randint(-largest, largest + 1, shape[-1], np.int64)
         if r.random() < 0.05:  # with which sums wrap around
