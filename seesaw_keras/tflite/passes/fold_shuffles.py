@@ -17,14 +17,15 @@ projection of seesaw reads the first channels of both halves, and the wide one t
     n -> n"          `-- slice -> wide projection          CONCATENATION: n' w n"
 
 One small convolution is two, with as many multiply-adds as before, and nothing moves for the shuffle any more. The
-depthwise convolutions, activations and squeeze-excite between are reordered with the channels (`channels`).
+depthwise convolutions, activations and squeeze-excite between are reordered with the channels (`regions`).
 """
 
 import numpy as np
 
 from seesaw_keras.tflite.flatbuffer import Operator, Subgraph
-from seesaw_keras.tflite.passes.channels import Order, Region, channel_slices, joined_parts, permutation, region_around
+from seesaw_keras.tflite.passes.channels import Order, channel_slices, joined_parts
 from seesaw_keras.tflite.passes.graph import Links, redirect, sweep, take
+from seesaw_keras.tflite.passes.regions import Region, permutation, region_around
 from seesaw_keras.tflite.passes.regrouping import regroup
 
 __all__ = ["fold_shuffles"]

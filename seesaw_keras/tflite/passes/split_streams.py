@@ -15,9 +15,10 @@ from itertools import pairwise
 import numpy as np
 
 from seesaw_keras.tflite.flatbuffer import Operator, Subgraph, Tensor
-from seesaw_keras.tflite.passes.channels import Region, channel_slices, joined_parts, region_around, sliced
+from seesaw_keras.tflite.passes.channels import channel_slices, joined_parts, sliced
 from seesaw_keras.tflite.passes.graph import Links, redirect, substitute, sweep
 from seesaw_keras.tflite.passes.moves import Moves
+from seesaw_keras.tflite.passes.regions import Region, region_around
 
 __all__ = ["split_streams"]
 
