@@ -8,7 +8,8 @@
 Convolutions that read slices of one tensor, and whose outputs are concatenated, are one convolution whose weights are
 zero where they do not read. A zero weight adds nothing to an integer sum, and the outputs share scale and zero point
 since the concatenation: every integer stays the same. The slices and the concatenation are gone, for more multiply-adds
-and more weights.
+and more weights: 16 to 19 multiply-adds for each byte that is not copied any more where seesaw's stream has 64
+channels, 32 where it has 128. The former gain with a matrix unit and lose nothing without (see `passes`).
 """
 
 import math
