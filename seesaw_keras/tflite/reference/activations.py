@@ -116,7 +116,7 @@ def prelu(node: Node) -> Compute:
     def compute(x: Array, a: Array) -> list[Array]:
         products = look_up(below, x) * aligned(a.astype(np.int64) - slope_zero, rank)
         values = np.where(x >= zero, look_up(kept, x), negative(products))
-        return [saturated(values + out_zero, _INT8_MIN, _INT8_MAX, np.int8)]
+        return [saturated(values, out_zero, _INT8_MIN, _INT8_MAX)]
 
     return compute
 

@@ -19,7 +19,6 @@ remainder of an exact sum is that of a sum that wrapped on its way.
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
 from seesaw_keras.tflite.reference.fixed_point import INT32_MAX, Floats, Ints, Multiplier, Rescaling, saturated, wrap
 from seesaw_keras.tflite.reference.node import Array, Compute, Node
@@ -77,7 +76,7 @@ def integer_product(node: Node, axis: int, rescale: Rescaling, product: Callable
     def compute(x: Array, *_: Array) -> list[Array]:
         sums: Ints = multiply(x.astype(type) - type(zero)).astype(whole)
         sums += bias
-        return [saturated(rescale(sums if fits else wrap(sums)) + out_zero, low, high, np.int8)]
+        return [saturated(rescale(sums if fits else wrap(sums)), out_zero, low, high)]
 
     return compute
 
@@ -135,8 +134,10 @@ def conv_2d(node: Node) -> Compute:
 
         def multiply(x: Floats) -> Floats:
             images = x.reshape(-1, *x.shape[2:])
-            taps = np.stack(list(windows.taps(images)), axis=3).reshape(-1, height * width, groups, taken)
-            rows = taps.transpose(2, 0, 1, 3).reshape(groups, -1, height * width * taken)
+            taps = list(windows.taps(images))
+            stacked = taps[0] if len(taps) == 1 else np.stack(taps, axis=3)
+            rows = stacked.reshape(-1, height * width, groups, taken).transpose(2, 0, 1, 3)
+            rows = rows.reshape(groups, -1, height * width * taken)
             sums = np.matmul(rows, matrices).transpose(1, 0, 2)
             return sums.reshape(*x.shape[:2], *windows.output, made)
 
@@ -155,13 +156,16 @@ def depthwise_conv_2d(node: Node) -> Compute:
     node.require(bool(channels) and made % channels == 0, f"{made} filters for {channels} channels")
 
     def product(weights: Array) -> Product:
-        filters = weights.reshape(height * width, channels, made // channels)
+        filters = weights.reshape(height * width, made)
 
         def multiply(x: Floats) -> Floats:
             images = x.reshape(-1, *x.shape[2:])
-            sums: npt.NDArray = np.zeros((len(images), *windows.output, channels, made // channels), x.dtype)
+            if made > channels:
+                images = np.repeat(images, made // channels, axis=3)
+            sums = np.zeros((len(images), *windows.output, made), x.dtype)
+            products = np.empty_like(sums)
             for tap, weight in zip(windows.taps(images), filters, strict=True):
-                sums += tap[..., None] * weight
+                sums += np.multiply(tap, weight, out=products)
             return sums.reshape(*x.shape[:2], *windows.output, made)
 
         return multiply

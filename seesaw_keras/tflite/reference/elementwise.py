@@ -71,7 +71,7 @@ def _sum(node: Node, sign: int) -> Compute:
     second = sign * second
     return _binary(
         node,
-        lambda x, y: saturated(to_output(look_up(first, x) + look_up(second, y)) + zero, low, high, np.int8),
+        lambda x, y: saturated(to_output(look_up(first, x) + look_up(second, y)), zero, low, high),
     )
 
 
@@ -98,7 +98,7 @@ def multiply(node: Node) -> Compute:
     factor = Multiplier.of([first * second / made])
     zero_x, zero_y = (np.int32(node.zero_point(node.input(place))) for place in (0, 1))
     zero, (low, high) = node.zero_point(node.output), node.limits()
-    return _binary(node, lambda x, y: saturated(factor((x - zero_x) * (y - zero_y)) + zero, low, high, np.int8))
+    return _binary(node, lambda x, y: saturated(factor((x - zero_x) * (y - zero_y)), zero, low, high))
 
 
 def _extreme(node: Node, function: Binary) -> Compute:

@@ -48,7 +48,7 @@ def wrap(values: Ints) -> Ints:
     return values.astype(np.int32).astype(np.int64)
 
 
-def doubling_high_mul(a: Ints, b: Ints | int) -> Ints:
+def doubling_high_mul(a: Ints, b: Ints | int) -> npt.NDArray[np.int64]:
     """Returns the upper half of the doubled product of two int32: a * b / 2**31, ties up.
 
     gemmlowp's SaturatingRoundingDoublingHighMul. It adds 2**30, or 1 - 2**30 to a negative product, and divides by
@@ -61,23 +61,37 @@ def doubling_high_mul(a: Ints, b: Ints | int) -> Ints:
     return product
 
 
-def rounding_divide_by_pot(values: Ints, exponent: Ints | int) -> Ints:
+def rounding_divide_by_pot(values: Ints, exponent: Ints | int, out: npt.NDArray[np.int64] | None = None) -> Ints:
     """Returns values / 2**exponent, ties away from zero (gemmlowp's RoundingDivideByPOT).
 
     Args:
         values: any.
         exponent: 0 to 31, one or one an entry (broadcast).
+        out: where to write it, such as `values`; new memory by default, which takes longer than the arithmetic.
     """
     half = (np.int64(1) << exponent) >> 1
-    nudged = values + half
-    nudged -= (values < 0) & (half > 0)
+    negative = (values < 0) & (half > 0)
+    nudged = np.add(values, half, out=out)
+    nudged -= negative
     nudged >>= exponent
     return nudged
 
 
-def saturated(values: Ints, low: int, high: int, dtype: npt.DTypeLike) -> npt.NDArray[np.integer]:
-    """Returns what a kernel writes of its last int32 values, which wrap around: clamped, in the output's type."""
-    return np.clip(values.astype(np.int32), low, high).astype(dtype)
+def saturated(
+    values: Ints, zero_point: int, low: int, high: int, dtype: npt.DTypeLike = np.int8
+) -> npt.NDArray[np.integer]:
+    """Returns what a kernel writes of its last int32 values.
+
+    Args:
+        values: overwritten.
+        zero_point: of the output, which is added; the sum wraps around in int32.
+        low: the least integer, to which smaller ones are clamped.
+        high: the greatest.
+        dtype: of the output.
+    """
+    values += zero_point
+    registers = values.astype(np.int32)
+    return np.clip(registers, low, high, out=registers).astype(dtype)
 
 
 def round_half_away(values: Floats) -> Floats:
@@ -150,4 +164,4 @@ class Multiplier:
         if left.any():
             values = wrap(values << left)
         high = doubling_high_mul(values, self.multiplier)
-        return rounding_divide_by_pot(high, right) if right.any() else high
+        return rounding_divide_by_pot(high, right, out=high) if right.any() else high

@@ -57,7 +57,7 @@ def l2_normalization(node: Node) -> Compute:
         values = x.astype(np.int64) - zero
         multiplier, shift = inverse_square_root((values * values).sum(-1, keepdims=True))
         scaled = Multiplier(multiplier, shift + 7)(values)
-        return [saturated(scaled, _INT8_MIN, _INT8_MAX, np.int8)]
+        return [saturated(scaled, 0, _INT8_MIN, _INT8_MAX)]
 
     return compute
 
@@ -88,8 +88,8 @@ def softmax(node: Node) -> Compute:
         values = powers[x.max(-1, keepdims=True).astype(np.int64) - x]
         sums = rescale(values, 12).sum(-1, keepdims=True)
         over, exponent = reciprocal(sums, 12)
-        shares = rounding_divide_by_pot(doubling_high_mul(values, over), exponent + 31 - 8) + _INT8_MIN
-        return [saturated(shares, _INT8_MIN, _INT8_MAX, np.int8)]
+        shares = rounding_divide_by_pot(doubling_high_mul(values, over), exponent + 31 - 8)
+        return [saturated(shares, _INT8_MIN, _INT8_MIN, _INT8_MAX)]
 
     return compute
 

@@ -38,7 +38,7 @@ def quantize(node: Node) -> Compute:
     scale, zero, info = node.scale(y), node.zero_point(y), np.iinfo(y.dtype)
 
     def written(values: Ints) -> list[Array]:
-        return [saturated(values + zero, info.min, info.max, y.dtype)]
+        return [saturated(values, zero, info.min, info.max, y.dtype)]
 
     if x.type == "FLOAT32":
         return lambda x: written(to_int32(round_half_away(x / scale)))

@@ -50,7 +50,7 @@ def _reduction(node: Node, mean: bool) -> Compute:
 
     def compute(x: Array, _: Array) -> list[Array]:
         sums = x.view(dtype).sum(axes, np.int64, keepdims=kept) - zero * count
-        return [saturated(factor(sums) + out_zero, info.min, info.max, dtype).view(np.int8)]
+        return [saturated(factor(sums), out_zero, info.min, info.max, dtype).view(np.int8)]
 
     return compute
 

@@ -120,5 +120,5 @@ def test_rounding_where_adding_a_half_would_not_do():
 def test_int32(value):
     wrapped = (value + (1 << 31)) % (1 << 32) - (1 << 31)
     assert wrap(_array(value)).tolist() == [wrapped]
-    assert saturated(_array(value), -128, 127, np.int8).tolist() == [min(max(wrapped, -128), 127)]
+    assert saturated(_array(value - 7), 7, -128, 127).tolist() == [min(max(wrapped, -128), 127)]
     assert to_int32(np.array([float(value)])).tolist() == [value if INT32_MIN <= value <= INT32_MAX else INT32_MIN]
