@@ -17,7 +17,7 @@ import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 
 from seesaw_keras.api import keras
-from seesaw_keras.compression.quantizers import RangeQuantizer, kernel_quantizer
+from seesaw_keras.compression.quantizers import KernelQuantizer, RangeQuantizer
 from seesaw_keras.models.layers import ChannelShuffle, ChannelSlice, HardSigmoid, HardSwish, Swish
 
 __all__ = ["HardSigmoidQuantizeConfig", "KernelQuantizeConfig", "OutputQuantizeConfig", "quantize_config"]
@@ -67,7 +67,8 @@ class KernelQuantizeConfig(OutputQuantizeConfig):
 
     def get_weights_and_quantizers(self, layer: Any) -> list:
         """The kernel."""
-        return [(getattr(layer, _kernel(layer)), kernel_quantizer(layer))]
+        name = _kernel(layer)
+        return [(getattr(layer, name), KernelQuantizer(depthwise=name == "depthwise_kernel"))]
 
     def set_quantize_weights(self, layer: Any, quantize_weights: list) -> None:
         """Puts the quantized kernel in the place of the plain one."""

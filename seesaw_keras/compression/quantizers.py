@@ -11,12 +11,10 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 
-from seesaw_keras.api import keras
+__all__ = ["KernelQuantizer", "RangeQuantizer"]
 
-__all__ = ["RangeQuantizer", "kernel_quantizer"]
-
-_KERNEL = {"num_bits": 8, "per_axis": True, "symmetric": True, "narrow_range": True}
 _LEAST_RANGE = 1e-4  # a range of zero, of a branch that is dead, has no scale
+_OF_EMPTY = 0.01  # range of a channel without weights, as a share of the greatest: fine enough a unit for its bias
 
 
 class RangeQuantizer(tfmot.quantization.keras.quantizers.MovingAverageQuantizer):
@@ -52,38 +50,48 @@ def _move(variable: tf.Variable, value: Any, momentum: float) -> None:
     variable.assign(variable * momentum + value * (1 - momentum))
 
 
-class _DepthwiseKernelQuantizer(tfmot.quantization.keras.quantizers.LastValueQuantizer):
-    """A scale for each channel, which is the third axis of a depthwise kernel; zeros stay zeros.
-
-    TFMOT quantizes along the last axis, whose length is 1 here: one scale for all channels.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(**_KERNEL)
-
-    def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:
-        """Makes the ranges, (channels,), and remembers which entries are zero."""
-        height, width, channels, multiplier = tensor_shape
-        ranges = super().build((height, width, multiplier, channels), name, layer)
-        return {**ranges, "mask": tf.cast(layer.layer.depthwise_kernel != 0, tf.float32)}
-
-    def __call__(self, inputs: Any, training: bool, weights: Mapping[str, Any], **kwargs: Any) -> Any:
-        """Emulates quantization, with channels last."""
-        masked = tf.transpose(inputs * weights["mask"], (0, 1, 3, 2))
-        return tf.transpose(super().__call__(masked, training, weights), (0, 1, 3, 2))
-
-
-def kernel_quantizer(layer: Any) -> Any:
-    """Returns what quantizes a convolution's kernel: symmetric, a scale for each output channel, zeros stay zeros.
+class KernelQuantizer(tfmot.quantization.keras.quantizers.LastValueQuantizer):
+    """8 bits, symmetric, a scale for each output channel of a convolution's kernel; zeros stay zeros.
 
     Batch normalisation multiplies whole channels, so to fold it into the quantized kernel, as the converter does, is to
     quantize the folded one.
 
+    TFMOT's prune-preserving scheme does the same for `Conv2D`, with one exception: a channel of nothing but zeros gets
+    a range of nothing, and a bias in units of next to nothing does not fit into int32. Of depthwise kernels it
+    quantizes all channels by one scale, and keeps no zeros.
+
     Args:
-        layer: a `Conv2D` or `DepthwiseConv2D` with its weights; entries of the kernel that are zero when the quantizer
-            is built stay so.
+        depthwise: whether the channels are the kernel's third axis.
     """
-    if isinstance(layer, keras.layers.DepthwiseConv2D):
-        return _DepthwiseKernelQuantizer()
-    scheme = tfmot.experimental.combine.Default8BitPrunePreserveQuantizeScheme()
-    return scheme.get_quantize_registry().get_quantize_config(layer).weight_quantizer
+
+    def __init__(self, depthwise: bool) -> None:
+        super().__init__(num_bits=8, per_axis=True, symmetric=True, narrow_range=True)
+        self._depthwise = depthwise
+
+    def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:
+        """Makes the ranges, (channels,), and remembers which entries are zero."""
+        kernel = layer.layer.depthwise_kernel if self._depthwise else layer.layer.kernel
+        mask = self._channels_last(tf.cast(kernel != 0, tf.float32))
+        return {**super().build(mask.shape, name, layer), "mask": mask}
+
+    def __call__(self, inputs: Any, training: bool, weights: Mapping[str, Any], **kwargs: Any) -> Any:
+        """Takes the present entries for the ranges, in training, and emulates quantization."""
+        kernel = self._channels_last(inputs) * weights["mask"]
+        if training:
+            range_ = tf.reduce_max(tf.abs(kernel), axis=(0, 1, 2))
+            range_ = tf.where(range_ > 0, range_, tf.maximum(_OF_EMPTY * tf.reduce_max(range_), _LEAST_RANGE))
+            weights["min_var"].assign(-range_)
+            weights["max_var"].assign(range_)
+        return self._channels_last(
+            tf.quantization.fake_quant_with_min_max_vars_per_channel(
+                kernel, weights["min_var"], weights["max_var"], narrow_range=True
+            )
+        )
+
+    def _channels_last(self, kernel: Any) -> Any:
+        """Swaps the last two axes of depthwise kernels; the second time they are as they were."""
+        return tf.transpose(kernel, (0, 1, 3, 2)) if self._depthwise else kernel
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments of the constructor."""
+        return {"depthwise": self._depthwise}

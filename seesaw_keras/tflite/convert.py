@@ -25,6 +25,7 @@ from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.agreement import settle_scales
 from seesaw_keras.tflite.calibration import Range, measure_ranges
 from seesaw_keras.tflite.dense import dense_to_convolution
+from seesaw_keras.tflite.empty_channels import restore_biases
 from seesaw_keras.tflite.interface import (
     InputType,
     name_tensors,
@@ -95,6 +96,7 @@ def convert(
         images = _checked(images, shape)
         plain = _tensorflow_lite(frozen, shape, "float32")
         converted = flatbuffer.loads(_quantize(plain, measure_ranges(plain, images)))
+        restore_biases(converted, flatbuffer.loads(plain))
     else:
         converted = flatbuffer.loads(_tensorflow_lite(_with_input_range(frozen) if aware else frozen, shape, type))
     if type == "int8":
