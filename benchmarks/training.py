@@ -38,7 +38,8 @@ flags.DEFINE_string("profile", None, "Network to profile instead.")
 
 CLASSES = 1000
 LEARNING_RATE, MOMENTUM = 0.01, 0.9
-Step = Callable[[Any, Any], Any]
+Batch = tuple[Any, Any]
+Step = Callable[[], Any]
 
 
 class Way(NamedTuple):
@@ -71,18 +72,20 @@ def policy(name: str) -> Iterator[None]:
         keras.mixed_precision.set_global_policy("float32")
 
 
-def keras_step(network: Any, xla: bool) -> Step:
+def keras_step(network: Any, xla: bool, batch: Batch) -> Step:
     """Makes a step of plain Keras."""
     from seesaw_keras.api import keras
 
     model = keras.Model(network.input, keras.layers.Dense(CLASSES, dtype="float32")(network.output))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.SGD(LEARNING_RATE, MOMENTUM), loss, jit_compile=xla)
-    return model.train_on_batch
+    return lambda: model.train_on_batch(*batch)
 
 
-def trainer_step(network: Any, xla: bool) -> Step:
+def trainer_step(network: Any, xla: bool, batch: Batch) -> Step:
     """Makes the trainer's step."""
+    import tensorflow as tf
+
     from seesaw_keras.margins import make_margin
     from seesaw_keras.training.fast_graph import FastForward
     from seesaw_keras.training.objective import Objective
@@ -97,17 +100,18 @@ def trainer_step(network: Any, xla: bool) -> Step:
     optimizer = Optimizer("sgd", schedule, momentum=MOMENTUM, decays=reference_weight_decay(4e-5, 4e-4))
     optimizer.build([*network.trainable_variables, *objective.trainable_variables])
     step = TrainingStep(make_strategy("none"), FastForward(network), objective, optimizer, xla=xla)
-    return lambda images, labels: step.read(step((images, labels), FLAGS.batch_size, [0.0]))
+    batches = iter(tf.data.Dataset.from_tensors(batch).repeat())
+    return lambda: step.read(step(batches, FLAGS.batch_size, [0.0]))
 
 
-def make_step(variant: str, way: Way) -> Step:
-    """Makes a function of images and labels that trains one step."""
+def make_step(variant: str, way: Way, batch: Batch) -> Step:
+    """Makes a function that trains one step."""
     with policy(way.precision):
         network = seesaw_keras.build(variant, normalize=False)
-    return (trainer_step if way.trainer else keras_step)(network, way.xla)
+    return (trainer_step if way.trainer else keras_step)(network, way.xla, batch)
 
 
-def one_batch() -> tuple[Any, Any]:
+def one_batch() -> Batch:
     """Returns images and labels by chance."""
     import tensorflow as tf
 
@@ -121,17 +125,17 @@ def measure(variant: str) -> dict[str, tuple[float, float, float]]:
     batch = one_batch()
     steps, first = {}, {}
     for name, way in WAYS.items():
-        steps[name] = make_step(variant, way)
+        steps[name] = make_step(variant, way, batch)
         start = time.perf_counter()
-        steps[name](*batch)
+        steps[name]()
         first[name] = time.perf_counter() - start
-        steps[name](*batch)
+        steps[name]()
     rounds: dict[str, list[tuple[float, float]]] = {name: [] for name in WAYS}
     for _ in range(FLAGS.rounds):
         for name, step in steps.items():
             start, processor = time.perf_counter(), time.process_time()
             for _ in range(FLAGS.steps):
-                step(*batch)
+                step()
             images = FLAGS.steps * FLAGS.batch_size
             rounds[name].append(
                 (images / (time.perf_counter() - start), (time.process_time() - processor) * 1000 / images)
@@ -152,12 +156,12 @@ def profile(variant: str) -> None:
 
     batch = one_batch()
     for name in ("Keras", "trainer"):
-        step = make_step(variant, WAYS[name])
+        step = make_step(variant, WAYS[name], batch)
         for _ in range(3):
-            step(*batch)
+            step()
         with tempfile.TemporaryDirectory() as folder:
             with tf.profiler.experimental.Profile(folder):
-                step(*batch)
+                step()
             times = operator_times(next(Path(folder).rglob("*.xplane.pb")))
         print(f"\n{variant}, {name}, batch {FLAGS.batch_size}: {sum(times.values()):.0f} ms summed over threads")
         for operator, milliseconds in times.most_common(15):
