@@ -58,7 +58,15 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=["seesaw_keras", "seesaw_keras.*"]),
-    package_data={"seesaw_keras": ["py.typed", "pages.css", "tflite/explain.html", "verification/report.html"]},
+    package_data={
+        "seesaw_keras": [
+            "py.typed",
+            "pages.css",
+            "tflite/explain.html",
+            "tflite/micro/templates/*",
+            "verification/report.html",
+        ]
+    },
     install_requires=REQUIRES,
     extras_require=EXTRAS,
     zip_safe=False,

@@ -1,0 +1,48 @@
+"""The operators of a model as TFLite Micro's `MicroMutableOpResolver` wants to be told of them.
+
+>>> from seesaw_keras.tflite.micro.operators import resolver_method
+>>> resolver_method("DEPTHWISE_CONV_2D")
+'AddDepthwiseConv2D'
+"""
+
+from seesaw_keras.tflite.audit import MICRO_OPERATORS
+from seesaw_keras.tflite.flatbuffer import Model
+
+__all__ = ["resolver_method", "resolver_methods"]
+
+# Where tensorflow/lite/micro/micro_mutable_op_resolver.h does not spell a name as the others (August 2026).
+_IRREGULAR = {
+    "BATCH_MATMUL": "AddBatchMatMul",
+    "CUMSUM": "AddCumSum",
+    "PADV2": "AddPadV2",
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": "AddUnidirectionalSequenceLSTM",
+}
+
+
+def resolver_method(code: str) -> str:
+    """Returns the method of `MicroMutableOpResolver` that adds an operator.
+
+    Args:
+        code: its name in the schema, such as "CONV_2D".
+
+    Raises:
+        ValueError: TFLite Micro does not have it.
+    """
+    if code not in MICRO_OPERATORS:
+        raise ValueError(f"TFLite Micro does not have {code}")
+    words = code.split("_")
+    return _IRREGULAR.get(code) or "Add" + "".join(word if word[0].isdigit() else word.capitalize() for word in words)
+
+
+def resolver_methods(model: Model) -> dict[str, str]:
+    """Returns the methods that add what a model uses, by operator, each once, in alphabetical order.
+
+    Raises:
+        ValueError: TFLite Micro does not have all of them.
+    """
+    used = {operator.custom_code or operator.code for graph in model.subgraphs for operator in graph.operators}
+    if absent := sorted(used - MICRO_OPERATORS):
+        raise ValueError(
+            f"TFLite Micro does not have {', '.join(absent)}; tools/check_tflite.py --audit says what is slow or absent"
+        )
+    return {code: resolver_method(code) for code in sorted(used)}
