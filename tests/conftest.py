@@ -4,6 +4,7 @@ import importlib.util
 import math
 import os
 import re
+import shutil
 import sys
 import zlib
 from pathlib import Path
@@ -23,6 +24,10 @@ if importlib.util.find_spec("torch") is None:
     collect_ignore.append("with_torch")
 if importlib.util.find_spec("tensorflow_addons") is None:
     collect_ignore.append("with_addons")
+if shutil.which(os.environ.get("CXX", "g++")) is None:
+    collect_ignore += ["tflite/micro/test_templates.py", "tflite/micro/test_with_tflite_micro.py"]
+elif "TFLITE_MICRO_DIR" not in os.environ:  # a checkout of TFLite Micro with its library built
+    collect_ignore.append("tflite/micro/test_with_tflite_micro.py")
 
 
 def pytest_collection_finish():

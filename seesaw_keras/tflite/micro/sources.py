@@ -114,8 +114,6 @@ def _require_embedder(model: Model) -> None:
         raise ValueError(f"the output is {made.type}, not int8 with one scale; {remedy}")
     if made.shape[:1] != (1,) or not 0 < made.size <= LONGEST_EMBEDDING:
         raise ValueError(f"the output is {made.shape}, not one embedding of 1 to {LONGEST_EMBEDDING} entries")
-    if not -128 <= quantization.zero_point <= 127:
-        raise ValueError(f"the output's zero point is {quantization.zero_point}, which is not in int8")
 
 
 def _threshold(model: Model, asked: float | None) -> float:
