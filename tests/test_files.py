@@ -1,10 +1,11 @@
 import hashlib
+import os
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seesaw_keras.files import replacing, sha256_of
+from seesaw_keras.files import replacing, sha256_of, sync
 
 
 def test_replacing_writes_whole_files_with_the_same_suffixes(tmp_path):
@@ -32,6 +33,15 @@ def test_writing_nothing_is_an_error_not_an_empty_file(tmp_path):
     with pytest.raises(FileNotFoundError), replacing(tmp_path / "absent"):
         pass
     assert not list(tmp_path.iterdir())
+
+
+def test_files_and_folders_are_synced(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_ino))
+    with replacing(tmp_path / "file") as beside:
+        beside.write_text("x")
+    sync(tmp_path)
+    assert synced == [(tmp_path / "file").stat().st_ino, tmp_path.stat().st_ino]
 
 
 @given(st.binary(max_size=100))

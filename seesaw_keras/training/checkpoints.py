@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import seesaw_keras
+from seesaw_keras.files import sync
 
 __all__ = ["Checkpoints", "flatten"]
 
@@ -37,15 +38,6 @@ def flatten(value: Any, name: str = "") -> dict[str, Any]:
     return {
         path: leaf for key, item in value.items() for path, leaf in flatten(item, f"{name}.{key}".strip(".")).items()
     }
-
-
-def _sync(path: Path) -> None:
-    """Waits until a file, or the names in a folder, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class Checkpoints:
@@ -153,9 +145,9 @@ class Checkpoints:
             self._checkpoint.write(str(beside / _VARIABLES))
             (beside / _STATE).write_text(json.dumps(state, indent=2) + "\n", "utf-8")
             for file in [*beside.iterdir(), beside]:
-                _sync(file)
+                sync(file)
             beside.rename(path)
-            _sync(self._folder)
+            sync(self._folder)
         except tf.errors.OpError as error:
             raise OSError(f"{path}: {str(error.message).splitlines()[0]}") from error
         finally:
