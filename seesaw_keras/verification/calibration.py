@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike
 from seesaw_keras.files import replacing
 from seesaw_keras.verification.metrics import roc, tar_at_far
 
-__all__ = ["calibrate", "choose_threshold", "pairs_sha256", "store_calibration"]
+__all__ = ["calibrate", "choose_threshold", "load_calibration", "pairs_sha256", "store_calibration"]
 
 
 def choose_threshold(scores: ArrayLike, labels: ArrayLike, far: float = 1e-4) -> float:
@@ -100,12 +100,44 @@ def store_calibration(section: dict[str, Any], card: str | Path) -> None:
         ValueError: the file is there and is not a JSON object.
     """
     path = Path(card)
+    content = _read(path) if path.exists() else {}
+    content["calibration"] = section
+    with replacing(path) as beside:
+        beside.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def load_calibration(card: str | Path) -> dict[str, Any]:
+    """Returns the section of a model card that `store_calibration` stored.
+
+    Args:
+        card: JSON file.
+
+    Returns:
+        See `calibrate`; "threshold" is a cosine, -1 to 1.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is not a JSON object, or holds no such section.
+    """
+    path = Path(card)
+    section = _read(path).get("calibration")
+    if not isinstance(section, dict):
+        raise ValueError(f"{path}: holds no calibration; tools/evaluate.py --card stores one")
+    threshold: Any = section.get("threshold")
+    number = isinstance(threshold, (int, float)) and not isinstance(threshold, bool)
+    if section.get("metric") != "cosine" or not number or not -1 <= threshold <= 1:
+        raise ValueError(
+            f"{path}: calibration: a metric 'cosine' and a threshold of -1 to 1 are needed, not "
+            f"{section.get('metric')!r} and {threshold!r}"
+        )
+    return section
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text("utf-8")) if path.exists() else {}
+        content = json.loads(path.read_text("utf-8"))
     except ValueError as error:
         raise ValueError(f"{path}: not a model card, because not JSON: {error}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path}: not a model card, because not a JSON object")
-    content["calibration"] = section
-    with replacing(path) as beside:
-        beside.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    return content

@@ -5,7 +5,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_curve
 
-from seesaw_keras.verification.calibration import calibrate, choose_threshold, pairs_sha256, store_calibration
+from seesaw_keras.verification.calibration import (
+    calibrate,
+    choose_threshold,
+    load_calibration,
+    pairs_sha256,
+    store_calibration,
+)
 
 
 def random_scores(seed, count=60_000):
@@ -79,3 +85,33 @@ def test_a_file_that_is_no_card_stays_as_it_is(tmp_path, content):
     with pytest.raises(ValueError, match=r"model\.json: not a model card"):
         store_calibration({}, card)
     assert card.read_bytes() == content.encode("latin-1")
+
+
+def test_what_was_stored_is_loaded(tmp_path):
+    card = tmp_path / "card.json"
+    card.write_text('{"name": "x"}')
+    with pytest.raises(ValueError, match=r"card\.json: holds no calibration; tools/evaluate\.py --card"):
+        load_calibration(card)
+    section = calibrate([0.9, 0.4, 0.3], [True, False, False], far=0.5, data_set="made")
+    store_calibration(section, card)
+    assert load_calibration(card) == section
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ("[]", "not a JSON object"),
+        ("{", "not JSON"),
+        ('{"calibration": 0.3}', "holds no calibration"),
+        ('{"calibration": {"metric": "distance", "threshold": 0.3}}', "not 'distance' and 0.3"),
+        ('{"calibration": {"metric": "cosine"}}', "not 'cosine' and None"),
+        ('{"calibration": {"metric": "cosine", "threshold": true}}', "not 'cosine' and True"),
+        ('{"calibration": {"metric": "cosine", "threshold": NaN}}', "not 'cosine' and nan"),
+        ('{"calibration": {"metric": "cosine", "threshold": 1.5}}', "not 'cosine' and 1.5"),
+    ],
+)
+def test_cards_without_a_threshold_that_can_be_used(tmp_path, section, message):
+    card = tmp_path / "card.json"
+    card.write_text(section)
+    with pytest.raises(ValueError, match=message):
+        load_calibration(card)
