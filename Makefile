@@ -28,7 +28,7 @@ $(INSTALLED): setup.py constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "seesaw_keras wants Python 3.10 to 3.13: make PYTHON=python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade --constraint constraints.txt pip setuptools
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,micro,onnx$(if $(EXTRAS),$(comma)$(EXTRAS))]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,micro,onnx,serving$(if $(EXTRAS),$(comma)$(EXTRAS))]'
 	@touch $@
 
 clean:

@@ -62,6 +62,7 @@ setup(
         "seesaw_keras": [
             "py.typed",
             "pages.css",
+            "serving/examples/*",
             "tflite/explain.html",
             "tflite/micro/templates/*",
             "verification/report.html",

@@ -1,0 +1,22 @@
+"""Networks as TensorFlow Serving loads them, without this package; the public names are loaded when first used.
+
+>>> from seesaw_keras.serving import export_serving
+>>> export_serving(network, "serving", name="face", threshold=0.3)  # doctest: +SKIP
+PosixPath('serving/face/1')
+"""
+
+from typing import TYPE_CHECKING
+
+from seesaw_keras import lazy
+
+if TYPE_CHECKING:
+    from seesaw_keras.serving.export import export_serving
+    from seesaw_keras.serving.warmup import read_warmup
+
+_HOMES = {"export_serving": "export", "read_warmup": "warmup"}
+
+__all__ = ["export_serving", "read_warmup"]
+
+__getattr__, __dir__ = lazy.attach(
+    __name__, {name: f"seesaw_keras.serving.{module}" for name, module in _HOMES.items()}
+)

@@ -1,0 +1,89 @@
+"""What lies beside the models: models.config, batching_parameters.txt, client examples.
+
+>>> from seesaw_keras.serving.configuration import models_config
+>>> print(models_config("absent/models.config", "face"))  # doctest: +SKIP
+model_config_list {
+  config {
+    name: "face"
+    base_path: "/models/face"
+    model_platform: "tensorflow"
+  }
+}
+"""
+
+import shutil
+from pathlib import Path
+
+from seesaw_keras.files import replacing
+
+__all__ = ["models_config", "write_configuration"]
+
+_MOUNTED = "/models"  # where the image tensorflow/serving expects models
+_EXAMPLES = Path(__file__).with_name("examples")
+_BATCHING = """\
+# For tensorflow_model_server --enable_batching --batching_parameters_file=/models/batching_parameters.txt
+# Requests for one signature that arrive together are computed as one batch. An image that cannot be used fails all
+# requests of its batch, so leave batching off where clients are not to be trusted.
+# The images in one request at most; the server refuses more.
+max_batch_size { value: 1024 }
+# The images in one computation at most: longer requests are split.
+enable_large_batch_splitting { value: true }
+max_execution_batch_size { value: 32 }
+# How long a request waits for others, at most.
+batch_timeout_micros { value: 2000 }
+# Beyond so many waiting batches, requests are refused (UNAVAILABLE).
+max_enqueued_batches { value: 64 }
+# As many as the server has cores; with a GPU, two.
+num_batch_threads { value: 4 }
+"""
+
+
+def models_config(path: str | Path, name: str) -> str | None:
+    """Returns a models.config with a model in it; None if the one that is there names it already.
+
+    Args:
+        path: the file; other models in it stay as they are.
+        name: of the model, whose folder a server finds under /models.
+
+    Raises:
+        ValueError: the file is there, and is no list of models.
+    """
+    from google.protobuf import text_format
+    from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
+
+    path = Path(path)
+    config = ModelServerConfig()
+    if path.exists():
+        try:
+            text_format.Parse(path.read_text("utf-8"), config)
+        except (text_format.ParseError, UnicodeDecodeError) as error:
+            raise ValueError(f"{path}: no configuration of TensorFlow Serving: {error}") from error
+        if config.WhichOneof("config") == "custom_model_config":
+            raise ValueError(f"{path}: a custom_model_config, to which no model can be added; export to another folder")
+    models = config.model_config_list.config
+    if any(model.name == name for model in models):
+        return None
+    models.add(name=name, base_path=f"{_MOUNTED}/{name}", model_platform="tensorflow")
+    return text_format.MessageToString(config)
+
+
+def write_configuration(folder: str | Path, config: str | None) -> None:
+    """Writes what a server and its clients need beside the models; what was written before, and edited since, stays.
+
+    Args:
+        folder: of the models.
+        config: new contents of models.config, from `models_config`; None to leave it.
+    """
+    folder = Path(folder)
+    if config is not None:
+        with replacing(folder / "models.config") as beside:
+            beside.write_text(config, "utf-8")
+    batching = folder / "batching_parameters.txt"
+    if not batching.exists():
+        with replacing(batching) as beside:
+            beside.write_text(_BATCHING, "utf-8")
+    for example in sorted(path for path in _EXAMPLES.iterdir() if path.is_file()):
+        copy = folder / "examples" / example.name
+        if not copy.exists():
+            with replacing(copy) as beside:
+                shutil.copyfile(example, beside)

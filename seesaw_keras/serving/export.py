@@ -1,0 +1,118 @@
+"""From a Keras model to a version in a folder that TensorFlow Serving polls.
+
+>>> import seesaw_keras
+>>> from seesaw_keras.serving import export_serving
+>>> network = seesaw_keras.build("shuffle", weights="shuffle.weights.h5")  # doctest: +SKIP
+>>> export_serving(network, "serving", name="face", threshold=0.3)  # doctest: +SKIP
+PosixPath('serving/face/1')
+"""
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import seesaw_keras
+from seesaw_keras.cli import quiet_native_stderr
+from seesaw_keras.data.representative import representative_images
+from seesaw_keras.serving.configuration import models_config, write_configuration
+from seesaw_keras.serving.signatures import make_signatures
+from seesaw_keras.serving.versions import publish
+from seesaw_keras.serving.warmup import read_warmup, require_protos, warmup_requests, write_warmup
+from seesaw_keras.tflite.convert import input_shape, weights_sha256
+from seesaw_keras.tflite.interface import to_float
+
+__all__ = ["FACTS", "TOLERANCE", "export_serving"]
+
+FACTS = "assets.extra/seesaw_keras.json"  # TensorFlow Serving reads nothing there that it does not know
+TOLERANCE = 1e-5  # between embeddings of unit length
+
+
+def export_serving(
+    network: Any, out: str | Path, *, name: str, threshold: float, facts: dict[str, Any] | None = None
+) -> Path:
+    """Exports a network as a new version of a model, and writes what a server needs beside it where it is absent.
+
+        OUT/models.config, batching_parameters.txt, examples/
+        OUT/NAME/1/saved_model.pb, variables/          the signatures of `signatures.make_signatures`
+        OUT/NAME/1/assets.extra/tf_serving_warmup_requests
+        OUT/NAME/1/assets.extra/seesaw_keras.json      what made it
+
+    The version is loaded and answers its warm-up requests before it gets its number. Older versions stay; the server
+    goes over to the highest, and back if that is deleted.
+
+    Args:
+        network: a Keras model from (n, height, width, 3) RGB in [-1, 1] to (n, length).
+        out: folder of all models.
+        name: of the model: letters, digits, `_`, `-`, `.`.
+        threshold: the cosine from which on two faces are the same person's, -1 to 1.
+        facts: what else to store, such as the variant.
+
+    Returns:
+        The version's folder.
+
+    Raises:
+        ImportError: tensorflow-serving-api is not installed.
+        ValueError: the name, the threshold or the network will not do, models.config is not one, or what was saved
+            does not answer as the network does.
+    """
+    if not re.fullmatch(r"\w[\w.-]*", name, re.ASCII):
+        raise ValueError(f"name {name!r}: letters, digits, '_', '-' and '.' alone, and no '-' or '.' at first")
+    if not (math.isfinite(threshold) and -1 <= threshold <= 1):
+        raise ValueError(f"threshold {threshold}: a cosine, -1 to 1, is needed")
+    require_protos()
+    out = Path(out)
+    config = models_config(out / "models.config", name)
+    height, width, _ = input_shape(network)
+    faces = representative_images(None, 2, side=max(height, width))[:, :height, :width]
+    module, signatures = make_signatures(network, threshold)
+
+    def write(folder: Path) -> None:
+        _save(module, signatures, folder)
+        write_warmup(folder, name, warmup_requests(faces))
+        made_by = _facts(network, threshold) | (facts or {})
+        (folder / FACTS).write_text(json.dumps(made_by, indent=2, allow_nan=False) + "\n", "utf-8")
+        _require_same_answers(network, folder, faces)
+
+    version = publish(out / name, write)
+    write_configuration(out, config)
+    return version
+
+
+def _save(module: Any, signatures: dict[str, Any], folder: Path) -> None:
+    import tensorflow as tf
+
+    with quiet_native_stderr():
+        tf.saved_model.save(module, str(folder), signatures=signatures)
+
+
+def _facts(network: Any, threshold: float) -> dict[str, Any]:
+    return {
+        "package_version": seesaw_keras.__version__,
+        "weights_sha256": weights_sha256(variable.numpy() for variable in network.variables),
+        "threshold": threshold,
+        "preprocessing": "(pixel - 127.5) / 127.5",
+        "channels": "RGB",
+        "input_size": list(input_shape(network)[:2]),
+        "embedding_size": network.output_shape[1],
+    }
+
+
+def _require_same_answers(network: Any, folder: Path, faces: np.ndarray) -> None:
+    """Replays the warm-up requests; raises ValueError where an answer is not that of the network."""
+    import tensorflow as tf
+
+    made = np.asarray(network(to_float(faces), training=False), np.float64)
+    units = made / np.linalg.norm(made, axis=1, keepdims=True)
+    wanted = {"embedding": made[:1], "cosine": np.array([units[0] @ units[1]])}
+    loaded = tf.saved_model.load(str(folder))
+    for signature, inputs in read_warmup(folder):
+        answer = loaded.signatures[signature](**{key: tf.constant(array) for key, array in inputs.items()})
+        for key in wanted.keys() & answer.keys():
+            length = np.linalg.norm(wanted[key]) if key == "embedding" else 1.0
+            difference = np.abs(answer[key].numpy() - wanted[key]).max() / length
+            if not difference <= TOLERANCE:
+                raise ValueError(f"signature {signature}: {key} is {difference:.2g} from that of the network")

@@ -1,0 +1,87 @@
+"""Warm-up records: requests that TensorFlow Serving answers to itself before a new version takes traffic.
+
+>>> from seesaw_keras.serving.warmup import read_warmup
+>>> [signature for signature, inputs in read_warmup("face/1")]  # doctest: +SKIP
+['serving_default', 'pixels', 'encoded', 'compare']
+
+Without them, the first client waits until TensorFlow has optimised the graph of the signature that he calls.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from seesaw_keras.tflite.interface import to_float
+
+__all__ = ["WARMUP", "Request", "read_warmup", "require_protos", "warmup_requests", "write_warmup"]
+
+WARMUP = "assets.extra/tf_serving_warmup_requests"  # where TensorFlow Serving looks in a version's folder
+Request = tuple[str, dict[str, np.ndarray]]  # signature, inputs by name
+
+
+def require_protos() -> None:
+    """Raises ImportError, with the remedy, where TensorFlow Serving's messages are not installed."""
+    try:
+        import tensorflow_serving.apis.prediction_log_pb2  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            "tensorflow-serving-api is not installed: pip install 'seesaw_keras[serving]'; it makes the export alone, "
+            "the server does without"
+        ) from error
+
+
+def warmup_requests(faces: npt.NDArray[np.uint8]) -> list[Request]:
+    """Returns one request for each signature.
+
+    Args:
+        faces: uint8 RGB (2, height, width, 3); the first alone goes to the signatures for one image.
+    """
+    import tensorflow as tf
+
+    first = faces[:1]
+    return [
+        ("serving_default", {"image": to_float(first)}),
+        ("pixels", {"image": first}),
+        ("encoded", {"image": np.array([tf.io.encode_png(first[0]).numpy()], dtype=object)}),
+        ("compare", {"left": first, "right": faces[1:]}),
+    ]
+
+
+def write_warmup(version: Path, name: str, requests: Iterable[Request]) -> None:
+    """Writes warm-up records, a TFRecord file of PredictionLog messages.
+
+    Args:
+        version: folder of a SavedModel.
+        name: of the model in the server.
+        requests: see `warmup_requests`.
+    """
+    import tensorflow as tf
+    from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
+
+    path = version / WARMUP
+    path.parent.mkdir(exist_ok=True)
+    with tf.io.TFRecordWriter(str(path)) as file:
+        for signature, inputs in requests:
+            log = PredictionLog()
+            request = log.predict_log.request
+            request.model_spec.name, request.model_spec.signature_name = name, signature
+            for key, array in inputs.items():
+                request.inputs[key].CopyFrom(tf.make_tensor_proto(array))
+            file.write(log.SerializeToString())
+
+
+def read_warmup(version: str | Path) -> Iterator[Request]:
+    """Reads what `write_warmup` wrote.
+
+    Args:
+        version: folder of a SavedModel.
+    """
+    import tensorflow as tf
+    from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
+
+    for record in tf.data.TFRecordDataset(str(Path(version) / WARMUP)).as_numpy_iterator():
+        request: Any = PredictionLog.FromString(record).predict_log.request
+        yield request.model_spec.signature_name, {key: tf.make_ndarray(value) for key, value in request.inputs.items()}
