@@ -1,0 +1,100 @@
+"""Exports a network for TensorFlow Serving, which loads it without this package.
+
+    python tools/export_serving.py --model shuffle --weights shuffle.weights.h5 --card card.json --out serving
+
+The model is a variant (python tools/list_models.py prints them) or a .keras file. It becomes the next version in
+OUT/NAME, 1 if there is none; older ones stay. It appears whole and at once, so OUT may be what a fleet polls.
+
+Signatures, for any batch size: serving_default (float32 in [-1, 1]), pixels (uint8), encoded (JPEG or PNG files), and
+compare, two batches of aligned faces, which answers by the cosine and whether it reaches the threshold. The threshold
+is given by --threshold, or by --card, in which tools/evaluate.py stored it for a false accept rate.
+
+Beside the model: models.config, batching_parameters.txt, and examples with a README.md that says how to start the
+server and has clients for REST and gRPC. What is there already stays; models.config gains the model.
+
+A variant without --weights gets random ones (seed 0): good for measuring latency, not for faces.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from seesaw_keras import cli
+from seesaw_keras.models.configs import list_models
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("model", None, "A variant or a .keras file.", required=True)
+flags.DEFINE_string("weights", None, "Weights of a variant, as model.save_weights writes them.")
+flags.DEFINE_float("threshold", None, "Cosine from which on two faces are the same person.", -1.0, 1.0)
+flags.DEFINE_string("card", None, "Model card (JSON) to take the threshold from, in the place of --threshold.")
+flags.DEFINE_string("name", None, "Of the model in the server; by default that of the variant or file.")
+flags.DEFINE_string("out", None, "Folder of all models, to write to.", required=True)
+
+STATISTICS_IMAGES = 64  # in one batch, which takes 1.2 GB of memory with shuffle
+
+
+def say(line: str) -> None:
+    """Prints what takes a while to stderr."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    """Exports what the flags say, and prints where it is and what it answers to."""
+    threshold, facts = decision()
+    say("loading TensorFlow ...")
+    cli.quiet_tensorflow()
+    from seesaw_keras.compression.loading import load_network
+    from seesaw_keras.data.representative import representative_images
+    from seesaw_keras.models.statistics import set_batch_statistics
+    from seesaw_keras.serving import export_serving
+    from seesaw_keras.tflite.convert import input_shape
+    from seesaw_keras.tflite.interface import to_float
+
+    say(f"loading {FLAGS.model} ...")
+    network = load_network(FLAGS.model, weights=FLAGS.weights)
+    variant = FLAGS.model if FLAGS.model in list_models() else None
+    untrained = variant is not None and FLAGS.weights is None
+    if untrained:
+        say(f"warning: no --weights: random ones (seed 0), with the batch statistics of {STATISTICS_IMAGES} faces")
+        images = representative_images(None, STATISTICS_IMAGES, side=input_shape(network)[0])
+        set_batch_statistics(network, to_float(images))
+    say("exporting, and asking what was exported ...")
+    version = export_serving(
+        network,
+        FLAGS.out,
+        name=FLAGS.name or Path(FLAGS.model).stem,
+        threshold=threshold,
+        facts={"variant": variant, "trained": not untrained, **facts},
+    )
+    print(f"{version}: every signature answers as {network.name} does; threshold {threshold:g}")
+    print(f"{Path(FLAGS.out) / 'examples' / 'README.md'} says how to serve it")
+
+
+def decision() -> tuple[float, dict[str, Any]]:
+    """Returns the threshold, and what the card says of where it is from.
+
+    Raises:
+        ValueError: there is none, there are two, or the card's is for another use of the network.
+    """
+    from seesaw_keras.verification.calibration import load_calibration
+    from seesaw_keras.verification.embedders import DEFAULT_PREPROCESS
+
+    if (FLAGS.threshold is None) == (FLAGS.card is None):
+        raise ValueError("give either --threshold or --card; tools/evaluate.py --card stores a calibrated one")
+    if FLAGS.card is None:
+        return FLAGS.threshold, {}
+    calibration = load_calibration(FLAGS.card)
+    if calibration.get("flip"):
+        raise ValueError(f"{FLAGS.card}: its threshold is for embeddings summed with the mirrored image's (--flip)")
+    if calibration.get("preprocess", DEFAULT_PREPROCESS) != DEFAULT_PREPROCESS:
+        raise ValueError(
+            f"{FLAGS.card}: its threshold is for --preprocess {calibration['preprocess']}, and the signatures apply "
+            f"{DEFAULT_PREPROCESS}"
+        )
+    return calibration["threshold"], {"calibration": calibration}
+
+
+if __name__ == "__main__":
+    cli.run(main)
