@@ -7,16 +7,16 @@ if __name__ == "__main__":
 import os
 import re
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
 from absl import app, logging
 from tqdm import tqdm
 
-__all__ = ["Bars", "native_stderr", "quiet_native_stderr", "quiet_tensorflow", "run"]
+from seesaw_keras.native import quiet_native_stderr
+
+__all__ = ["Bars", "quiet_tensorflow", "run"]
 
 
 def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
@@ -82,29 +82,3 @@ def quiet_tensorflow() -> None:
         tensorflow.config.list_physical_devices()  # the search for GPUs, which complains when there is none
     tensorflow.get_logger().setLevel("ERROR")
     logging.set_verbosity(logging.WARNING)  # TensorFlow says how long it took to write each checkpoint
-
-
-@contextmanager
-def native_stderr() -> Iterator[Callable[[], str]]:
-    """Collects what native code writes to stderr for a while; Python's own exceptions are not affected.
-
-    Yields:
-        A function that returns what was written so far; inside of the block only.
-    """
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as file:
-        try:
-            os.dup2(file.fileno(), 2)
-            yield lambda: os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode(errors="replace")
-        finally:
-            sys.stderr.flush()
-            os.dup2(kept, 2)
-            os.close(kept)
-
-
-@contextmanager
-def quiet_native_stderr() -> Iterator[None]:
-    """Sends what native code writes to stderr nowhere for a while; Python's own exceptions are not affected."""
-    with native_stderr():
-        yield

@@ -1,8 +1,5 @@
-import os
 import subprocess
 import sys
-
-from seesaw_keras.cli import native_stderr, quiet_native_stderr
 
 TOOL = """
 from absl import flags
@@ -34,15 +31,3 @@ def test_a_mistake_is_one_line_and_exit_code_1(tmp_path):
     assert done.stderr == "a_tool: the file is damaged: copy it again\n"
     done = run(TOOL.replace(", takes_arguments=True", ""), "word", tmp_path=tmp_path)
     assert done.stderr == "a_tool: 'word' is no flag; see --help\n"
-
-
-def test_native_stderr_is_collected_and_then_comes_through_again(capfd):
-    with native_stderr() as said:
-        os.write(2, b"one ")
-        assert said() == "one "
-        os.write(2, b"two")
-        assert said() == "one two"
-    os.write(2, b"three")
-    with quiet_native_stderr():
-        os.write(2, b"four")
-    assert capfd.readouterr().err == "three"

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from seesaw_keras.cli import quiet_native_stderr
+from seesaw_keras.native import quiet_native_stderr
 from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.costs import count_madds
 from seesaw_keras.tflite.flatbuffer import Model, Operator

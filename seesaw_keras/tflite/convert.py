@@ -20,7 +20,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from seesaw_keras.cli import quiet_native_stderr
+from seesaw_keras.native import quiet_native_stderr
 from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.agreement import settle_scales
 from seesaw_keras.tflite.calibration import Range, measure_ranges

@@ -23,7 +23,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
-from seesaw_keras.cli import native_stderr, quiet_native_stderr
+from seesaw_keras.native import native_stderr, quiet_native_stderr
 from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.flatbuffer import Model, Tensor
 from seesaw_keras.tflite.reference import Flavor, Interpreter

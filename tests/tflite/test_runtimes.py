@@ -110,7 +110,7 @@ class TestMicro:
     def test_arena_is_the_smallest_that_suffices(self, variant, converted):
         from tflite_micro import runtime
 
-        from seesaw_keras.cli import quiet_native_stderr
+        from seesaw_keras.native import quiet_native_stderr
 
         data = converted(variant)
         arena = open_runtime("micro", data).arena
