@@ -21,10 +21,10 @@ from absl import app, flags
 
 from seesaw_keras.data.images import decode_image
 from seesaw_keras.data.pairs import Pairs, open_pairs
+from seesaw_keras.data.preprocess import InputLayout, to_input
 from seesaw_keras.verification.embedders import load_embedder
 from seesaw_keras.verification.evaluation import evaluate
 from seesaw_keras.verification.metrics import FARS, auc, equal_error_rate, roc, tar_at_far
-from seesaw_keras.verification.preprocess import InputLayout, to_input
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, "A .tflite; without one, only the ROC is measured.")

@@ -30,6 +30,7 @@ from tqdm import tqdm
 from seesaw_keras import cli
 from seesaw_keras.data.images import decode_image
 from seesaw_keras.data.pairs import Pairs, open_pairs
+from seesaw_keras.data.preprocess import PREPROCESSES
 from seesaw_keras.data.representative import representative_images
 from seesaw_keras.data.sources import open_source
 from seesaw_keras.files import replacing
@@ -38,7 +39,6 @@ from seesaw_keras.tflite.check import check
 from seesaw_keras.tflite.check_result import CheckResult
 from seesaw_keras.verification.embedders import NetworkEmbedder, load_embedder
 from seesaw_keras.verification.evaluation import evaluate
-from seesaw_keras.verification.preprocess import PREPROCESSES
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, "The .tflite to check.", required=True)

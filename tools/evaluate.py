@@ -27,13 +27,13 @@ from tqdm import tqdm
 
 from seesaw_keras import cli
 from seesaw_keras.data.pairs import Pairs, open_pairs
+from seesaw_keras.data.preprocess import PREPROCESSES
 from seesaw_keras.files import replacing
 from seesaw_keras.tflite.runtimes import RUNTIMES
 from seesaw_keras.verification.calibration import store_calibration
 from seesaw_keras.verification.comparison import Comparison, compare
 from seesaw_keras.verification.embedders import Embedder, load_embedder
 from seesaw_keras.verification.evaluation import Verification, evaluate, latency_ms
-from seesaw_keras.verification.preprocess import PREPROCESSES
 from seesaw_keras.verification.report import comparison_record, data_record, provenance, to_markdown
 
 FLAGS = flags.FLAGS

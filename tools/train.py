@@ -40,6 +40,7 @@ from tqdm import tqdm
 from seesaw_keras import cli
 from seesaw_keras.data import Pairs, Source, open_pairs, open_source, prepare_faces
 from seesaw_keras.data.fingerprint import fingerprint
+from seesaw_keras.data.preprocess import PREPROCESSES
 from seesaw_keras.data.synthetic.names import is_synthetic
 from seesaw_keras.files import replacing, sha256_of
 from seesaw_keras.training.curves import plot_history
@@ -51,7 +52,6 @@ from seesaw_keras.training.teacher import teacher_embeddings
 from seesaw_keras.training.tensorboard import TensorBoardMonitor
 from seesaw_keras.training.validation import Validation
 from seesaw_keras.verification.embedders import load_embedder
-from seesaw_keras.verification.preprocess import PREPROCESSES
 from seesaw_keras.verification.report import provenance
 
 RECIPES = "; ".join(f"{name}: {get_recipe(name).summary}" for name in list_recipes())

@@ -1,7 +1,7 @@
 """From pixels to a model's input by one look-up table, quantised inputs included.
 
 >>> import numpy as np
->>> from seesaw_keras.verification.preprocess import InputLayout, to_input
+>>> from seesaw_keras.data.preprocess import InputLayout, to_input
 >>> layout = InputLayout(height=112, width=112, channels_first=False)
 >>> table = layout.table("pm1", np.dtype(np.float32))
 >>> float(to_input(np.zeros((112, 112, 3), np.uint8), table, layout).min())
@@ -17,8 +17,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-__all__ = ["PREPROCESSES", "InputLayout", "to_input"]
+from seesaw_keras.tflite.flatbuffer import Model, Quantization
+from seesaw_keras.tflite.interface import pixel_table
 
+__all__ = ["DEFAULT_PREPROCESS", "PREPROCESSES", "InputLayout", "flatbuffer_table", "to_input"]
+
+DEFAULT_PREPROCESS = "pm1"  # what this package's own models take
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 PREPROCESSES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -90,6 +94,28 @@ class InputLayout:
                 f"point {zero_point}): choose another one of {', '.join(PREPROCESSES)}"
             )
         return clipped[None].astype(dtype)
+
+
+def flatbuffer_table(model: Model, layout: InputLayout, preprocess: str, *, name: str) -> np.ndarray:
+    """Returns the table (1, 256, 3) of a flatbuffer: exact for what this package converted, else by scale, zero point.
+
+    Args:
+        model: with one input, of `layout`.
+        layout: see above.
+        preprocess: a key of `PREPROCESSES`.
+        name: of the model, for messages.
+
+    Raises:
+        ValueError: as `InputLayout.table`; or the model was converted for another preprocessing.
+    """
+    (given,) = model.main.inputs
+    own = pixel_table(model)
+    if own is None:
+        quantization = given.quantization or Quantization(0.0)
+        return layout.table(preprocess, given.dtype, quantization.scale, quantization.zero_point)
+    if preprocess != DEFAULT_PREPROCESS:
+        raise ValueError(f"{name}: preprocess {preprocess!r} is not what it was converted for, {DEFAULT_PREPROCESS!r}")
+    return np.repeat(own[None, :, None], 3, axis=2)
 
 
 def to_input(image: np.ndarray, table: np.ndarray, layout: InputLayout) -> np.ndarray:

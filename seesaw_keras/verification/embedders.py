@@ -17,15 +17,12 @@ from typing import Any
 
 import numpy as np
 
+from seesaw_keras.data.preprocess import DEFAULT_PREPROCESS, InputLayout, flatbuffer_table, to_input
 from seesaw_keras.files import sha256_of
-from seesaw_keras.tflite.flatbuffer import Quantization
-from seesaw_keras.tflite.interface import pixel_table
-from seesaw_keras.tflite.runtimes import Runtime, open_runtime
-from seesaw_keras.verification.preprocess import InputLayout, to_input
+from seesaw_keras.tflite.runtimes import open_runtime
 
-__all__ = ["DEFAULT_PREPROCESS", "Embedder", "NetworkEmbedder", "StoredEmbeddings", "load_embedder"]
+__all__ = ["Embedder", "NetworkEmbedder", "StoredEmbeddings", "load_embedder"]
 
-DEFAULT_PREPROCESS = "pm1"  # what this package's own models take
 KERAS_BATCH = 64
 
 
@@ -161,25 +158,17 @@ class _TfliteEmbedder(NetworkEmbedder):
         _one_input_one_output(path, graph.inputs, graph.outputs)
         (given,) = graph.inputs
         layout = InputLayout.of_shape(given.shape, path.name)
-        super().__init__(path.name, layout, preprocess, _table_of(self._program, layout, preprocess), path)
+        super().__init__(
+            path.name,
+            layout,
+            preprocess,
+            flatbuffer_table(self._program.model, layout, preprocess, name=path.name),
+            path,
+        )
 
     def _embed(self, inputs: np.ndarray) -> np.ndarray:
         rows = self._program.run(inputs)
         return self._program.model.main.outputs[0].real(rows).reshape(len(rows), -1)
-
-
-def _table_of(runtime: Runtime, layout: InputLayout, preprocess: str) -> np.ndarray:
-    """Returns the look-up table of a .tflite: exact for what this package converted, else by scale and zero point."""
-    (given,) = runtime.model.main.inputs
-    own = pixel_table(runtime.model)
-    if own is None:
-        quantization = given.quantization or Quantization(0.0)
-        return layout.table(preprocess, given.dtype, quantization.scale, quantization.zero_point)
-    if preprocess != DEFAULT_PREPROCESS:
-        raise ValueError(
-            f"{runtime.name}: preprocess {preprocess!r} is not what it was converted for, {DEFAULT_PREPROCESS!r}"
-        )
-    return np.repeat(own[None, :, None], 3, axis=2)
 
 
 class _OnnxEmbedder(NetworkEmbedder):

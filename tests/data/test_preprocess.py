@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from seesaw_keras.verification.preprocess import PREPROCESSES, InputLayout, to_input
+from seesaw_keras.data.preprocess import PREPROCESSES, InputLayout, to_input
 
 HWC = InputLayout(6, 6, channels_first=False)
 FLOAT = np.dtype(np.float32)

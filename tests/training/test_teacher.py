@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from seesaw_keras.data import Record, Source, TrainingInput, decode_image
+from seesaw_keras.data.preprocess import InputLayout
 from seesaw_keras.training.block_cache import BLOCK
 from seesaw_keras.training.teacher import teacher_embeddings
 from seesaw_keras.verification.embedders import Embedder, StoredEmbeddings
-from seesaw_keras.verification.preprocess import InputLayout
 
 IMAGES, SIDE, LENGTH = 2 * BLOCK + 20, 16, 3
 WEIGHTS = np.random.default_rng(0).normal(size=(SIDE * SIDE * 3, LENGTH))
