@@ -4,7 +4,15 @@ TensorFlow Model Optimization refuses Keras 3 models, so ``keras`` is ``tf_keras
 ``tf_keras`` and Keras 3 share, and take from here the few tensor operations that the two spell differently.
 """
 
-import tf_keras as keras
+try:
+    import tf_keras as keras
+except ModuleNotFoundError as error:
+    if error.name not in ("tensorflow", "tf_keras"):
+        raise
+    raise ImportError(
+        f"Keras networks need {error.name}, which is not here (an installation for devices leaves it out): "
+        f"pip install seesaw_keras, with its dependencies"
+    ) from error
 
 __all__ = ["keras", "reshape", "transpose"]
 

@@ -11,8 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import h5py
-
 from seesaw_keras.api import keras
 from seesaw_keras.models.blocks import activation as apply_activation
 from seesaw_keras.models.blocks import bottleneck, conv_bn
@@ -162,6 +160,8 @@ def _load_weights(model: Any, path: Path, variant: str) -> None:
 
 def _made_for(path: Path) -> str | None:
     """The variant that a file of `tools/import_reference.py` names: Keras itself compares nothing but shapes."""
+    import h5py  # here, so that `seesaw_keras.api` is the first to miss its package on a device
+
     if not h5py.is_hdf5(path):
         return None
     with h5py.File(path) as file:

@@ -1,0 +1,203 @@
+"""From photographs to embeddings and answers, by a flatbuffer: NumPy, OpenCV and LiteRT only, as on a device.
+
+>>> from seesaw_keras.faces import FaceEmbedder
+>>> embedder = FaceEmbedder("phone.tflite", detector="face_detection_yunet_2023mar.onnx")  # doctest: +SKIP
+>>> embedder.embed("ada.jpg").shape  # doctest: +SKIP
+(512,)
+>>> embedder.verify("ada.jpg", "ada_later.jpg")  # doctest: +SKIP
+Verdict(same=True, similarity=0.7124, threshold=0.35)
+"""
+
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from seesaw_keras.data.image_files import printable, read_file
+from seesaw_keras.data.images import decode_image
+from seesaw_keras.data.preprocess import DEFAULT_PREPROCESS, PREPROCESSES, InputLayout, flatbuffer_table, to_input
+from seesaw_keras.faces.alignment import align
+from seesaw_keras.faces.detection import FaceDetector, checked, main_face, open_detector
+from seesaw_keras.files import sha256_of
+from seesaw_keras.tflite.interface import pixel_table, read_facts
+from seesaw_keras.tflite.runtimes import open_runtime
+
+__all__ = ["RELEASED_MODEL", "FaceEmbedder", "Photograph", "Verdict", "listed"]
+
+RELEASED_MODEL: str | None = None  # the flatbuffer that the tools take unless told otherwise
+Photograph: TypeAlias = str | Path | npt.NDArray[np.uint8]
+
+
+class Verdict(NamedTuple):
+    """Whether two photographs show one person.
+
+    Attributes:
+        same: whether the similarity reaches the threshold.
+        similarity: cosine of the embeddings, -1 to 1.
+        threshold: the least similarity of one person.
+    """
+
+    same: bool
+    similarity: float
+    threshold: float
+
+
+class FaceEmbedder:
+    """Detects, aligns and embeds the main face of a photograph. Threads may share one; its network runs for one a time.
+
+    Attributes:
+        model_sha256: SHA-256 of the flatbuffer; embeddings of different models cannot be compared.
+        embedding_size: numbers in an embedding.
+        threshold: the least similarity of one person; None where neither the caller nor the flatbuffer says.
+    """
+
+    def __init__(
+        self,
+        model: str | Path,
+        *,
+        detector: str | Path | FaceDetector | None = None,
+        aligned: bool = False,
+        preprocess: str | None = None,
+        threshold: float | None = None,
+        threads: int = 1,
+    ) -> None:
+        """Loads the flatbuffer; what it wants of pixels and its threshold are read from its metadata.
+
+        Args:
+            model: a .tflite of one image in, one embedding out, of any number type.
+            detector: a YuNet model file (face_detection_yunet_2023mar.onnx), or a detector. None: the cascades inside
+                of OpenCV, for frontal faces.
+            aligned: whether the photographs are aligned faces already, of the model's size or another square; nothing
+                is detected then.
+            preprocess: for a flatbuffer that `seesaw_keras` did not convert, what it wants of pixels: a key of
+                `seesaw_keras.data.preprocess.PREPROCESSES`.
+            threshold: in place of the flatbuffer's own.
+            threads: of LiteRT.
+
+        Raises:
+            OSError: a file is missing or cannot be read.
+            ValueError: the flatbuffer is damaged, is no such network or does not say what it wants of pixels; the
+                threshold is no cosine; or `detector` is no YuNet model.
+        """
+        path = Path(model)
+        if aligned and detector is not None:
+            raise ValueError("aligned faces need no detector: give one or the other")
+        self._runtime = open_runtime("xnnpack", path, threads=threads)
+        graph = self._runtime.model.main
+        if len(graph.inputs) != 1 or len(graph.outputs) != 1:
+            raise ValueError(f"{path}: an embedder has one input and one output, not {graph.inputs}, {graph.outputs}")
+        self._layout = InputLayout.of_shape(graph.inputs[0].shape, str(path))
+        self._table = self._table_for(preprocess, path)
+        self.embedding_size = int(np.prod(graph.outputs[0].shape[1:]))
+        self.threshold = self._threshold(threshold, path)
+        self.model_sha256 = sha256_of(path)
+        self._detector = None if aligned else _detector(detector)
+        self._lock = threading.Lock()
+
+    def embed(self, images: Photograph | Iterable[Photograph]) -> npt.NDArray[np.float32]:
+        """Embeds the main face of each photograph, one after the other.
+
+        Args:
+            images: a path, a uint8 RGB image (height, width, 3), or any number of such.
+
+        Returns:
+            float32 (embedding_size,) for one photograph, (n, embedding_size) for several; of unit length.
+
+        Raises:
+            ValueError: a photograph cannot be read or shows no face; the message names it.
+        """
+        photographs = listed(images)
+        rows = [self._embedded(self._crop(image, f"image {k}")) for k, image in enumerate(photographs)]
+        if not rows:
+            return np.zeros((0, self.embedding_size), np.float32)
+        return rows[0] if photographs[0] is images else np.stack(rows)
+
+    def verify(self, first: Photograph, second: Photograph) -> Verdict:
+        """Says whether the main faces of two photographs are one person's.
+
+        Raises:
+            ValueError: as `embed` and `compare`.
+        """
+        return self.compare(*self.embed([first, second]))
+
+    def compare(self, first: npt.NDArray[np.float32], second: npt.NDArray[np.float32]) -> Verdict:
+        """Says the same of two embeddings (embedding_size,) of unit length.
+
+        Raises:
+            ValueError: there is no threshold.
+        """
+        if self.threshold is None:
+            raise ValueError(
+                f"{self._runtime.name}: says no threshold; give one (tools/evaluate.py finds it on your pairs, "
+                f"tools/convert_tflite.py --threshold stores it)"
+            )
+        similarity = float(np.clip(first @ second, -1, 1))
+        return Verdict(similarity >= self.threshold, similarity, self.threshold)
+
+    def crop(self, image: Photograph) -> npt.NDArray[np.uint8]:
+        """Returns the main face as the network is given it: uint8 RGB (side, side, 3), aligned to the ArcFace template.
+
+        Raises:
+            ValueError: as `embed`.
+        """
+        return self._crop(image, "the image")
+
+    def embed_crops(self, crops: Iterable[npt.NDArray[np.uint8]]) -> npt.NDArray[np.float32]:
+        """Returns the embeddings (n, embedding_size) of what `crop` returned."""
+        return np.stack([self._embedded(crop) for crop in crops])
+
+    def _crop(self, image: Photograph, name: str) -> npt.NDArray[np.uint8]:
+        if isinstance(image, str | Path):
+            name = printable(str(image))
+            image = decode_image(read_file(Path(image), name=name), name=name)
+        pixels = checked(image)
+        if self._detector is None:
+            return pixels
+        faces = self._detector.detect(pixels)
+        if not faces:
+            raise ValueError(f"{name}: no face found")
+        side = max(self._layout.height, self._layout.width)  # networks of 112x96 see the middle of 112x112
+        return align(pixels, faces[main_face(faces, pixels.shape)].landmarks, size=side)
+
+    def _embedded(self, crop: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        given = to_input(crop, self._table, self._layout)
+        with self._lock:
+            row = self._runtime.run(given[None])
+        real = self._runtime.model.main.outputs[0].real(row).reshape(-1).astype(np.float32)
+        length = np.linalg.norm(real)
+        if not 0 < length < np.inf:
+            raise ValueError(
+                f"{self._runtime.name}: puts out an embedding of length {length:g}, which has no direction"
+            )
+        return real / length
+
+    def _table_for(self, preprocess: str | None, path: Path) -> np.ndarray:
+        model = self._runtime.model
+        if preprocess is None and pixel_table(model) is None:
+            raise ValueError(
+                f"{path}: does not say what it wants of pixels, because seesaw_keras did not convert it; give "
+                f"preprocess: {', '.join(PREPROCESSES)}"
+            )
+        return flatbuffer_table(model, self._layout, preprocess or DEFAULT_PREPROCESS, name=str(path))
+
+    def _threshold(self, given: float | None, path: Path) -> float | None:
+        threshold = read_facts(self._runtime.model).get("threshold") if given is None else given
+        if threshold is None:
+            return None
+        if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not -1 <= threshold <= 1:
+            raise ValueError(f"{path}: a threshold is a cosine from -1 to 1, not {threshold!r}")
+        return float(threshold)
+
+
+def listed(images: Photograph | Iterable[Photograph]) -> list[Photograph]:
+    """Returns what `FaceEmbedder.embed` takes as a list: of one photograph, or of those that are given."""
+    if isinstance(images, str | Path) or (isinstance(images, np.ndarray) and images.ndim == 3):
+        return [images]
+    return list(images)
+
+
+def _detector(detector: str | Path | FaceDetector | None) -> FaceDetector:
+    return open_detector(detector) if detector is None or isinstance(detector, str | Path) else detector
