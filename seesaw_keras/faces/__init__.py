@@ -1,25 +1,40 @@
-"""Faces in photographs: detected, aligned to the ArcFace template. NumPy and OpenCV only, no TensorFlow.
+"""Faces in photographs: detected, aligned, embedded, known by name. NumPy, OpenCV and LiteRT only, no TensorFlow.
 
 >>> from seesaw_keras.faces import align, main_face, open_detector
 >>> detector = open_detector("face_detection_yunet_2023mar.onnx")
 >>> faces = detector.detect(photograph)
 >>> crop = align(photograph, faces[main_face(faces, photograph.shape)].landmarks)
+
+The public names are loaded when first used.
 """
 
-from seesaw_keras.faces.alignment import TEMPLATE, align, similarity_transform, template, warp
-from seesaw_keras.faces.cascades import CascadeDetector
-from seesaw_keras.faces.detection import Face, FaceDetector, main_face, open_detector
-from seesaw_keras.faces.photographs import AlignmentRun, Finding
-from seesaw_keras.faces.sheet import contact_sheet
-from seesaw_keras.faces.yunet import YuNetDetector
+from typing import TYPE_CHECKING
+
+from seesaw_keras import lazy
+
+if TYPE_CHECKING:
+    from seesaw_keras.faces.alignment import TEMPLATE, align, similarity_transform, template, warp
+    from seesaw_keras.faces.cascades import CascadeDetector
+    from seesaw_keras.faces.detection import Face, FaceDetector, main_face, open_detector
+    from seesaw_keras.faces.embedder import FaceEmbedder, Verdict
+    from seesaw_keras.faces.gallery import Candidate, Gallery
+    from seesaw_keras.faces.gallery_file import GalleryError
+    from seesaw_keras.faces.photographs import AlignmentRun, Finding
+    from seesaw_keras.faces.sheet import contact_sheet
+    from seesaw_keras.faces.yunet import YuNetDetector
 
 __all__ = [
     "TEMPLATE",
     "AlignmentRun",
+    "Candidate",
     "CascadeDetector",
     "Face",
     "FaceDetector",
+    "FaceEmbedder",
     "Finding",
+    "Gallery",
+    "GalleryError",
+    "Verdict",
     "YuNetDetector",
     "align",
     "contact_sheet",
@@ -29,3 +44,19 @@ __all__ = [
     "template",
     "warp",
 ]
+
+_MODULES = {
+    "alignment": ("TEMPLATE", "align", "similarity_transform", "template", "warp"),
+    "cascades": ("CascadeDetector",),
+    "detection": ("Face", "FaceDetector", "main_face", "open_detector"),
+    "embedder": ("FaceEmbedder", "Verdict"),
+    "gallery": ("Candidate", "Gallery"),
+    "gallery_file": ("GalleryError",),
+    "photographs": ("AlignmentRun", "Finding"),
+    "sheet": ("contact_sheet",),
+    "yunet": ("YuNetDetector",),
+}
+
+__getattr__, __dir__ = lazy.attach(
+    __name__, {name: f"{__name__}.{module}" for module, names in _MODULES.items() for name in names}
+)

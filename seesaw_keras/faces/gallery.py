@@ -1,0 +1,183 @@
+"""People by name: enrolled from photographs, found again by one exact matrix product, kept in one file.
+
+>>> from seesaw_keras.faces import FaceEmbedder, Gallery
+>>> gallery = Gallery("people.gallery", FaceEmbedder("phone.tflite"))  # doctest: +SKIP
+>>> gallery.enroll("Ada", ["ada1.jpg", "ada2.jpg"])  # doctest: +SKIP
+2
+>>> gallery.identify("somebody.jpg", k=1)  # doctest: +SKIP
+[Candidate(name='Ada', similarity=0.6931, same=True)]
+>>> gallery.remove("Ada")  # doctest: +SKIP
+2
+
+Embeddings are biometric data: keep the file as carefully as passwords, and delete whoever asks for it.
+"""
+
+import hashlib
+import threading
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from seesaw_keras.faces.embedder import FaceEmbedder, Photograph, listed
+from seesaw_keras.faces.gallery_file import GalleryFile, Model, State
+from seesaw_keras.files import sha256_of
+
+__all__ = ["Candidate", "Gallery", "checked_name"]
+
+
+class Candidate(NamedTuple):
+    """Somebody who a photograph may show.
+
+    Attributes:
+        name: the person.
+        similarity: greatest cosine with any of the person's embeddings, -1 to 1.
+        same: whether that reaches the embedder's threshold; None where it has none.
+    """
+
+    name: str
+    similarity: float
+    same: bool | None
+
+
+class Gallery:
+    """Enrolled people. Threads may share one; other processes may read and write the same file.
+
+    Attributes:
+        path: of the file.
+    """
+
+    def __init__(self, path: str | Path, embedder: FaceEmbedder) -> None:
+        """Opens the gallery, or makes a new one.
+
+        Args:
+            path: of the file.
+            embedder: makes the embeddings; the same network as always for one file.
+
+        Raises:
+            OSError: the file cannot be read or written.
+            GalleryError: it is no gallery, is damaged, or holds embeddings of another model.
+        """
+        self.path = Path(path)
+        self._embedder = embedder
+        self._file = GalleryFile(path, Model(embedder.model_sha256, embedder.embedding_size))
+        self._lock = threading.Lock()
+        self._seen: State | None = None
+        self._vectors = np.zeros((0, embedder.embedding_size), np.float32)  # with room for more than `_owners`
+        self._owners = np.zeros(0, np.int64)  # of each embedding, a position in `_names`
+        self._names: dict[str, int] = {}
+
+    def __enter__(self) -> "Gallery":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+    def enroll(self, name: str, images: Photograph | Iterable[Photograph]) -> int:
+        """Adds the main face of each photograph to a person, all of them or none.
+
+        Args:
+            name: the person, new or not.
+            images: as `FaceEmbedder.embed` takes them. Those that the person has already are not looked at again.
+
+        Returns:
+            How many embeddings were added. When it returns, they are on the disk.
+
+        Raises:
+            GalleryError: the gallery is damaged.
+            OSError: a file cannot be read, or the gallery not written.
+            ValueError: the name is empty, or a photograph shows no face or cannot be read.
+        """
+        name = checked_name(name)
+        known = self._file.images_of(name)
+        new = {digest: image for image in listed(images) if (digest := _digest(image)) not in known}
+        return self._file.add(name, dict(zip(new, self._embedder.embed(new.values()), strict=True))) if new else 0
+
+    def identify(self, image: Photograph, k: int = 1) -> list[Candidate]:
+        """Finds the people who look most like the main face of a photograph.
+
+        Args:
+            image: as `FaceEmbedder.embed` takes one.
+            k: how many, at most.
+
+        Returns:
+            The most similar first; fewer where fewer are enrolled.
+
+        Raises:
+            GalleryError: the gallery is damaged.
+            ValueError: the photograph shows no face or cannot be read, or `k` is below 1.
+        """
+        return self.search(self._embedder.embed(image), k)
+
+    def search(self, embedding: npt.NDArray[np.float32], k: int = 1) -> list[Candidate]:
+        """Does the same for an embedding: float32 (embedding_size,), of unit length."""
+        if k < 1:
+            raise ValueError(f"k must be 1 or more, not {k}")
+        with self._lock:
+            self._refresh()
+            if not self._names:
+                return []
+            scores = self._vectors[: len(self._owners)] @ embedding
+            best = np.full(len(self._names), -np.inf, np.float32)
+            np.maximum.at(best, self._owners, scores)
+            names = list(self._names)
+        nearest = np.argpartition(-best, min(k, len(best)) - 1)[:k]
+        found = sorted((-float(best[person]), names[person]) for person in nearest)
+        return [self._candidate(name, min(1.0, max(-1.0, -negative))) for negative, name in found]
+
+    def remove(self, name: str) -> int:
+        """Deletes a person for good and returns how many embeddings that were; see `GalleryFile.remove`."""
+        return self._file.remove(checked_name(name))
+
+    def people(self) -> dict[str, int]:
+        """Returns how many embeddings each person has, by name."""
+        return self._file.people()
+
+    def _candidate(self, name: str, similarity: float) -> Candidate:
+        threshold = self._embedder.threshold
+        return Candidate(name, similarity, None if threshold is None else similarity >= threshold)
+
+    def _refresh(self) -> None:
+        """Takes in what any process has written since the last time."""
+        changes = self._file.changes(self._seen)
+        if changes.everything:
+            self._vectors, self._owners, self._names = self._vectors[:0], self._owners[:0], {}
+        if changes.names:
+            owners = [self._names.setdefault(name, len(self._names)) for name in changes.names]
+            kept, total = len(self._owners), len(self._owners) + len(owners)
+            if kept == 0:
+                self._vectors = changes.vectors
+            else:
+                if total > len(self._vectors):  # by halves more, so that many small additions copy little
+                    room = np.empty((total + total // 2, self._vectors.shape[1]), np.float32)
+                    room[:kept] = self._vectors[:kept]
+                    self._vectors = room
+                self._vectors[kept:total] = changes.vectors
+            self._owners = np.append(self._owners, owners)
+        self._seen = changes.state
+
+
+def checked_name(name: str) -> str:
+    """Returns a person's name with accents composed, so that it is the same however it was typed.
+
+    Raises:
+        ValueError: it is empty, or has control characters or halves of characters in it.
+    """
+    composed = unicodedata.normalize("NFC", name.strip())
+    if not composed or any(unicodedata.category(letter) in ("Cc", "Cs") for letter in composed):
+        raise ValueError(f"{name!r} is no name: it is empty, or has control characters in it")
+    return composed
+
+
+def _digest(image: Photograph) -> bytes:
+    """Returns what tells a photograph from another: of a file its SHA-256, of pixels that of size and pixels."""
+    if isinstance(image, np.ndarray):
+        return hashlib.sha256(repr(image.shape).encode() + np.ascontiguousarray(image).tobytes()).digest()
+    return bytes.fromhex(sha256_of(image))

@@ -1,0 +1,364 @@
+"""Embeddings by name in one SQLite file, whole at every moment: one writer at a time, any number of readers.
+
+>>> import numpy as np
+>>> from seesaw_keras.faces.gallery_file import GalleryFile, Model
+>>> file = GalleryFile("people.gallery", Model(sha256="0" * 64, embedding_size=4))  # doctest: +SKIP
+>>> file.add("Ada", {b"of the image": np.float32([1, 0, 0, 0])})  # doctest: +SKIP
+1
+
+What `add` or `remove` returned from is on the disk (write-ahead log, synchronous=FULL). What is deleted is overwritten
+by zeros (secure_delete), in the log too. The file is made readable for its owner alone.
+
+Layout, version 1 (`user_version`): `model` has one row, with the number of deletions so far; `embedding.image` tells
+whether an image is enrolled already; `embedding.crc32` is of name, image and vector, all little-endian.
+"""
+
+import os
+import re
+import sqlite3
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Changes", "GalleryError", "GalleryFile", "Model", "State"]
+
+APPLICATION_ID = int.from_bytes(b"Ssaw", "big")
+VERSION = 1
+BUSY_SECONDS = 30.0  # to wait for another process that writes
+PAGE_SIZE = 16384  # seven embeddings of 512 numbers; SQLite's 4096 would hold one and waste half
+_REMEDY = "restore a copy, or enroll everybody in a new gallery"
+MAX_EMBEDDING_SIZE = 1 << 16
+_HEADER = b"SQLite format 3\0"
+_SCHEMA = (
+    "CREATE TABLE model (sha256 TEXT NOT NULL, embedding_size INTEGER NOT NULL, deletions INTEGER NOT NULL)",
+    "CREATE TABLE person (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE)",
+    "CREATE TABLE embedding (id INTEGER PRIMARY KEY AUTOINCREMENT, "
+    "person INTEGER NOT NULL REFERENCES person (id) ON DELETE CASCADE, image BLOB NOT NULL, vector BLOB NOT NULL, "
+    "crc32 INTEGER NOT NULL, UNIQUE (person, image))",
+)
+_SEQUENCE = "CREATE TABLE sqlite_sequence(name,seq)"  # AUTOINCREMENT's: numbers are never used again
+
+
+class GalleryError(ValueError):
+    """A file is no gallery, is damaged, or is one of another model."""
+
+
+class Model(NamedTuple):
+    """What made the embeddings of a gallery.
+
+    Attributes:
+        sha256: of the flatbuffer, in hexadecimal digits.
+        embedding_size: numbers in an embedding.
+    """
+
+    sha256: str
+    embedding_size: int
+
+
+class State(NamedTuple):
+    """What tells one content of a file from another.
+
+    Attributes:
+        deletions: how often somebody was removed.
+        last: number of the newest embedding.
+    """
+
+    deletions: int
+    last: int
+
+
+class Changes(NamedTuple):
+    """What is new in a file.
+
+    Attributes:
+        state: of the file now.
+        everything: whether these are all embeddings, not only those added since.
+        names: (n,) whose they are.
+        vectors: float32 (n, embedding_size).
+    """
+
+    state: State
+    everything: bool
+    names: list[str]
+    vectors: npt.NDArray[np.float32]
+
+
+class GalleryFile:
+    """The file of a gallery. Threads may share one.
+
+    Attributes:
+        path: of the file.
+        model: what made its embeddings.
+    """
+
+    def __init__(self, path: str | Path, model: Model | None = None) -> None:
+        """Opens the file and checks it; a new one is made where there is none.
+
+        Args:
+            path: of the file.
+            model: what makes the embeddings; None to accept those that are there.
+
+        Raises:
+            FileNotFoundError: there is no such file, and no model to make one for.
+            OSError: it cannot be read or written.
+            GalleryError: it is no gallery, is damaged, or holds embeddings of another model.
+        """
+        self.path = Path(path)
+        if model is None and not self.path.is_file():
+            raise FileNotFoundError(f"{self.path}: no such gallery")
+        self._lock = threading.RLock()
+        # Made here, not by SQLite: faces are nobody else's business.
+        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+        self._check_header()
+        with self._errors():
+            self._connection = sqlite3.connect(
+                f"{self.path.resolve().as_uri()}?mode=rw",
+                uri=True,
+                timeout=BUSY_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+        try:
+            with self._errors():
+                self._set_up(model)
+            self.model = self._checked_model(model)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def close(self) -> None:
+        """Closes the file; the log is merged into it when nobody else has it open."""
+        with self._lock:
+            self._connection.close()
+
+    def __enter__(self) -> "GalleryFile":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def add(self, name: str, vectors: Mapping[bytes, npt.NDArray[np.float32]]) -> int:
+        """Stores embeddings of a person; when it returns, they are on the disk.
+
+        Args:
+            name: the person, new or not.
+            vectors: by what tells images apart; those that the person has already are left as they are.
+
+        Returns:
+            How many were new.
+
+        Raises:
+            OSError: the disk is full, or another process keeps writing.
+            GalleryError: the file is damaged.
+            ValueError: an embedding is not float32 (embedding_size,).
+        """
+        for vector in vectors.values():
+            if vector.dtype != np.float32 or vector.shape != (self.model.embedding_size,):
+                raise ValueError(f"{self.path}: no embedding of this gallery: {vector.dtype} {vector.shape}")
+        with self._transaction() as execute:
+            execute("INSERT OR IGNORE INTO person (name) VALUES (?)", (name,))
+            ((person,),) = execute("SELECT id FROM person WHERE name = ?", (name,)).fetchall()
+            added = 0
+            for image, vector in vectors.items():
+                data = vector.astype("<f4").tobytes()
+                row = (person, image, data, _crc(name.encode(), image, data))
+                added += execute(
+                    "INSERT OR IGNORE INTO embedding (person, image, vector, crc32) VALUES (?, ?, ?, ?)", row
+                ).rowcount
+        return added
+
+    def remove(self, name: str) -> int:
+        """Deletes a person: no byte of name or embeddings stays in the file or its log.
+
+        Returns:
+            How many embeddings were deleted.
+
+        Raises:
+            OSError: another process keeps writing or reading; call again.
+            GalleryError: the file is damaged.
+            ValueError: there is nobody of that name.
+        """
+        with self._transaction() as execute:
+            found = execute("SELECT id FROM person WHERE name = ?", (name,)).fetchall()
+            deleted = 0
+            for (person,) in found:
+                deleted = execute("DELETE FROM embedding WHERE person = ?", (person,)).rowcount
+                execute("DELETE FROM person WHERE id = ?", (person,))
+                execute("UPDATE model SET deletions = deletions + 1")
+        self._empty_log()  # also for nobody: a kill may have come between the deletion and this
+        if not found:
+            raise ValueError(f"{self.path}: nobody is named {name!r}")
+        return deleted
+
+    def people(self) -> dict[str, int]:
+        """Returns how many embeddings each person has, by name."""
+        with self._transaction("DEFERRED") as execute:
+            rows = execute(
+                "SELECT name, count(embedding.id) FROM person LEFT JOIN embedding ON person = person.id GROUP BY name"
+            ).fetchall()
+        return {self._text(name): count for name, count in rows}
+
+    def images_of(self, name: str) -> set[bytes]:
+        """Returns what tells the images apart that a person was enrolled with."""
+        with self._transaction("DEFERRED") as execute:
+            rows = execute("SELECT image FROM embedding JOIN person ON person = person.id WHERE name = ?", (name,))
+            return {image for (image,) in rows.fetchall()}
+
+    def changes(self, seen: State | None) -> Changes:
+        """Returns what was added since, or everything where somebody was removed or nothing is known yet.
+
+        Raises:
+            OSError: the file cannot be read.
+            GalleryError: the file is damaged.
+        """
+        size = 4 * self.model.embedding_size
+        with self._transaction("DEFERRED") as execute:
+            ((deletions, last),) = execute(
+                "SELECT deletions, (SELECT coalesce(max(id), 0) FROM embedding) FROM model"
+            ).fetchall()
+            everything = seen is None or seen.deletions != deletions
+            after = 0 if seen is None or everything else seen.last
+            rows = execute(
+                "SELECT embedding.id, name, image, CASE WHEN length(vector) = ? THEN vector END, crc32 "
+                "FROM embedding LEFT JOIN person ON person = person.id WHERE embedding.id > ? ORDER BY embedding.id",
+                (size, after),
+            )
+            names, data = [], bytearray()
+            for number, name, image, vector, crc in rows:
+                if not all(isinstance(part, bytes) for part in (name, image, vector)) or crc != _crc(
+                    name, image, vector
+                ):
+                    raise GalleryError(f"{self.path}: damaged: embedding {number} is not as it was written; {_REMEDY}")
+                names.append(self._text(name))
+                data += vector
+        vectors = np.frombuffer(data, "<f4").reshape(-1, self.model.embedding_size).astype(np.float32, copy=False)
+        return Changes(State(deletions, last), everything, names, vectors)
+
+    def _check_header(self) -> None:
+        with self.path.open("rb") as file:
+            start = file.read(len(_HEADER))
+        if start and start != _HEADER:
+            raise GalleryError(f"{self.path}: no gallery: it is no SQLite file; name another")
+
+    def _set_up(self, model: Model | None) -> None:
+        execute = self._connection.execute
+        self._connection.text_factory = bytes  # of names from outside, which may be no UTF-8
+        execute(f"PRAGMA page_size = {PAGE_SIZE}")  # of a file without pages
+        execute("PRAGMA trusted_schema = OFF")
+        execute("PRAGMA foreign_keys = ON")
+        execute("PRAGMA secure_delete = ON")
+        execute("PRAGMA synchronous = FULL")
+        if model is not None and self._is_new():
+            with self._transaction() as execute_in:
+                if self._is_new():  # still: another process may have been faster
+                    for statement in _SCHEMA:
+                        execute_in(statement)
+                    execute_in("INSERT INTO model VALUES (?, ?, 0)", model)
+                    execute_in(f"PRAGMA application_id = {APPLICATION_ID}")
+                    execute_in(f"PRAGMA user_version = {VERSION}")
+        self._check_kind()
+        self._write_ahead()
+        ((problem,),) = execute("PRAGMA quick_check(1)").fetchall()
+        if problem != b"ok":
+            raise GalleryError(f"{self.path}: damaged: {problem.decode(errors='replace')}; {_REMEDY}")
+
+    def _is_new(self) -> bool:
+        return not self._pragma("application_id") and not self._schema()
+
+    def _check_kind(self) -> None:
+        if self._pragma("application_id") != APPLICATION_ID:
+            raise GalleryError(f"{self.path}: no gallery: an SQLite file of another program; name another")
+        version = self._pragma("user_version")
+        if version != VERSION:
+            raise GalleryError(
+                f"{self.path}: a gallery of version {version}, not {VERSION}: use the seesaw_keras of it"
+            )
+        if self._schema() != {*_SCHEMA, _SEQUENCE}:
+            raise GalleryError(f"{self.path}: its tables are not those of a gallery; {_REMEDY}")
+
+    def _pragma(self, name: str) -> int:
+        ((value,),) = self._connection.execute(f"PRAGMA {name}").fetchall()
+        return value
+
+    def _schema(self) -> set[str]:
+        rows = self._connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+        return {self._text(sql) for (sql,) in rows}
+
+    def _write_ahead(self) -> None:
+        """Chooses the write-ahead log: the file remembers it. SQLite does not wait for others who do the same."""
+        until = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode = WAL").fetchall()
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > until:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
+
+    def _checked_model(self, wanted: Model | None) -> Model:
+        with self._transaction("DEFERRED") as execute:
+            rows = execute("SELECT sha256, embedding_size FROM model").fetchall()
+        found = Model(self._text(rows[0][0]), rows[0][1]) if len(rows) == 1 else Model("", 0)
+        known_size = isinstance(found.embedding_size, int) and 0 < found.embedding_size <= MAX_EMBEDDING_SIZE
+        if not known_size or not re.fullmatch("[0-9a-f]{64}", found.sha256):
+            raise GalleryError(f"{self.path}: damaged: it does not say which model it is of; {_REMEDY}")
+        if wanted is not None and found != wanted:
+            raise GalleryError(
+                f"{self.path}: holds embeddings of another model ({found.embedding_size} numbers, sha256 "
+                f"{found.sha256[:12]}...), which cannot be compared with those of this one ({wanted.embedding_size} "
+                f"numbers, {wanted.sha256[:12]}...); use that model, or enroll everybody in a new gallery"
+            )
+        return found
+
+    def _empty_log(self) -> None:
+        with self._lock, self._errors():
+            ((busy, _, _),) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        if busy:
+            raise TimeoutError(
+                f"{self.path}: deleted, but a process that reads keeps traces of it in {self.path.name}-wal; remove "
+                f"again when it has ended"
+            )
+
+    @contextmanager
+    def _transaction(self, kind: str = "IMMEDIATE") -> Iterator[Callable[..., sqlite3.Cursor]]:
+        """Holds the lock and a transaction, which is undone when the block raises."""
+        with self._lock, self._errors():
+            self._connection.execute(f"BEGIN {kind}")
+            try:
+                yield self._connection.execute
+            except BaseException:
+                self._connection.rollback()
+                raise
+            self._connection.execute("COMMIT")
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Turns SQLite's exceptions into ours, which name the file."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:  # locked, full, read-only, I/O
+            raise OSError(f"{self.path}: {error}") from error
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter of SQLite's own messages
+            raise GalleryError(f"{self.path}: damaged: {error}; {_REMEDY}") from error
+
+    def _text(self, value: bytes) -> str:
+        try:
+            return value.decode()
+        except (UnicodeDecodeError, AttributeError) as error:
+            raise GalleryError(f"{self.path}: damaged: {value!r} in place of a text; {_REMEDY}") from error
+
+
+def _crc(*parts: bytes) -> int:
+    crc = 0
+    for part in parts:
+        crc = zlib.crc32(part, crc)
+    return crc
