@@ -1,0 +1,202 @@
+"""People by name: enroll them from photographs and videos, and find who is in others.
+
+    python tools/gallery.py enroll   --gallery people.gallery --model phone.tflite people
+    python tools/gallery.py enroll   --gallery people.gallery --model phone.tflite --name "Ada Lovelace" ada.jpg ada.mp4
+    python tools/gallery.py identify --gallery people.gallery --model phone.tflite --k 3 photographs door.mp4
+    python tools/gallery.py list     --gallery people.gallery
+    python tools/gallery.py remove   --gallery people.gallery "Ada Lovelace"
+    python tools/gallery.py export   --gallery people.gallery --out people.npz
+
+`enroll` takes a folder with a folder a person, or with --name whatever shows one person; each photograph's main face
+counts, and of a video one picture every --every seconds. Every photograph is stored by itself: started again, it goes
+on, and what is enrolled is not looked at again. `identify` prints a line a candidate: file, name, similarity, and
+whether that reaches the threshold. `remove` deletes a person from the file for good; exported copies are yours to
+delete. Embeddings are biometric data: keep the file as carefully as passwords.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import flags
+from tqdm import tqdm
+
+from seesaw_keras import cli
+from seesaw_keras.data.image_files import natural_key, printable
+from seesaw_keras.data.images import IMAGE_SUFFIXES
+from seesaw_keras.data.preprocess import PREPROCESSES
+from seesaw_keras.faces.embedder import RELEASED_MODEL, FaceEmbedder, Photograph
+from seesaw_keras.faces.gallery import Gallery, checked_name
+from seesaw_keras.faces.gallery_file import GalleryError, GalleryFile
+from seesaw_keras.faces.video import VIDEO_SUFFIXES, frames
+from seesaw_keras.files import replacing
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("gallery", None, "The gallery's file; `enroll` makes it.", required=True)
+flags.DEFINE_string("model", RELEASED_MODEL, "The .tflite that embeds faces, always the same for one gallery.")
+flags.DEFINE_string(
+    "yunet",
+    None,
+    "A YuNet model (face_detection_yunet_2023mar.onnx of OpenCV's model zoo): finds small and turned faces. Without it "
+    "the cascades inside of OpenCV find frontal ones.",
+)
+flags.DEFINE_bool("aligned", False, "The images are aligned faces already, 112x112.")
+flags.DEFINE_enum("preprocess", None, list(PREPROCESSES), "What a flatbuffer of other origin wants of pixels.")
+flags.DEFINE_float("threshold", None, "Cosine from which on two faces are one person's.", -1.0, 1.0)
+flags.DEFINE_integer("threads", 1, "Threads of LiteRT.", 1)
+flags.DEFINE_string("name", None, "enroll: whom all the files show.")
+flags.DEFINE_float("every", 1.0, "Seconds from one picture of a video to the next.", 0.0)
+flags.DEFINE_integer("k", 1, "identify: how many candidates.", 1)
+flags.DEFINE_string("out", None, "export: the .npz file of `embeddings` and `names` to write.")
+
+
+def embedder() -> FaceEmbedder:
+    """Returns what the flags describe."""
+    if FLAGS.model is None:
+        raise ValueError("--model is missing: the .tflite that embeds faces")
+    return FaceEmbedder(
+        FLAGS.model,
+        detector=FLAGS.yunet,
+        aligned=FLAGS.aligned,
+        preprocess=FLAGS.preprocess,
+        threshold=FLAGS.threshold,
+        threads=FLAGS.threads,
+    )
+
+
+def listed(path: Path) -> list[Path]:
+    """Returns a file, or the photographs and videos below a folder in natural order."""
+    if not path.is_dir():
+        return [path]
+    found = [file for file in path.rglob("*") if not any(part.startswith(".") for part in file.relative_to(path).parts)]
+    files = [file for file in found if file.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES and file.is_file()]
+    if not files:
+        raise ValueError(f"{path}: no photographs or videos in it")
+    return sorted(files, key=lambda file: natural_key(file.as_posix()))
+
+
+def by_person(paths: list[str]) -> list[tuple[str, Path]]:
+    """Returns (name, file) of everything to enroll."""
+    found = []
+    for root in map(Path, paths):
+        for file in listed(root):
+            if FLAGS.name is None and (not root.is_dir() or file.parent == root):
+                raise ValueError(f"{file}: whom does it show? Put it into a folder of that name, or give --name")
+            found.append((checked_name(printable(FLAGS.name or file.parent.name)), file))
+    return found
+
+
+def pictures(file: Path) -> Iterator[tuple[str, Photograph]]:
+    """Yields the photograph, or the pictures of the video, with what to call them."""
+    if file.suffix.lower() not in VIDEO_SUFFIXES:
+        yield printable(str(file)), file
+        return
+    for seconds, image in tqdm(frames(file, every=FLAGS.every), unit="picture", leave=False, disable=None):
+        yield f"{printable(str(file))} at {seconds:.1f} s", image
+
+
+def attempts(file: Path, work: Callable[[Photograph], Any]) -> Iterator[tuple[str, Any, str]]:
+    """Yields the label of each picture, what `work` makes of it, and why it makes nothing of it."""
+    try:
+        for label, image in pictures(file):
+            try:
+                yield label, work(image), ""
+            except GalleryError:  # which no other picture mends
+                raise
+            except ValueError as error:
+                yield label, None, str(error).removeprefix(f"{label}: ").removeprefix("the image: ")
+    except GalleryError:
+        raise
+    except ValueError as error:  # of a video
+        yield printable(str(file)), None, str(error)
+
+
+def enroll(paths: list[str]) -> None:
+    """Adds people."""
+    todo = by_person(paths)
+    counts = Counter[str]()
+    with Gallery(FLAGS.gallery, embedder()) as gallery:
+        for name, file in tqdm(todo, unit="file", disable=None):
+            for label, added, problem in attempts(file, partial(gallery.enroll, name)):
+                counts["not enrolled" if problem else "added" if added else "there already"] += 1
+                if problem:
+                    tqdm.write(f"not enrolled: {label}: {problem}")
+        people = len(gallery.people())
+    faces = ", ".join(f"{counts[kind]:,} {kind}" for kind in ("added", "there already", "not enrolled"))
+    print(f"{FLAGS.gallery}: {people:,} people; faces: {faces}")
+    if not counts["added"] + counts["there already"]:
+        raise ValueError("nobody was enrolled")
+
+
+def identify(paths: list[str]) -> None:
+    """Prints who is in photographs and videos."""
+    todo = [file for path in paths for file in listed(Path(path))]
+    if not Path(FLAGS.gallery).is_file():
+        raise FileNotFoundError(f"{FLAGS.gallery}: no such gallery")
+    with Gallery(FLAGS.gallery, embedder()) as gallery:
+        for file in tqdm(todo, unit="file", disable=None):
+            for label, found, problem in attempts(file, partial(gallery.identify, k=FLAGS.k)):
+                if problem:
+                    tqdm.write(f"{label}\t-\t-\t{problem}")
+                for name, similarity, same in found or ():
+                    answer = {True: "yes", False: "no", None: "no threshold"}[same]
+                    tqdm.write(f"{label}\t{name}\t{similarity:.4f}\t{answer}")
+
+
+def list_people(arguments: list[str]) -> None:
+    """Prints the people and how many embeddings each has."""
+    no_more(arguments)
+    with GalleryFile(FLAGS.gallery) as file:
+        people = file.people()
+    for name in sorted(people, key=natural_key):
+        print(f"{name}\t{people[name]}")
+
+
+def remove(names: list[str]) -> None:
+    """Deletes people."""
+    with GalleryFile(FLAGS.gallery) as file:
+        for name in names:
+            count = file.remove(checked_name(name))
+            print(f"{FLAGS.gallery}: {name} and {count} embeddings are deleted")
+
+
+def export(arguments: list[str]) -> None:
+    """Writes all embeddings with their names."""
+    no_more(arguments)
+    if not FLAGS.out or not FLAGS.out.endswith(".npz"):
+        raise ValueError("--out is missing, a file that ends in .npz")
+    with GalleryFile(FLAGS.gallery) as file:
+        everything, model = file.changes(None), file.model
+    with replacing(FLAGS.out) as beside:
+        beside.touch(0o600)
+        np.savez(
+            beside, embeddings=everything.vectors, names=np.array(everything.names, str), model_sha256=model.sha256
+        )
+    print(f"{FLAGS.out}: {len(everything.names):,} embeddings of {len(set(everything.names)):,} people")
+
+
+def no_more(arguments: list[str]) -> None:
+    """Raises a ValueError where something is said that is not listened to."""
+    if arguments:
+        raise ValueError(f"{arguments[0]!r} is too much; see --help")
+
+
+COMMANDS = {"enroll": enroll, "identify": identify, "list": list_people, "remove": remove, "export": export}
+OF_SOMETHING = {"enroll": "files or folders", "identify": "files or folders", "remove": "names"}
+
+
+def main(arguments: list[str]) -> None:
+    """Runs the command."""
+    command, *rest = arguments or [""]
+    if command not in COMMANDS:
+        raise ValueError(f"{command!r} is no command: {', '.join(COMMANDS)}; see --help")
+    if command in OF_SOMETHING and not rest:
+        raise ValueError(f"{command} wants {OF_SOMETHING[command]}; see --help")
+    COMMANDS[command](rest)
+
+
+if __name__ == "__main__":
+    cli.run(main, takes_arguments=True)
