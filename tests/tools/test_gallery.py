@@ -1,0 +1,117 @@
+"""The command: what a user types, and what comes back."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from seesaw_keras.tflite import flatbuffer
+from seesaw_keras.tflite.flatbuffer import Operator, Tensor
+from seesaw_keras.tflite.interface import store_facts
+from seesaw_keras.verification.embedders import StoredEmbeddings
+
+TOOL = Path(__file__).resolve().parents[2] / "tools" / "gallery.py"
+FACES = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3)).astype(np.uint8)
+MODEL = ("--model", "pixels.tflite", "--aligned")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with people and a network whose embedding is the pixels; worked in."""
+    image, embedding = Tensor("image", (1, 8, 8, 3), "FLOAT32"), Tensor("embedding", (1, 192), "FLOAT32")
+    shape = Tensor.constant("shape", np.array(embedding.shape, np.int32))
+    model = flatbuffer.build(Operator("RESHAPE", [image, shape], [embedding], {"new_shape": embedding.shape}))
+    store_facts(model, threshold=0.5)
+    flatbuffer.write(tmp_path / "pixels.tflite", model)
+    for number, face in enumerate(FACES[:4]):
+        path = tmp_path / "people" / ("Ada" if number < 3 else "Bob") / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), face[..., ::-1])
+    (tmp_path / "people" / "Bob" / "broken.jpg").write_bytes(b"no image")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(command, *arguments):
+    everything = [sys.executable, TOOL, command, "--gallery", "people.gallery", *arguments]
+    return subprocess.run(everything, capture_output=True, text=True, timeout=60)
+
+
+def film(path, shades):
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 2.0, (64, 64))
+    for shade in shades:
+        writer.write(np.full((64, 64, 3), shade, np.uint8))
+    writer.release()
+
+
+def test_people_are_enrolled_found_listed_exported_and_removed(folder):
+    done = run("enroll", *MODEL, "people")
+    assert done.returncode == 0, done.stderr
+    assert "people.gallery: 2 people; faces: 4 added, 0 there already, 1 not enrolled" in done.stdout
+    assert "not enrolled: people/Bob/broken.jpg: " in done.stdout
+    assert "0 added, 4 there already, 1 not enrolled" in run("enroll", *MODEL, "people").stdout
+    done = run("identify", *MODEL, "--k", "2", "people/Ada", "people/Bob")
+    lines = [line.split("\t") for line in done.stdout.splitlines()]
+    assert [line[:2] for line in lines if line[2] == "1.0000"] == [
+        ["people/Ada/0.png", "Ada"],
+        ["people/Ada/1.png", "Ada"],
+        ["people/Ada/2.png", "Ada"],
+        ["people/Bob/3.png", "Bob"],
+    ]
+    assert [line[3] for line in lines if line[2] == "1.0000"] == ["yes"] * 4
+    assert lines[-1][:3] == ["people/Bob/broken.jpg", "-", "-"] and len(lines) == 9
+    assert run("list").stdout == "Ada\t3\nBob\t1\n"
+    done = run("export", "--out", "people.npz")
+    assert "4 embeddings of 2 people" in done.stdout
+    rows = FACES[:4].reshape(4, -1) - 127.5
+    stored = StoredEmbeddings(Path("people.npz"))
+    np.testing.assert_allclose(stored.of(["Bob"])[0], rows[3] / np.linalg.norm(rows[3]), atol=1e-6)
+    assert run("remove", "Ada").stdout == "people.gallery: Ada and 3 embeddings are deleted\n"
+    assert run("list").stdout == "Bob\t1\n"
+
+
+def test_one_person_from_a_video(folder):
+    film("ada.avi", [10, 20, 30, 40, 50])
+    done = run("enroll", *MODEL, "--name", "Ada", "--every", "1", "ada.avi", "people/Bob")
+    assert done.returncode == 0, done.stderr
+    assert "1 people; faces: 4 added, 0 there already, 1 not enrolled" in done.stdout
+    lines = run("identify", *MODEL, "ada.avi").stdout.splitlines()
+    assert [line.split("\t")[0] for line in lines] == ["ada.avi at 0.0 s", "ada.avi at 1.0 s", "ada.avi at 2.0 s"]
+    assert all(line.split("\t")[1] == "Ada" for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "message"),
+    [
+        ("enrol", [], "'enrol' is no command: enroll, identify, list, remove, export"),
+        ("enroll", [*MODEL], "enroll wants files or folders"),
+        ("enroll", ["people"], "--model is missing"),
+        ("enroll", [*MODEL, "people/Bob/3.png"], "people/Bob/3.png: whom does it show?"),
+        ("enroll", [*MODEL, "people/Bob"], "whom does it show?"),
+        ("identify", [*MODEL, "people"], "people.gallery: no such gallery"),
+        ("list", [], "people.gallery: no such gallery"),
+        ("list", ["all"], "'all' is too much"),
+        ("remove", [], "remove wants names"),
+        ("export", [], "--out is missing"),
+    ],
+)
+def test_a_mistake_is_one_line_and_makes_no_gallery(folder, command, arguments, message):
+    done = run(command, *arguments)
+    assert done.returncode == 1
+    assert message in done.stderr and done.stderr.startswith("gallery: ") and done.stderr.count("\n") == 1
+    assert not Path("people.gallery").exists()
+
+
+def test_what_is_no_gallery_is_left_alone(folder):
+    Path("people.gallery").write_text("a letter")
+    done = run("enroll", *MODEL, "people")
+    assert "people.gallery: no gallery: it is no SQLite file" in done.stderr and done.stderr.count("\n") == 1
+    assert Path("people.gallery").read_text() == "a letter"
+
+
+def test_help_teaches():
+    text = run("list", "--help").stdout
+    assert "python tools/gallery.py identify" in text and "biometric data" in text

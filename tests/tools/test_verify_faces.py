@@ -1,0 +1,66 @@
+"""The command: what a user types, and what comes back."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from seesaw_keras.tflite import flatbuffer
+from seesaw_keras.tflite.flatbuffer import Operator, Tensor
+from seesaw_keras.tflite.interface import store_facts
+
+TOOL = Path(__file__).resolve().parents[2] / "tools" / "verify_faces.py"
+FACES = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3)).astype(np.uint8)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with two aligned faces, a grey picture and a network whose embedding is the pixels; worked in."""
+    image, embedding = Tensor("image", (1, 8, 8, 3), "FLOAT32"), Tensor("embedding", (1, 192), "FLOAT32")
+    shape = Tensor.constant("shape", np.array(embedding.shape, np.int32))
+    model = flatbuffer.build(Operator("RESHAPE", [image, shape], [embedding], {"new_shape": embedding.shape}))
+    store_facts(model, threshold=0.25)
+    flatbuffer.write(tmp_path / "pixels.tflite", model)
+    for name, face in zip("ab", FACES, strict=True):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), face[..., ::-1])
+    cv2.imwrite(str(tmp_path / "grey.png"), np.full((100, 100, 3), 128, np.uint8))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*arguments):
+    return subprocess.run([sys.executable, TOOL, *arguments], capture_output=True, text=True, timeout=60)
+
+
+def test_it_answers_and_draws(folder):
+    done = run("--model", "pixels.tflite", "--aligned", "a.png", "b.png", "--out", "both.png")
+    assert done.returncode == 0, done.stderr
+    rows = FACES.reshape(2, -1) - 127.5
+    cosine = rows[0] @ rows[1] / np.linalg.norm(rows[0]) / np.linalg.norm(rows[1])
+    assert done.stdout == f"different people: similarity {cosine:.4f} < threshold 0.2500\n"
+    assert cv2.imread("both.png").shape == (348, 496, 3)
+    done = run("--model", "pixels.tflite", "--aligned", "a.png", "a.png", "--threshold", "0.9")
+    assert done.stdout == "same person: similarity 1.0000 >= threshold 0.9000\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["a.png"], "two photographs are compared, not 1"),
+        (["a.png", "grey.png"], "a.png: no face found"),
+        (["--aligned", "a.png", "absent.png"], "absent.png: there is no such file"),
+        (["a.png", "b.png", "--out", "both.jpg"], "'both.jpg' must end in .png"),
+        (["a.png", "b.png", "--yunet", "absent.onnx"], "absent.onnx: no such YuNet model"),
+    ],
+)
+def test_a_mistake_is_one_line(folder, arguments, message):
+    done = run("--model", "pixels.tflite", *arguments)
+    assert done.returncode == 1
+    assert message in done.stderr and done.stderr.startswith("verify_faces: ") and done.stderr.count("\n") == 1
+
+
+def test_help_teaches():
+    assert "python tools/verify_faces.py --model phone.tflite A.jpg B.jpg" in run("--help").stdout
