@@ -335,10 +335,10 @@ class GalleryFile:
             self._connection.execute(f"BEGIN {kind}")
             try:
                 yield self._connection.execute
+                self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.rollback()
+                self._connection.rollback()  # nothing where SQLite has done so itself
                 raise
-            self._connection.execute("COMMIT")
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

@@ -1,0 +1,116 @@
+"""What it takes to find one face among 100,000, to start, and to answer whether two photographs show one person.
+
+    python benchmarks/gallery.py --model phone.tflite --yunet face_detection_yunet_2023mar.onnx A.jpg B.jpg
+
+A query is `Gallery.search`: a look whether another process wrote, one matrix product with all embeddings, the best of
+each person, the best people. The embeddings are random directions; no time depends on what they are. A start is a new
+process until `FaceEmbedder` is there; an answer is tools/verify_faces.py from start to end. Files are warm, as they are
+from the second time on. Prints a Markdown table.
+"""
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import flags
+
+from seesaw_keras import cli
+from seesaw_keras.faces import Gallery
+from seesaw_keras.faces.gallery_file import GalleryFile, Model
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("model", None, "The .tflite to start.", required=True)
+flags.DEFINE_string("preprocess", None, "What it wants of pixels, if it does not say.")
+flags.DEFINE_string("yunet", None, "The detector of verify_faces; cascades without one.")
+flags.DEFINE_integer("people", 1000, "Enrolled people.", 1)
+flags.DEFINE_integer("each", 100, "Embeddings of each.", 1)
+flags.DEFINE_integer("length", 512, "Numbers in an embedding.", 1)
+flags.DEFINE_integer("queries", 40, "Queries to time.", 1)
+flags.DEFINE_integer("starts", 5, "Processes of each kind to time.", 1)
+
+TOOL = Path(__file__).resolve().parents[1] / "tools" / "verify_faces.py"
+START = (
+    "import sys; from seesaw_keras.faces import FaceEmbedder; FaceEmbedder(sys.argv[1], preprocess=sys.argv[2] or None)"
+)
+
+
+class Directions:
+    """In place of an embedder: embeddings are given."""
+
+    model_sha256, threshold = "00" * 32, 0.5
+
+    def __init__(self, length: int) -> None:
+        self.embedding_size = length
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    """Returns how long a call takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def directions(count: int, seed: int) -> np.ndarray:
+    """Returns random unit vectors, float32 (count, length)."""
+    rows = np.random.default_rng(seed).standard_normal((count, FLAGS.length), np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def gallery_times(path: Path) -> dict[str, list[float]]:
+    """Returns seconds to enroll (an embedding), to open with the first query, and of each further query."""
+    taken: dict[str, list[float]] = {}
+    with GalleryFile(path, Model(Directions.model_sha256, FLAGS.length)) as file:
+        start = time.perf_counter()
+        for person in range(FLAGS.people):
+            rows = directions(FLAGS.each, person)
+            file.add(f"Person {person}", {b"%d" % number: row for number, row in enumerate(rows)})
+        taken["enroll a person's embeddings, on the disk"] = [(time.perf_counter() - start) / FLAGS.people]
+    embedder: Any = Directions(FLAGS.length)
+    queries = directions(FLAGS.queries, FLAGS.people)
+    start = time.perf_counter()
+    with Gallery(path, embedder) as gallery:
+        gallery.search(queries[0], 5)
+        taken["open and answer the first query"] = [time.perf_counter() - start]
+        taken["query"] = [seconds(lambda query=query: gallery.search(query, 5)) for query in queries]
+    return taken
+
+
+def start_times(photographs: list[str]) -> dict[str, list[float]]:
+    """Returns seconds of new processes."""
+    model = [*("--model", FLAGS.model), *(("--preprocess", FLAGS.preprocess) if FLAGS.preprocess else ())]
+    detector = ["--yunet", FLAGS.yunet] if FLAGS.yunet else []
+    answer = [sys.executable, str(TOOL), *model, *detector, "--threshold", "0.4", *photographs]
+    ways = {
+        "start FaceEmbedder, the process included": [sys.executable, "-c", START, FLAGS.model, FLAGS.preprocess or ""],
+        "verify_faces, start to answer": answer,
+    }
+    taken: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(FLAGS.starts):
+        for name, command in ways.items():
+            taken[name].append(
+                seconds(lambda command=command: subprocess.run(command, check=True, capture_output=True))
+            )
+    return taken
+
+
+def main(photographs: list[str]) -> None:
+    """Measures and prints."""
+    if len(photographs) != 2:
+        raise ValueError("two photographs are wanted, see --help")
+    with tempfile.TemporaryDirectory() as folder:
+        taken = gallery_times(Path(folder) / "people.gallery") | start_times(photographs)
+    count = FLAGS.people * FLAGS.each
+    print(f"{count:,} embeddings of {FLAGS.length} numbers, {FLAGS.people:,} people; {Path(FLAGS.model).name}\n")
+    print("| what | median, ms | fastest, ms | times |\n| --- | ---: | ---: | ---: |")
+    for name, each in taken.items():
+        print(f"| {name} | {1000 * statistics.median(each):.1f} | {1000 * min(each):.1f} | {len(each)} |")
+
+
+if __name__ == "__main__":
+    cli.run(main, takes_arguments=True)
