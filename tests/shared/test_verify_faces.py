@@ -13,12 +13,12 @@ PHOTOS, PEERS = SHARED / "photos", SHARED / "peers"
 
 @pytest.fixture(scope="module")
 def embedder():
-    # The threshold was not chosen on these pairs: tools/evaluate.py --far 1e-3 on LFW View 2 gives it.
+    # The threshold is what tools/evaluate.py --far 1e-3 finds on the 6,000 pairs of LFW View 2.
     return FaceEmbedder(
         PEERS / "ltkhang_mfn.tflite",
         detector=PEERS / "face_detection_yunet_2023mar.onnx",
         preprocess="raw",
-        threshold=0.36,
+        threshold=0.3188,
     )
 
 
