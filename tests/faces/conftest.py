@@ -3,9 +3,6 @@ import numpy as np
 import pytest
 
 from seesaw_keras.faces import Face
-from seesaw_keras.tflite import flatbuffer
-from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Tensor
-from seesaw_keras.tflite.interface import store_facts
 
 
 class Rectangles:
@@ -51,25 +48,3 @@ def picture():
         return image
 
     return draw
-
-
-@pytest.fixture
-def pixel_network(tmp_path):
-    """Returns a function that writes a .tflite whose embedding is its input, the pixels, and returns the path.
-
-    By default it takes 8x8 images and is as `seesaw_keras.tflite.convert` makes them, with a threshold of 0.5.
-    """
-
-    def write(name="pixels.tflite", *, type="FLOAT32", size=(8, 8), own=True, **facts):
-        quantization = Quantization(1 / 127.5, 0) if type == "INT8" else None
-        length = 3 * size[0] * size[1]
-        image = Tensor("image", (1, *size, 3), type, quantization)
-        embedding = Tensor("embedding", (1, length), type, quantization)
-        shape = Tensor.constant("shape", np.array([1, length], np.int32))
-        model = flatbuffer.build(Operator("RESHAPE", [image, shape], [embedding], {"new_shape": (1, length)}))
-        if own:
-            store_facts(model, **{"threshold": 0.5, **facts})
-        flatbuffer.write(tmp_path / name, model)
-        return tmp_path / name
-
-    return write

@@ -6,8 +6,6 @@ from pathlib import Path
 import numpy as np
 
 from seesaw_keras.data.synthetic import SyntheticFaces
-from seesaw_keras.tflite import flatbuffer
-from seesaw_keras.tflite.flatbuffer import Operator, Tensor
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "embed_dataset.py"
 
@@ -16,12 +14,8 @@ def run(*flags):
     return subprocess.run([sys.executable, TOOL, *map(str, flags)], capture_output=True, text=True, timeout=100)
 
 
-def test_it_embeds_and_a_mistake_is_one_line(tmp_path):
-    image, embedding = Tensor("image", (1, 16, 16, 3), "FLOAT32"), Tensor("embedding", (1, 768), "FLOAT32")
-    shape = Tensor.constant("shape", np.array(embedding.shape, np.int32))
-    operator = Operator("RESHAPE", [image, shape], [embedding], {"new_shape": embedding.shape})
-    flatbuffer.write(tmp_path / "pixels.tflite", flatbuffer.build(operator))
-    flags = ["--data", "synthetic:4x3@16", "--model", tmp_path / "pixels.tflite", "--output", tmp_path / "out"]
+def test_it_embeds_and_a_mistake_is_one_line(pixel_network, tmp_path):
+    flags = ["--data", "synthetic:4x3@16", "--model", pixel_network(size=(16, 16)), "--output", tmp_path / "out"]
     done = run(*flags, "--images-per-shard", 5, "--processes", 1)
     assert done.returncode == 0, done.stderr
     assert "12 embeddings of 768 numbers in 3 shards" in done.stdout

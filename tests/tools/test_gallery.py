@@ -8,9 +8,6 @@ import cv2
 import numpy as np
 import pytest
 
-from seesaw_keras.tflite import flatbuffer
-from seesaw_keras.tflite.flatbuffer import Operator, Tensor
-from seesaw_keras.tflite.interface import store_facts
 from seesaw_keras.verification.embedders import StoredEmbeddings
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "gallery.py"
@@ -19,13 +16,9 @@ MODEL = ("--model", "pixels.tflite", "--aligned")
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(tmp_path, pixel_network, monkeypatch):
     """A folder with people and a network whose embedding is the pixels; worked in."""
-    image, embedding = Tensor("image", (1, 8, 8, 3), "FLOAT32"), Tensor("embedding", (1, 192), "FLOAT32")
-    shape = Tensor.constant("shape", np.array(embedding.shape, np.int32))
-    model = flatbuffer.build(Operator("RESHAPE", [image, shape], [embedding], {"new_shape": embedding.shape}))
-    store_facts(model, threshold=0.5)
-    flatbuffer.write(tmp_path / "pixels.tflite", model)
+    pixel_network(threshold=0.5)
     for number, face in enumerate(FACES[:4]):
         path = tmp_path / "people" / ("Ada" if number < 3 else "Bob") / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)

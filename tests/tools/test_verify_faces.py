@@ -8,22 +8,14 @@ import cv2
 import numpy as np
 import pytest
 
-from seesaw_keras.tflite import flatbuffer
-from seesaw_keras.tflite.flatbuffer import Operator, Tensor
-from seesaw_keras.tflite.interface import store_facts
-
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "verify_faces.py"
 FACES = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3)).astype(np.uint8)
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(tmp_path, pixel_network, monkeypatch):
     """A folder with two aligned faces, a grey picture and a network whose embedding is the pixels; worked in."""
-    image, embedding = Tensor("image", (1, 8, 8, 3), "FLOAT32"), Tensor("embedding", (1, 192), "FLOAT32")
-    shape = Tensor.constant("shape", np.array(embedding.shape, np.int32))
-    model = flatbuffer.build(Operator("RESHAPE", [image, shape], [embedding], {"new_shape": embedding.shape}))
-    store_facts(model, threshold=0.25)
-    flatbuffer.write(tmp_path / "pixels.tflite", model)
+    pixel_network(threshold=0.25)
     for name, face in zip("ab", FACES, strict=True):
         cv2.imwrite(str(tmp_path / f"{name}.png"), face[..., ::-1])
     cv2.imwrite(str(tmp_path / "grey.png"), np.full((100, 100, 3), 128, np.uint8))

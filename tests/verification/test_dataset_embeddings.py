@@ -9,8 +9,6 @@ import pytest
 
 from seesaw_keras.data import SyntheticFaces
 from seesaw_keras.data.images import decode_image
-from seesaw_keras.tflite import flatbuffer
-from seesaw_keras.tflite.flatbuffer import Operator, Tensor
 from seesaw_keras.verification import dataset_embeddings
 from seesaw_keras.verification.dataset_embeddings import Recipe, embed_dataset
 
@@ -18,12 +16,8 @@ PEOPLE, EACH, SIDE = 5, 3, 16
 
 
 @pytest.fixture
-def model(tmp_path):
-    image, embedding = Tensor("image", (1, SIDE, SIDE, 3), "FLOAT32"), Tensor("embedding", (1, 3 * SIDE**2), "FLOAT32")
-    shape = Tensor.constant("shape", np.array(embedding.shape, np.int32))
-    operator = Operator("RESHAPE", [image, shape], [embedding], {"new_shape": embedding.shape})
-    flatbuffer.write(tmp_path / "pixels.tflite", flatbuffer.build(operator))
-    return str(tmp_path / "pixels.tflite")
+def model(pixel_network):
+    return str(pixel_network(size=(SIDE, SIDE), own=False))
 
 
 @pytest.fixture
