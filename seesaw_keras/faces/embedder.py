@@ -46,7 +46,7 @@ class Verdict(NamedTuple):
 
 
 class FaceEmbedder:
-    """Detects, aligns and embeds the main face of a photograph. Threads may share one; its network runs for one a time.
+    """Detects, aligns and embeds the main face of a photograph. Threads may share one; its network serves them in turn.
 
     Attributes:
         model_sha256: SHA-256 of the flatbuffer; embeddings of different models cannot be compared.
@@ -88,7 +88,9 @@ class FaceEmbedder:
         self._runtime = open_runtime("xnnpack", path, threads=threads)
         graph = self._runtime.model.main
         if len(graph.inputs) != 1 or len(graph.outputs) != 1:
-            raise ValueError(f"{path}: an embedder has one input and one output, not {graph.inputs}, {graph.outputs}")
+            raise ValueError(
+                f"{path}: an embedder has one input and one output, not {len(graph.inputs)} and {len(graph.outputs)}"
+            )
         self._layout = InputLayout.of_shape(graph.inputs[0].shape, str(path))
         self._table = self._table_for(preprocess, path)
         self.embedding_size = int(np.prod(graph.outputs[0].shape[1:]))

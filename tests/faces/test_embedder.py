@@ -116,6 +116,11 @@ def test_mistakes_are_named(pixel_network, files, picture, rectangles, tmp_path)
         FaceEmbedder(files[0])
     with pytest.raises(FileNotFoundError, match="no such YuNet model"):
         FaceEmbedder(path, detector=tmp_path / "absent.onnx")
+    model = flatbuffer.read(path)
+    model.main.outputs.append(model.main.inputs[0])
+    flatbuffer.write(tmp_path / "two.tflite", model)
+    with pytest.raises(ValueError, match=r"two\.tflite: an embedder has one input and one output, not 1 and 2"):
+        FaceEmbedder(tmp_path / "two.tflite")
     embedder = FaceEmbedder(path, detector=rectangles)
     cv2.imwrite(str(tmp_path / "empty.png"), picture(50, 50))
     with pytest.raises(ValueError, match=r"empty\.png: no face found"):
