@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 import seesaw_keras
-from seesaw_keras.cli import quiet_native_stderr
 from seesaw_keras.data.representative import representative_images
+from seesaw_keras.native import quiet_native_stderr
 from seesaw_keras.serving.configuration import models_config, write_configuration
 from seesaw_keras.serving.signatures import make_signatures
 from seesaw_keras.serving.versions import publish

@@ -47,7 +47,7 @@ def make_signatures(network: Any, threshold: float) -> tuple[tf.Module, dict[str
     if not isinstance(made, tuple) or len(made) != 2:
         raise ValueError(f"{network.name}: the output has shape {made}; (n, length) is needed")
 
-    # Traced once: the signatures share it, which makes the SavedModel a quarter of the size.
+    # Traced once: the signatures share it, which makes the SavedModel smaller.
     @tf.function(input_signature=[tf.TensorSpec((None, *shape), tf.float32)], autograph=False)
     def embed(images: Any) -> Any:
         return network(images, training=False)

@@ -18,7 +18,6 @@ _STEP = 1024
 def arena_size(measured: Arena) -> int:
     """Returns bytes for the arena: what was measured and `MARGIN`, in whole KiB.
 
-    Measured is on x86-64, where pointers have 8 bytes. What is planned is the same on a 32-bit processor, what is
-    persistent is less there.
+    Measured is on x86-64, where pointers have 8 bytes; on a 32-bit processor what is persistent should be less.
     """
     return -(-(measured.total + MARGIN) // _STEP) * _STEP
