@@ -133,7 +133,7 @@ def main() -> None:
     rows = finished(path)
     wanted = [(variant, activation) for variant in FLAGS.variants for activation in FLAGS.activations]
     done = {(r["variant"], r["activation"]): r for r in rows if r["settings"] == settings()}
-    if len(done) < len(wanted):
+    if any(key not in done for key in wanted):
         cli.quiet_tensorflow()
         images = representative_images(None, CALIBRATION, side=FLAGS.size)
     for number, key in enumerate(wanted, 1):
