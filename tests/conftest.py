@@ -140,3 +140,30 @@ def pixel_network(tmp_path):
         return tmp_path / name
 
     return write
+
+
+def _field(number, value):
+    """One field of a protocol buffer: an integer, or bytes."""
+
+    def varint(rest):
+        return bytes([rest]) if rest < 128 else bytes([rest & 127 | 128]) + varint(rest >> 7)
+
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+@pytest.fixture(scope="session")
+def onnx_mean_model():
+    """An ONNX model by hand (onnx.proto): float32 (1, 3, 16, 16) to the mean of each channel."""
+
+    def value(name, *shape):
+        dims = b"".join(_field(1, _field(1, size)) for size in shape)
+        return _field(1, name) + _field(2, _field(1, _field(1, 1) + _field(2, dims)))
+
+    def node(kind, source, target):
+        return _field(1, _field(1, source) + _field(2, target) + _field(4, kind))
+
+    graph = node(b"GlobalAveragePool", b"image", b"mean") + node(b"Flatten", b"mean", b"row") + _field(2, b"g")
+    graph += _field(11, value(b"image", 1, 3, 16, 16)) + _field(12, value(b"row", 1, 3))
+    return _field(1, 8) + _field(7, graph) + _field(8, _field(2, 13))

@@ -152,43 +152,17 @@ def test_litert_needs_no_tensorflow(models):
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def field(number, value):
-    """One field of a protocol buffer: an integer, or bytes."""
-
-    def varint(rest):
-        return bytes([rest]) if rest < 128 else bytes([rest & 127 | 128]) + varint(rest >> 7)
-
-    if isinstance(value, int):
-        return varint(number << 3) + varint(value)
-    return varint(number << 3 | 2) + varint(len(value)) + value
-
-
-def onnx_mean_model(kind=1):
-    """An ONNX model by hand (onnx.proto): (1, 3, 16, 16) of element type `kind` to the mean of each channel."""
-
-    def value(name, *shape):
-        dims = b"".join(field(1, field(1, size)) for size in shape)
-        return field(1, name) + field(2, field(1, field(1, kind) + field(2, dims)))
-
-    def node(kind_, source, target):
-        return field(1, field(1, source) + field(2, target) + field(4, kind_))
-
-    graph = node(b"GlobalAveragePool", b"image", b"mean") + node(b"Flatten", b"mean", b"row") + field(2, b"g")
-    graph += field(11, value(b"image", 1, 3, 16, 16)) + field(12, value(b"row", 1, 3))
-    return field(1, 8) + field(7, graph) + field(8, field(2, 13))
-
-
-def test_onnx(tmp_path):
+def test_onnx(tmp_path, onnx_mean_model):
     path = tmp_path / "mean.onnx"
-    path.write_bytes(onnx_mean_model())
+    path.write_bytes(onnx_mean_model)
     embedder = load_embedder(path, preprocess="imagenet")
     pixels = (IMAGES / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
     np.testing.assert_allclose(embedder.embed(IMAGES), pixels.mean(axis=(1, 2)), atol=1e-5)
     assert embedder.describe()["runtime"] == "ONNX Runtime"
 
 
-def test_onnx_without_onnx_runtime(tmp_path, monkeypatch):
-    (tmp_path / "mean.onnx").write_bytes(onnx_mean_model())
+def test_onnx_without_onnx_runtime(tmp_path, monkeypatch, onnx_mean_model):
+    (tmp_path / "mean.onnx").write_bytes(onnx_mean_model)
     real = builtins.__import__
 
     def absent(name, *args, **kwargs):
