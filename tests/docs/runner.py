@@ -1,0 +1,131 @@
+"""Runs the repository's tools one after the other in one process, so that TensorFlow starts once.
+
+It reads a line of JSON for each, {"arguments": [...], "folder": "...", "whole": false}, and answers with
+{"code": 0, "output": "..."}; what a tool and the libraries under it print goes to that output.
+
+    python tests/docs/runner.py
+
+Nothing of a tool is replaced but what makes it slow, or wants what no test may have:
+
+- Networks have one residual block a stage instead of two to twelve, unless `whole`; a variant that a command line names
+  is a quarter as wide, for 32x32 images, with 16 numbers.
+- Every picture shows one face, in its middle. No picture of a real one is in this repository.
+- Tools that start tools (pipeline.py) start them here.
+"""
+
+import copy
+import dataclasses
+import functools
+import json
+import os
+import runpy
+import subprocess
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+from absl import app, flags
+
+from seesaw_keras import cli
+from seesaw_keras.faces import detection
+
+TOOLS = Path(__file__).resolve().parents[2] / "tools"
+SMALL = {"width": 0.25, "input_shape": (32, 32, 3), "embedding_size": 16}
+LANDMARKS = np.array([[0.35, 0.4], [0.65, 0.4], [0.5, 0.6], [0.38, 0.75], [0.62, 0.75]], np.float32)
+START_PROCESS = subprocess.run
+
+
+class Middle:
+    """A face detector that always finds one."""
+
+    description = "the middle of the picture"
+
+    def detect(self, image):
+        size = np.array(image.shape[1::-1], np.float32)
+        return [detection.Face(np.concatenate([size / 4, size / 2]), 1.0, LANDMARKS * size)]
+
+
+def open_detector(yunet=None):
+    if yunet is not None and not Path(yunet).is_file():
+        raise FileNotFoundError(yunet)
+    return Middle()
+
+
+def small_variants(registry):
+    one = functools.partial(dataclasses.replace, blocks=1)
+    return {name: dataclasses.replace(it, stages=tuple(map(one, it.stages))) for name, it in registry.items()}
+
+
+def flag_state():
+    return {name: copy.copy(value) for name, value in vars(flags.FLAGS).items()}
+
+
+class Runner:
+    """What runs a tool as if in a process of its own."""
+
+    def __init__(self):
+        cli.quiet_tensorflow()
+        from seesaw_keras.compression import loading
+        from seesaw_keras.models import configs
+
+        app.define_help_flags()
+        self._flags = flag_state()
+        self._registry = configs._REGISTRY
+        self._variants = {False: small_variants(configs._REGISTRY), True: dict(configs._REGISTRY)}
+        loading.build = functools.partial(loading.build, **SMALL)
+        detection.open_detector = open_detector
+        subprocess.run = self.start
+
+    def run(self, arguments, *, whole=False):
+        """Returns the exit code of `python arguments`."""
+        from seesaw_keras.api import keras
+
+        self._registry.update(self._variants[whole])
+        keras.backend.clear_session()
+        outer, sys.argv = (sys.argv, flag_state()), list(arguments)
+        vars(flags.FLAGS).update(copy.deepcopy(self._flags))
+        try:
+            runpy.run_path(arguments[0], run_name="__main__")
+            return 0
+        except SystemExit as end:
+            if isinstance(end.code, str):
+                print(end.code, file=sys.stderr)
+            return end.code if isinstance(end.code, int) else int(end.code is not None)
+        except Exception:
+            traceback.print_exc()
+            return 1
+        finally:
+            sys.argv = outer[0]
+            vars(flags.FLAGS).update(outer[1])
+
+    def start(self, command, **options):
+        """In the place of `subprocess.run`."""
+        if command[0] == sys.executable and Path(command[1]).parent == TOOLS:
+            return SimpleNamespace(returncode=self.run(command[1:]))
+        return START_PROCESS(command, **options)
+
+
+def main():
+    answers = os.fdopen(os.dup(1), "w")
+    with tempfile.TemporaryFile() as printed:
+        os.dup2(printed.fileno(), 1)
+        os.dup2(printed.fileno(), 2)
+        runner = Runner()
+        for line in sys.stdin:
+            request = json.loads(line)
+            printed.seek(0)
+            printed.truncate()
+            os.chdir(request["folder"])
+            code = runner.run(request["arguments"], whole=request["whole"])
+            sys.stdout.flush()
+            sys.stderr.flush()
+            printed.seek(0)
+            output = printed.read().decode("utf-8", "replace")
+            print(json.dumps({"code": code, "output": output}), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()
