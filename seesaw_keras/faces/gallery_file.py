@@ -6,8 +6,9 @@
 >>> file.add("Ada", {b"of the image": np.float32([1, 0, 0, 0])})  # doctest: +SKIP
 1
 
-What `add` or `remove` returned from is on the disk (write-ahead log, synchronous=FULL). What is deleted is overwritten
-by zeros (secure_delete), in the log too. The file is made readable for its owner alone.
+What `add` or `remove` returned from is on the disk (write-ahead log, synchronous=FULL). After a deletion the file is
+written anew and the log emptied: nothing of what was deleted stays in either. The file is made readable for its owner
+alone.
 
 Layout, version 1 (`user_version`): `model` has one row, with the number of deletions so far; `embedding.image` tells
 whether an image is enrolled already; `embedding.crc32` is of name, image and vector, all little-endian.
@@ -175,7 +176,7 @@ class GalleryFile:
         return added
 
     def remove(self, name: str) -> int:
-        """Deletes a person: no byte of name or embeddings stays in the file or its log.
+        """Deletes a person: no byte of name or embeddings stays in the file or its log. Writes the whole file anew.
 
         Returns:
             How many embeddings were deleted.
@@ -192,7 +193,7 @@ class GalleryFile:
                 deleted = execute("DELETE FROM embedding WHERE person = ?", (person,)).rowcount
                 execute("DELETE FROM person WHERE id = ?", (person,))
                 execute("UPDATE model SET deletions = deletions + 1")
-        self._empty_log()  # also for nobody: a kill may have come between the deletion and this
+        self._leave_no_trace()  # also for nobody: a kill may have come between the deletion and this
         if not found:
             raise ValueError(f"{self.path}: nobody is named {name!r}")
         return deleted
@@ -253,7 +254,8 @@ class GalleryFile:
         execute(f"PRAGMA page_size = {PAGE_SIZE}")  # of a file without pages
         execute("PRAGMA trusted_schema = OFF")
         execute("PRAGMA foreign_keys = ON")
-        execute("PRAGMA secure_delete = ON")
+        execute("PRAGMA secure_delete = ON")  # for a kill before `_leave_no_trace`
+        execute("PRAGMA temp_store = MEMORY")  # VACUUM's copy is nothing for the folder of temporary files
         execute("PRAGMA synchronous = FULL")
         if model is not None and self._is_new():
             with self._transaction() as execute_in:
@@ -319,8 +321,10 @@ class GalleryFile:
             )
         return found
 
-    def _empty_log(self) -> None:
+    def _leave_no_trace(self) -> None:
         with self._lock, self._errors():
+            # Overwriting what is deleted is not enough: SQLite leaves copies of rows that it moves from page to page.
+            self._connection.execute("VACUUM")
             ((busy, _, _),) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         if busy:
             raise TimeoutError(
@@ -345,6 +349,8 @@ class GalleryFile:
         """Turns SQLite's exceptions into ours, which name the file."""
         try:
             yield
+        except sqlite3.ProgrammingError as error:
+            raise ValueError(f"{self.path}: {error}") from error  # closed: the file is well
         except sqlite3.OperationalError as error:  # locked, full, read-only, I/O
             raise OSError(f"{self.path}: {error}") from error
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter of SQLite's own messages

@@ -102,6 +102,25 @@ def test_no_byte_of_a_deleted_person_stays(path, size):
         assert set(file.people()) == set(people) - set(gone)
 
 
+def test_what_sqlite_left_behind_goes_with_the_next_deletion(path):
+    """Rows that move from page to page leave copies, in files of hundreds of people; here somebody deletes carelessly."""
+    with GalleryFile(path, MODEL) as file:
+        fill(file)
+        with sqlite3.connect(path) as other:
+            other.execute("PRAGMA secure_delete = OFF")
+            other.execute("DELETE FROM embedding WHERE person = 1")
+            other.execute("DELETE FROM person WHERE id = 1")
+        other.close()
+        assert b"Person 0" in on_disk(path) and vector(0).tobytes() in on_disk(path)
+        before = file.changes(None)
+        file.remove("Person 3")
+        assert b"Person 0" not in on_disk(path) and vector(0).tobytes() not in on_disk(path)
+        file.add("Person 3", {image(9): vector(9)})
+        after = file.changes(None)
+        assert after.names == [*before.names[:6], "Person 3"]
+        assert after.state.last == before.state.last + 1, "numbers stay and are not used again"
+
+
 def test_a_reader_in_the_way_of_a_deletion_is_reported(path, monkeypatch):
     monkeypatch.setattr("seesaw_keras.faces.gallery_file.BUSY_SECONDS", 0.2)
     with GalleryFile(path, MODEL) as file:
@@ -115,6 +134,14 @@ def test_a_reader_in_the_way_of_a_deletion_is_reported(path, monkeypatch):
         with pytest.raises(ValueError, match="nobody is named"):
             file.remove("Person 0")  # it is gone, and now its traces are
         assert b"Person 0" not in on_disk(path) and vector(0).tobytes() not in on_disk(path)
+
+
+def test_a_closed_file_is_not_called_damaged(path):
+    file = GalleryFile(path, MODEL)
+    file.close()
+    with pytest.raises(ValueError, match="closed database") as caught:
+        file.people()
+    assert not isinstance(caught.value, GalleryError)
 
 
 def test_the_file_is_its_owners_alone(path):
