@@ -11,33 +11,49 @@
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 __all__ = ["native_stderr", "quiet_native_stderr"]
+
+_LOCK = threading.RLock()  # a process has one stderr: two threads at once would leave it where the other had put it
 
 
 @contextmanager
 def native_stderr() -> Iterator[Callable[[], str]]:
     """Collects what native code writes to stderr for a while; Python's own exceptions are not affected.
 
+    Threads take turns.
+
     Yields:
         A function that returns what was written so far; inside of the block only.
     """
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as file:
-        try:
-            os.dup2(file.fileno(), 2)
-            yield lambda: os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode(errors="replace")
-        finally:
-            sys.stderr.flush()
-            os.dup2(kept, 2)
-            os.close(kept)
+    with tempfile.TemporaryFile() as file, _stderr_to(file.fileno()):
+        yield lambda: os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode(errors="replace")
 
 
 @contextmanager
 def quiet_native_stderr() -> Iterator[None]:
-    """Sends what native code writes to stderr nowhere for a while; Python's own exceptions are not affected."""
-    with native_stderr():
+    """Sends what native code writes to stderr nowhere for a while; Python's own exceptions are not affected.
+
+    Threads take turns.
+    """
+    # Not to a temporary file: a device may have no folder to write to.
+    with Path(os.devnull).open("wb") as nowhere, _stderr_to(nowhere.fileno()):
         yield
+
+
+@contextmanager
+def _stderr_to(descriptor: int) -> Iterator[None]:
+    with _LOCK:
+        sys.stderr.flush()
+        kept = os.dup(2)
+        try:
+            os.dup2(descriptor, 2)
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
