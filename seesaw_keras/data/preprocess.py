@@ -20,7 +20,7 @@ import numpy as np
 from seesaw_keras.tflite.flatbuffer import Model, Quantization
 from seesaw_keras.tflite.interface import pixel_table
 
-__all__ = ["DEFAULT_PREPROCESS", "PREPROCESSES", "InputLayout", "flatbuffer_table", "to_input"]
+__all__ = ["DEFAULT_PREPROCESS", "PREPROCESSES", "InputLayout", "fitted", "flatbuffer_table", "to_input"]
 
 DEFAULT_PREPROCESS = "pm1"  # what this package's own models take
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -118,21 +118,18 @@ def flatbuffer_table(model: Model, layout: InputLayout, preprocess: str, *, name
     return np.repeat(own[None, :, None], 3, axis=2)
 
 
-def to_input(image: np.ndarray, table: np.ndarray, layout: InputLayout) -> np.ndarray:
-    """Returns an input without batch dimension for a uint8 RGB image (h, w, 3).
+def fitted(image: np.ndarray, layout: InputLayout) -> np.ndarray:
+    """Returns a uint8 RGB image (h, w, 3) in a layout's size, (height, width, 3).
 
     An image of another size but the same shape is resized by area; one that is only wider, or only higher, is cut
     equally on both sides (models of 112x96 see the middle of an aligned 112x112 face).
+
+    Raises:
+        ValueError: it has another shape.
     """
     height, width = image.shape[:2]
-    if (height, width) != (layout.height, layout.width):
-        image = _fit(image, layout)
-    given = cv2.LUT(np.ascontiguousarray(image), table)
-    return np.ascontiguousarray(given.transpose(2, 0, 1)) if layout.channels_first else given
-
-
-def _fit(image: np.ndarray, layout: InputLayout) -> np.ndarray:
-    height, width = image.shape[:2]
+    if (height, width) == (layout.height, layout.width):
+        return image
     if height * layout.width == width * layout.height:
         return cv2.resize(image, (layout.width, layout.height), interpolation=cv2.INTER_AREA)
     if min(height - layout.height, width - layout.width) == 0:
@@ -141,3 +138,9 @@ def _fit(image: np.ndarray, layout: InputLayout) -> np.ndarray:
     raise ValueError(
         f"images of {height}x{width} do not fit a model of {layout.height}x{layout.width}: align the faces to that size"
     )
+
+
+def to_input(image: np.ndarray, table: np.ndarray, layout: InputLayout) -> np.ndarray:
+    """Returns an input without batch dimension for a uint8 RGB image (h, w, 3), `fitted` first."""
+    given = cv2.LUT(np.ascontiguousarray(fitted(image, layout)), table)
+    return np.ascontiguousarray(given.transpose(2, 0, 1)) if layout.channels_first else given

@@ -18,7 +18,14 @@ import numpy.typing as npt
 
 from seesaw_keras.data.image_files import printable, read_file
 from seesaw_keras.data.images import decode_image
-from seesaw_keras.data.preprocess import DEFAULT_PREPROCESS, PREPROCESSES, InputLayout, flatbuffer_table, to_input
+from seesaw_keras.data.preprocess import (
+    DEFAULT_PREPROCESS,
+    PREPROCESSES,
+    InputLayout,
+    fitted,
+    flatbuffer_table,
+    to_input,
+)
 from seesaw_keras.faces.alignment import align
 from seesaw_keras.faces.detection import FaceDetector, checked, main_face, open_detector
 from seesaw_keras.files import sha256_of
@@ -93,7 +100,7 @@ class FaceEmbedder:
             )
         self._layout = InputLayout.of_shape(graph.inputs[0].shape, str(path))
         self._table = self._table_for(preprocess, path)
-        self.embedding_size = int(np.prod(graph.outputs[0].shape[1:]))
+        self.embedding_size = graph.outputs[0].size
         self.threshold = self._threshold(threshold, path)
         self.model_sha256 = sha256_of(path)
         self._detector = None if aligned else _detector(detector)
@@ -109,7 +116,8 @@ class FaceEmbedder:
             float32 (embedding_size,) for one photograph, (n, embedding_size) for several; of unit length.
 
         Raises:
-            ValueError: a photograph cannot be read or shows no face; the message names it.
+            ValueError: a photograph cannot be read, shows no face, or is an aligned one of another shape; the message
+                names it.
         """
         photographs = listed(images)
         rows = [self._embedded(self._crop(image, f"image {k}")) for k, image in enumerate(photographs)]
@@ -140,7 +148,9 @@ class FaceEmbedder:
         return Verdict(similarity >= self.threshold, similarity, self.threshold)
 
     def crop(self, image: Photograph) -> npt.NDArray[np.uint8]:
-        """Returns the main face as the network is given it: uint8 RGB (side, side, 3), aligned to the ArcFace template.
+        """Returns what `embed_crops` takes: the main face, aligned to the ArcFace template, uint8 RGB (side, side, 3).
+
+        Where photographs are aligned faces already, it is the photograph.
 
         Raises:
             ValueError: as `embed`.
@@ -155,9 +165,13 @@ class FaceEmbedder:
         if isinstance(image, str | Path):
             name = printable(str(image))
             image = decode_image(read_file(Path(image), name=name), name=name)
-        pixels = checked(image)
-        if self._detector is None:
-            return pixels
+        try:
+            pixels = checked(image)
+            if self._detector is None:
+                fitted(pixels, self._layout)
+                return pixels
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
         faces = self._detector.detect(pixels)
         if not faces:
             raise ValueError(f"{name}: no face found")

@@ -63,6 +63,12 @@ def test_a_narrow_network_sees_the_middle_of_the_aligned_face(pixel_network, pic
     np.testing.assert_allclose(embedder.embed(photograph), unit([crop[:, 1:7] - 127.5])[0], atol=1e-6)
 
 
+def test_a_larger_aligned_face_is_scaled_to_the_networks_size(pixel_network):
+    embedder = FaceEmbedder(pixel_network(), aligned=True)
+    large = CROPS[0].repeat(3, axis=0).repeat(3, axis=1)
+    np.testing.assert_array_equal(embedder.embed(large), embedder.embed(CROPS[0]))
+
+
 def test_verify_compares_the_cosine_with_the_threshold(pixel_network, files):
     embedder = FaceEmbedder(pixel_network(threshold=0.25), aligned=True)
     rows = unit(CROPS - 127.5)
@@ -129,6 +135,12 @@ def test_mistakes_are_named(pixel_network, files, picture, rectangles, tmp_path)
         embedder.embed([picture(90, 90, (20, 20, 50, 50)), picture(50, 50)])
     with pytest.raises(ValueError, match=r"absent\.png: there is no such file"):
         embedder.embed(tmp_path / "absent.png")
+    aligned = FaceEmbedder(path, aligned=True)
+    cv2.imwrite(str(tmp_path / "wide.png"), np.zeros((9, 12, 3), np.uint8))
+    with pytest.raises(ValueError, match=r"wide\.png: images of 9x12 do not fit a model of 8x8"):
+        aligned.verify(files[0], tmp_path / "wide.png")
+    with pytest.raises(ValueError, match=r"image 1: an image must be uint8 \(height, width, 3\), not float64"):
+        aligned.embed([CROPS[0], CROPS[1] / 255])
     with pytest.raises(ValueError, match="length 0, which has no direction"):
         FaceEmbedder(pixel_network(type="INT8"), aligned=True).embed(np.full((8, 8, 3), 128, np.uint8))
 
