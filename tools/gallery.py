@@ -69,6 +69,8 @@ def embedder() -> FaceEmbedder:
 
 def listed(path: Path) -> list[Path]:
     """Returns a file, or the photographs and videos below a folder in natural order."""
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: there is no such file or folder")
     if not path.is_dir():
         return [path]
     found = [file for file in path.rglob("*") if not any(part.startswith(".") for part in file.relative_to(path).parts)]
@@ -82,11 +84,21 @@ def by_person(paths: list[str]) -> list[tuple[str, Path]]:
     """Returns (name, file) of everything to enroll."""
     found = []
     for root in map(Path, paths):
-        for file in listed(root):
-            if FLAGS.name is None and (not root.is_dir() or file.parent == root):
-                raise ValueError(f"{file}: whom does it show? Put it into a folder of that name, or give --name")
-            found.append((checked_name(printable(FLAGS.name or file.parent.name)), file))
+        files = listed(root)
+        if FLAGS.name is None:
+            require_folders_of_people(root, files)
+        found += [(checked_name(printable(FLAGS.name or file.parent.name)), file) for file in files]
     return found
+
+
+def require_folders_of_people(root: Path, files: list[Path]) -> None:
+    """Raises a ValueError where a folder that a file lies in may not be of one person."""
+    for file in files:
+        if file in (root, root / file.name):
+            raise ValueError(f"{file}: whom does it show? Put it into a folder of that name, or give --name")
+    above = sorted({file.parent.parent for file in files})
+    if len(above) > 1:
+        raise ValueError(f"{root}: which folders are people, those in {above[0]} or those in {above[1]}?")
 
 
 def pictures(file: Path) -> Iterator[tuple[str, Photograph]]:

@@ -22,9 +22,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from seesaw_keras.data.image_files import printable, read_file
 from seesaw_keras.faces.embedder import FaceEmbedder, Photograph, listed
 from seesaw_keras.faces.gallery_file import GalleryFile, Model, State
-from seesaw_keras.files import sha256_of
 
 __all__ = ["Candidate", "Gallery", "checked_name"]
 
@@ -92,7 +92,7 @@ class Gallery:
 
         Raises:
             GalleryError: the gallery is damaged.
-            OSError: a file cannot be read, or the gallery not written.
+            OSError: the gallery cannot be written.
             ValueError: the name is empty, or a photograph shows no face or cannot be read.
         """
         name = checked_name(name)
@@ -180,4 +180,4 @@ def _digest(image: Photograph) -> bytes:
     """Returns what tells a photograph from another: of a file its SHA-256, of pixels that of size and pixels."""
     if isinstance(image, np.ndarray):
         return hashlib.sha256(repr(image.shape).encode() + np.ascontiguousarray(image).tobytes()).digest()
-    return bytes.fromhex(sha256_of(image))
+    return hashlib.sha256(read_file(Path(image), name=printable(str(image)))).digest()

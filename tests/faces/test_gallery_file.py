@@ -103,7 +103,7 @@ def test_no_byte_of_a_deleted_person_stays(path, size):
 
 
 def test_what_sqlite_left_behind_goes_with_the_next_deletion(path):
-    """Rows that move from page to page leave copies, in files of hundreds of people; here somebody deletes carelessly."""
+    """Rows that move from page to page leave copies, among hundreds of people; here somebody deletes carelessly."""
     with GalleryFile(path, MODEL) as file:
         fill(file)
         with sqlite3.connect(path) as other:

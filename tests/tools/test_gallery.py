@@ -24,6 +24,8 @@ def folder(tmp_path, pixel_network, monkeypatch):
         path.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(path), face[..., ::-1])
     (tmp_path / "people" / "Bob" / "broken.jpg").write_bytes(b"no image")
+    (tmp_path / "years" / "Ada" / "2020").mkdir(parents=True)
+    (tmp_path / "years" / "Ada" / "2020" / "4.png").write_bytes((tmp_path / "people" / "Ada" / "0.png").read_bytes())
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -84,6 +86,8 @@ def test_one_person_from_a_video(folder):
         ("enroll", ["people"], "--model is missing"),
         ("enroll", [*MODEL, "people/Bob/3.png"], "people/Bob/3.png: whom does it show?"),
         ("enroll", [*MODEL, "people/Bob"], "whom does it show?"),
+        ("enroll", [*MODEL, "absent"], "absent: there is no such file or folder"),
+        ("enroll", [*MODEL, "."], "which folders are people, those in people or those in years/Ada?"),
         ("identify", [*MODEL, "people"], "people.gallery: no such gallery"),
         ("list", [], "people.gallery: no such gallery"),
         ("list", ["all"], "'all' is too much"),
