@@ -119,7 +119,7 @@ def attempts(file: Path, work: Callable[[Photograph], Any]) -> Iterator[tuple[st
             except GalleryError:  # which no other picture mends
                 raise
             except ValueError as error:
-                yield label, None, str(error).removeprefix(f"{label}: ").removeprefix("the image: ")
+                yield label, None, str(error).removeprefix(f"{label}: ").removeprefix("image 0: ")
     except GalleryError:
         raise
     except ValueError as error:  # of a video

@@ -76,6 +76,8 @@ def test_one_person_from_a_video(folder):
     lines = run("identify", *MODEL, "ada.avi").stdout.splitlines()
     assert [line.split("\t")[0] for line in lines] == ["ada.avi at 0.0 s", "ada.avi at 1.0 s", "ada.avi at 2.0 s"]
     assert all(line.split("\t")[1] == "Ada" for line in lines)
+    lines = run("identify", "--model", "pixels.tflite", "ada.avi").stdout.splitlines()  # with the cascades
+    assert lines[0] == "ada.avi at 0.0 s\t-\t-\tno face found"
 
 
 @pytest.mark.parametrize(
