@@ -78,8 +78,8 @@ def decision() -> tuple[float, dict[str, Any]]:
     Raises:
         ValueError: there is none, there are two, or the card's is for another use of the network.
     """
+    from seesaw_keras.data.preprocess import DEFAULT_PREPROCESS
     from seesaw_keras.verification.calibration import load_calibration
-    from seesaw_keras.verification.embedders import DEFAULT_PREPROCESS
 
     if (FLAGS.threshold is None) == (FLAGS.card is None):
         raise ValueError("give either --threshold or --card; tools/evaluate.py --card stores a calibrated one")

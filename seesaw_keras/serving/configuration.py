@@ -67,14 +67,18 @@ def models_config(path: str | Path, name: str) -> str | None:
     return text_format.MessageToString(config)
 
 
-def write_configuration(folder: str | Path, config: str | None) -> None:
+def write_configuration(folder: str | Path, name: str) -> None:
     """Writes what a server and its clients need beside the models; what was written before, and edited since, stays.
 
     Args:
         folder: of the models.
-        config: new contents of models.config, from `models_config`; None to leave it.
+        name: of the model that models.config gains, where it lacks it.
+
+    Raises:
+        ValueError: see `models_config`.
     """
     folder = Path(folder)
+    config = models_config(folder / "models.config", name)
     if config is not None:
         with replacing(folder / "models.config") as beside:
             beside.write_text(config, "utf-8")

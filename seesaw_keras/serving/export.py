@@ -65,7 +65,7 @@ def export_serving(
         raise ValueError(f"threshold {threshold}: a cosine, -1 to 1, is needed")
     require_protos()
     out = Path(out)
-    config = models_config(out / "models.config", name)
+    models_config(out / "models.config", name)  # whether it is one; what is there in the end counts
     height, width, _ = input_shape(network)
     faces = representative_images(None, 2, side=max(height, width))[:, :height, :width]
     module, signatures = make_signatures(network, threshold)
@@ -78,7 +78,7 @@ def export_serving(
         _require_same_answers(network, folder, faces)
 
     version = publish(out / name, write)
-    write_configuration(out, config)
+    write_configuration(out, name)
     return version
 
 

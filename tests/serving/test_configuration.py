@@ -13,14 +13,14 @@ def parse(text):
 
 def test_models_are_added_and_others_stay(tmp_path):
     path = tmp_path / "models.config"
-    write_configuration(tmp_path, models_config(path, "face"))
+    write_configuration(tmp_path, "face")
     assert parse(path.read_text()) == [("face", "/models/face", "tensorflow")]
     path.write_text(path.read_text().replace("/models/face", "gs://bucket/face"))
     edited = path.read_text()
     assert models_config(path, "face") is None
-    write_configuration(tmp_path, None)
+    write_configuration(tmp_path, "face")
     assert path.read_text() == edited
-    write_configuration(tmp_path, models_config(path, "other"))
+    write_configuration(tmp_path, "other")
     assert parse(path.read_text()) == [
         ("face", "gs://bucket/face", "tensorflow"),
         ("other", "/models/other", "tensorflow"),
@@ -28,12 +28,13 @@ def test_models_are_added_and_others_stay(tmp_path):
 
 
 def test_what_was_edited_stays(tmp_path):
-    write_configuration(tmp_path, None)
+    write_configuration(tmp_path, "face")
     files = ["batching_parameters.txt", "examples/README.md", "examples/grpc_client.py", "examples/rest_client.py"]
-    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()) == files
+    written = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
+    assert written == sorted([*files, "models.config"])
     for name in files:
         (tmp_path / name).write_text("mine")
-    write_configuration(tmp_path, None)
+    write_configuration(tmp_path, "face")
     assert {(tmp_path / name).read_text() for name in files} == {"mine"}
 
 
@@ -65,7 +66,7 @@ def test_batching_parameters_are_those_the_server_knows(tmp_path):
         message.field.add(name=name, number=number, type=11, label=1, type_name=f".google.protobuf.{kind}")
     pool.AddSerializedFile(file.SerializeToString())
     batching = message_factory.GetMessageClass(pool.FindMessageTypeByName("BatchingParameters"))()
-    write_configuration(tmp_path, None)
+    write_configuration(tmp_path, "face")
     text_format.Parse((tmp_path / "batching_parameters.txt").read_text(), batching)
     assert all(getattr(batching, name).value > 0 for name in fields)
     # The server refuses requests beyond the first, and computes so many images at once.

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 import seesaw_keras
 from seesaw_keras.api import keras
 from seesaw_keras.serving import export, export_serving
+from seesaw_keras.serving.configuration import write_configuration
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +65,16 @@ def test_a_second_version_leaves_the_first_and_one_that_fails_leaves_nothing(tin
         export_serving(tiny, tmp_path, name="face", threshold=0.3)
     assert content(tmp_path) == after
     assert sorted(path.name for path in (tmp_path / "face").iterdir()) == ["1", "2"]
+
+
+def test_what_others_put_into_models_config_meanwhile_stays(tiny, tmp_path, monkeypatch):
+    def publish(model, write):
+        write_configuration(tmp_path, "theirs")
+        return model / "1"
+
+    monkeypatch.setattr(export, "publish", publish)
+    export_serving(tiny, tmp_path, name="ours", threshold=0.3)
+    assert re.findall('name: "(.*)"', (tmp_path / "models.config").read_text()) == ["theirs", "ours"]
 
 
 @pytest.mark.parametrize("name", ["", ".hidden", "a/b", "-x", "a:b", "a b"])
