@@ -55,9 +55,15 @@ def test_grpc_client(run_grpc, images, cosines, threshold):
         require_right(run_grpc(images[0], images[other]), cosines[0, other], threshold)
 
 
-def test_clients_show_what_the_server_refuses(server, example, run_grpc, images, tmp_path):
+def test_clients_show_what_the_server_refuses(server, example, run_grpc, images, tmp_path, monkeypatch):
+    client, text = example("rest_client"), tmp_path / "text.png"
     with pytest.raises(ValueError, match=r"image 1 .* is neither JPEG nor PNG"):
-        example("rest_client").embed(server.rest, [images[0].read_bytes(), b"no image"])
+        client.embed(server.rest, [images[0].read_bytes(), b"no image"])
+    text.write_bytes(b"no image")
+    for url, message in ((server.rest, "^.*is neither JPEG nor PNG"), ("http://localhost:1/v1/models/face", "refused")):
+        monkeypatch.setattr(sys, "argv", ["rest_client.py", url, str(text), str(text), "--threshold", "0.3"])
+        with pytest.raises(SystemExit, match=message):
+            client.main()
     # The client itself decodes: a 16x16 image is the server's to refuse.
     small = tmp_path / "small.png"
     cv2.imwrite(str(small), np.zeros((16, 16, 3), np.uint8))

@@ -34,7 +34,10 @@ def main() -> None:
     parser.add_argument("images", nargs=2, type=Path, help="aligned faces, JPEG or PNG")
     parser.add_argument("--threshold", type=float, required=True, help="cosine from which on they are the same")
     arguments = parser.parse_args()
-    left, right = embed(arguments.url, [path.read_bytes() for path in arguments.images])
+    try:
+        left, right = embed(arguments.url, [path.read_bytes() for path in arguments.images])
+    except (OSError, ValueError) as error:
+        raise SystemExit(str(error)) from error
     cosine = sum(a * b for a, b in zip(left, right, strict=True)) / (math.hypot(*left) * math.hypot(*right))
     print(f"{'same' if cosine >= arguments.threshold else 'different'}, cosine {cosine:.4f}")
 
