@@ -276,7 +276,8 @@ class GalleryFile:
 
     def _check_kind(self) -> None:
         if self._pragma("application_id") != APPLICATION_ID:
-            raise GalleryError(f"{self.path}: no gallery: an SQLite file of another program; name another")
+            kind = "an empty file" if self._is_new() else "an SQLite file of another program"
+            raise GalleryError(f"{self.path}: no gallery: {kind}; name another")
         version = self._pragma("user_version")
         if version != VERSION:
             raise GalleryError(

@@ -171,6 +171,12 @@ class TestRefuses:
             GalleryFile(path, MODEL)
         assert path.read_bytes() == before
 
+    def test_an_empty_file_where_nothing_is_to_be_made(self, path):
+        path.touch()
+        with pytest.raises(GalleryError, match="no gallery: an empty file"):
+            GalleryFile(path)
+        GalleryFile(path, MODEL).close()
+
     @pytest.mark.parametrize(
         ("statement", "message"),
         [
