@@ -3,9 +3,9 @@
     python benchmarks/gallery.py --model phone.tflite --yunet face_detection_yunet_2023mar.onnx A.jpg B.jpg
 
 A query is `Gallery.search`: a look whether another process wrote, one matrix product with all embeddings, the best of
-each person, the best people. The embeddings are random directions; no time depends on what they are. A start is a new
-process until `FaceEmbedder` is there; an answer is tools/verify_faces.py from start to end. Files are warm, as they are
-from the second time on. Prints a Markdown table.
+each person, the best people. A removal writes the whole file anew. The embeddings are random directions; no time
+depends on what they are. A start is a new process until `FaceEmbedder` is there; an answer is tools/verify_faces.py
+from start to end. Files are warm, as they are from the second time on. Prints a Markdown table.
 """
 
 import statistics
@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from absl import flags
+from tqdm import tqdm
 
 from seesaw_keras import cli
 from seesaw_keras.faces import Gallery
@@ -63,11 +64,11 @@ def directions(count: int, seed: int) -> np.ndarray:
 
 
 def gallery_times(path: Path) -> dict[str, list[float]]:
-    """Returns seconds to enroll (an embedding), to open with the first query, and of each further query."""
+    """Returns seconds to enroll a person, to open with the first query, of each further query, to remove a person."""
     taken: dict[str, list[float]] = {}
     with GalleryFile(path, Model(Directions.model_sha256, FLAGS.length)) as file:
         start = time.perf_counter()
-        for person in range(FLAGS.people):
+        for person in tqdm(range(FLAGS.people), desc="enroll", unit="person", disable=None):
             rows = directions(FLAGS.each, person)
             file.add(f"Person {person}", {b"%d" % number: row for number, row in enumerate(rows)})
         taken["enroll a person's embeddings, on the disk"] = [(time.perf_counter() - start) / FLAGS.people]
@@ -78,6 +79,7 @@ def gallery_times(path: Path) -> dict[str, list[float]]:
         gallery.search(queries[0], 5)
         taken["open and answer the first query"] = [time.perf_counter() - start]
         taken["query"] = [seconds(lambda query=query: gallery.search(query, 5)) for query in queries]
+        taken["remove a person"] = [seconds(lambda: gallery.remove("Person 0"))]
     return taken
 
 
