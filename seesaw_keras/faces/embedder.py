@@ -11,7 +11,7 @@ Verdict(same=True, similarity=0.7124, threshold=0.35)
 import threading
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -98,10 +98,14 @@ class FaceEmbedder:
             raise ValueError(
                 f"{path}: an embedder has one input and one output, not {len(graph.inputs)} and {len(graph.outputs)}"
             )
+        try:
+            facts = read_facts(self._runtime.model)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
         self._layout = InputLayout.of_shape(graph.inputs[0].shape, str(path))
         self._table = self._table_for(preprocess, path)
         self.embedding_size = graph.outputs[0].size
-        self.threshold = self._threshold(threshold, path)
+        self.threshold = _checked_threshold(facts.get("threshold") if threshold is None else threshold, path)
         self.model_sha256 = sha256_of(path)
         self._detector = None if aligned else _detector(detector)
         self._lock = threading.Lock()
@@ -199,14 +203,6 @@ class FaceEmbedder:
             )
         return flatbuffer_table(model, self._layout, preprocess or DEFAULT_PREPROCESS, name=str(path))
 
-    def _threshold(self, given: float | None, path: Path) -> float | None:
-        threshold = read_facts(self._runtime.model).get("threshold") if given is None else given
-        if threshold is None:
-            return None
-        if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not -1 <= threshold <= 1:
-            raise ValueError(f"{path}: a threshold is a cosine from -1 to 1, not {threshold!r}")
-        return float(threshold)
-
 
 def listed(images: Photograph | Iterable[Photograph]) -> list[Photograph]:
     """Returns what `FaceEmbedder.embed` takes as a list: of one photograph, or of those that are given."""
@@ -217,3 +213,11 @@ def listed(images: Photograph | Iterable[Photograph]) -> list[Photograph]:
 
 def _detector(detector: str | Path | FaceDetector | None) -> FaceDetector:
     return open_detector(detector) if detector is None or isinstance(detector, str | Path) else detector
+
+
+def _checked_threshold(threshold: Any, path: Path) -> float | None:
+    if threshold is None:
+        return None
+    if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not -1 <= threshold <= 1:
+        raise ValueError(f"{path}: a threshold is a cosine from -1 to 1, not {threshold!r}")
+    return float(threshold)

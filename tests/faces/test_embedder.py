@@ -11,6 +11,7 @@ import pytest
 from seesaw_keras.faces import FaceEmbedder, align
 from seesaw_keras.files import sha256_of
 from seesaw_keras.tflite import flatbuffer
+from seesaw_keras.tflite.interface import METADATA
 
 CROPS = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3)).astype(np.uint8)
 
@@ -127,6 +128,11 @@ def test_mistakes_are_named(pixel_network, files, picture, rectangles, tmp_path)
     flatbuffer.write(tmp_path / "two.tflite", model)
     with pytest.raises(ValueError, match=r"two\.tflite: an embedder has one input and one output, not 1 and 2"):
         FaceEmbedder(tmp_path / "two.tflite")
+    model = flatbuffer.read(path)
+    model.metadata[METADATA] = b"[1]"
+    flatbuffer.write(tmp_path / "list.tflite", model)
+    with pytest.raises(ValueError, match=r"list\.tflite: metadata 'seesaw_keras': not a JSON object"):
+        FaceEmbedder(tmp_path / "list.tflite")
     embedder = FaceEmbedder(path, detector=rectangles)
     cv2.imwrite(str(tmp_path / "empty.png"), picture(50, 50))
     with pytest.raises(ValueError, match=r"empty\.png: no face found"):
