@@ -253,7 +253,7 @@ def read_facts(model: Model) -> dict[str, Any]:
     """
     try:
         facts = json.loads(model.metadata.get(METADATA, b"{}"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # the latter of brackets in brackets
         raise ValueError(f"metadata {METADATA!r}: not JSON: {error}") from error
     if not isinstance(facts, dict):
         raise ValueError(f"metadata {METADATA!r}: not a JSON object")

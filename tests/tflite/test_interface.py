@@ -185,7 +185,7 @@ class TestFacts:
     def test_of_another_origin_are_none_or_refused(self):
         model = convolution()
         assert read_facts(model) == {}
-        for wrong in (b"[1]", b"{", b"\xff"):
+        for wrong in (b"[1]", b"{", b"\xff", b"[" * 100_000):
             model.metadata[METADATA] = wrong
             with pytest.raises(ValueError, match="metadata 'seesaw_keras': not"):
                 read_facts(model)
