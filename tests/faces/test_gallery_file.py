@@ -251,17 +251,29 @@ def test_a_flipped_bit_is_refused_or_changes_nothing(whole, data):
     assert {(name, row.tobytes()) for name, row in zip(changes.names, changes.vectors, strict=True)} <= rows
 
 
-WRITER = """
-import sys, time
+WRITE = """
+import os, sys, time
 import numpy as np
 from seesaw_keras.faces.gallery_file import GalleryFile, Model
-path, first, pause = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
-file = GalleryFile(path, Model("ab" * 32, 16))
-for number in range(first, first + 100_000):
-    row = np.random.default_rng(number).standard_normal(16).astype(np.float32)
-    file.add(f"Person {number % 50}", {b"%032d" % number: row / np.linalg.norm(row)})
-    print(number, flush=True)
-    time.sleep(pause)
+
+def write(path, first, pause=0.0):
+    file = GalleryFile(path, Model("ab" * 32, 16))
+    for number in range(first, first + 100_000):
+        row = np.random.default_rng(number).standard_normal(16).astype(np.float32)
+        file.add(f"Person {number % 50}", {b"%032d" % number: row / np.linalg.norm(row)})
+        print(number, flush=True)
+        time.sleep(pause)
+"""
+WRITER = f"{WRITE}\nwrite(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]))"
+# For each number on stdin a writer from there on, which says its own number first; "dead" when it was killed. Forked
+# from a process that has imported everything, it starts in no time.
+WRITERS = f"""{WRITE}
+for first in sys.stdin:
+    if not (child := os.fork()):
+        print(os.getpid(), flush=True)
+        write(sys.argv[1], int(first))
+    os.waitpid(child, 0)
+    print("dead", flush=True)
 """
 
 
@@ -270,20 +282,26 @@ def writer(path, first, pause=0.0):
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
-def test_fifty_kills_in_mid_write_lose_nothing_acknowledged(path):
+@pytest.fixture
+def writers(path):
+    """The process of `WRITERS`."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "bufsize": 1}
+    command = [sys.executable, "-c", WRITERS, str(path)]
+    with subprocess.Popen(command, start_new_session=True, **pipes) as process:
+        yield process
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_fifty_kills_in_mid_write_lose_nothing_acknowledged(path, writers):
     r = random.Random(0)
     acknowledged, first = set(), 0
     for _ in range(50):
-        process = writer(path, first)
-        wanted = r.randint(1, 15)
-        while wanted and (line := process.stdout.readline()):
-            acknowledged.add(int(line))
-            wanted -= 1
+        writers.stdin.write(f"{first}\n")
+        process = int(writers.stdout.readline())
+        acknowledged |= {int(writers.stdout.readline()) for _ in range(r.randint(1, 15))}
         time.sleep(r.uniform(0, 0.004))
-        os.kill(process.pid, signal.SIGKILL)
-        acknowledged |= {int(line) for line in process.stdout.read().splitlines(keepends=True) if line.endswith("\n")}
-        process.wait()
-        assert acknowledged, "the writer writes"
+        os.kill(process, signal.SIGKILL)
+        acknowledged |= {int(line) for line in iter(writers.stdout.readline, "dead\n")}
         first = max(acknowledged) + 1000
         with GalleryFile(path, MODEL) as file:
             changes = file.changes(None)
