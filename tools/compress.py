@@ -60,7 +60,7 @@ flags.DEFINE_enum("pattern", "unstructured", ["unstructured", "2:4", "channels"]
 flags.DEFINE_float("sparsity", 0.8, "Share of zeros in the layers that are pruned, or of channels that go.", 0.0, 0.99)
 flags.DEFINE_list("also", [], "Where zeros are made besides: stem, depthwise, squeeze_excite.")
 flags.DEFINE_enum("importance", "taylor", ["taylor", "gamma"], "By what the channels that go are chosen.")
-flags.DEFINE_integer("freeze_after", None, "Steps after which ranges and batch statistics stay; half if not given.")
+flags.DEFINE_integer("freeze_after", 0, "Steps of `quantize` in which ranges and batch statistics still move.", 0)
 
 CALIBRATION_IMAGES = 256
 BATCH_IMAGES = 64  # of them, in one batch, to measure sensitivity and the first ranges on
@@ -193,8 +193,7 @@ def main() -> None:
             made.save(beside)
     write(out / "before.tflite", convert(network, images=images))
     if "quantize" in stages:
-        freeze_after = FLAGS.steps // 2 if FLAGS.freeze_after is None else FLAGS.freeze_after
-        made = learn("quantize", QuantizationNetwork(made, batch, freeze_after))
+        made = learn("quantize", QuantizationNetwork(made, batch, FLAGS.freeze_after))
         with contextlib.redirect_stdout(io.StringIO()):  # Keras lists every variable
             made.export(str(out / "quantize" / "saved_model"))
     write(out / "after.tflite", convert(made, images=None if "quantize" in stages else images))
