@@ -8,11 +8,12 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import accumulate
 from math import prod
 
 from seesaw_keras.tflite.flatbuffer import Model, Operator, Subgraph, Tensor
 
-__all__ = ["Cost", "activation_peak", "cost_of", "count_madds", "count_parameters"]
+__all__ = ["Cost", "activation_peak", "cost_of", "count_madds", "count_parameters", "lifetimes", "live_bytes"]
 
 
 @dataclass(frozen=True)
@@ -89,28 +90,37 @@ def count_madds(operator: Operator) -> int:
     return prod(operator.outputs[0].shape) * taps
 
 
-def activation_peak(graph: Subgraph) -> int:
-    """Returns the largest sum of bytes that are live at once when operators run in the order of the file.
+def lifetimes(graph: Subgraph) -> dict[Tensor, tuple[int, int]]:
+    """Returns for every computed tensor and input the first and the last operator, by number, during which it lives.
 
-    A tensor lives from the operator that computes it (an input: from the start) to the last one that takes it (an
-    output: to the end), and no operator works in place. A runtime's arena needs at least that where it keeps to these
-    rules, more for gaps and scratch buffers, less where it reshapes in place. In a float16 network the weights that
-    DEQUANTIZE computes count, too: kernels without float16 hold them so.
+    A tensor lives from the operator that computes it (an input: from the first one on) to the last one that takes it
+    (an output: to the last one of all).
     """
-    end = len(graph.operators)
+    last = max(len(graph.operators) - 1, 0)
     born = dict.fromkeys(graph.inputs, 0)
     dies: dict[Tensor, int] = {}
     for step, operator in enumerate(graph.operators):
         born |= dict.fromkeys(operator.outputs, step)
         dies |= {tensor: step for tensor in [*operator.inputs, *operator.outputs] if tensor is not None}
-    dies |= dict.fromkeys(graph.outputs, end)
-    changes = [0] * (end + 2)
-    for tensor, step in born.items():
+    dies |= dict.fromkeys(graph.outputs, last)
+    return {tensor: (step, dies.get(tensor, step)) for tensor, step in born.items()}
+
+
+def live_bytes(graph: Subgraph) -> list[int]:
+    """Returns for every operator, in the order of the file, the sum of bytes of the tensors that live while it runs."""
+    changes = [0] * (len(graph.operators) + 2)
+    for tensor, (born, dies) in lifetimes(graph).items():
         size = prod(tensor.shape) * tensor.dtype.itemsize
-        changes[step] += size
-        changes[dies.get(tensor, step) + 1] -= size
-    peak = live = 0
-    for change in changes:
-        live += change
-        peak = max(peak, live)
-    return peak
+        changes[born] += size
+        changes[dies + 1] -= size
+    return list(accumulate(changes))[: max(len(graph.operators), 1)]
+
+
+def activation_peak(graph: Subgraph) -> int:
+    """Returns the largest sum of bytes that are live at once when operators run in the order of the file.
+
+    No operator works in place. A runtime's arena needs at least that where it keeps to these rules, more for gaps and
+    scratch buffers, less where it reshapes in place. In a float16 network the weights that DEQUANTIZE computes count,
+    too: kernels without float16 hold them so.
+    """
+    return max(live_bytes(graph))

@@ -19,10 +19,10 @@ import numpy.typing as npt
 
 from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Subgraph, Tensor
 
-__all__ = ["Links", "redirect", "substitute", "sweep", "take"]
+__all__ = ["LASTING", "Links", "redirect", "substitute", "sweep", "take", "taken"]
 
 # What these do is seen elsewhere than in their outputs.
-_LASTING = frozenset(("ASSIGN_VARIABLE", "CALL", "CALL_ONCE", "CUSTOM", "HASHTABLE_IMPORT", "IF", "WHILE"))
+LASTING = frozenset(("ASSIGN_VARIABLE", "CALL", "CALL_ONCE", "CUSTOM", "HASHTABLE_IMPORT", "IF", "WHILE"))
 
 
 class Links:
@@ -101,10 +101,15 @@ def take(graph: Subgraph, operator: Operator, place: int, axis: int, order: npt.
     """
     constant = Links(graph).constant(operator, place)
     assert constant is not None and constant.data is not None
-    quantization = constant.quantization
-    if quantization is not None and quantization.scales.size > 1 and quantization.axis == axis:
-        quantization = Quantization(quantization.scales[order], quantization.zero_points[order], axis)
+    quantization = taken(constant.quantization, axis, order)
     _set_constant(graph, operator, place, np.take(constant.data, order, axis), quantization)
+
+
+def taken(quantization: Quantization | None, axis: int, order: npt.NDArray[np.intp]) -> Quantization | None:
+    """Returns what entries of a constant stand for that are taken along an axis: scales go with their entries."""
+    if quantization is None or quantization.scales.size == 1 or quantization.axis != axis:
+        return quantization
+    return Quantization(quantization.scales[order], quantization.zero_points[order], axis)
 
 
 def _set_constant(
@@ -137,7 +142,7 @@ def sweep(graph: Subgraph) -> None:
     taken = set(graph.outputs)
     kept = []
     for operator in reversed(graph.operators):
-        lasting = operator.code in _LASTING or not operator.outputs or any(operator.mutating_variable_inputs)
+        lasting = operator.code in LASTING or not operator.outputs or any(operator.mutating_variable_inputs)
         if lasting or not taken.isdisjoint(operator.outputs):
             kept.append(operator)
             taken.update(tensor for tensor in operator.inputs if tensor is not None)

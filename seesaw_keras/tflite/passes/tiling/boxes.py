@@ -1,0 +1,105 @@
+"""Parts of images: some rows of some channels, and the operators that cut them out or put them together.
+
+>>> from seesaw_keras.tflite.flatbuffer import Tensor
+>>> from seesaw_keras.tflite.passes.tiling.boxes import Box, whole
+>>> image = Tensor("image", (1, 8, 8, 16), "INT8")
+>>> whole(image)
+Box(top=0, bottom=8, first=0, last=16)
+>>> Box(0, 4, 0, 16) & Box(2, 8, 8, 16)
+Box(top=2, bottom=4, first=8, last=16)
+
+Columns are never cut: rows that lie side by side in memory are copied in one go, and a strip has a halo on two sides
+instead of four.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from seesaw_keras.tflite.flatbuffer import Operator, Tensor
+
+__all__ = ["Box", "Cuts", "cut_out", "grid", "is_image", "put_together", "shape_of", "whole"]
+
+_MOST_INPUTS = 10  # TFLite Micro's CONCATENATION takes no more
+
+
+class Box(NamedTuple):
+    """Rows from `top` to before `bottom` of the channels from `first` to before `last`."""
+
+    top: int
+    bottom: int
+    first: int
+    last: int
+
+    def __and__(self, other: "Box") -> "Box":
+        """What lies in both; `bottom <= top` or `last <= first` if nothing does."""
+        return Box(
+            max(self.top, other.top),
+            min(self.bottom, other.bottom),
+            max(self.first, other.first),
+            min(self.last, other.last),
+        )
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing lies in it."""
+        return self.bottom <= self.top or self.last <= self.first
+
+
+class Cuts(NamedTuple):
+    """Where a tensor is cut: rows and channels at which parts begin, but for the first of each."""
+
+    rows: tuple[int, ...] = ()
+    channels: tuple[int, ...] = ()
+
+
+def is_image(tensor: Tensor) -> bool:
+    """Whether a tensor can be had in parts: (1, height, width, channels), all of them known."""
+    return len(tensor.shape) == 4 and tensor.shape[0] == 1 and tensor.shape_signature is None and tensor.size > 0
+
+
+def whole(tensor: Tensor) -> Box:
+    """Returns the box of all of a tensor; of one that is no image, a box that stands for all of it."""
+    return Box(0, tensor.shape[1], 0, tensor.shape[3]) if is_image(tensor) else Box(0, 1, 0, 1)
+
+
+def shape_of(tensor: Tensor, box: Box) -> tuple[int, ...]:
+    """Returns the shape of a part of a tensor."""
+    if not is_image(tensor):
+        return tensor.shape
+    return 1, box.bottom - box.top, tensor.shape[2], box.last - box.first
+
+
+def grid(tensor: Tensor, cuts: Cuts) -> list[list[Box]]:
+    """Returns the parts into which a tensor is cut: for each run of channels, from top to bottom."""
+    all_of_it = whole(tensor)
+    rows = list(pairwise([0, *cuts.rows, all_of_it.bottom]))
+    channels = pairwise([0, *cuts.channels, all_of_it.last])
+    return [[Box(*row, *channel) for row in rows] for channel in channels]
+
+
+def cut_out(tensor: Tensor, box: Box, made: Tensor) -> Operator:
+    """Returns the operator that copies a box of an image; in TFLite Micro, SLICE needs less than STRIDED_SLICE."""
+    begin = np.array([0, box.top, 0, box.first], np.int32)
+    size = np.array(made.shape, np.int32)
+    constants = [Tensor.constant(f"{made.name}/{role}", n) for role, n in (("begin", begin), ("size", size))]
+    return Operator("SLICE", [tensor, *constants], [made], version=2 if tensor.type == "INT8" else 1)
+
+
+def put_together(pieces: Sequence[Tensor], axis: int, made: Tensor) -> list[Operator]:
+    """Returns the operators that concatenate pieces: several where there are more than TFLite Micro takes."""
+    operators, pieces = [], list(pieces)
+    while len(pieces) > _MOST_INPUTS:
+        some = pieces[:_MOST_INPUTS]
+        shape = list(made.shape)
+        shape[axis] = sum(piece.shape[axis] for piece in some)
+        joined = Tensor(f"{made.name}/{len(operators)}", tuple(shape), made.type, made.quantization)
+        operators.append(_concatenation(some, axis, joined))
+        pieces[:_MOST_INPUTS] = [joined]
+    return [*operators, _concatenation(pieces, axis, made)]
+
+
+def _concatenation(pieces: Sequence[Tensor], axis: int, made: Tensor) -> Operator:
+    return Operator("CONCATENATION", list(pieces), [made], {"axis": axis}, 2 if made.type == "INT8" else 1)

@@ -1,0 +1,146 @@
+"""What an operator has to read to compute a part of its output, and how it computes that part alone.
+
+>>> from seesaw_keras.tflite.flatbuffer import Operator, Tensor, build
+>>> from seesaw_keras.tflite.passes.graph import Links
+>>> from seesaw_keras.tflite.passes.tiling.boxes import Box
+>>> from seesaw_keras.tflite.passes.tiling.needs import needs
+>>> x, y = Tensor("x", (1, 8, 8, 4), "FLOAT32"), Tensor("y", (1, 4, 4, 4), "FLOAT32")
+>>> pool = {"stride_h": 2, "stride_w": 2, "filter_height": 2, "filter_width": 2, "padding": "VALID"}
+>>> operator = Operator("MAX_POOL_2D", [x], [y], pool)
+>>> needs(Links(build(operator).main), operator, Box(1, 3, 0, 4)).inputs
+[Box(top=2, bottom=6, first=0, last=4)]
+
+A window of three rows that computes rows 4 to 7 reads rows 3 to 8: strips overlap by a halo, which is computed twice
+(MCUNetV2, arXiv 2110.15352, section 3.1). Where the window looks beyond the image, the converter has the kernel pad; a
+strip's two ends differ, so that zeros are put around it by an operator of their own.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from seesaw_keras.tflite.flatbuffer import Operator
+from seesaw_keras.tflite.passes.channels import channel_constants, rows
+from seesaw_keras.tflite.passes.graph import Links
+from seesaw_keras.tflite.passes.tiling.boxes import Box, is_image, whole
+
+__all__ = ["Margins", "Need", "needs"]
+
+Margins = tuple[int, int, int, int]  # zeros above, below, left and right
+_NONE: Margins = (0, 0, 0, 0)
+
+_WINDOWED = frozenset(("AVERAGE_POOL_2D", "CONV_2D", "DEPTHWISE_CONV_2D", "MAX_POOL_2D"))
+_RESIZING = frozenset(("MIRROR_PAD", "PADV2", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"))
+_REDUCING = frozenset(("MEAN", "REDUCE_MAX", "REDUCE_MIN", "SUM"))
+
+
+@dataclass
+class Need:
+    """What it takes to compute a box.
+
+    Attributes:
+        inputs: for each input the box to read; None for constants and what is left out.
+        constants: the places of constants that have an entry a channel, and the axis: those of the box are taken.
+        margins: zeros to put around the first input before.
+        options: those of the operator that differ for a part.
+    """
+
+    inputs: list[Box | None]
+    constants: dict[int, int] = field(default_factory=dict)
+    margins: Margins = _NONE
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+def needs(links: Links, operator: Operator, box: Box) -> Need | None:
+    """Returns what an operator needs to compute a box of its only output; None if it can compute only all of it."""
+    made = operator.outputs[0]
+    if len(operator.outputs) > 1 or not is_image(made):
+        return None
+    in_rows = (box.top, box.bottom) != (0, made.shape[1])
+    constants = _constants(links, operator, (box.first, box.last) != (0, made.shape[3]))
+    computed = [
+        tensor if tensor is not None and links.constant(operator, place) is None else None
+        for place, tensor in enumerate(operator.inputs)
+    ]
+    if constants is None or any(t is not None and not is_image(t) for t in computed):
+        return None
+    if operator.code in _RESIZING and in_rows:
+        return None
+    need = Need([None if t is None else whole(t) for t in computed], constants)
+    for place, tensor in enumerate(computed):
+        given = need.inputs[place]
+        if tensor is None or given is None:
+            continue
+        if operator.code != "CONV_2D":
+            given = given._replace(first=box.first, last=box.last)
+        if in_rows and operator.code not in _WINDOWED | _REDUCING | {"PAD"} and tensor.shape[1] == made.shape[1]:
+            given = given._replace(top=box.top, bottom=box.bottom)
+        need.inputs[place] = given
+    if operator.code == "PAD":
+        return _padded(links, operator, box, need)
+    if operator.code in _WINDOWED and in_rows:
+        return _windowed(operator, box, need)
+    return need
+
+
+def _constants(links: Links, operator: Operator, in_channels: bool) -> dict[int, int] | None:
+    """The constants of which a part needs a part; None if channels cannot be had apart."""
+    if operator.code == "CONV_2D":
+        edits = rows(links, operator, slice(None)) if in_channels else []  # type: ignore[arg-type]
+        found = None if edits is None else {place: axis for _, place, axis, _ in edits}
+    else:
+        found = channel_constants(links, operator)
+    if found is None or any(operator.inputs[place].data is None for place in found):  # type: ignore[union-attr]
+        return None
+    # Constants that differ from row to row would have to be cut with them.
+    flat = all(
+        constant is None or len(constant.shape) != 4 or constant.shape[1] == 1 or operator.code in _WINDOWED
+        for constant in (links.constant(operator, place) for place in range(len(operator.inputs)))
+    )
+    return found if flat else None
+
+
+def _padded(links: Links, operator: Operator, box: Box, need: Need) -> Need | None:
+    paddings, given = links.constant(operator, 1), operator.inputs[0]
+    if paddings is None or paddings.data is None or given is None or paddings.data[[0, 3]].any():
+        return None
+    (above, _), (left, right) = paddings.data[1:3].tolist()
+    top, bottom = box.top - above, box.bottom - above
+    height = given.shape[1]
+    inside = max(top, 0), min(bottom, height)
+    if inside[1] <= inside[0]:
+        return None
+    need.inputs[0] = Box(*inside, box.first, box.last)
+    need.margins = (inside[0] - top, bottom - inside[1], left, right)
+    return need
+
+
+def _windowed(operator: Operator, box: Box, need: Need) -> Need | None:
+    given, options = need.inputs[0], operator.options
+    assert given is not None
+    (step, size, before, _), (_, _, left, right) = (_window(operator, axis) for axis in (1, 2))
+    top, bottom = box.top * step - before, (box.bottom - 1) * step - before + size
+    inside = max(top, given.top), min(bottom, given.bottom)
+    if inside[1] <= inside[0]:
+        return None
+    need.inputs[0] = given._replace(top=inside[0], bottom=inside[1])
+    need.margins = (inside[0] - top, bottom - inside[1], left, right)
+    if need.margins != _NONE and "POOL" in operator.code:
+        return None  # a mean counts only what is inside of the image, and zero may be a maximum
+    if options["padding"] != "VALID":
+        need.options = {"padding": "VALID"}
+    return need
+
+
+def _window(operator: Operator, axis: int) -> tuple[int, int, int, int]:
+    """Step and size of a window along an axis, and how far it looks beyond the image at both ends."""
+    options, given, made = operator.options, operator.inputs[0], operator.outputs[0]
+    assert given is not None
+    letter, word = ("h", "height") if axis == 1 else ("w", "width")
+    step, spread = options[f"stride_{letter}"], options.get(f"dilation_{letter}_factor", 1)
+    weights = operator.inputs[1] if "POOL" not in operator.code else None
+    taps = options[f"filter_{word}"] if weights is None else weights.shape[axis]
+    size = (taps - 1) * spread + 1
+    if options["padding"] == "VALID":
+        return step, size, 0, 0
+    beyond = max((made.shape[axis] - 1) * step + size - given.shape[axis], 0)
+    return step, size, beyond // 2, beyond - beyond // 2

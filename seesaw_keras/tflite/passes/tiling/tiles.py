@@ -1,0 +1,228 @@
+"""A graph computed in parts: the same integers, part by part, from what each part needs.
+
+>>> from seesaw_keras.tflite import flatbuffer
+>>> from seesaw_keras.tflite.passes.tiling.boxes import Cuts
+>>> from seesaw_keras.tflite.passes.tiling.tiles import STREAMED, tile
+>>> graph = flatbuffer.read("shuffle_hard.tflite").main  # doctest: +SKIP
+>>> stem, expanded = (graph.operators[place].outputs[0] for place in (2, 13))  # doctest: +SKIP
+>>> tile(graph, {stem: STREAMED, expanded: Cuts(rows=(14,))})  # doctest: +SKIP
+1
+
+A layout says how a tensor exists. One with `Cuts` exists in parts of a grid. One that is `STREAMED` never exists as
+such: whatever part somebody asks for is computed when it is asked for, and again where parts overlap. All others exist
+as a whole. Parts are asked for from the outputs of the graph on backwards; what is asked for and does not exist as such
+is cut out of what does, or put together. Slices and concatenations of channels say only where channels are, and are
+gone where the parts that they make are those that exist.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from seesaw_keras.tflite.flatbuffer import Operator, Subgraph, Tensor
+from seesaw_keras.tflite.passes.channels import channel_slices, joined_parts, sliced
+from seesaw_keras.tflite.passes.graph import LASTING, Links, sweep, taken
+from seesaw_keras.tflite.passes.tiling.boxes import Box, Cuts, cut_out, grid, is_image, put_together, shape_of, whole
+from seesaw_keras.tflite.passes.tiling.needs import Margins, needs
+
+__all__ = ["STREAMED", "Layout", "tile"]
+
+STREAMED: Final = "streamed"
+Layout = Mapping[Tensor, "Cuts | str"]
+
+
+def tile(graph: Subgraph, layout: Layout) -> int:
+    """Computes a graph in parts.
+
+    Args:
+        graph: changed in place. One with variables or control flow is left as it is.
+        layout: how tensors exist that do not exist as a whole.
+
+    Returns:
+        How many tensors exist in parts.
+    """
+    operators = graph.operators
+    if not layout or any(o.code in LASTING or any(o.mutating_variable_inputs) or not o.outputs for o in operators):
+        return 0
+    tiler = _Tiler(graph, layout)
+    for tensor in graph.outputs:
+        tiler.part(tensor, whole(tensor))
+    operators[:] = tiler.operators
+    graph.tensors += dict.fromkeys(t for o in operators for t in [*o.inputs, *o.outputs] if t is not None)
+    graph.tensors[:] = dict.fromkeys(graph.tensors)
+    sweep(graph)
+    return sum(cuts != STREAMED for cuts in layout.values())
+
+
+class _Tiler:
+    """Makes parts of tensors, each once.
+
+    Attributes:
+        operators: what makes them, in the order in which they were asked for.
+    """
+
+    def __init__(self, graph: Subgraph, layout: Layout) -> None:
+        self.operators: list[Operator] = []
+        self._graph, self._layout, self._links = graph, layout, Links(graph)
+        self._parts: dict[tuple[Tensor, Box], Tensor] = {}
+        self._padded: dict[tuple[Tensor, Margins], Tensor] = {}
+        self._constants: dict[tuple[Tensor, int, int, int], Tensor] = {}
+
+    def part(self, tensor: Tensor, box: Box) -> Tensor:
+        """Returns the part of a tensor in a box."""
+        key = tensor, box
+        if key not in self._parts:
+            self._parts[key] = self._made(tensor, box)
+        return self._parts[key]
+
+    def _made(self, tensor: Tensor, box: Box) -> Tensor:
+        operator = self._links.producers.get(tensor)
+        if operator is None:
+            return tensor if box == whole(tensor) else self._cut(tensor, box)
+        if tensor not in self._graph.outputs:
+            for output, first, _ in channel_slices(self._links, operator) or ():
+                given = sliced(operator)
+                if output is tensor and given is not None and is_image(given):
+                    return self.part(given, box._replace(first=box.first + first, last=box.last + first))
+        kind = self._layout.get(tensor, Cuts())
+        if kind == STREAMED:
+            return self._computed(operator, tensor, box)
+        assert isinstance(kind, Cuts)
+        columns = grid(tensor, kind)
+        if kind.rows:
+            # Strip by strip: what those beside each other share is done with before the next one begins.
+            for strip in zip(*columns, strict=True):
+                for cell in strip:
+                    if (tensor, cell) not in self._parts:
+                        self._parts[tensor, cell] = self._computed(operator, tensor, cell)
+            if (tensor, box) in self._parts:
+                return self._parts[tensor, box]
+        if any(box in column for column in columns):
+            return self._computed(operator, tensor, box)
+        joined = [[(cell, cell & box) for cell in column if not (cell & box).is_empty] for column in columns]
+        return self._joined(
+            tensor, box, [[self._cut_of(tensor, *pair) for pair in column] for column in joined if column]
+        )
+
+    def _cut_of(self, tensor: Tensor, cell: Box, box: Box) -> Tensor:
+        """The part in a box of what exists in another one around it."""
+        part = self.part(tensor, cell)
+        if cell == box:
+            return part
+        key = tensor, box
+        if key not in self._parts:
+            inside = Box(box.top - cell.top, box.bottom - cell.top, box.first - cell.first, box.last - cell.first)
+            self._parts[key] = self._cut(part, inside)
+        return self._parts[key]
+
+    def _cut(self, tensor: Tensor, box: Box) -> Tensor:
+        made = self._new(tensor, box)
+        self.operators.append(cut_out(tensor, box, made))
+        return made
+
+    def _joined(self, tensor: Tensor, box: Box, columns: list[list[Tensor]]) -> Tensor:
+        """Puts pieces together, first those of the same channels."""
+        if len(columns) == len(columns[0]) == 1:
+            return columns[0][0]
+        made = self._new(tensor, box)
+        runs = []
+        for number, column in enumerate(columns):
+            if len(column) == 1:
+                runs += column
+                continue
+            shape = (1, box.bottom - box.top, *column[0].shape[2:])
+            run = made if len(columns) == 1 else Tensor(f"{made.name}/{number}", shape, made.type, made.quantization)
+            self.operators += put_together(column, 1, run)
+            runs.append(run)
+        if len(runs) > 1:
+            self.operators += put_together(runs, 3, made)
+        return made
+
+    def _computed(self, operator: Operator, tensor: Tensor, box: Box) -> Tensor:
+        """Has an operator compute a part of its output."""
+        if box == whole(tensor):
+            inputs = [None if t is None else self.part(t, whole(t)) for t in operator.inputs]
+            self._add(operator, inputs, operator.outputs)
+            self._parts |= {(output, whole(output)): output for output in operator.outputs}
+            return tensor
+        parts = joined_parts(operator)
+        if parts is not None:
+            return self._side_by_side(tensor, box, parts)
+        need = needs(self._links, operator, box)
+        if need is None:
+            return self._cut_of(tensor, whole(tensor), box)
+        inputs = [
+            self._some(t, need.constants[place], box) if t is not None and place in need.constants else t
+            for place, t in enumerate(operator.inputs)
+        ]
+        for place, wanted in enumerate(need.inputs):
+            given = operator.inputs[place]
+            if wanted is not None and given is not None:
+                inputs[place] = self.part(given, wanted)
+        if operator.code == "PAD":
+            return self._surrounded(inputs[0], need.margins, self._new(tensor, box))
+        if any(need.margins):
+            given, taken = inputs[0], need.inputs[0]
+            assert given is not None and taken is not None
+            inputs[0] = self._surrounded(given, need.margins)
+        made = self._new(tensor, box)
+        self._add(operator, inputs, [made], need.options)
+        return made
+
+    def _side_by_side(self, tensor: Tensor, box: Box, parts: list[Tensor]) -> Tensor:
+        """The part of a concatenation of channels, put together of what lies in it."""
+        pieces, first = [], 0
+        for part in parts:
+            inside = box._replace(first=box.first - first, last=box.last - first) & whole(part)
+            if not inside.is_empty:
+                pieces.append(self.part(part, inside))
+            first += part.shape[3]
+        return self._joined(tensor, box, [[piece] for piece in pieces])
+
+    def _surrounded(self, given: Tensor | None, margins: Margins, made: Tensor | None = None) -> Tensor:
+        """A tensor with zeros around it."""
+        assert given is not None
+        if not any(margins):
+            return given
+        key = given, margins
+        if key not in self._padded:
+            above, below, left, right = margins
+            shape = 1, given.shape[1] + above + below, given.shape[2] + left + right, given.shape[3]
+            made = made or Tensor(f"{given.name}/padded", shape, given.type, given.quantization)
+            paddings = np.array([(0, 0), (above, below), (left, right), (0, 0)], np.int32)
+            inputs = [given, Tensor.constant(f"{made.name}/paddings", paddings)]
+            self.operators.append(Operator("PAD", list(inputs), [made], version=2 if made.type == "INT8" else 1))
+            self._padded[key] = made
+        return self._padded[key]
+
+    def _some(self, constant: Tensor, axis: int, box: Box) -> Tensor:
+        """The entries of a constant that belong to the channels of a box."""
+        if (box.first, box.last) == (0, constant.shape[axis]):
+            return constant
+        key = constant, axis, box.first, box.last
+        if key not in self._constants:
+            channels = np.arange(box.first, box.last)
+            assert constant.data is not None
+            name = f"{constant.name}/{box.first}:{box.last}"
+            data = np.take(constant.data, channels, axis)
+            self._constants[key] = Tensor.constant(name, data, taken(constant.quantization, axis, channels))
+        return self._constants[key]
+
+    def _new(self, tensor: Tensor, box: Box) -> Tensor:
+        if box == whole(tensor):
+            return tensor
+        name = f"{tensor.name}/{box.top}:{box.bottom}/{box.first}:{box.last}"
+        return Tensor(name, shape_of(tensor, box), tensor.type, tensor.quantization)
+
+    def _add(
+        self,
+        operator: Operator,
+        inputs: list[Tensor | None],
+        outputs: list[Tensor],
+        options: dict[str, object] | None = None,
+    ) -> None:
+        self.operators.append(
+            replace(operator, inputs=inputs, outputs=list(outputs), options=operator.options | (options or {}))
+        )
