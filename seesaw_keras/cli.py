@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from seesaw_keras.native import quiet_native_stderr
 
-__all__ = ["Bars", "quiet_tensorflow", "run"]
+__all__ = ["Bars", "bytes_of", "quiet_tensorflow", "run"]
 
 
 def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
@@ -50,6 +50,21 @@ def _underscored(arguments: list[str]) -> list[str]:
     return [flag.sub(lambda name: name[0].replace("-", "_"), argument) for argument in arguments[:end]] + arguments[
         end:
     ]
+
+
+def bytes_of(text: str) -> int:
+    """Returns a number of bytes that is written with K for KiB or M for MiB, or as it is.
+
+    >>> bytes_of("384k")
+    393216
+
+    Raises:
+        ValueError: it is no such number.
+    """
+    found = re.fullmatch(r"(\d+)([kKmM]?)", text)
+    if not found:
+        raise ValueError(f"{text!r} is no number of bytes: 393216, 384K, 1M")
+    return int(found[1]) << {"": 0, "k": 10, "m": 20}[found[2].lower()]
 
 
 class Bars:

@@ -14,7 +14,9 @@ to quantization noise of every tensor is measured on some of them, drawn, and pr
 
 With --target phone the network is rewritten for XNNPACK (seesaw_keras.tflite.passes), and written only if LiteRT's
 reference kernels, and ours in NumPy, compute the same from both forms: every integer, or floats to 1e-5 in a unit
-vector.
+vector. With --target micro an int8 network is rewritten such that TFLite Micro needs less memory: it is computed in
+groups of channels and strips of rows, as few as fit into --arena (on x86-64; a microcontroller's pointers are smaller),
+or as it takes for the smallest arena. TFLite Micro, where it is installed, has to compute the same, too.
 
 At the end, LiteRT and TFLite Micro run the result on a few images, as tools/check_tflite.py does on many. If they do
 not compute the same integers, --out is not written: the network is then left beside it, as NAME.failed.tflite, and the
@@ -38,6 +40,7 @@ flags.DEFINE_string("model", None, "A variant, a .keras file, or the folder of a
 flags.DEFINE_string("weights", None, "Weights of a variant, as model.save_weights writes them.")
 flags.DEFINE_enum("type", "int8", ["int8", "float32", "float16", "dynamic"], "Of weights and arithmetic.")
 flags.DEFINE_enum("target", "plain", list(TARGETS), "What it shall run on; plain is as the converter makes it.")
+flags.DEFINE_string("arena", None, "Of --target micro: bytes that TFLite Micro may take; 384K and 1M are KiB and MiB.")
 flags.DEFINE_enum("input", "int8", ["int8", "uint8"], "Of an int8 network: pixel - 128, or the pixel for one QUANTIZE.")
 flags.DEFINE_enum("normalize", "none", ["none", "graph"], "Unit length by an operator of the graph, or not at all.")
 flags.DEFINE_string("data", None, "Data set to measure int8 ranges on; synthetic faces if not given.")
@@ -108,6 +111,12 @@ def require_fitting_flags() -> None:
     """Raises ValueError for flags that contradict each other."""
     if FLAGS.errors and FLAGS.type != "int8":
         raise ValueError(f"--errors is for --type int8, not {FLAGS.type}")
+    if FLAGS.target == "micro" and FLAGS.type != "int8":
+        raise ValueError(f"--target micro is for --type int8, not {FLAGS.type}")
+    if FLAGS.arena and FLAGS.target != "micro":
+        raise ValueError(f"--arena is for --target micro, not {FLAGS.target}")
+    if FLAGS.arena:
+        cli.bytes_of(FLAGS.arena)
     if FLAGS.target != "plain" and FLAGS.type == "dynamic":
         raise ValueError(
             f"--target {FLAGS.target} is not for --type dynamic, which rounds activations when it runs: sums in "
@@ -129,7 +138,7 @@ def rewritten(data: bytes, images: np.ndarray) -> bytes:
     """Returns the form for --target, proven to compute the same, and prints what became less.
 
     Raises:
-        ValueError: the two forms differ.
+        ValueError: the two forms differ, or the wanted arena cannot be reached.
     """
     from seesaw_keras.tflite import flatbuffer
     from seesaw_keras.tflite.check import adversarial_inputs
@@ -137,15 +146,22 @@ def rewritten(data: bytes, images: np.ndarray) -> bytes:
     from seesaw_keras.tflite.equivalence import require_same_outputs
     from seesaw_keras.tflite.interface import pixel_table
     from seesaw_keras.tflite.passes import rewrite
+    from seesaw_keras.tflite.runtimes import Micro
 
     before, after = flatbuffer.loads(data), flatbuffer.loads(data)
-    changes = rewrite(after, FLAGS.target)
+    micro = FLAGS.target == "micro" and Micro.is_available()
+    arena = cli.bytes_of(FLAGS.arena) if FLAGS.arena else None
+    if FLAGS.target == "micro":
+        say("looking for a plan ...")
+    changes = rewrite(after, FLAGS.target, arena=arena)
+    made = flatbuffer.dumps(after)
+    if micro and arena and (needed := Micro(made).arena).total > arena:
+        raise ValueError(f"--arena {FLAGS.arena}: not reached: {needed.total:,} bytes are needed")
     inputs = pixel_table(before)[images]
     if FLAGS.type == "int8":  # noise amplifies what float sums round
         inputs = np.concatenate([inputs, adversarial_inputs(before.main.inputs[0])])
     say(f"comparing both forms on {len(inputs)} inputs ...")
-    require_same_outputs(before, after, inputs)
-    made = flatbuffer.dumps(after)
+    require_same_outputs(before, after, inputs, runtimes=("reference", "numpy", *(["micro"] if micro else [])))
     print(", ".join(f"{name}: {count}" for name, count in changes.items()))
     figures = [
         (len(model.main.operators), len(file), activation_peak(model.main))

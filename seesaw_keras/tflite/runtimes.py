@@ -28,8 +28,9 @@ from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.flatbuffer import Model, Tensor
 from seesaw_keras.tflite.reference import Flavor, Interpreter
 
-__all__ = ["RUNTIMES", "Arena", "Micro", "Runtime", "Session", "available_runtimes", "open_runtime"]
+__all__ = ["OFFSETS", "RUNTIMES", "Arena", "Micro", "Runtime", "Session", "available_runtimes", "open_runtime"]
 
+OFFSETS = "OfflineMemoryAllocation"  # metadata in which a model places its tensors in TFLite Micro's arena
 _SPARE, _LARGEST_ARENA, _ALIGNMENT = 1 << 26, 1 << 31, 16  # bytes, of TFLite Micro's arena
 
 
@@ -289,6 +290,10 @@ class Micro(Runtime):
         return True
 
     def _open(self, data: bytes, keep: bool) -> Session:
+        if keep:  # then no tensor may be where the model places it
+            model = flatbuffer.loads(data)
+            if model.metadata.pop(OFFSETS, None):
+                data = flatbuffer.dumps(model)
         return _MicroSession(self._interpreter(data, self._ample, keep), len(self.model.main.outputs))
 
     @property

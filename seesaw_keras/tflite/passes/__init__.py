@@ -24,6 +24,8 @@ phone's (benchmarks/latency.py --passes phone, and --without_amx).
 | merge_pairs of all pairs, for 15% more bytes | 0.40 | 0.68 |
 
 spread_prelu is for networks with PReLU: it takes an int8 MobileFaceNet to 0.20 of its time.
+
+For microcontrollers, `tiling` computes a graph in parts, such that less lives at once.
 """
 
 from collections.abc import Callable
@@ -35,10 +37,12 @@ from seesaw_keras.tflite.passes.merge_pairs import merge_pairs
 from seesaw_keras.tflite.passes.split_streams import split_streams
 from seesaw_keras.tflite.passes.spread_prelu import spread_prelu
 from seesaw_keras.tflite.passes.tidy import tidy
+from seesaw_keras.tflite.passes.tiling import fit
 
 __all__ = [
     "TARGETS",
     "Pass",
+    "fit",
     "flatten_depthwise",
     "fold_shuffles",
     "merge_pairs",
@@ -53,22 +57,25 @@ Pass = Callable[[Subgraph], int]
 TARGETS: dict[str, tuple[Pass, ...]] = {
     "plain": (),
     "phone": (merge_pairs, fold_shuffles, split_streams, flatten_depthwise, spread_prelu, tidy),
+    "micro": (fold_shuffles, split_streams, tidy),
 }
 
 
-def rewrite(model: Model, target: str) -> dict[str, int]:
+def rewrite(model: Model, target: str, *, arena: int | None = None) -> dict[str, int]:
     """Changes a model into the form for a target.
 
     Args:
-        model: its main subgraph is changed in place.
-        target: "phone", for XNNPACK; "plain" changes nothing.
+        model: its main subgraph is changed in place; for "micro", its metadata, too.
+        target: "phone", for XNNPACK; "micro", for the memory of a microcontroller; "plain" changes nothing.
+        arena: for "micro", the bytes that TFLite Micro may need on x86-64; None for as few as can be.
 
     Returns:
         In how many places each pass did something, by its name.
 
     Raises:
-        ValueError: there is no such target.
+        ValueError: there is no such target, or no plan fits the arena.
     """
     if target not in TARGETS:
         raise ValueError(f"unknown target {target!r}: choose one of {', '.join(TARGETS)}")
-    return {change.__name__: change(model.main) for change in TARGETS[target]}
+    counts = {change.__name__: change(model.main) for change in TARGETS[target]}
+    return counts | ({"fit": fit(model, arena)} if target == "micro" else {})

@@ -13,12 +13,23 @@ microcontroller's are below.
 """
 
 from bisect import insort
-from itertools import chain
+from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple
 
 from seesaw_keras.tflite.costs import lifetimes
-from seesaw_keras.tflite.flatbuffer import Operator, Subgraph
+from seesaw_keras.tflite.flatbuffer import Operator, Subgraph, Tensor
 
-__all__ = ["persistent_bytes", "planned_bytes"]
+__all__ = [
+    "Buffer",
+    "aligned",
+    "buffers",
+    "by_size",
+    "height",
+    "most_alive",
+    "persistent_bytes",
+    "place",
+    "planned_bytes",
+]
 
 _ALIGNMENT = 16
 _OPERATOR, _TENSOR, _REST = 64 + 20, 24, 600  # bytes; the options of an operator are 20 on average
@@ -46,29 +57,92 @@ _KEPT = {
 }
 
 
-def planned_bytes(graph: Subgraph) -> int:
-    """Returns the bytes that the greedy plan takes for activations and scratch buffers."""
-    sizes = [(_aligned(size), *span) for size, *span in _buffers(graph)]
-    order = sorted(range(len(sizes)), key=lambda number: (-sizes[number][0], -number))
+class Buffer(NamedTuple):
+    """Memory that is needed for a while.
+
+    Attributes:
+        tensor: that it is for; None for what a kernel needs while it runs.
+        size: in bytes, a multiple of the alignment.
+        born: the number of the first operator during which it is needed.
+        dies: that of the last one.
+    """
+
+    tensor: Tensor | None
+    size: int
+    born: int
+    dies: int
+
+
+def buffers(graph: Subgraph) -> list[Buffer]:
+    """Returns what TFLite Micro plans for, in its order: tensors, then scratch buffers."""
+    spans = lifetimes(graph)
+    tensors = [Buffer(t, aligned(t.nbytes), *spans[t]) for t in graph.tensors if t in spans and t.nbytes]
+    scratch = [Buffer(None, size, n, n) for n, o in enumerate(graph.operators) for size in _scratch(o)]
+    return tensors + scratch
+
+
+def by_size(needed: Sequence[Buffer]) -> list[int]:
+    """Returns the order in which TFLite Micro places buffers: the largest first, of equal ones the last."""
+    return sorted(range(len(needed)), key=lambda number: (-needed[number].size, -number))
+
+
+def place(
+    needed: Sequence[Buffer], order: Iterable[int], ceiling: int = 0, hanging: Collection[int] = ()
+) -> list[int]:
+    """Returns the offset of each buffer if each comes into the lowest gap that is left when its turn comes.
+
+    Args:
+        needed: the buffers.
+        order: their numbers.
+        ceiling: below which hanging buffers are placed.
+        hanging: the numbers of buffers that come to the upper end of the highest gap below the ceiling, if there is one.
+    """
+    offsets = [0] * len(needed)
     placed: list[tuple[int, int, int, int]] = []  # offset, end, and when it lives
     for number in order:
-        size, born, dies = sizes[number]
-        offset = 0
-        for begin, end, first, last in placed:
-            if first <= dies and born <= last:
+        _, size, born, dies = needed[number]
+        taken = [(begin, end) for begin, end, first, last in placed if first <= dies and born <= last]
+        offset = _hung(taken, size, ceiling) if number in hanging else None
+        if offset is None:
+            offset = 0
+            for begin, end in taken:
                 if begin - offset >= size:
                     break
                 offset = max(offset, end)
         insort(placed, (offset, offset + size, born, dies))
-    return max((end for _, end, *_ in placed), default=0)
+        offsets[number] = offset
+    return offsets
 
 
-def _buffers(graph: Subgraph) -> list[tuple[int, int, int]]:
-    """The bytes of each buffer, and the first and last operator during which it lives."""
-    spans = lifetimes(graph)
-    tensors = [(tensor.nbytes, *spans[tensor]) for tensor in graph.tensors if tensor in spans and tensor.nbytes]
-    scratch = ((size, step, step) for step, o in enumerate(graph.operators) for size in _scratch(o))
-    return list(chain(tensors, scratch))
+def _hung(taken: list[tuple[int, int]], size: int, ceiling: int) -> int | None:
+    """The highest offset below a ceiling that is free; None if there is none."""
+    found, floor = None, 0
+    for begin, end in [*taken, (ceiling, ceiling)]:
+        top = min(begin, ceiling)
+        if top - floor >= size:
+            found = top - size
+        floor = max(floor, end)
+    return found
+
+
+def most_alive(needed: Sequence[Buffer]) -> int:
+    """Returns the largest sum of bytes that are needed at once: no plan takes less."""
+    alive = [0] * (max((buffer.dies for buffer in needed), default=0) + 1)
+    for buffer in needed:
+        for step in range(buffer.born, buffer.dies + 1):
+            alive[step] += buffer.size
+    return max(alive)
+
+
+def planned_bytes(graph: Subgraph) -> int:
+    """Returns the bytes that TFLite Micro's own plan takes for activations and scratch buffers."""
+    needed = buffers(graph)
+    return height(needed, place(needed, by_size(needed)))
+
+
+def height(needed: Sequence[Buffer], offsets: Sequence[int]) -> int:
+    """Returns where the highest of placed buffers ends."""
+    return max((offset + buffer.size for buffer, offset in zip(needed, offsets, strict=True)), default=0)
 
 
 def _scratch(operator: Operator) -> list[int]:
@@ -76,18 +150,20 @@ def _scratch(operator: Operator) -> list[int]:
     given = operator.inputs[0] if operator.inputs else None
     if operator.code != "MEAN" or given is None or operator.inputs[1] is None:
         return []
-    return [4 * operator.outputs[0].size, 4 * len(given.shape), 4 * operator.inputs[1].size]
+    sizes = 4 * operator.outputs[0].size, 4 * len(given.shape), 4 * operator.inputs[1].size
+    return [aligned(size) for size in sizes]
 
 
 def persistent_bytes(graph: Subgraph) -> int:
     """Returns the bytes, within a few hundredths, that persist as long as the interpreter does."""
     kept = 0
     for operator in graph.operators:
-        kept += _aligned(_KEPT.get(operator.code, 0))
+        kept += aligned(_KEPT.get(operator.code, 0))
         if operator.code in ("CONV_2D", "DEPTHWISE_CONV_2D"):
-            kept += 2 * _aligned(4 * operator.outputs[0].shape[-1])  # a multiplier and a shift for each channel
+            kept += 2 * aligned(4 * operator.outputs[0].shape[-1])  # a multiplier and a shift for each channel
     return _REST + _OPERATOR * len(graph.operators) + _TENSOR * len(graph.tensors) + kept
 
 
-def _aligned(size: int) -> int:
+def aligned(size: int) -> int:
+    """Returns a size rounded up to TFLite Micro's alignment of 16 bytes."""
     return -(-size // _ALIGNMENT) * _ALIGNMENT

@@ -5,8 +5,8 @@
 >>> from seesaw_keras.tflite.passes.tiling.tiles import STREAMED, tile
 >>> graph = flatbuffer.read("shuffle_hard.tflite").main  # doctest: +SKIP
 >>> stem, expanded = (graph.operators[place].outputs[0] for place in (2, 13))  # doctest: +SKIP
->>> tile(graph, {stem: STREAMED, expanded: Cuts(rows=(14,))})  # doctest: +SKIP
-1
+>>> len(tile(graph, {stem: STREAMED, expanded: Cuts(rows=(14,))}))  # doctest: +SKIP
+4
 
 A layout says how a tensor exists. One with `Cuts` exists in parts of a grid. One that is `STREAMED` never exists as
 such: whatever part somebody asks for is computed when it is asked for, and again where parts overlap. All others exist
@@ -33,7 +33,7 @@ STREAMED: Final = "streamed"
 Layout = Mapping[Tensor, "Cuts | str"]
 
 
-def tile(graph: Subgraph, layout: Layout) -> int:
+def tile(graph: Subgraph, layout: Layout) -> dict[Tensor, Tensor]:
     """Computes a graph in parts.
 
     Args:
@@ -41,11 +41,11 @@ def tile(graph: Subgraph, layout: Layout) -> int:
         layout: how tensors exist that do not exist as a whole.
 
     Returns:
-        How many tensors exist in parts.
+        The tensors that are new, each with the one of which it is a part.
     """
     operators = graph.operators
     if not layout or any(o.code in LASTING or any(o.mutating_variable_inputs) or not o.outputs for o in operators):
-        return 0
+        return {}
     tiler = _Tiler(graph, layout)
     for tensor in graph.outputs:
         tiler.part(tensor, whole(tensor))
@@ -53,7 +53,7 @@ def tile(graph: Subgraph, layout: Layout) -> int:
     graph.tensors += dict.fromkeys(t for o in operators for t in [*o.inputs, *o.outputs] if t is not None)
     graph.tensors[:] = dict.fromkeys(graph.tensors)
     sweep(graph)
-    return sum(cuts != STREAMED for cuts in layout.values())
+    return tiler.origins
 
 
 class _Tiler:
@@ -61,10 +61,12 @@ class _Tiler:
 
     Attributes:
         operators: what makes them, in the order in which they were asked for.
+        origins: of which tensor each new one is a part.
     """
 
     def __init__(self, graph: Subgraph, layout: Layout) -> None:
         self.operators: list[Operator] = []
+        self.origins: dict[Tensor, Tensor] = {}
         self._graph, self._layout, self._links = graph, layout, Links(graph)
         self._parts: dict[tuple[Tensor, Box], Tensor] = {}
         self._padded: dict[tuple[Tensor, Margins], Tensor] = {}
@@ -133,7 +135,7 @@ class _Tiler:
                 runs += column
                 continue
             shape = (1, box.bottom - box.top, *column[0].shape[2:])
-            run = made if len(columns) == 1 else Tensor(f"{made.name}/{number}", shape, made.type, made.quantization)
+            run = made if len(columns) == 1 else self._known(tensor, f"{made.name}/{number}", shape)
             self.operators += put_together(column, 1, run)
             runs.append(run)
         if len(runs) > 1:
@@ -190,7 +192,7 @@ class _Tiler:
         if key not in self._padded:
             above, below, left, right = margins
             shape = 1, given.shape[1] + above + below, given.shape[2] + left + right, given.shape[3]
-            made = made or Tensor(f"{given.name}/padded", shape, given.type, given.quantization)
+            made = made or self._known(given, f"{given.name}/padded", shape)
             paddings = np.array([(0, 0), (above, below), (left, right), (0, 0)], np.int32)
             inputs = [given, Tensor.constant(f"{made.name}/paddings", paddings)]
             self.operators.append(Operator("PAD", list(inputs), [made], version=2 if made.type == "INT8" else 1))
@@ -214,7 +216,12 @@ class _Tiler:
         if box == whole(tensor):
             return tensor
         name = f"{tensor.name}/{box.top}:{box.bottom}/{box.first}:{box.last}"
-        return Tensor(name, shape_of(tensor, box), tensor.type, tensor.quantization)
+        return self._known(tensor, name, shape_of(tensor, box))
+
+    def _known(self, tensor: Tensor, name: str, shape: tuple[int, ...]) -> Tensor:
+        part = Tensor(name, shape, tensor.type, tensor.quantization)
+        self.origins[part] = self.origins.get(tensor, tensor)
+        return part
 
     def _add(
         self,

@@ -1,0 +1,197 @@
+"""What can be tiled: channels that operators keep apart, and the rows before the first look at the whole image.
+
+>>> from seesaw_keras.tflite import flatbuffer
+>>> from seesaw_keras.tflite.passes.graph import Links
+>>> from seesaw_keras.tflite.passes.tiling.units import channel_units
+>>> units = channel_units(Links(flatbuffer.read("shuffle_hard.tflite").main))  # doctest: +SKIP
+>>> units[0].layouts()[1]  # doctest: +SKIP
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import accumulate, combinations, pairwise
+
+from seesaw_keras.tflite.flatbuffer import Operator, Tensor
+from seesaw_keras.tflite.passes.channels import channel_constants, channel_slices, joined_parts
+from seesaw_keras.tflite.passes.graph import Links
+from seesaw_keras.tflite.passes.regions import region_around
+from seesaw_keras.tflite.passes.tiling.boxes import Box, Cuts, is_image, whole
+from seesaw_keras.tflite.passes.tiling.needs import needs
+from seesaw_keras.tflite.passes.tiling.tiles import STREAMED, Layout
+
+__all__ = ["Unit", "channel_units", "strip_units"]
+
+_GROUPS = (2, 3, 4, 8)  # into how many groups channels are cut
+_STRIPS = (2, 3, 4, 6)
+_ANCHORS = 4  # places to cut at, at most: each of their subsets is tried
+_STEP = 8  # groups are multiples of it: what vector units compute at once
+_FREE = frozenset(("PAD", "QUANTIZE"))  # of images, before the first convolution: they are as small as the image
+
+
+@dataclass
+class Unit:
+    """Tensors that are tiled together.
+
+    Attributes:
+        tensors: all that a layout of the unit can change, and what is made of them.
+        layouts: ways to tile them, without the one to leave them whole.
+    """
+
+    tensors: set[Tensor]
+    layouts: list[Layout]
+
+
+def channel_units(links: Links) -> list[Unit]:
+    """Finds images whose channels operators keep apart: of each region around, those of one size."""
+    units, seen = [], set()
+    for operator in links.graph.operators:
+        for start in operator.outputs:
+            if start in seen or not is_image(start):
+                continue
+            region = region_around(links, start)
+            seen |= {start} if region is None else region.tensors
+            if region is None or not region.operators:
+                continue
+            bounds = {b for o in region.sinks for _, *ends in channel_slices(links, o) or () for b in ends}
+            for tensors in _by_size(links, region.tensors):
+                unit = _unit(links, tensors, bounds - {0, start.shape[3]})
+                if unit is not None:
+                    units.append(unit)
+    return units
+
+
+def _by_size(links: Links, tensors: Iterable[Tensor]) -> list[list[Tensor]]:
+    """Images of more than a pixel by their size; what is padded goes with what it is made of."""
+    sizes: dict[tuple[int, ...], list[Tensor]] = {}
+    for tensor in tensors:
+        maker = links.producers[tensor]
+        shape = (maker.inputs[0] or tensor).shape if maker.code == "PAD" else tensor.shape
+        if is_image(tensor):
+            sizes.setdefault(shape[1:3], []).append(tensor)
+    return [some for (height, width), some in sizes.items() if height * width > 1]
+
+
+def _unit(links: Links, tensors: list[Tensor], bounds: set[int]) -> Unit | None:
+    makers = [links.producers[tensor] for tensor in tensors]
+    if not all(_goes_by_channels(links, maker) for maker in makers):
+        return None
+    parts = {part for maker in makers for part in joined_parts(maker) or ()}
+    streamed = {part for part in parts if _is_convolution(links, part) and links.only_user(part) is not None}
+    # What becomes smaller behind, a mean or by strides, is also made in groups.
+    ends = {
+        o.outputs[0]
+        for tensor in tensors
+        for o in links.consumers[tensor]
+        if is_image(o.outputs[0]) and o.outputs[0].shape[3] == tensor.shape[3] and channel_constants(links, o) is not None
+        and _goes_by_channels(links, o)
+    }
+    joints = {end for maker in makers for end in _joints(maker)}
+    layouts: list[Layout] = []
+    for cuts in _channel_cuts(tensors[0].shape[3], bounds, joints):
+        layouts.append(dict.fromkeys([*tensors, *ends], Cuts((), cuts)) | dict.fromkeys(streamed, STREAMED))
+    slices = {
+        part
+        for tensor in tensors
+        for o in links.consumers[tensor]
+        for part, *_ in channel_slices(links, o) or ()
+        if not links.is_open(part)
+    }
+    return Unit({*tensors, *ends, *streamed, *slices}, layouts)
+
+
+def _goes_by_channels(links: Links, operator: Operator) -> bool:
+    made = operator.outputs[0]
+    if joined_parts(operator) is not None:
+        return True
+    return made.shape[3] > 1 and needs(links, operator, whole(made)._replace(last=1)) is not None
+
+
+def _is_convolution(links: Links, tensor: Tensor) -> bool:
+    maker = links.producers.get(tensor)
+    return maker is not None and maker.code == "CONV_2D" and _goes_by_channels(links, maker)
+
+
+def _joints(maker: Operator) -> list[int]:
+    return list(accumulate(part.shape[3] for part in (joined_parts(maker) or ())[:-1]))
+
+
+def _channel_cuts(channels: int, bounds: set[int], joints: set[int]) -> list[tuple[int, ...]]:
+    """Ways to cut channels: at some of the places where they are sliced or concatenated anyway, and between."""
+    anchors = sorted(bounds | joints)[:_ANCHORS]
+    found = []
+    for count in range(len(anchors) + 1):
+        for some in combinations(anchors, count):
+            for most in (channels, *(-(-channels // groups) for groups in _GROUPS)):
+                found.append(_between((0, *some, channels), most))
+    return [cuts for cuts in dict.fromkeys(found) if cuts]
+
+
+def _between(ends: tuple[int, ...], most: int) -> tuple[int, ...]:
+    """The cuts, and more between them, such that no group has more than so many channels."""
+    cuts: list[int] = []
+    for begin, end in pairwise(ends):
+        size = -(-(end - begin) // -(-(end - begin) // most))
+        size = -(-size // _STEP) * _STEP if size > _STEP else size
+        cuts += range(begin, end, size)
+    return tuple(cuts[1:])
+
+
+def strip_units(links: Links, channels: list[Unit]) -> list[Unit]:
+    """Finds what can be computed in strips of rows: from the image to where it has become smaller, once or more often."""
+    units = []
+    for operator in links.graph.operators:
+        if any(operator.options.get(name, 1) > 1 for name in ("stride_h", "stride_w")):
+            end = operator.outputs[0]
+            streamed = _before(links, end)
+            if streamed is None:
+                break
+            if len(streamed) > 1:
+                units.append(_strips(end, streamed, [layout for unit in channels for layout in unit.layouts]))
+    return units
+
+
+def _before(links: Links, end: Tensor) -> set[Tensor] | None:
+    """What has to be computed for a tensor; None if that takes more than some rows of the images before."""
+    found: set[Tensor] = set()
+    waiting = [end]
+    while waiting:
+        tensor = waiting.pop()
+        maker = links.producers.get(tensor)
+        if maker is None or tensor in found:
+            continue
+        free = maker.code in _FREE and maker.inputs[0] not in links.producers
+        if free and tensor is not end:
+            continue
+        if not is_image(tensor) or tensor.shape[1] < 2 or links.is_open(tensor):
+            return None
+        view = joined_parts(maker) is not None or channel_slices(links, maker) is not None
+        if not view and needs(links, maker, _half(tensor)) is None:
+            return None
+        found.add(tensor)
+        waiting += [t for t in maker.inputs if t is not None and t.data is None]
+    return found
+
+
+def _half(tensor: Tensor) -> Box:
+    return whole(tensor)._replace(bottom=tensor.shape[1] // 2)
+
+
+def _strips(end: Tensor, streamed: set[Tensor], channels: list[Layout]) -> Unit:
+    groups = dict.fromkeys(cuts.channels for layout in channels if isinstance(cuts := layout.get(end), Cuts))
+    before = dict.fromkeys(streamed - {end}, STREAMED)
+    rows = [cuts for count in _STRIPS for cuts in _row_cuts(end.shape[1], count)]
+    return Unit(set(streamed), [before | {end: Cuts(cuts, some)} for cuts in rows for some in [(), *groups]])
+
+
+def _row_cuts(height: int, count: int) -> list[tuple[int, ...]]:
+    """Ways to cut rows: about equal strips, and a first one that is higher, for nothing waits beside it yet."""
+    found = []
+    for more in (0, 2):
+        first = height // count + more
+        rest = height - first
+        if rest < count - 1:
+            continue
+        # The last ones may be higher again: the image is not needed any more.
+        sizes = [first, *((rest + n) // (count - 1) for n in range(count - 1))]
+        found.append(tuple(accumulate(sizes[:-1])))
+    return list(dict.fromkeys(found))
