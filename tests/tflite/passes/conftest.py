@@ -48,19 +48,23 @@ class Net:
         self.operators.append(Operator(code, inputs, [made], options, version or 1 + (self.type == "INT8")))
         return made
 
-    def conv(self, x, filters, kernel=1, activation="NONE", bias=True, padding="SAME", groups=1):
+    def conv(self, x, filters, kernel=1, activation="NONE", bias=True, padding="SAME", groups=1, stride=1):
         channels = x.shape[3] // groups
         weights = self.constant((filters, kernel, kernel, channels), 0, 1 / np.sqrt(kernel * kernel * channels))
         inputs = [x, weights, *([self.bias(x, weights, filters)] if bias else [])]
-        made = self.value((*x.shape[:3], filters))
-        return self.add_operator("CONV_2D", inputs, made, 3, padding=padding, fused_activation_function=activation)
+        made = self.value((1, *self.sides(x, kernel, padding, stride), filters))
+        options = {"padding": padding, "fused_activation_function": activation, "stride_h": stride, "stride_w": stride}
+        return self.add_operator("CONV_2D", inputs, made, 3, **options)
 
-    def depthwise(self, x, kernel=3, padding="SAME"):
+    def sides(self, x, kernel, padding, stride):
+        return (-(-(side - (padding == "VALID") * (kernel - 1)) // stride) for side in x.shape[1:3])
+
+    def depthwise(self, x, kernel=3, padding="SAME", stride=1):
         weights = self.constant((1, kernel, kernel, x.shape[3]), 3, 1 / kernel)
         bias = self.bias(x, weights, x.shape[3])
-        side = x.shape[1] if padding == "SAME" else x.shape[1] - kernel + 1
-        made = self.value((1, side, side, x.shape[3]))
-        return self.add_operator("DEPTHWISE_CONV_2D", [x, weights, bias], made, 3, padding=padding, depth_multiplier=1)
+        made = self.value((1, *self.sides(x, kernel, padding, stride), x.shape[3]))
+        options = {"padding": padding, "depth_multiplier": 1, "stride_h": stride, "stride_w": stride}
+        return self.add_operator("DEPTHWISE_CONV_2D", [x, weights, bias], made, 3, **options)
 
     def dense(self, x, units):
         weights = self.constant((units, x.shape[-1]), 0, 1 / np.sqrt(x.shape[-1]))

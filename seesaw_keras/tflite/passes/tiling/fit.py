@@ -17,7 +17,7 @@ from seesaw_keras.tflite.runtimes import OFFSETS
 __all__ = ["fit"]
 
 _GAPS = 1.05  # what gaps between tensors take, in experience
-_TRIED = 4  # plans, before the smallest
+_TRIED = 3  # plans
 
 
 def fit(model: Model, arena: int | None = None) -> int:
@@ -35,15 +35,21 @@ def fit(model: Model, arena: int | None = None) -> int:
     """
     graph, before = model.main, copied(model.main)
     plans = find_plans(graph)
-    smallest = min(plans, key=lambda plan: plan.live + plan.persistent)
-    # The fewest operators first, of those that leave room for gaps; of the others, only what would fit without gaps.
-    likely = [plan for plan in plans if arena is not None and plan.live * _GAPS + plan.persistent <= arena]
-    for plan in [*likely[:_TRIED], smallest]:
-        planned, persistent = _apply(model, plan)
-        if arena is None or planned + persistent <= arena:
+    smallest = sorted(plans, key=lambda plan: plan.live + plan.persistent)[:_TRIED]
+    # The fewest operators first, of those that leave room for gaps.
+    likely = [plan for plan in plans if arena is not None and plan.live * _GAPS + plan.persistent <= arena][:_TRIED]
+    sizes: list[tuple[int, int]] = []
+    for plan in [*likely, *smallest]:
+        sizes.append(_apply(model, plan))
+        if arena is not None and sum(sizes[-1]) <= arena:
             return len(plan.layout)
         graph.tensors[:], graph.operators[:] = before.tensors, before.operators
         model.metadata.pop(OFFSETS, None)
+    planned, persistent = min(sizes, key=sum)
+    if arena is None:
+        plan = smallest[sizes.index((planned, persistent))]
+        _apply(model, plan)
+        return len(plan.layout)
     raise ValueError(
         f"an arena of {arena:,} bytes cannot be reached: {planned + persistent:,} bytes are, {planned:,} of them planned "
         f"and {persistent:,} persistent"
