@@ -51,8 +51,8 @@ def fit(model: Model, arena: int | None = None) -> int:
         _apply(model, plan)
         return len(plan.layout)
     raise ValueError(
-        f"an arena of {arena:,} bytes cannot be reached: {planned + persistent:,} bytes are, {planned:,} of them planned "
-        f"and {persistent:,} persistent"
+        f"an arena of {arena:,} bytes cannot be reached: {planned + persistent:,} bytes are, {planned:,} of them "
+        f"planned and {persistent:,} persistent"
     )
 
 

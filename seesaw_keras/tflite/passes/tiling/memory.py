@@ -86,16 +86,14 @@ def by_size(needed: Sequence[Buffer]) -> list[int]:
     return sorted(range(len(needed)), key=lambda number: (-needed[number].size, -number))
 
 
-def place(
-    needed: Sequence[Buffer], order: Iterable[int], ceiling: int = 0, hanging: Collection[int] = ()
-) -> list[int]:
+def place(needed: Sequence[Buffer], order: Iterable[int], ceiling: int = 0, hanging: Collection[int] = ()) -> list[int]:
     """Returns the offset of each buffer if each comes into the lowest gap that is left when its turn comes.
 
     Args:
         needed: the buffers.
         order: their numbers.
         ceiling: below which hanging buffers are placed.
-        hanging: the numbers of buffers that come to the upper end of the highest gap below the ceiling, if there is one.
+        hanging: the numbers of buffers that come to the upper end of the highest gap below the ceiling, if there is.
     """
     offsets = [0] * len(needed)
     placed: list[tuple[int, int, int, int]] = []  # offset, end, and when it lives

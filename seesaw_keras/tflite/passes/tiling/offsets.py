@@ -7,8 +7,8 @@
 
 TFLite Micro takes offsets from the metadata "OfflineMemoryAllocation" (tensorflow/lite/micro/docs/memory_management.md):
 int32 for a version, the number of subgraphs, that of tensors, and an offset a tensor, -1 for none. It places what else
-it needs, such as scratch buffers, around them. Other runtimes do not look at it. Whoever changes the tensors of a model
-takes it out, or TFLite Micro refuses the model.
+it needs, such as scratch buffers, around them. Other runtimes do not look at it. Whoever adds or drops tensors of a
+model takes it out, or TFLite Micro refuses the model.
 """
 
 from collections.abc import Sequence

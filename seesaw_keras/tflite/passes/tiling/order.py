@@ -96,9 +96,7 @@ def _ordered(graph: Subgraph, operators: list[Operator], later: list[Operator]) 
             users[tensor] = users.get(tensor, 0) | 1 << number
     kept = {t for o in later for t in o.inputs if t is not None} | set(graph.outputs)
     # Bytes that are free once all users of a tensor have run, and who they are.
-    frees = [
-        [(t.nbytes, users[t]) for t in inputs if t not in kept] for inputs in taken
-    ]
+    frees = [[(t.nbytes, users[t]) for t in inputs if t not in kept] for inputs in taken]
     makes = [sum(t.nbytes for t in o.outputs) for o in operators]
     unused = [sum(t.nbytes for t in o.outputs if t not in users and t not in kept) for o in operators]
 

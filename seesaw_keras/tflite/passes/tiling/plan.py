@@ -1,12 +1,12 @@
 """Which tiles for a wanted arena: as few as fit.
 
 >>> from seesaw_keras.tflite import flatbuffer
->>> from seesaw_keras.tflite.passes.tiling.plan import plans
->>> next(plans(flatbuffer.read("shuffle_hard.tflite").main, 384 << 10)).persistent  # doctest: +SKIP
+>>> from seesaw_keras.tflite.passes.tiling.plan import find_plans
+>>> [plan.live for plan in find_plans(flatbuffer.read("shuffle_hard.tflite").main)]  # doctest: +SKIP
 
 Each unit (`units`) has its list of prices: how much lives at most while it is computed, against how much more persists
-for the operators that this takes. Units are computed one after the other, so that the most that lives in the whole graph
-is the most in any. A plan has a ceiling, and from each unit the cheapest way to stay below it.
+for the operators that this takes. Units are computed one after the other, so that the most that lives in the whole
+graph is the most in any. A plan has a ceiling, and from each unit the cheapest way to stay below it.
 """
 
 from collections.abc import Sequence

@@ -82,7 +82,9 @@ def _unit(links: Links, tensors: list[Tensor], bounds: set[int]) -> Unit | None:
         o.outputs[0]
         for tensor in tensors
         for o in links.consumers[tensor]
-        if is_image(o.outputs[0]) and o.outputs[0].shape[3] == tensor.shape[3] and channel_constants(links, o) is not None
+        if is_image(o.outputs[0])
+        and o.outputs[0].shape[3] == tensor.shape[3]
+        and channel_constants(links, o) is not None
         and _goes_by_channels(links, o)
     }
     joints = {end for maker in makers for end in _joints(maker)}
@@ -137,7 +139,7 @@ def _between(ends: tuple[int, ...], most: int) -> tuple[int, ...]:
 
 
 def strip_units(links: Links, channels: list[Unit]) -> list[Unit]:
-    """Finds what can be computed in strips of rows: from the image to where it has become smaller, once or more often."""
+    """Finds what can be computed in strips of rows: from the image to where it is smaller, once or more often."""
     units = []
     for operator in links.graph.operators:
         if any(operator.options.get(name, 1) > 1 for name in ("stride_h", "stride_w")):

@@ -4,7 +4,14 @@ import pytest
 
 from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.passes import fold_shuffles, split_streams
-from seesaw_keras.tflite.passes.tiling.memory import aligned, buffers, most_alive, persistent_bytes, place, planned_bytes
+from seesaw_keras.tflite.passes.tiling.memory import (
+    aligned,
+    buffers,
+    most_alive,
+    persistent_bytes,
+    place,
+    planned_bytes,
+)
 
 
 @pytest.mark.parametrize("variant", ["shuffle", "shuffle_hard", "share", "dw_v2", "mobilefacenet"])

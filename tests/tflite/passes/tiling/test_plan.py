@@ -19,7 +19,11 @@ def test_less_lives_for_more_operators(variant, converted):
     operators = list(graph.operators)
     plans = find_plans(graph)
     assert graph.operators == operators
-    assert (plans[0].live, plans[0].persistent, plans[0].layout) == (activation_peak(graph), persistent_bytes(graph), {})
+    assert (plans[0].live, plans[0].persistent, plans[0].layout) == (
+        activation_peak(graph),
+        persistent_bytes(graph),
+        {},
+    )
     assert [plan.live for plan in plans] == sorted({plan.live for plan in plans}, reverse=True)
     assert [plan.persistent for plan in plans] == sorted({plan.persistent for plan in plans})
     assert plans[-1].live < 0.6 * plans[0].live

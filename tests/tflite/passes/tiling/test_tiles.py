@@ -11,7 +11,9 @@ from seesaw_keras.tflite.passes.tiling.tiles import STREAMED, tile
 
 def drawn_graph(draw, new_net):
     """A network of everything that is tiled, and of some that is not."""
-    net = new_net(seed=draw(st.integers(0, 1 << 16)), size=draw(st.integers(5, 9)), channels=draw(st.sampled_from([3, 8])))
+    net = new_net(
+        seed=draw(st.integers(0, 1 << 16)), size=draw(st.integers(5, 9)), channels=draw(st.sampled_from([3, 8]))
+    )
     x = net.image
     seen = []
     for _ in range(draw(st.integers(2, 7))):

@@ -27,7 +27,7 @@ def test_channels_from_their_convolutions_to_their_slices(new_net):
     for layout in unit.layouts:
         assert layout[narrow] == layout[wide] == STREAMED
         assert layout[joined] == layout[active] == layout[mean]
-        assert 0 < min(layout[joined].channels) and max(layout[joined].channels) < 32
+        assert min(layout[joined].channels) > 0 and max(layout[joined].channels) < 32
     cuts = {layout[joined].channels for layout in unit.layouts}
     assert {(8,), (16,), (8, 16, 24)} <= cuts
 

@@ -1,0 +1,177 @@
+"""What a microcontroller needs for a network, plain and as rewritten for a small arena: memory, flash, time, proof.
+
+    python benchmarks/latency.py --rounds latency.jsonl --count 1 --types int8 --models runs/latency
+    python benchmarks/micro.py --rows micro.jsonl --plot micro.png runs/latency/*_int8.tflite
+
+Both forms of each file run in TFLite Micro, one after the other in each round, so that whatever else happens on the
+machine falls on both; the minimum counts. Synthetic faces and what nobody sends by chance go through both in our NumPy
+kernels, LiteRT's reference kernels and TFLite Micro: every integer has to be the same. Arenas are of this machine,
+where pointers have 8 bytes. The share on slow kernels is that of the bytes that operators read and write for which CMSIS-NN
+has no kernel. --inputs 0 leaves the proof out.
+
+Each row goes into --rows when it is done; started again, the benchmark goes on after the last one. A network takes some
+minutes. Exit code 1 at the first difference.
+"""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import flags
+
+from seesaw_keras import cli
+from seesaw_keras.data.representative import representative_images
+from seesaw_keras.files import replacing, sha256_of
+from seesaw_keras.tflite import flatbuffer
+from seesaw_keras.tflite.audit import audit
+from seesaw_keras.tflite.check import ADVERSARIAL, adversarial_inputs
+from seesaw_keras.tflite.costs import cost_of, live_bytes
+from seesaw_keras.tflite.equivalence import require_same_outputs
+from seesaw_keras.tflite.flatbuffer import Model
+from seesaw_keras.tflite.interface import pixel_table
+from seesaw_keras.tflite.passes import rewrite
+from seesaw_keras.tflite.runtimes import Micro
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("rows", None, "File of JSON lines for the results.", required=True)
+flags.DEFINE_string("arena", None, "Bytes that the rewritten form may take, as 432K; the fewest if not given.")
+flags.DEFINE_integer("inputs", 64, "Inputs of each proof, the four adversarial ones among them.", 0)
+flags.DEFINE_integer("rounds", 10, "How often each form is timed.", 1)
+flags.DEFINE_string("plot", None, "PNG to draw the memory over operators into.")
+
+RUNTIMES = ("numpy", "reference", "micro")
+COLUMNS = [
+    "file",
+    "form",
+    "planned",
+    "persistent",
+    "arena",
+    "flash",
+    "operators",
+    "multiply-adds",
+    "slow",
+    "ms",
+    "inputs",
+]
+
+
+def row(path: Path) -> dict[str, Any]:
+    """Rewrites one file, measures both forms and compares them.
+
+    Raises:
+        ValueError: they differ, or the arena cannot be reached.
+    """
+    before, after = flatbuffer.read(path), flatbuffer.read(path)
+    rewrite(after, "micro", arena=cli.bytes_of(FLAGS.arena) if FLAGS.arena else None)
+    compare(path, before, after)
+    data = path.read_bytes(), flatbuffer.dumps(after)
+    forms = [facts(one, made) for one, made in zip(data, (before, after), strict=True)]
+    for form, milliseconds in zip(forms, timed(data), strict=True):
+        form["ms"] = milliseconds
+    return {"settings": settings(path), "plain": forms[0], "micro": forms[1]}
+
+
+def compare(path: Path, before: Model, after: Model) -> None:
+    """Runs both forms on faces and adversarial inputs."""
+    (given,) = before.main.inputs
+    table = pixel_table(before)
+    if table is None:
+        raise ValueError(f"{path}: this package did not convert it, and does not know what it takes for a pixel")
+    if FLAGS.inputs:
+        faces = representative_images(None, max(FLAGS.inputs - len(ADVERSARIAL), 1), side=given.shape[1])
+        inputs = np.concatenate([table[faces], adversarial_inputs(given)])
+        with cli.Bars() as bars:
+            require_same_outputs(before, after, inputs, runtimes=RUNTIMES, progress=bars)
+
+
+def facts(data: bytes, model: Model) -> dict[str, Any]:
+    """Returns what a form costs."""
+    arena, cost = Micro(data).arena, cost_of(model)
+    return {
+        "planned": arena.planned,
+        "persistent": arena.persistent,
+        "arena": arena.total,
+        "flash": len(data),
+        "operators": sum(cost.operators.values()),
+        "multiply-adds": cost.madds,
+        "slow": round(audit(data).slow["CMSIS-NN"][1], 4),
+        "live": live_bytes(model.main),
+    }
+
+
+def timed(data: tuple[bytes, ...]) -> list[float]:
+    """Returns the milliseconds of each form, the minimum of rounds in which one runs after the other."""
+    runtimes = [Micro(one) for one in data]
+    times: list[list[float]] = [[] for _ in runtimes]
+    for _ in range(FLAGS.rounds):
+        for runtime, some in zip(runtimes, times, strict=True):
+            (given,) = runtime.model.main.inputs
+            start = time.perf_counter()
+            runtime.invoke(np.zeros(given.shape, given.dtype))
+            some.append((time.perf_counter() - start) * 1000)
+    return [round(min(some), 2) for some in times]
+
+
+def settings(path: Path) -> list[Any]:
+    """Returns what a row depends on."""
+    return [sha256_of(path), FLAGS.arena, FLAGS.inputs, FLAGS.rounds]
+
+
+def print_table(rows: dict[Path, dict[str, Any]]) -> None:
+    """Prints the rows as Markdown."""
+    print(f"\n| {' | '.join(COLUMNS)} |\n| --- | --- |{' ---: |' * (len(COLUMNS) - 2)}")
+    for path, one in rows.items():
+        for form in ("plain", "micro"):
+            cells = [path.stem, form, *(f"{one[form][column]:,}" for column in COLUMNS[2:8])]
+            cells += [f"{one[form]['slow']:.0%}", f"{one[form]['ms']:.1f}", str(FLAGS.inputs)]
+            print(f"| {' | '.join(cells)} |")
+
+
+def draw(rows: dict[Path, dict[str, Any]], path: Path) -> None:
+    """Draws for each file the bytes that live while each operator runs, before and after."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 2.6 * len(rows)), layout="constrained")
+    for axes, (file, one) in zip(figure.subplots(len(rows), squeeze=False)[:, 0], rows.items(), strict=True):
+        for form, colour in (("plain", "tab:gray"), ("micro", "tab:green")):
+            live = np.array(one[form]["live"]) / 1024
+            places = np.linspace(0, 1, len(live) + 1)
+            label = f"{form}: {len(live)} operators, {one[form]['planned'] / 1024:.0f} KiB planned"
+            axes.stairs(live, places, fill=True, alpha=0.5, color=colour, label=label)
+        axes.set_title(file.stem)
+        axes.set_ylabel("KiB alive")
+        axes.set_xticks([])
+        axes.margins(x=0)
+        axes.legend()
+    figure.get_axes()[-1].set_xlabel("operators, from the first to the last")
+    FigureCanvasAgg(figure)
+    with replacing(path) as beside:
+        figure.savefig(beside, dpi=100)
+
+
+def main(words: list[str]) -> None:
+    """Makes the rows that are missing, prints the table of the files asked for, and draws it."""
+    if not words:
+        raise ValueError("name one flatbuffer or more")
+    path = Path(FLAGS.rows)
+    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+    done = {str(one["settings"]): one for one in rows}
+    files = [Path(word) for word in words]
+    for file in files:
+        if str(settings(file)) not in done:
+            print(f"{file} ...", flush=True)
+            rows.append(row(file))
+            done[str(settings(file))] = rows[-1]
+            with replacing(path) as beside:
+                beside.write_text("".join(json.dumps(one) + "\n" for one in rows), "utf-8")
+    found = {file: done[str(settings(file))] for file in files}
+    print_table(found)
+    if FLAGS.plot:
+        draw(found, Path(FLAGS.plot))
+
+
+if __name__ == "__main__":
+    cli.run(main, takes_arguments=True)
