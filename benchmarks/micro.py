@@ -6,8 +6,8 @@
 Both forms of each file run in TFLite Micro, one after the other in each round, so that whatever else happens on the
 machine falls on both; the minimum counts. Synthetic faces and what nobody sends by chance go through both in our NumPy
 kernels, LiteRT's reference kernels and TFLite Micro: every integer has to be the same. Arenas are of this machine,
-where pointers have 8 bytes. The share on slow kernels is that of the bytes that operators read and write for which CMSIS-NN
-has no kernel. --inputs 0 leaves the proof out.
+where pointers have 8 bytes. The share on slow kernels is that of the bytes that operators read and write for which
+CMSIS-NN has no kernel. --inputs 0 leaves the proof out.
 
 Each row goes into --rows when it is done; started again, the benchmark goes on after the last one. A network takes some
 minutes. Exit code 1 at the first difference.

@@ -90,7 +90,8 @@ def cut_out(tensor: Tensor, box: Box, made: Tensor) -> Operator:
 
 def put_together(pieces: Sequence[Tensor], axis: int, made: Tensor) -> list[Operator]:
     """Returns the operators that concatenate pieces: several where there are more than TFLite Micro takes."""
-    operators, pieces = [], list(pieces)
+    operators: list[Operator] = []
+    pieces = list(pieces)
     while len(pieces) > _MOST_INPUTS:
         some = pieces[:_MOST_INPUTS]
         shape = list(made.shape)

@@ -5,7 +5,7 @@
 >>> store_offsets(flatbuffer.read("shuffle_hard.tflite"))  # doctest: +SKIP
 832000
 
-TFLite Micro takes offsets from the metadata "OfflineMemoryAllocation" (tensorflow/lite/micro/docs/memory_management.md):
+TFLite Micro takes offsets from the metadata "OfflineMemoryAllocation" (its docs/memory_management.md):
 int32 for a version, the number of subgraphs, that of tensors, and an offset a tensor, -1 for none. It places what else
 it needs, such as scratch buffers, around them. Other runtimes do not look at it. Whoever adds or drops tensors of a
 model takes it out, or TFLite Micro refuses the model.

@@ -153,7 +153,9 @@ class _Tiler:
         if parts is not None:
             return self._side_by_side(tensor, box, parts)
         need = needs(self._links, operator, box)
-        if need is None:
+        if need is None:  # whatever the layout says
+            if (tensor, whole(tensor)) not in self._parts:
+                self._parts[tensor, whole(tensor)] = self._computed(operator, tensor, whole(tensor))
             return self._cut_of(tensor, whole(tensor), box)
         inputs = [
             self._some(t, need.constants[place], box) if t is not None and place in need.constants else t
