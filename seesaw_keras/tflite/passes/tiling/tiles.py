@@ -83,7 +83,7 @@ class _Tiler:
         operator = self._links.producers.get(tensor)
         if operator is None:
             return tensor if box == whole(tensor) else self._cut(tensor, box)
-        if tensor not in self._graph.outputs:
+        if is_image(tensor) and tensor not in self._graph.outputs:
             for output, first, _ in channel_slices(self._links, operator) or ():
                 given = sliced(operator)
                 if output is tensor and given is not None and is_image(given):

@@ -31,8 +31,8 @@ def drawn_graph(draw, new_net):
             lambda: net.join(*(net.conv(x, filters) for filters in (4, 8))),  # noqa: B023
             lambda: net.binary("ADD", x, net.conv(x, channels)),  # noqa: B023
             lambda: net.pair(x, 8) if channels >= 4 else x,  # noqa: B023
-            lambda: net.join(*net.split(x, 1, channels - 1)[::-1]),  # noqa: B023
-            lambda: net.shuffle(x, 2) if channels % 2 == 0 else x,  # noqa: B023
+            lambda: net.join(*net.split(x, 1, channels - 1)[::-1]) if channels > 1 else x,  # noqa: B023
+            lambda: net.shuffle(x, 2) if channels % 2 == 0 and x.shape[1] == x.shape[2] else x,  # noqa: B023
             lambda: net.cut(x, 0, max(1, channels // 2), rows=max(1, x.shape[1] - 1)),  # noqa: B023
         ]
         x = draw(st.sampled_from(steps))()
