@@ -104,9 +104,9 @@ class _Tiler:
         if any(box in column for column in columns):
             return self._computed(operator, tensor, box)
         joined = [[(cell, cell & box) for cell in column if not (cell & box).is_empty] for column in columns]
-        return self._joined(
-            tensor, box, [[self._cut_of(tensor, *pair) for pair in column] for column in joined if column]
-        )
+        pieces = [[self._cut_of(tensor, *pair) for pair in column] for column in joined if column]
+        # What no part can be computed of has been computed as a whole meanwhile.
+        return self._parts[tensor, box] if (tensor, box) in self._parts else self._joined(tensor, box, pieces)
 
     def _cut_of(self, tensor: Tensor, cell: Box, box: Box) -> Tensor:
         """The part in a box of what exists in another one around it."""
