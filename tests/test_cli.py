@@ -1,6 +1,10 @@
 import subprocess
 import sys
 
+import pytest
+
+from seesaw_keras.cli import bytes_of
+
 TOOL = """
 from absl import flags
 from seesaw_keras import cli
@@ -31,3 +35,10 @@ def test_a_mistake_is_one_line_and_exit_code_1(tmp_path):
     assert done.stderr == "a_tool: the file is damaged: copy it again\n"
     done = run(TOOL.replace(", takes_arguments=True", ""), "word", tmp_path=tmp_path)
     assert done.stderr == "a_tool: 'word' is no flag; see --help\n"
+
+
+def test_numbers_of_bytes():
+    assert [bytes_of(text) for text in ("0", "393216", "384k", "384K", "2M")] == [0, 393216, 393216, 393216, 2 << 20]
+    for text in ("", "k", "1.5M", "-1", "1G", "1 k"):
+        with pytest.raises(ValueError, match="is no number of bytes"):
+            bytes_of(text)

@@ -6,7 +6,7 @@ import pytest
 from seesaw_keras.api import keras
 from seesaw_keras.models.counting import count_madds
 from seesaw_keras.tflite import flatbuffer
-from seesaw_keras.tflite.costs import activation_peak, cost_of
+from seesaw_keras.tflite.costs import activation_peak, cost_of, lifetimes, live_bytes
 from seesaw_keras.tflite.flatbuffer import Operator, Tensor
 
 
@@ -49,3 +49,12 @@ def test_table_holds_the_figures():
     table = cost_of(flatbuffer.build(Operator("LOGISTIC", [image], [made]))).table(123456)
     for figure in ("123,456 bytes", "2,000 bytes", "LOGISTIC"):
         assert figure in table
+
+
+def test_what_lives_when():
+    a, b, c, d = (Tensor(name, (1, size), "INT8") for name, size in zip("abcd", (1, 10, 100, 1000), strict=True))
+    operators = [Operator("RELU", [a], [b]), Operator("RELU", [b], [c]), Operator("RELU", [b], [d])]
+    graph = flatbuffer.build(*operators, outputs=[c, d]).main
+    assert lifetimes(graph) == {a: (0, 0), b: (0, 2), c: (1, 2), d: (2, 2)}
+    assert live_bytes(graph) == [11, 110, 1110]
+    assert activation_peak(graph) == 1110

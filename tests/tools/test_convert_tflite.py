@@ -80,6 +80,21 @@ def test_the_form_for_phones_is_proven_and_compared(repository, keras_file, tmp_
     assert re.search(rf"bytes .* -> +{out.stat().st_size:,}\n", done.stdout)
 
 
+def test_the_form_for_microcontrollers_is_proven_and_fits(repository, keras_file, tmp_path):
+    out = tmp_path / "tiny.tflite"
+    flags = ["--model", keras_file, "--out", out, "--images", 4, "--target", "micro"]
+    done = run(repository, *flags, "--arena", "1K")
+    assert done.returncode == 1 and not out.exists()
+    last = done.stderr.splitlines()[-1]
+    assert re.search(r"an arena of 1,024 bytes cannot be reached: [\d,]+ bytes are", last)
+    done = run(repository, *flags, "--arena", "64k")
+    assert done.returncode == 0, done.stderr
+    assert read_facts(flatbuffer.read(out))["target"] == "micro"
+    assert "comparing both forms on 6 inputs" in done.stderr
+    if "micro" in available_runtimes():
+        assert int(re.search(r"([\d,]+) needed", done.stdout)[1].replace(",", "")) <= 64 << 10
+
+
 @pytest.mark.parametrize("equals", ["reference", ""])
 def test_what_runtimes_do_not_agree_on_is_not_left_as_if_good(repository, keras_file, tmp_path, equals):
     out, failed = tmp_path / "tiny.tflite", tmp_path / "tiny.failed.tflite"
@@ -107,6 +122,12 @@ def test_a_mistake_is_one_line_and_no_file(repository, keras_file, tmp_path):
         (["--model", "shufle"], "shufle: neither a file or folder nor a variant"),
         (["--model", keras_file, "--weights", "w.h5"], "brings its own weights"),
         (["--model", keras_file, "--type", "dynamic", "--target", "phone"], "--target phone is not for --type dynamic"),
+        (
+            ["--model", keras_file, "--type", "float16", "--target", "micro"],
+            "--target micro is for --type int8, not float16",
+        ),
+        (["--model", keras_file, "--arena", "384k"], "--arena is for --target micro, not plain"),
+        (["--model", keras_file, "--target", "micro", "--arena", "big"], "'big' is no number of bytes"),
         (["--model", keras_file, "--data", tmp_path / "absent"], "there is no such file or folder"),
         (["--model", keras_file, "--type", "dynamic", "--errors", "e.png"], "--errors is for --type int8, not dynamic"),
     ):

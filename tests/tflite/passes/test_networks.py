@@ -72,6 +72,6 @@ def test_targets(converted):
     model = flatbuffer.loads(converted("phone"))
     assert rewrite(model, "plain") == {}
     assert flatbuffer.dumps(model) == converted("phone")
-    with pytest.raises(ValueError, match="unknown target 'fridge': choose one of plain, phone"):
+    with pytest.raises(ValueError, match="unknown target 'fridge': choose one of plain, phone, micro"):
         rewrite(model, "fridge")
-    assert list(TARGETS) == ["plain", "phone"]
+    assert list(TARGETS) == ["plain", "phone", "micro"]

@@ -63,7 +63,7 @@ def needs(links: Links, operator: Operator, box: Box) -> Need | None:
     ]
     if constants is None or any(t is not None and not is_image(t) for t in computed):
         return None
-    if operator.code in _RESIZING and in_rows:
+    if operator.code in _RESIZING | _REDUCING and in_rows:
         return None
     need = Need([None if t is None else whole(t) for t in computed], constants)
     for place, tensor in enumerate(computed):
@@ -72,7 +72,7 @@ def needs(links: Links, operator: Operator, box: Box) -> Need | None:
             continue
         if operator.code != "CONV_2D":
             given = given._replace(first=box.first, last=box.last)
-        if in_rows and operator.code not in _WINDOWED | _REDUCING | {"PAD"} and tensor.shape[1] == made.shape[1]:
+        if in_rows and operator.code not in _WINDOWED | {"PAD"} and tensor.shape[1] == made.shape[1]:
             given = given._replace(top=box.top, bottom=box.bottom)
         need.inputs[place] = given
     if operator.code == "PAD":
@@ -93,7 +93,7 @@ def _constants(links: Links, operator: Operator, in_channels: bool) -> dict[int,
         return None
     # Constants that differ from row to row would have to be cut with them.
     flat = all(
-        constant is None or len(constant.shape) != 4 or constant.shape[1] == 1 or operator.code in _WINDOWED
+        constant is None or len(constant.shape) < 3 or constant.shape[-3] == 1 or operator.code in _WINDOWED
         for constant in (links.constant(operator, place) for place in range(len(operator.inputs)))
     )
     return found if flat else None

@@ -12,7 +12,7 @@ which little lives, an order is a matter of its own.
 
 from typing import NamedTuple
 
-from seesaw_keras.tflite.costs import live_bytes
+from seesaw_keras.tflite.costs import lifetimes, live_bytes
 from seesaw_keras.tflite.flatbuffer import Operator, Subgraph, Tensor
 
 __all__ = ["order_operators"]
@@ -75,8 +75,6 @@ def _bounds(graph: Subgraph) -> list[int]:
 
 def _live_after(graph: Subgraph) -> list[int]:
     """Bytes that live between each operator and the next one."""
-    from seesaw_keras.tflite.costs import lifetimes
-
     count = len(graph.operators)
     after = [0] * count
     for tensor, (born, dies) in lifetimes(graph).items():
@@ -110,15 +108,22 @@ def _ordered(graph: Subgraph, operators: list[Operator], later: list[Operator]) 
     for number in range(len(operators)):
         given = grown(given, number)
     states = [_State(0, 0, 0, ())]
+    ready = {0: [n for n, wait in enumerate(waits) if not wait]}  # what can come next, after those that are done
     for _ in operators:
         found: dict[int, _State] = {}
         for state in states:
-            ready = [n for n, wait in enumerate(waits) if not state.done >> n & 1 and wait & ~state.done == 0]
-            steps = [grown(state, n) for n in ready]
+            steps = [grown(state, n) for n in ready[state.done]]
             # What leaves no more behind than it finds, and needs no more than was needed, can only be right.
             free = [step for step in steps if step.live <= state.live and step.peak <= state.peak]
             for step in free[:1] or steps:
                 if step.done not in found or step < found[step.done]:
                     found[step.done] = step
         states = sorted(found.values())[:_KEPT]
+        ready = {done: _next(ready[done & ~(1 << last)], last, done, waits) for _, _, done, (*_, last) in states}
     return [operators[n] for n in min(given, *states, key=lambda state: state.peak).order]
+
+
+def _next(ready: list[int], last: int, done: int, waits: list[int]) -> list[int]:
+    """What can come next after one more of those that could."""
+    freed = (n for n, wait in enumerate(waits) if wait >> last & 1 and wait & ~done == 0)
+    return [*(n for n in ready if n != last), *freed]

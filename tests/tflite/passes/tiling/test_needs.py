@@ -68,7 +68,9 @@ def test_what_can_only_be_computed_as_a_whole(new_net):
         lambda: net.conv(net.image, 8, groups=2),
         lambda: net.reshape(net.image, net.image.shape),
         lambda: net.binary("ADD", net.image, net.constant((1, 4, 1, 8))),  # another summand in each row
+        lambda: net.add_operator("PRELU", [net.image, net.constant((4, 1, 8))], net.value(net.image.shape), 1),
         lambda: net.binary("MUL", net.image, net.value((1, 4, 4, 1))),
+        lambda: net.add_operator("MEAN", [net.image, net.numbers(2)], net.value((1, 4, 1, 8)), keep_dims=True),
         lambda: net.add_operator("SOFTMAX", [net.image], net.value(net.image.shape)),
         lambda: net.mean(net.conv(net.image, 8)).shape and net.dense(net.mean(net.image), 5),
     ):
