@@ -168,9 +168,7 @@ class _Tiler:
         if operator.code == "PAD":
             return self._surrounded(inputs[0], need.margins, self._new(tensor, box))
         if any(need.margins):
-            given, taken = inputs[0], need.inputs[0]
-            assert given is not None and taken is not None
-            inputs[0] = self._surrounded(given, need.margins)
+            inputs[0] = self._surrounded(inputs[0], need.margins)
         made = self._new(tensor, box)
         self._add(operator, inputs, [made], need.options)
         return made
@@ -196,8 +194,8 @@ class _Tiler:
             shape = 1, given.shape[1] + above + below, given.shape[2] + left + right, given.shape[3]
             made = made or self._known(given, f"{given.name}/padded", shape)
             paddings = np.array([(0, 0), (above, below), (left, right), (0, 0)], np.int32)
-            inputs = [given, Tensor.constant(f"{made.name}/paddings", paddings)]
-            self.operators.append(Operator("PAD", list(inputs), [made], version=2 if made.type == "INT8" else 1))
+            inputs: list[Tensor | None] = [given, Tensor.constant(f"{made.name}/paddings", paddings)]
+            self.operators.append(Operator("PAD", inputs, [made], version=2 if made.type == "INT8" else 1))
             self._padded[key] = made
         return self._padded[key]
 
