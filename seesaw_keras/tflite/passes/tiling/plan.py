@@ -105,19 +105,24 @@ def _prices(graph: Subgraph, unit: Unit, others: set[Tensor], enough: int) -> li
     """The layouts of a unit that are worth their price, the cheapest first, until little enough lives."""
     window = _window(graph, unit)
     base = persistent_bytes(window)
+    plain = copied(window)
+    order_operators(plain)
+    kept = [_Price(0, _peak(plain, others, {}), {})]
+    if kept[0].live <= enough:
+        return kept
     tiled = []
-    for layout in [{}, *unit.layouts]:
+    for layout in unit.layouts:
         some = copied(window)
         origins = tile(some, layout)
-        tiled.append((persistent_bytes(some) - base if layout else 0, layout, some, origins))
-    kept: list[_Price] = []
-    for persistent, layout, some, origins in sorted(tiled, key=lambda one: (bool(one[1]), one[0])):
-        if kept and (kept[-1].live <= enough or _peak(some, others, origins) > kept[-1].live * _HOPELESS):
-            continue
-        order_operators(some)
-        live = _peak(some, others, origins)
-        if not kept or live < kept[-1].live:
-            kept.append(_Price(persistent, live, layout))
+        tiled.append((persistent_bytes(some) - base, layout, some, origins))
+    for persistent, layout, some, origins in sorted(tiled, key=lambda one: one[0]):
+        if kept[-1].live <= enough:
+            break
+        if _peak(some, others, origins) <= kept[-1].live * _HOPELESS:
+            order_operators(some)
+            live = _peak(some, others, origins)
+            if live < kept[-1].live:
+                kept.append(_Price(persistent, live, layout))
     return kept
 
 
