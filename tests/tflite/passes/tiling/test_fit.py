@@ -6,10 +6,10 @@ import pytest
 from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.costs import cost_of
 from seesaw_keras.tflite.passes import fit, fold_shuffles, rewrite, split_streams
-from seesaw_keras.tflite.passes.tiling.offsets import store_offsets
+from seesaw_keras.tflite.passes.graph import Links
 from seesaw_keras.tflite.passes.tiling.order import order_operators
-from seesaw_keras.tflite.passes.tiling.plan import find_plans
 from seesaw_keras.tflite.passes.tiling.tiles import tile
+from seesaw_keras.tflite.passes.tiling.units import channel_units, strip_units
 from seesaw_keras.tflite.runtimes import available_runtimes, open_runtime
 
 VARIANTS = ["share", "shuffle", "phone", "shuffle_hard", "dw_v1", "dw_v2", "mobilefacenet"]
@@ -17,21 +17,24 @@ RUNTIMES = [name for name in ("reference", "numpy", "micro") if name in availabl
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_the_same_integers_in_less_memory(variant, converted, faces):
-    noise = np.random.RandomState(0).randint(0, 256, (4, 32, 32, 3)).astype(np.uint8)
-    inputs = (np.concatenate([faces[:4], noise]).astype(np.int16) - 128).astype(np.int8)
-    plain, small = (flatbuffer.loads(converted(variant)) for _ in range(2))
-    # Networks this small persist far more than they plan: the plan that plans the least is not the smallest arena.
-    fold_shuffles(small.main)
-    split_streams(small.main)
-    assert tile(small.main, find_plans(small.main)[-1].layout)
-    order_operators(small.main)
-    store_offsets(small)
+def test_the_same_integers_in_parts(variant, converted, faces):
+    noise = np.random.RandomState(0).randint(0, 256, (2, 32, 32, 3)).astype(np.uint8)
+    inputs = (np.concatenate([faces[:2], noise]).astype(np.int16) - 128).astype(np.int8)
+    plain, tiled = (flatbuffer.loads(converted(variant)) for _ in range(2))
+    fold_shuffles(tiled.main)
+    split_streams(tiled.main)
+    # All that can be tiled is, far beyond what a plan would ask for.
+    channels = channel_units(Links(tiled.main))
+    strips = strip_units(Links(tiled.main), channels)
+    layout = {}
+    for unit in [*reversed(channels), *strips[-1:]]:
+        layout |= unit.layouts[len(unit.layouts) // 2]
+    assert len(channels) >= 15 and strips and tile(tiled.main, layout)
+    order_operators(tiled.main)
     for name in RUNTIMES:
-        before, after = (open_runtime(name, model) for model in (plain, small))
+        before, after = (open_runtime(name, model) for model in (plain, tiled))
         np.testing.assert_array_equal(after.run(inputs), before.run(inputs))
-    assert cost_of(small).activation_peak <= 0.55 * cost_of(plain).activation_peak
-    assert cost_of(small).madds <= 1.3 * cost_of(plain).madds  # halos of strips of one or two rows
+    assert cost_of(tiled).activation_peak <= 0.75 * cost_of(plain).activation_peak
 
 
 def test_no_more_than_the_arena_takes(converted):
