@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from seesaw_keras.tflite import flatbuffer
-from seesaw_keras.tflite.costs import cost_of
 from seesaw_keras.tflite.passes import fit, fold_shuffles, rewrite, split_streams
 from seesaw_keras.tflite.passes.graph import Links
 from seesaw_keras.tflite.passes.tiling.order import order_operators
@@ -23,7 +22,7 @@ def test_the_same_integers_in_parts(variant, converted, faces):
     plain, tiled = (flatbuffer.loads(converted(variant)) for _ in range(2))
     fold_shuffles(tiled.main)
     split_streams(tiled.main)
-    # All that can be tiled is, far beyond what a plan would ask for.
+    # All that can be tiled is, far beyond what a plan would ask for: here for the integers, not for less memory.
     channels = channel_units(Links(tiled.main))
     strips = strip_units(Links(tiled.main), channels)
     layout = {}
@@ -34,7 +33,6 @@ def test_the_same_integers_in_parts(variant, converted, faces):
     for name in RUNTIMES:
         before, after = (open_runtime(name, model) for model in (plain, tiled))
         np.testing.assert_array_equal(after.run(inputs), before.run(inputs))
-    assert cost_of(tiled).activation_peak <= 0.75 * cost_of(plain).activation_peak
 
 
 def test_no_more_than_the_arena_takes(converted):
