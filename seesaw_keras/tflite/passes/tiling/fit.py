@@ -17,7 +17,7 @@ from seesaw_keras.tflite.runtimes import OFFSETS
 __all__ = ["fit"]
 
 _GAPS = 1.05  # what gaps between tensors take, in experience
-_TRIED = 3  # plans
+_TRIED = 3  # plans of few operators
 
 
 def fit(model: Model, arena: int | None = None) -> int:
@@ -35,25 +35,33 @@ def fit(model: Model, arena: int | None = None) -> int:
     """
     graph, before = model.main, copied(model.main)
     plans = find_plans(graph)
-    smallest = sorted(plans, key=lambda plan: plan.live + plan.persistent)[:_TRIED]
-    # The fewest operators first, of those that leave room for gaps.
+    # The fewest operators first, of those that leave room for gaps; then what may be smallest.
     likely = [plan for plan in plans if arena is not None and plan.live * _GAPS + plan.persistent <= arena][:_TRIED]
-    sizes: list[tuple[int, int]] = []
-    for plan in [*likely, *smallest]:
-        sizes.append(_apply(model, plan))
-        if arena is not None and sum(sizes[-1]) <= arena:
+    smallest: Plan | None = None
+    planned, persistent = 0, 0
+    for plan in [*likely, *sorted(plans, key=_least)]:
+        if smallest is not None and _least(plan) >= planned + persistent:
+            continue
+        size = _apply(model, plan)
+        if arena is not None and sum(size) <= arena:
             return len(plan.layout)
+        if smallest is None or sum(size) < planned + persistent:
+            smallest, (planned, persistent) = plan, size
         graph.tensors[:], graph.operators[:] = before.tensors, before.operators
         model.metadata.pop(OFFSETS, None)
-    planned, persistent = min(sizes, key=sum)
+    assert smallest is not None
     if arena is None:
-        plan = smallest[sizes.index((planned, persistent))]
-        _apply(model, plan)
-        return len(plan.layout)
+        _apply(model, smallest)
+        return len(smallest.layout)
     raise ValueError(
         f"an arena of {arena:,} bytes cannot be reached: {planned + persistent:,} bytes are, {planned:,} of them "
         f"planned and {persistent:,} persistent"
     )
+
+
+def _least(plan: Plan) -> int:
+    """The bytes that a plan takes where no gap is left between tensors."""
+    return plan.live + plan.persistent
 
 
 def _apply(model: Model, plan: Plan) -> tuple[int, int]:
