@@ -12,6 +12,7 @@ read outside of their memory.
 
 import bisect
 import importlib.util
+import os
 import re
 import warnings
 from abc import ABC, abstractmethod
@@ -283,11 +284,15 @@ class Micro(Runtime):
         return least + _ALIGNMENT * bisect.bisect_left(places, True, key=self._starts_in)
 
     def _starts_in(self, arena: int) -> bool:
-        try:
-            self._interpreter(self._data, arena)
-        except RuntimeError:
-            return False
-        return True
+        """Tries it in a process of its own: in some arenas that are too small, TFLite Micro crashes."""
+        child = os.fork()
+        if not child:
+            try:
+                self._interpreter(self._data, arena)
+                os._exit(0)
+            finally:
+                os._exit(1)
+        return os.waitpid(child, 0)[1] == 0
 
     def _open(self, data: bytes, keep: bool) -> Session:
         if keep:  # then no tensor may be where the model places it

@@ -1,5 +1,7 @@
 """Every runtime computes what the operators mean, hands out every tensor, and refuses what does not fit."""
 
+import os
+import signal
 import subprocess
 import sys
 
@@ -119,6 +121,20 @@ class TestMicro:
         runtime.Interpreter.from_bytes(data, arena_size=arena.total).invoke()
         with quiet_native_stderr(), pytest.raises(RuntimeError):
             runtime.Interpreter.from_bytes(data, arena_size=arena.total - 16)
+
+    def test_a_crash_in_an_arena_that_is_too_small_is_too_small(self, doubling, monkeypatch):
+        """As TFLite Micro's of October 2026 in some arenas of a network with hard swish."""
+        opened = open_runtime("micro", doubling)
+        make, wanted = opened._interpreter, opened.arena.total + 160
+
+        def crash(data, arena, keep=False):
+            if arena < wanted:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return make(data, arena, keep)
+
+        monkeypatch.setattr(opened, "_interpreter", crash)
+        del opened.arena
+        assert opened.arena.total == wanted
 
     @needs_micro
     def test_says_why_it_refuses(self, capfd):
