@@ -1,6 +1,7 @@
 """A small network, its export, and a server process that knows nothing of this package, once a session."""
 
 import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -75,7 +76,10 @@ def server(exported, example, tmp_path_factory):
 
     command = [sys.executable, str(Path(__file__).with_name("server.py")), str(exported)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, text=True, cwd=tmp_path_factory.mktemp("elsewhere"), **pipes) as process:
+    # TFMOT sets this for the whole process; TensorFlow then looks for tf_keras, which the server must do without.
+    environment = {key: value for key, value in os.environ.items() if key != "TF_USE_LEGACY_KERAS"}
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    with subprocess.Popen(command, text=True, cwd=elsewhere, env=environment, **pipes) as process:
         ports = process.stdout.readline().split()
         assert len(ports) == 2, "the server did not start"
         address = f"localhost:{ports[0]}"
