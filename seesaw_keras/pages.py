@@ -10,7 +10,7 @@ import html
 from collections.abc import Iterable, Sequence
 from importlib import resources
 
-__all__ = ["data_uri", "style", "table"]
+__all__ = ["cards", "data_uri", "picture", "style", "table"]
 
 
 def style() -> str:
@@ -23,6 +23,23 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     top = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
     body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def cards(rows: Iterable[tuple[str, str, str]]) -> str:
+    """Returns the figures one looks for first, large: (name, value, note) of plain text each."""
+    return "".join(
+        f'<div class="card"><div class="name">{html.escape(name)}</div><div class="value">{html.escape(value)}</div>'
+        f'<div class="interval">{html.escape(note)}</div></div>'
+        for name, value, note in rows
+    )
+
+
+def picture(png: bytes, caption: str) -> str:
+    """Returns a diagram with its caption."""
+    return (
+        f'<figure><img class="plot" alt="{html.escape(caption)}" src="{data_uri(png, "png")}">'
+        f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+    )
 
 
 def data_uri(data: bytes, kind: str) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seesaw_keras.files import replacing
-from seesaw_keras.pages import data_uri, style, table
+from seesaw_keras.pages import cards, data_uri, style, table
 from seesaw_keras.tflite.costs import cost_of
 from seesaw_keras.tflite.explain import MOVERS, Step
 from seesaw_keras.tflite.flatbuffer import Model
@@ -72,7 +72,7 @@ def _cards(steps: Sequence[Step], model: Model) -> str:
     cost = cost_of(model)
     counted = [step for step in steps if step.alone is not None]
     entries, clamped = sum(step.values.size for step in counted), sum(sum(step.saturated) for step in counted)
-    cards = [
+    rows = [
         ("operators", f"{sum(cost.operators.values()):,}", f"{len(cost.operators)} kinds"),
         ("multiply-adds", f"{cost.madds:,}", f"{cost.parameters:,} parameters"),
         ("saturated", _percent(clamped / max(1, entries)), f"{clamped:,} of {entries:,} entries"),
@@ -81,12 +81,8 @@ def _cards(steps: Sequence[Step], model: Model) -> str:
     if last.wanted is not None and last.error is not None:
         made, wanted = last.real.reshape(-1).astype(np.float64), last.wanted.reshape(-1).astype(np.float64)
         cosine = float(made @ wanted / max(1e-30, np.linalg.norm(made) * np.linalg.norm(wanted)))
-        cards.append(("output against float", f"{cosine:.4f}", f"cosine; {_percent(last.error)} lost"))
-    return "".join(
-        f'<div class="card"><div class="name">{title}</div><div class="value">{value}</div>'
-        f'<div class="interval">{note}</div></div>'
-        for title, value, note in cards
-    )
+        rows.append(("output against float", f"{cosine:.4f}", f"cosine; {_percent(last.error)} lost"))
+    return cards(rows)
 
 
 def _curves(steps: Sequence[Step]) -> str:

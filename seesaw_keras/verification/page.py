@@ -10,16 +10,15 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-import cv2
 import numpy as np
 
-from seesaw_keras.data.images import decode_image
 from seesaw_keras.data.pairs import Pairs
 from seesaw_keras.files import replacing
-from seesaw_keras.pages import data_uri, style, table
+from seesaw_keras.pages import cards, picture, style, table
 from seesaw_keras.verification import figures
 from seesaw_keras.verification.comparison import Comparison
 from seesaw_keras.verification.evaluation import Verification
+from seesaw_keras.verification.pair_picture import pair_picture
 from seesaw_keras.verification.report import (
     comparison_rows,
     embedder_text,
@@ -32,7 +31,6 @@ from seesaw_keras.verification.report import (
 __all__ = ["write_page"]
 
 WORST = 12  # pairs of each kind
-THUMBNAIL = 112  # pixels of the longer side
 
 
 def write_page(
@@ -82,11 +80,7 @@ def _cards(record: dict[str, Any]) -> str:
     measurable = [row for row in figure_rows(record) if row[0].startswith("TAR") and row[1].endswith("%")]
     chosen = [*figure_rows(record)[:2], *measurable[-1:]]
     chosen += [row for row in figure_rows(record) if row[0].startswith("rank-1 ")]
-    return "".join(
-        f'<div class="card"><div class="name">{html.escape(name)}</div><div class="value">{html.escape(value)}</div>'
-        f'<div class="interval">{html.escape(interval)}</div></div>'
-        for name, value, interval in chosen
-    )
+    return cards(chosen)
 
 
 def _figures(record: dict[str, Any]) -> str:
@@ -99,25 +93,18 @@ def _figures(record: dict[str, Any]) -> str:
     return table(head, [(*row, *second[1:]) for row, second in zip(rows, others, strict=True)])
 
 
-def _picture(data: bytes, caption: str) -> str:
-    return (
-        f'<figure><img class="plot" alt="{html.escape(caption)}" src="{data_uri(data, "png")}">'
-        f"<figcaption>{html.escape(caption)}</figcaption></figure>"
-    )
-
-
 def _pictures(record: dict[str, Any], result: Verification, other: Verification | None) -> str:
     measured = {record["embedder"]["name"]: result}
     if other is not None:
         measured[_other_name(record)] = other
     curves = {name: each.roc for name, each in measured.items()}
     drawn = [
-        _picture(figures.roc_curves(curves), "ROC: share of genuine pairs accepted over false accepts"),
-        _picture(figures.det_curves(curves), "DET: both errors, lower left is better"),
+        picture(figures.roc_curves(curves), "ROC: share of genuine pairs accepted over false accepts"),
+        picture(figures.det_curves(curves), "DET: both errors, lower left is better"),
     ]
     for name, each in measured.items():
         histogram = figures.score_histogram(each.scores, each.same, each.decision[0])
-        drawn.append(_picture(histogram, f"Scores of {name}; threshold for {each.decision[1]}"))
+        drawn.append(picture(histogram, f"Scores of {name}; threshold for {each.decision[1]}"))
     return "".join(drawn)
 
 
@@ -125,29 +112,6 @@ def _other_name(record: dict[str, Any]) -> str:
     """The compared embedder's name, told from the first's where both files are named alike."""
     name = record["comparison"]["embedder"]["name"]
     return f"{name} (compared)" if name == record["embedder"]["name"] else name
-
-
-def _thumbnail(pairs: Pairs, image: int) -> str:
-    pixels: np.ndarray = decode_image(pairs.read(image), name=pairs.names[image])
-    shrink = min(1.0, THUMBNAIL / max(pixels.shape[:2]))
-    if shrink < 1:
-        pixels = cv2.resize(pixels, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
-    _, encoded = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 85])
-    name = html.escape(pairs.names[image])
-    return f'<img alt="{name}" title="{name}" src="{data_uri(encoded.tobytes(), "jpeg")}">'
-
-
-def _pair(pairs: Pairs, pair: int, caption: str) -> str:
-    left, right = (int(image) for image in pairs.index[pair])
-    names = f"{html.escape(_short(pairs.names[left]))}<br>{html.escape(_short(pairs.names[right]))}"
-    return (
-        f'<figure class="pair"><div>{_thumbnail(pairs, left)}{_thumbnail(pairs, right)}</div>'
-        f"<figcaption><b>{html.escape(caption)}</b><br>{names}</figcaption></figure>"
-    )
-
-
-def _short(name: str) -> str:
-    return name.rsplit("/", 1)[-1]
 
 
 def _worst(result: Verification, pairs: Pairs, threshold: float, *, genuine: bool) -> str:
@@ -158,7 +122,7 @@ def _worst(result: Verification, pairs: Pairs, threshold: float, *, genuine: boo
     total = int((result.same == genuine).sum())
     told = f"<p>{chosen.size:,} of {total:,} {'genuine' if genuine else 'impostor'} pairs"
     told += f"; the worst {WORST}:</p>" if chosen.size > WORST else ".</p>"
-    shown = "".join(_pair(pairs, int(at), f"cosine {result.scores[at]:.3f}") for at in chosen[:WORST])
+    shown = "".join(pair_picture(pairs, int(at), f"cosine {result.scores[at]:.3f}") for at in chosen[:WORST])
     return f'{told}<div class="pairs">{shown}</div>'
 
 
@@ -177,13 +141,13 @@ def _comparison(
     parts = [
         f"<h2>{html.escape(names[1])} in its place</h2><p>{html.escape(embedder_text(compared['embedder']))}.</p>",
         f'<div class="side">{table(("question", "answer"), comparison_rows(compared))}',
-        f"{_picture(drawn, 'Each pair by both embedders')}</div>",
+        f"{picture(drawn, 'Each pair by both embedders')}</div>",
     ]
     for kind, chosen in (("lost", comparison.lost), ("gained", comparison.gained)):
         change = np.abs(result.scores[chosen] - other.scores[chosen])
         first = chosen[np.argsort(-change, kind="stable")][:WORST]
         shown = "".join(
-            _pair(pairs, int(at), f"{result.scores[at]:.3f} → {other.scores[at]:.3f}, "
+            pair_picture(pairs, int(at), f"{result.scores[at]:.3f} → {other.scores[at]:.3f}, "
                   f"{'genuine' if result.same[at] else 'impostor'}")
             for at in first
         )  # fmt: skip
