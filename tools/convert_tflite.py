@@ -18,6 +18,9 @@ vector. With --target micro an int8 network is rewritten such that TFLite Micro 
 groups of channels and strips of rows, as few as fit into --arena (on x86-64; a microcontroller's pointers are smaller),
 or as it takes for the smallest arena. TFLite Micro, where it is installed, has to compute the same, too.
 
+The cosine from which on two faces are the same person is stored in the file for those who compare embeddings: that of
+--threshold, or of the model card that tools/evaluate.py --card made.
+
 At the end, LiteRT and TFLite Micro run the result on a few images, as tools/check_tflite.py does on many. If they do
 not compute the same integers, --out is not written: the network is then left beside it, as NAME.failed.tflite, and the
 exit code is 1.
@@ -34,6 +37,7 @@ from seesaw_keras import cli
 from seesaw_keras.files import replacing
 from seesaw_keras.models.configs import list_models
 from seesaw_keras.tflite.passes import TARGETS
+from seesaw_keras.verification.calibration import load_calibration
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, "A variant, a .keras file, or the folder of a SavedModel.", required=True)
@@ -46,6 +50,7 @@ flags.DEFINE_enum("normalize", "none", ["none", "graph"], "Unit length by an ope
 flags.DEFINE_string("data", None, "Data set to measure int8 ranges on; synthetic faces if not given.")
 flags.DEFINE_integer("images", 64, "How many of it; far more are no better, for single ones stretch the ranges.", 1)
 flags.DEFINE_float("threshold", None, "Cosine from which on two faces are the same person; stored.", -1.0, 1.0)
+flags.DEFINE_string("card", None, "Model card of tools/evaluate.py --card, whose threshold is stored.")
 flags.DEFINE_string("errors", None, "PNG to draw the noise of each tensor's quantization to; for int8.")
 flags.DEFINE_string("out", None, "File to write.", required=True)
 
@@ -62,6 +67,7 @@ def say(line: str) -> None:
 def main() -> None:
     """Converts what the flags say, prints what came of it, and writes it if the runtimes agree on it."""
     require_fitting_flags()
+    threshold = load_calibration(FLAGS.card)["threshold"] if FLAGS.card else FLAGS.threshold
     say("loading TensorFlow ...")
     cli.quiet_tensorflow()
     from seesaw_keras.compression.loading import load_network
@@ -90,7 +96,7 @@ def main() -> None:
         images=images,
         input_type=FLAGS.input,
         normalize=normalize,
-        facts={"variant": variant, "trained": not untrained, "threshold": FLAGS.threshold, "target": FLAGS.target},
+        facts={"variant": variant, "trained": not untrained, "threshold": threshold, "target": FLAGS.target},
     )
     if FLAGS.errors:
         draw_errors(convert(network, type="float32", normalize=normalize), data, images[:ERROR_IMAGES])
@@ -113,6 +119,8 @@ def require_fitting_flags() -> None:
         raise ValueError(f"--errors is for --type int8, not {FLAGS.type}")
     if FLAGS.target == "micro" and FLAGS.type != "int8":
         raise ValueError(f"--target micro is for --type int8, not {FLAGS.type}")
+    if FLAGS.card and FLAGS.threshold is not None:
+        raise ValueError("--card brings a threshold; leave --threshold out")
     if FLAGS.arena and FLAGS.target != "micro":
         raise ValueError(f"--arena is for --target micro, not {FLAGS.target}")
     if FLAGS.arena:
