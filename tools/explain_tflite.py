@@ -5,8 +5,8 @@
 For every operator: shapes, scale, the range that its integers can hold and the one that they do, how many saturate,
 what the operator itself loses against real numbers, and pictures of its feature maps. With --float, the same network in
 float32 (tools/convert_tflite.py --type float32), also what is lost from the start on. The image is an aligned face
-(tools/align_faces.py); it is resized to what the network takes. Integers are those of LiteRT's reference kernels, or of
---flavor micro.
+(tools/align_faces.py), or the first one of --data; it is resized to what the network takes. Integers are those of
+LiteRT's reference kernels, or of --flavor micro.
 """
 
 from pathlib import Path
@@ -18,6 +18,7 @@ from absl import flags
 from seesaw_keras import cli
 from seesaw_keras.data.images import decode_image
 from seesaw_keras.data.preprocess import PREPROCESSES
+from seesaw_keras.data.sources import open_source
 from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.explain import explain
 from seesaw_keras.tflite.explain_page import write_page
@@ -26,9 +27,20 @@ from seesaw_keras.verification.embedders import NetworkEmbedder, load_embedder
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("float", None, "The same network as a float32 .tflite, to measure the quantization error by.")
+flags.DEFINE_string("data", None, "Data set whose first image to take: .rec, .tfrecord, .csv, .zip, or a folder.")
 flags.DEFINE_enum("flavor", "litert", list(FLAVORS), "Whose integers: LiteRT's reference kernels, or TFLite Micro.")
 flags.DEFINE_enum("preprocess", None, list(PREPROCESSES), "What the model wants of pixels; pm1 if not given.")
 flags.DEFINE_string("out", None, "HTML file to write; beside the model if not given.")
+
+
+def given_image(names: list[str]) -> np.ndarray:
+    """Returns the image that was named, or the first one of --data, as uint8 RGB."""
+    if names:
+        return decode_image(Path(names[0]).read_bytes(), name=names[0])
+    source = open_source(FLAGS.data)
+    if not len(source):
+        raise ValueError(f"{FLAGS.data}: holds no image")
+    return decode_image(source[0].image, name=source[0].name)
 
 
 def prepared(path: str, pixels: np.ndarray) -> tuple[flatbuffer.Model, np.ndarray, np.ndarray]:
@@ -44,10 +56,10 @@ def prepared(path: str, pixels: np.ndarray) -> tuple[flatbuffer.Model, np.ndarra
 
 def main(arguments: list[str]) -> None:
     """Explains what the flags say."""
-    if len(arguments) != 2:
-        raise ValueError("name a .tflite and an image; see --help")
-    path, picture = arguments
-    model, pixels, image = prepared(path, decode_image(Path(picture).read_bytes(), name=picture))
+    if len(arguments) != (1 if FLAGS.data else 2):
+        raise ValueError("name a .tflite and an image, or --data instead of the image; see --help")
+    path, *names = arguments
+    model, pixels, image = prepared(path, given_image(names))
     real = None
     if FLAGS.float:
         plain, _, given = prepared(FLAGS.float, pixels)
