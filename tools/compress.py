@@ -112,7 +112,7 @@ def verified(source: Any, pairs: Pairs) -> Verification:
     """Verifies a network behind a progress bar."""
     embedder = load_embedder(source)
     with tqdm(total=len(pairs.names), unit="image", desc=embedder.name, disable=None) as bar:
-        return evaluate(embedder, pairs, replicates=0, progress=bar.update)
+        return evaluate(embedder, pairs, progress=bar.update)
 
 
 def flatbuffer_record(path: Path) -> dict[str, Any]:
@@ -134,7 +134,13 @@ def report(out: Path, networks: dict[str, Any], pairs: Pairs, recipe: Recipe, **
         change = compare(
             results["float"].ten_fold, result.ten_fold, result.same, results["float"].embeddings, result.embeddings
         )
-        rows[name] = {"accuracy": 100 * result.ten_fold.accuracy, "cosine": change.cosine, "p_value": change.p_value}
+        figures = result.to_json()
+        rows[name] = {
+            "accuracy": figures["accuracy"],
+            "interval": figures["intervals"]["accuracy"],
+            "cosine": change.cosine,
+            "p_value": change.p_value,
+        }
         if isinstance(networks[name], Path):
             rows[name] |= flatbuffer_record(networks[name])
     record = {

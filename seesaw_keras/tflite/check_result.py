@@ -155,7 +155,12 @@ class CheckResult:
         """Returns all of it as what JSON can hold."""
         record = asdict(self)
         record["arena"] = self.arena._asdict() if self.arena else None
-        return record | {"passed": self.passed, "problems": self.problems}
+        return record | {
+            "passed": self.passed,
+            "problems": self.problems,
+            "differences": self.differences,
+            "distances": self.distances,
+        }
 
 
 _HEAD = (
