@@ -66,6 +66,7 @@ setup(
             "tflite/explain.html",
             "tflite/micro/templates/*",
             "verification/report.html",
+            "verification/run.html",
         ]
     },
     install_requires=REQUIRES,
