@@ -1,6 +1,7 @@
 """The road as one command: which stages run when, with stand-ins for the tools, and once with the tools themselves."""
 
 import json
+import shlex
 import shutil
 import signal
 import subprocess
@@ -9,35 +10,55 @@ import time
 
 import pytest
 
+from seesaw_keras.tflite import flatbuffer
+from seesaw_keras.tflite.interface import read_facts
+
 # Stands in for each tool: writes what its flags name, with its own name in it, and notes that it ran.
 STAND_IN = """
 import json, pathlib, sys, time
-tool, flags = pathlib.Path(__file__), dict(zip(sys.argv[1::2], sys.argv[2::2]))
-folder = tool.parent
+tool = pathlib.Path(__file__)
+words = sys.argv[1:] if sys.argv[1].startswith("--") else sys.argv[2:]
+flags, folder = dict(zip(words[::2], words[1::2])), tool.parent
 with (folder / "calls").open("a") as calls:
-    calls.write(f"{tool.stem} {len(sys.argv)}\\n")
+    calls.write(f"{tool.stem}\\n")
 if (folder / f"{tool.stem}.fails").exists():
     sys.exit("no luck")
 if (folder / f"{tool.stem}.waits").exists():
     time.sleep(60)
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
 out = pathlib.Path(flags["--out"]) if "--out" in flags else None
 if tool.stem == "train":
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "model.keras").write_text("network")
-    (out / "curves.png").write_text("curves")
+    write(out / "model.keras", "network")
+    write(out / "curves.png", "curves")
 elif tool.stem == "evaluate":
-    for flag in ("--json", "--report"):
+    for flag in ("--json", "--card", "--report"):
         if flag in flags:
-            figures = {"accuracy": 91.25, "data": {"name": "pairs"}, "comparison": {"figures": {"accuracy": 90.5}}}
-            pathlib.Path(flags[flag]).write_text(json.dumps(figures))
+            write(pathlib.Path(flags[flag]), flag)
 elif tool.stem == "compress":
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "after.tflite").write_text("smaller")
-    (out / "report.json").write_text("{}")
+    write(out / "after.tflite", "smaller")
+    networks = {"float": {"accuracy": 91.25}, "int8, compressed": {"accuracy": 90.5}}
+    write(out / "report.json", json.dumps({"networks": networks}))
+    write(out / "prune" / "model.keras", "pruned")
+    for name in ("saved_model.pb", "variables/variables.data-00000-of-00001"):
+        write(out / "quantize" / "saved_model" / name, "quantized")
+elif tool.stem == "check_tflite":
+    found = folder / "check_tflite.finds"
+    found = json.loads(found.read_text()) if found.exists() else {"differences": [], "distances": []}
+    write(pathlib.Path(flags["--json"]), json.dumps(found))
+    sys.exit(bool(found["differences"] or found["distances"]))
+elif tool.stem == "report_run":
+    write(pathlib.Path(flags["--run"]) / "report.html", "page")
+elif tool.stem == "align_faces":
+    for name in ("faces.jsonl", "not_found.csv", "contact_sheet.png"):
+        write(pathlib.Path(flags["--output"]) / name, name)
 else:
-    out.write_text("flatbuffer")
+    write(out, "written by " + tool.stem)
 """
-ROAD = ["train", "evaluate", "convert_tflite", "evaluate"]
+CONVERT = ["convert_tflite", "convert_tflite", "check_tflite", "check_tflite", "explain_tflite", "report_run"]
+COMPRESS = "prune+quantize"
+ROAD = ["train", "evaluate", "compress", "evaluate", *CONVERT]
 
 
 @pytest.fixture
@@ -46,7 +67,7 @@ def road(repository, tmp_path):
     tools = tmp_path / "tools"
     tools.mkdir()
     shutil.copy(repository / "tools" / "pipeline.py", tools)
-    for tool in {*ROAD, "compress"}:
+    for tool in {*ROAD, "align_faces"}:
         (tools / f"{tool}.py").write_text(STAND_IN)
     return Road(tools, tmp_path / "out")
 
@@ -58,6 +79,9 @@ class Road:
 
     def run(self, *arguments):
         return subprocess.run([*self.command, *arguments], capture_output=True, text=True)
+
+    def stages(self):
+        return json.loads((self.out / "pipeline.json").read_text())["stages"]
 
     def calls(self):
         """The tools that ran since the last look."""
@@ -71,10 +95,26 @@ def test_runs_all_stages_and_says_where_things_are(road):
     done = road.run()
     assert done.returncode == 0, done.stderr
     assert road.calls() == ROAD
-    assert "[1/4] train: python tools/train.py --recipe synthetic" in done.stdout
-    assert "accuracy on pairs: float 91.25%, int8 90.50%" in done.stdout
-    for name in ("train/model.keras", "train/curves.png", "int8.tflite", "report.html"):
+    assert "[1/10] train: python tools/train.py --recipe synthetic" in done.stdout
+    assert "accuracy: float 91.25%, int8 90.50%" in done.stdout
+    assert "check phone: equal integers\n" in done.stdout and "check micro: equal integers\n" in done.stdout
+    for name in ("train/model.keras", "phone.tflite", "micro.tflite", "report.html"):
         assert str(road.out / name) in done.stdout
+
+
+def test_what_one_stage_makes_the_next_one_takes(road):
+    assert road.run("--far", "0.05").returncode == 0
+    told = {name: shlex.join(stage["command"]) for name, stage in road.stages().items()}
+    faces, out = f"--data {road.out}/train/faces/train", road.out
+    assert f"--model {out}/train/model.keras --recipe synthetic {faces} --verify synthetic:2000@32" in told[COMPRESS]
+    assert "--steps 300 --sparsity 0.5" in told[COMPRESS]
+    assert f"--model {out}/compress/after.tflite --runtime reference" in told["verify int8"]
+    assert f"--far 0.05 --card {out}/card.json" in told["verify int8"]
+    for target in ("phone", "micro"):
+        made = f"--model {out}/compress/quantize/saved_model --target {target} --card {out}/card.json"
+        assert f"{made} --out {out}/{target}.tflite" in told[f"convert {target}"]
+        assert f"--model {out}/{target}.tflite --float {out}/train/model.keras {faces}" in told[f"check {target}"]
+    assert told["report"].endswith(f"--run {out} --data synthetic:2000@32")
 
 
 def test_finished_stages_are_left_alone(road):
@@ -82,12 +122,20 @@ def test_finished_stages_are_left_alone(road):
     road.calls()
     again = road.run()
     assert again.returncode == 0 and road.calls() == []
-    assert again.stdout.count("done before") == 4
+    assert again.stdout.count("done before") == len(ROAD)
 
 
 @pytest.mark.parametrize(
     ("name", "stages"),
-    [("train/model.keras", ROAD), ("float.json", ROAD[1:]), ("int8.tflite", ROAD[2:]), ("report.html", ROAD[3:])],
+    [
+        ("train/model.keras", ROAD),
+        ("float.json", ROAD[1:]),
+        ("compress/after.tflite", ROAD[2:]),
+        ("card.json", ROAD[3:]),
+        ("phone.tflite", ROAD[4:]),
+        ("check_micro.json", ROAD[7:]),
+        ("report.html", ROAD[9:]),
+    ],
 )
 @pytest.mark.parametrize("harm", ["gone", "changed"])
 def test_what_is_gone_or_changed_is_made_again_with_what_follows(road, name, stages, harm):
@@ -98,15 +146,40 @@ def test_what_is_gone_or_changed_is_made_again_with_what_follows(road, name, sta
     assert road.calls() == stages
 
 
-def test_compression_takes_the_place_of_the_conversion(road):
-    done = road.run("--compress", "prune+quantize", "--sparsity", "0.9")
+def test_the_compression_is_the_users_choice(road):
+    done = road.run("--compress", "prune", "--sparsity", "0.9", "--steps", "7")
     assert done.returncode == 0, done.stderr
-    assert road.calls() == ["train", "evaluate", "compress", "evaluate"]
-    (line,) = (line for line in done.stdout.splitlines() if line.startswith("[3/4] compress: "))
-    for part in ("--stage prune+quantize", "--recipe synthetic", "--verify synthetic:2000@32", "--sparsity 0.9"):
-        assert part in line
-    assert f"--compare {road.out / 'compress' / 'after.tflite'}" in done.stdout
-    assert f"flatbuffer {road.out / 'compress' / 'after.tflite'}" in done.stdout
+    told = {name: shlex.join(stage["command"]) for name, stage in road.stages().items()}
+    assert "--steps 7 --sparsity 0.9" in told["prune"]
+    made = f"--model {road.out}/compress/prune/model.keras --data {road.out}/train/faces/train --images 256"
+    assert made in told["convert phone"]
+
+
+@pytest.mark.parametrize(
+    ("found", "code"),
+    [
+        ({"differences": [], "distances": ["XNNPACK: a cosine of 0.99"]}, 0),
+        ({"differences": ["one integer"], "distances": ["XNNPACK: a cosine of 0.99"]}, 1),
+        ({"differences": ["one integer"], "distances": []}, 1),
+    ],
+)
+def test_that_xnnpack_is_far_is_said_and_that_others_differ_ends_the_road(road, found, code):
+    (road.tools / "check_tflite.finds").write_text(json.dumps(found))
+    done = road.run()
+    assert done.returncode == code
+    if code:
+        assert "stage 'check phone' failed" in done.stderr.splitlines()[-1]
+        assert road.calls() == ROAD[:7]
+    else:
+        assert "check phone: equal integers, XNNPACK farther than wished (see the report)" in done.stdout
+
+
+def test_an_old_verdict_does_not_speak_for_a_check_that_crashed(road):
+    (road.tools / "check_tflite.finds").write_text(json.dumps({"differences": [], "distances": ["far"]}))
+    assert road.run().returncode == 0
+    (road.out / "phone.tflite").unlink()
+    (road.tools / "check_tflite.fails").touch()
+    assert road.run().returncode == 1
 
 
 def test_another_setting_starts_anew(road):
@@ -121,12 +194,14 @@ def test_a_stage_that_fails_is_where_the_same_command_goes_on(road):
     mark.touch()
     failed = road.run()
     assert failed.returncode == 1
-    assert "stage 'convert' failed, see above; the same command goes on from here" in failed.stderr.splitlines()[-1]
+    assert (
+        "stage 'convert phone' failed, see above; the same command goes on from here" in failed.stderr.splitlines()[-1]
+    )
     assert "Traceback" not in failed.stderr
-    assert road.calls() == ROAD[:3]
+    assert road.calls() == ROAD[:5]
     mark.unlink()
     assert road.run().returncode == 0
-    assert road.calls() == ROAD[2:]
+    assert road.calls() == ROAD[4:]
 
 
 def test_killed_it_goes_on(road):
@@ -143,7 +218,7 @@ def test_killed_it_goes_on(road):
     road.calls()
     mark.unlink()
     assert road.run().returncode == 0
-    assert road.calls() == ROAD[2:]
+    assert road.calls() == ROAD[4:]
 
 
 def test_real_data_want_real_pairs(road, tmp_path):
@@ -152,9 +227,23 @@ def test_real_data_want_real_pairs(road, tmp_path):
     assert done.stderr.splitlines()[-1].startswith("pipeline: --verify: name pairs")
     done = road.run("--data", str(tmp_path), "--verify", "lfw.zip", "--pairs", "pairs.txt")
     assert done.returncode == 0
-    record = json.loads((road.out / "pipeline.json").read_text())["stages"]
+    record = road.stages()
     assert record["verify"]["command"][4:8] == ["--data", "lfw.zip", "--pairs", "pairs.txt"]
     assert "--verify" in record["train"]["command"]
+    assert "--steps" not in record[COMPRESS]["command"]
+
+
+def test_photographs_are_aligned_first(road):
+    done = road.run("--photographs", "people", "--yunet", "yunet.onnx", "--pairs", "pairs.txt")
+    assert done.returncode == 0, done.stderr
+    assert road.calls() == ["align_faces", *ROAD]
+    told = {name: shlex.join(stage["command"]) for name, stage in road.stages().items()}
+    aligned = road.out / "aligned"
+    assert told["align"].endswith(f"--photographs people --output {aligned} --yunet yunet.onnx")
+    assert f"--data {aligned} --verify {aligned} --pairs pairs.txt" in told["train"]
+    assert f"--data {aligned}" in told["check micro"]
+    failed = road.run("--photographs", "people", "--data", "faces")
+    assert failed.returncode == 1 and "take the place of --data" in failed.stderr.splitlines()[-1]
 
 
 def test_a_damaged_state_is_named(road):
@@ -169,12 +258,25 @@ def test_the_real_tools(repository, tmp_path):
     """The smallest training; what the device computes agrees with what was trained."""
     settings = ["epochs=2", "batch_size=16", "width=0.125", "embedding_size=16"]
     command = [sys.executable, str(repository / "tools" / "pipeline.py"), "--out", str(tmp_path)]
-    command += ["--data", "synthetic:24x4@32", "--verify", "synthetic:40@32"]
+    command += ["--data", "synthetic:24x4@32", "--verify", "synthetic:40@32", "--steps", "2", "--far", "0.1"]
     done = subprocess.run(
         [*command, *(part for setting in settings for part in ("--set", setting))], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    record = json.loads((tmp_path / "int8.json").read_text("utf-8"))
-    assert "accuracy on " in done.stdout
-    assert record["comparison"]["figures"]["accuracy"] >= 50
-    assert (tmp_path / "report.html").stat().st_size > 10_000
+    networks = json.loads((tmp_path / "compress" / "report.json").read_text("utf-8"))["networks"]
+    assert f"int8 {networks['int8, compressed']['accuracy']:.2f}%" in done.stdout
+    threshold = json.loads((tmp_path / "card.json").read_text("utf-8"))["calibration"]["threshold"]
+    page = (tmp_path / "report.html").read_text("utf-8")
+    for form in ("phone", "micro"):
+        model = flatbuffer.read(tmp_path / f"{form}.tflite")
+        assert read_facts(model)["threshold"] == threshold
+        assert json.loads((tmp_path / f"check_{form}.json").read_text("utf-8"))["differences"] == []
+        assert f"{(tmp_path / f'{form}.tflite').stat().st_size:,}" in page
+    assert f"from a cosine of {threshold:.3f} on" in page
+    assert page.count('<figure class="pair">') == 12
+    for name in ("float", "pruned", "int8, compressed"):
+        low, high = networks[name]["interval"]
+        assert f"<td>{networks[name]['accuracy']:.2f} %</td><td>{low:.2f} to {high:.2f}</td>" in page
+    assert "agree in" not in page and "computed the same in all" in page
+    assert 'href="verification.html"' in page and 'href="explain.html"' in page
+    assert "http" not in page.replace("data:image", "")
