@@ -156,7 +156,7 @@ def stages(recipe: Recipe, out: Path) -> list[Stage]:
         *alignment(out),
         *training(recipe, data, pairs, out),
         *compression(recipe, faces, pairs, out),
-        *proof(faces, out),
+        *proof(faces, pairs, out),
         Stage("report", "report_run.py", ["--run", str(out), *pairs], [out / "report.html"]),
     ]
 
@@ -235,7 +235,7 @@ def compression(recipe: Recipe, faces: str, pairs: Sequence[str], out: Path) -> 
     ]
 
 
-def proof(faces: str, out: Path) -> list[Stage]:
+def proof(faces: str, pairs: Sequence[str], out: Path) -> list[Stage]:
     """Returns the stages that show what each flatbuffer computes, and that its runtimes agree."""
     told = ["--float", str(out / "train" / "model.keras"), "--data", faces]
     checks = [
@@ -248,9 +248,13 @@ def proof(faces: str, out: Path) -> list[Stage]:
         )
         for target, verdict in CHECKS.items()
     ]
-    page = out / "explain.html"
-    explained = [str(out / FORMS["phone"]), "--data", faces, "--out", str(page)]
-    return [*checks, Stage("explain", "explain_tflite.py", explained, [page])]
+    phone, measured, page = str(out / FORMS["phone"]), out / "phone.json", out / "explain.html"
+    on_phone = ["--model", phone, "--runtime", "xnnpack", *pairs, "--json", str(measured)]
+    return [
+        *checks,
+        Stage("verify phone", "evaluate.py", on_phone, [measured]),
+        Stage("explain", "explain_tflite.py", [phone, "--data", faces, "--out", str(page)], [page]),
+    ]
 
 
 def run(stage: Stage) -> None:
