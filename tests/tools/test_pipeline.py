@@ -57,9 +57,9 @@ elif tool.stem == "align_faces":
 else:
     write(out, "written by " + tool.stem)
 """
-CONVERT = ["convert_tflite", "convert_tflite", "check_tflite", "check_tflite", "explain_tflite", "report_run"]
 COMPRESS = "prune+quantize"
-ROAD = ["train", "evaluate", "compress", "evaluate", *CONVERT]
+PROOF = ["check_tflite", "check_tflite", "evaluate", "explain_tflite", "report_run"]
+ROAD = ["train", "evaluate", "compress", "evaluate", "convert_tflite", "convert_tflite", *PROOF]
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_runs_all_stages_and_says_where_things_are(road):
     done = road.run()
     assert done.returncode == 0, done.stderr
     assert road.calls() == ROAD
-    assert "[1/10] train: python tools/train.py --recipe synthetic" in done.stdout
+    assert "[1/11] train: python tools/train.py --recipe synthetic" in done.stdout
     assert "accuracy: float 91.25%, int8 90.50%" in done.stdout
     assert "check phone: equal integers\n" in done.stdout and "check micro: equal integers\n" in done.stdout
     for name in ("train/model.keras", "phone.tflite", "micro.tflite", "report.html"):
@@ -115,6 +115,7 @@ def test_what_one_stage_makes_the_next_one_takes(road):
         made = f"--model {out}/compress/quantize/saved_model --target {target} --card {out}/card.json"
         assert f"{made} --out {out}/{target}.tflite" in told[f"convert {target}"]
         assert f"--model {out}/{target}.tflite --float {out}/train/model.keras {faces}" in told[f"check {target}"]
+    assert f"--model {out}/phone.tflite --runtime xnnpack --data synthetic:2000@32" in told["verify phone"]
     assert told["report"].endswith(f"--run {out} --data synthetic:2000@32")
 
 
@@ -130,7 +131,7 @@ def test_what_is_gone_or_changed_is_made_again_with_what_follows(road):
     assert road.run().returncode == 0
     road.calls()
     for name, stages in (
-        ("report.html", ROAD[9:]),
+        ("report.html", ROAD[10:]),
         ("check_micro.json", ROAD[7:]),
         ("phone.tflite", ROAD[4:]),
         ("card.json", ROAD[3:]),
