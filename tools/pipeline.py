@@ -303,7 +303,7 @@ def summary(road: Sequence[Stage], state: State, out: Path) -> str:
         "Next:",
         f"  firmware       python tools/export_micro.py --model {micro} --out firmware",
         "  your own faces python tools/pipeline.py --help",
-        "  this again     the same command with --set epochs=24, for example; README.md explains the rest",
+        "  longer         python tools/pipeline.py --set epochs=24 --out runs/longer",
     ]
     return "\n".join(lines)
 
