@@ -18,6 +18,8 @@ from seesaw_keras.native import quiet_native_stderr
 
 __all__ = ["Bars", "bytes_of", "quiet_tensorflow", "run"]
 
+_WITHOUT_TENSORFLOW = (".tflite", ".onnx", ".npy", ".npz")
+
 
 def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
     """Runs a tool by `absl.app.run`, which parses the flags; `--min-images` is read as `--min_images`.
@@ -88,8 +90,14 @@ class Bars:
         self._bar.close()
 
 
-def quiet_tensorflow() -> None:
-    """Imports TensorFlow without its greetings about CPU features and absent GPUs."""
+def quiet_tensorflow(model: str | Path | None = None) -> None:
+    """Imports TensorFlow without its greetings about CPU features and absent GPUs.
+
+    Args:
+        model: what will be run; nothing is imported for a file that does without (.tflite, .onnx, .npy, .npz).
+    """
+    if model is not None and Path(model).suffix in _WITHOUT_TENSORFLOW:
+        return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with quiet_native_stderr():
         import tensorflow

@@ -42,3 +42,12 @@ def test_numbers_of_bytes():
     for text in ("", "k", "1.5M", "-1", "1G", "1 k"):
         with pytest.raises(ValueError, match="is no number of bytes"):
             bytes_of(text)
+
+
+@pytest.mark.parametrize(("model", "imported"), [("a.tflite", False), ("a.npz", False), ("a.keras", True), ("a", True)])
+def test_tensorflow_comes_without_greetings_and_only_where_it_is_needed(model, imported, tmp_path):
+    code = (
+        f"import sys\nfrom seesaw_keras import cli\ncli.quiet_tensorflow({model!r})\nprint('tensorflow' in sys.modules)"
+    )
+    done = run(code, tmp_path=tmp_path)
+    assert (done.stdout, done.stderr) == (f"{imported}\n", "")

@@ -59,6 +59,7 @@ def network(source: str, preprocess: str | None, runtime: str = "reference") -> 
     Raises:
         ValueError: it does not load, or is a file of embeddings.
     """
+    cli.quiet_tensorflow(source)
     embedder = load_embedder(source, preprocess=preprocess, threads=FLAGS.threads, runtime=runtime)
     if not isinstance(embedder, NetworkEmbedder):
         raise ValueError(f"{source}: embeddings are no network that could be run")

@@ -55,6 +55,7 @@ flags.DEFINE_string("card", None, "Model card (JSON) to store the threshold in, 
 
 def measured(source: str, preprocess: str | None, pairs: Pairs) -> tuple[Verification, dict[str, Any]]:
     """Measures one embedder behind a progress bar; returns the figures and what the embedder is."""
+    cli.quiet_tensorflow(source)
     embedder = load_embedder(source, preprocess=preprocess, threads=FLAGS.threads, runtime=FLAGS.runtime)
     with tqdm(total=len(pairs.names), unit="image", desc=embedder.name, disable=None) as bar:
         result = evaluate(
