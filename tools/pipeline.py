@@ -249,7 +249,7 @@ def proof(faces: str, pairs: Sequence[str], out: Path) -> list[Stage]:
         for target, verdict in CHECKS.items()
     ]
     phone, measured, page = str(out / FORMS["phone"]), out / "phone.json", out / "explain.html"
-    on_phone = ["--model", phone, "--runtime", "xnnpack", *pairs, "--json", str(measured)]
+    on_phone = ["--model", phone, "--runtime", "xnnpack", *pairs, "--far", f"{FLAGS.far:g}", "--json", str(measured)]
     return [
         *checks,
         Stage("verify phone", "evaluate.py", on_phone, [measured]),
