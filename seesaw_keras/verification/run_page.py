@@ -83,7 +83,7 @@ def write_page(path: str | Path, run: str | Path, pairs: Pairs) -> None:
         cards=cards(_cards(compression, forms, checks)),
         question=question,
         faces=faces,
-        accuracy=_accuracy(compression, phone),
+        accuracy=_accuracy(compression, verified, phone),
         method=html.escape(f"On {verified['data']['name']}. {method_text(verified)}"),
         forms=_forms(forms),
         operators=_operators(forms),
@@ -172,8 +172,8 @@ def _answers(model: Path, pairs: Pairs) -> tuple[str, str]:
     return question, "".join(shown)
 
 
-def _accuracy(compression: dict[str, Any], phone: dict[str, Any]) -> str:
-    """A row a network: the trained one, and what became of it; at last what phones make of that."""
+def _accuracy(compression: dict[str, Any], *verified: dict[str, Any]) -> str:
+    """A row a network: the trained one, and what became of it; at last what single runtimes make of that."""
     head = ("network", "accuracy", "95 % interval", "cosine with float", "McNemar's p", "bytes", "gzipped")
     rows = []
     for name, found in compression["networks"].items():
@@ -181,10 +181,11 @@ def _accuracy(compression: dict[str, Any], phone: dict[str, Any]) -> str:
         changed = (f"{found['cosine']['mean']:.4f}", f"{found['p_value']:.3g}") if name != "float" else ("", "")
         sizes = (f"{found[key]:,}" if key in found else "" for key in ("bytes", "gzipped"))
         rows.append((name, f"{found['accuracy']:.2f} %", f"{low:.2f} to {high:.2f}", *changed, *sizes))
-    low, high = phone["intervals"]["accuracy"]
-    size = f"{phone['embedder']['bytes']:,}"
-    name = f"{phone['embedder']['name']}, in {phone['embedder']['runtime']}"
-    rows.append((name, f"{phone['accuracy']:.2f} %", f"{low:.2f} to {high:.2f}", "", "", size, ""))
+    for record in verified:
+        low, high = record["intervals"]["accuracy"]
+        name = f"{record['embedder']['name']}, in {record['embedder']['runtime']}"
+        size = f"{record['embedder']['bytes']:,}"
+        rows.append((name, f"{record['accuracy']:.2f} %", f"{low:.2f} to {high:.2f}", "", "", size, ""))
     return table(head, rows)
 
 
@@ -227,8 +228,8 @@ def _check(form: str, found: dict[str, Any]) -> str:
             '<p class="verdict warned">XNNPACK, which phones use, rounds otherwise and comes out farther from the '
             "others than tools/check_tflite.py lets pass: "
             + html.escape("; ".join(found["distances"]))
-            + ". A step of rounding becomes others in the layers behind it. What it costs is in the last row of the "
-            "accuracies.</p>"
+            + ". A step of rounding becomes others in the layers behind it. What it costs is in the last two rows "
+            "of the accuracies.</p>"
         )
     words += [f'<p class="verdict warned">{html.escape(refused)}</p>' for refused in found["refused"]]
     rows = [

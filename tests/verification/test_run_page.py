@@ -37,7 +37,7 @@ def network(pools):
     return model
 
 
-def verified(accuracy, name):
+def verified(accuracy, name, runtime):
     return {
         "accuracy": accuracy,
         "intervals": {"accuracy": [accuracy - 1, accuracy + 1]},
@@ -45,7 +45,7 @@ def verified(accuracy, name):
         "identification": None,
         "pairs": {"genuine": 20, "impostor": 20, "images": 80},
         "data": {"name": "pairs"},
-        "embedder": {"name": name, "runtime": "LiteRT XNNPACK", "bytes": 1234},
+        "embedder": {"name": name, "runtime": runtime, "bytes": 1234},
     }
 
 
@@ -67,8 +67,8 @@ def run(tmp_path):
     files = {
         "pipeline.json": {"stages": {"train": {"command": ["python", "train.py", "a b"], "seconds": 125.0}}},
         "compress/report.json": {"recipe": {"name": "synthetic"}, "networks": networks},
-        "int8.json": verified(89.5, "after.tflite"),
-        "phone.json": verified(88.25, "phone.tflite"),
+        "int8.json": verified(89.5, "after.tflite", "LiteRT reference"),
+        "phone.json": verified(88.25, "phone.tflite", "LiteRT XNNPACK"),
         **{name: check() for name in CHECKS.values()},
     }
     for name, content in files.items():
@@ -89,6 +89,7 @@ def test_says_what_was_measured(run):
     for text in (
         "<td>float</td><td>91.00 %</td><td>88.00 to 92.00</td><td></td>",
         "<td>&lt;pruned&gt;</td><td>90.00 %</td><td>88.00 to 92.00</td><td>0.9500</td><td>0.25</td>",
+        "<td>after.tflite, in LiteRT reference</td><td>89.50 %</td><td>88.50 to 90.50</td>",
         "<td>phone.tflite, in LiteRT XNNPACK</td><td>88.25 %</td><td>87.25 to 89.25</td>",
         "<td>AVERAGE_POOL_2D</td><td>2</td><td>1</td><td>1</td>",
         "A and B computed the same in all 1,000 entries of 3 tensors on 68 inputs",
