@@ -126,6 +126,7 @@ def test_a_mistake_is_one_line_and_no_file(repository, keras_file, tmp_path):
             ["--model", keras_file, "--type", "float16", "--target", "micro"],
             "--target micro is for --type int8, not float16",
         ),
+        (["--model", keras_file, "--card", "c.json", "--threshold", "0.3"], "leave --threshold out"),
         (["--model", keras_file, "--arena", "384k"], "--arena is for --target micro, not plain"),
         (["--model", keras_file, "--target", "micro", "--arena", "big"], "'big' is no number of bytes"),
         (["--model", keras_file, "--data", tmp_path / "absent"], "there is no such file or folder"),

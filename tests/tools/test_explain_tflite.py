@@ -1,5 +1,6 @@
 """The tool on a small network: what it writes, what it prints, what it refuses."""
 
+import shutil
 import subprocess
 import sys
 
@@ -54,10 +55,20 @@ def test_with_and_without_float(run, folder):
     assert "No float network was given" in (folder / "int8.html").read_text("utf-8")
 
 
+def test_the_first_image_of_a_data_set(run, folder):
+    (folder / "faces" / "ada").mkdir(parents=True)
+    shutil.copy(folder / "face.png", folder / "faces" / "ada" / "0.png")
+    for words in (["face.png", "--out", "one.html"], ["--data", "faces", "--out", "first.html"]):
+        done = run("int8.tflite", *words)
+        assert done.returncode == 0, done.stderr
+    assert (folder / "one.html").read_text("utf-8") == (folder / "first.html").read_text("utf-8")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["int8.tflite"], "name a .tflite and an image"),
+        (["int8.tflite", "face.png", "--data", "faces"], "or --data instead of the image"),
         (["face.png", "face.png"], "face.png"),
         (["int8.tflite", "int8.tflite"], "int8.tflite"),
     ],
