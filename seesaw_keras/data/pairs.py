@@ -18,7 +18,7 @@ from seesaw_keras.data.verification_bin import read_bin
 
 __all__ = ["Pairs", "open_pairs"]
 
-FOLDS = 10  # of InsightFace's protocol, which a .bin does not state
+FOLDS = 10  # of InsightFace's protocol, which a .bin does not state, and of LFW's View 2
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,13 @@ def open_pairs(path: str | Path, pairs: str | Path | None = None) -> Pairs:
     | `path` | `pairs` | folds |
     | --- | --- | --- |
     | InsightFace's `name.bin` | none | ten, contiguous |
-    | LFW's images: a folder or .zip with `Name/Name_0001.jpg` | `pairs.txt`; none if it lies in the folder | its own |
+    | LFW's images: a folder or .zip of `Name/Name_0001.jpg` | `pairs.txt`; none if inside it | its own; of one, ten |
     | CFP's images: a folder or .zip with `001/frontal/01.jpg` | `Protocol/Split/FP` or `Protocol/Split/FF` | its own |
     | `synthetic:2000@32`: 2,000 pairs of synthetic people, 32 pixels wide | none | ten, no person in two |
+
+    Accuracy is cross-validated, so the pairs of a `pairs.txt` with a single fold (LFW's View 1, a short list of one's
+    own) are dealt into ten in turn, as cards are: pair i goes to fold i mod 10. Folds then differ by one pair at most,
+    by one pair of the same person and by one of different people; a person may be in several.
 
     Images are found by the last parts of their path and whatever their suffix, so aligned copies do as well.
 
@@ -75,7 +79,8 @@ def open_pairs(path: str | Path, pairs: str | Path | None = None) -> Pairs:
 
     Raises:
         FileNotFoundError: if a file is missing.
-        ValueError: if a file is not of its format, or an image it names is missing; the message names the line.
+        ValueError: if a file is not of its format, an image it names is missing, or a single fold has fewer than ten
+            pairs; the message names the line.
     """
     # The synthetic sets are made of `Pairs`, so they cannot be imported before it is there.
     from seesaw_keras.data.synthetic.names import is_synthetic, named_pairs
@@ -124,6 +129,7 @@ def _number(text: str, where: str) -> int:
 def _lfw_lines(path: Path) -> list[_Line]:
     """Reads LFW's protocol: folds and pairs a fold (View 2) or pairs (View 1), then that many of each kind a fold.
 
+    A single fold is dealt into ten; each kind's pairs stand together, so a deal over all of them is even in each kind.
     Source: LFW's README, section 3c.
     """
     first, *body = _lines(path) or [""]
@@ -133,6 +139,11 @@ def _lfw_lines(path: Path) -> list[_Line]:
     folds, each = head if len(head) == 2 else (1, head[0])
     if len(body) != folds * 2 * each:
         raise ValueError(f"{path}: announces {folds * 2 * each} pairs in line 1, but has {len(body)}; copy it again")
+    if folds == 1 and len(body) < FOLDS:
+        raise ValueError(
+            f"{path}, line 1: {len(body)} pairs in a single fold are too few to cross-validate in {FOLDS}: "
+            f"name {FOLDS // 2} of each kind or more"
+        )
     lines = []
     for i, text in enumerate(body):
         where = f"{path}, line {i + 2}"
@@ -142,11 +153,8 @@ def _lfw_lines(path: Path) -> list[_Line]:
             wanted = "name, number, number" if same else "name, number, name, number"
             raise ValueError(f"{where}: wants {wanted}, found {text[:80]!r}")
         first_name, second_name = fields[0], fields[0] if same else fields[2]
-        lines.append(
-            _Line(
-                (_lfw(first_name, fields[1], where), _lfw(second_name, fields[-1], where)), same, i // (2 * each), where
-            )
-        )
+        images = _lfw(first_name, fields[1], where), _lfw(second_name, fields[-1], where)
+        lines.append(_Line(images, same, i % FOLDS if folds == 1 else i // (2 * each), where))
     return lines
 
 

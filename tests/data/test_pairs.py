@@ -2,8 +2,11 @@ import zipfile
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from seesaw_keras.data import open_pairs, write_bin
+from seesaw_keras.verification.protocols import ten_fold
 
 LFW = ["Ada/Ada_0001.jpg", "Ada/Ada_0002.jpg", "Bo_B/Bo_B_0012.jpg", "Cy/Cy_0001.jpg", "Cy/Cy_0003.jpg"]
 LINES = ["Ada\t1\t2", "Ada\t1\tBo_B\t12", "Cy\t3\t1", "Bo_B\t12\tCy\t3"]
@@ -48,12 +51,27 @@ def test_lfw(tmp_path, form):
 
 
 def test_view_1_and_spaces_in_place_of_tabs(tmp_path):
-    lines = ["Ada 1 2", "Cy 1 3", "Ada 1 Cy 1", "Ada 2 Cy 3"]
+    lines = ["Ada 1 2", "Cy 1 3", "Ada 2 1", "Cy 3 1", "Ada 1 2"]
+    lines += ["Ada 1 Cy 1", "Ada 2 Cy 3", "Cy 1 Ada 2", "Cy 3 Ada 1", "Ada 1 Bo_B 12"]
     root = fill(tmp_path, LFW)
-    protocol(tmp_path, lines, head="2")
+    protocol(tmp_path, lines, head="5")
     pairs = open_pairs(root)  # the protocol lies with the images
-    np.testing.assert_array_equal(pairs.same, [True, True, False, False])
-    np.testing.assert_array_equal(pairs.folds, 0)
+    np.testing.assert_array_equal(pairs.same, [True] * 5 + [False] * 5)
+    np.testing.assert_array_equal(pairs.folds, np.arange(10))
+
+
+@given(each=st.integers(5, 70), head=st.sampled_from(["{}", "1\t{}"]))
+@settings(max_examples=20, deadline=None)
+def test_a_single_fold_is_dealt_into_ten(tmp_path_factory, each, head):
+    tmp_path = tmp_path_factory.mktemp("lfw")
+    root = fill(tmp_path, LFW)
+    pairs = open_pairs(root, protocol(tmp_path, [LINES[0]] * each + [LINES[1]] * each, head.format(each)))
+    assert set(pairs.folds) == set(range(10))
+    for chosen in (pairs.same, ~pairs.same, np.ones(len(pairs), bool)):
+        sizes = np.bincount(pairs.folds[chosen], minlength=10)
+        assert sizes.sum() == chosen.sum() and np.ptp(sizes) <= 1
+    # It is cross-validated like any other: a perfect score is perfect in each fold.
+    assert ten_fold(np.where(pairs.same, 0.5, 1.5), pairs.same, pairs.folds).accuracies.tolist() == [1.0] * 10
 
 
 @pytest.mark.parametrize(
@@ -69,6 +87,7 @@ def test_view_1_and_spaces_in_place_of_tabs(tmp_path):
         ("2\t1", ["Ada\t1\tx", *LINES[1:]], "line 2: 'x' in place of a number"),
         ("2\t1", ["Ada\t1\t-2", *LINES[1:]], "line 2: '-2' in place of a number"),
         ("2\t1", ["Ada\t1\t7", *LINES[1:]], r"line 2: image Ada/Ada_0007 is missing in .*lfw"),
+        ("4", LINES * 2, "line 1: 8 pairs in a single fold are too few to cross-validate in 10: name 5 of each kind"),
         ("2\t1", ["../../etc\t1\t2", *LINES[1:]], "line 2: image .*is missing"),
     ],
 )
