@@ -111,11 +111,9 @@ class State:
         """How long a finished stage took."""
         return self._stages[stage.name]["seconds"]
 
-    def finish(self, stage: Stage, seconds: float) -> None:
-        """Writes down that a stage is finished; those after it have to be done again."""
-        names = list(self._stages)
-        for later in names[names.index(stage.name) :] if stage.name in names else []:
-            del self._stages[later]
+    def finish(self, stage: Stage, seconds: float, before: Sequence[Stage]) -> None:
+        """Writes down that a stage is finished, and those `before`; all others have to be done again."""
+        self._stages = {each.name: self._stages[each.name] for each in before}
         self._stages[stage.name] = {
             "command": stage.command,
             "seconds": round(seconds, 1),
@@ -132,6 +130,11 @@ class State:
 def given(**values: str | None) -> list[str]:
     """Returns the flags that have a value."""
     return [part for name, value in values.items() if value is not None for part in (f"--{name}", value)]
+
+
+def embedded() -> bool:
+    """Whether the faces are those of people who do not exist, which come with the project."""
+    return not (FLAGS.data or FLAGS.photographs)
 
 
 def stages(recipe: Recipe, out: Path) -> list[Stage]:
@@ -195,9 +198,8 @@ def training(recipe: Recipe, data: str | None, pairs: Sequence[str], out: Path) 
 
 def compression(recipe: Recipe, faces: str, pairs: Sequence[str], out: Path) -> list[Stage]:
     """Returns the stages that make the network smaller, choose its threshold, and convert it for each target."""
-    embedded = not (FLAGS.data or FLAGS.photographs)
     values = {"steps": FLAGS.steps, "sparsity": FLAGS.sparsity}
-    if embedded:
+    if embedded():
         values = {name: EMBEDDED[name] if value is None else value for name, value in values.items()}
     how = given(**{name: None if value is None else f"{value:g}" for name, value in values.items()})
     what = ["--stage", FLAGS.compress, "--model", str(out / "train" / "model.keras"), "--recipe", recipe.name]
@@ -270,7 +272,8 @@ def run(stage: Stage) -> None:
     failed = result.returncode and not (stage.verdict and only_far(stage.verdict))
     if failed or missing:
         problem = f"left no {missing[0]}" if missing and not result.returncode else "failed, see above"
-        raise ValueError(f"stage {stage.name!r} {problem}; the same command goes on from here: {shlex.join(sys.argv)}")
+        again = shlex.join(["python", *sys.argv])
+        raise ValueError(f"stage {stage.name!r} {problem}; the same command goes on from here: {again}")
 
 
 def only_far(verdict: Path) -> bool:
@@ -302,9 +305,14 @@ def summary(road: Sequence[Stage], state: State, out: Path) -> str:
         "",
         "Next:",
         f"  firmware       python tools/export_micro.py --model {micro} --out firmware",
-        "  your own faces python tools/pipeline.py --help",
-        "  longer         python tools/pipeline.py --set epochs=24 --out runs/longer",
     ]
+    if embedded():
+        lines += [
+            "  your own faces python tools/pipeline.py --help",
+            "  longer         python tools/pipeline.py --set epochs=24 --out runs/longer",
+        ]
+    else:
+        lines.append(f"  two people     python tools/verify_faces.py --model {phone} A.jpg B.jpg")
     return "\n".join(lines)
 
 
@@ -323,7 +331,7 @@ def main() -> None:
         print(f"{title}: {shlex.join(stage.command)}", flush=True)
         start = time.monotonic()
         run(stage)
-        state.finish(stage, time.monotonic() - start)
+        state.finish(stage, time.monotonic() - start, road[: number - 1])
         fresh = True
     print(summary(road, state, out))
 

@@ -219,8 +219,9 @@ def _check(form: str, found: dict[str, Any]) -> str:
     words = [f"<h3>{html.escape(Path(FORMS[form]).name)}</h3>"]
     for equality in found["equalities"]:
         verdict = f"differ in {equality['differing']:,} of" if equality["differing"] else "computed the same in all"
+        kind = "verdict warned" if equality["differing"] else "verdict"
         words.append(
-            f'<p class="verdict">{html.escape(equality["left"])} and {html.escape(equality["right"])} {verdict} '
+            f'<p class="{kind}">{html.escape(equality["left"])} and {html.escape(equality["right"])} {verdict} '
             f"{equality['entries']:,} entries of {equality['tensors']} tensors on {equality['inputs']} inputs.</p>"
         )
     if found["distances"]:

@@ -1,6 +1,7 @@
 """The road as one command: which stages run when, with stand-ins for the tools, and once with the tools themselves."""
 
 import json
+import os
 import shlex
 import shutil
 import signal
@@ -188,6 +189,20 @@ def test_another_setting_starts_anew(road):
     assert road.calls() == ROAD
 
 
+def test_what_another_road_left_is_no_stage_of_this_one(road):
+    assert road.run("--photographs", "people", "--pairs", "pairs.txt").returncode == 0
+    assert list(road.stages())[0] == "align" and COMPRESS in road.stages()
+    assert road.run("--compress", "prune").returncode == 0
+    assert len(road.stages()) == len(ROAD) and not {"align", COMPRESS} & set(road.stages())
+
+
+def test_the_last_screen_fits_the_faces(road):
+    ours = "python tools/verify_faces.py --model"
+    nobody, people = road.run().stdout, road.run("--photographs", "people", "--pairs", "pairs.txt").stdout
+    assert "your own faces" in nobody and ours not in nobody
+    assert "your own faces" not in people and f"{ours} {road.out}/phone.tflite" in people
+
+
 def test_a_stage_that_fails_is_where_the_same_command_goes_on(road):
     mark = road.tools / "convert_tflite.fails"
     mark.touch()
@@ -206,14 +221,14 @@ def test_a_stage_that_fails_is_where_the_same_command_goes_on(road):
 def test_killed_it_goes_on(road):
     mark = road.tools / "convert_tflite.waits"
     mark.touch()
-    process = subprocess.Popen(road.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    process = subprocess.Popen(road.command, stdout=subprocess.DEVNULL, start_new_session=True)
     start = time.monotonic()
     calls = road.tools / "calls"
     while not calls.exists() or "convert_tflite" not in calls.read_text():
         assert time.monotonic() - start < 120
         time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    os.killpg(process.pid, signal.SIGKILL)  # the tool, too
+    process.wait()
     road.calls()
     mark.unlink()
     assert road.run().returncode == 0

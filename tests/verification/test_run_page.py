@@ -92,7 +92,7 @@ def test_says_what_was_measured(run):
         "<td>after.tflite, in LiteRT reference</td><td>89.50 %</td><td>88.50 to 90.50</td>",
         "<td>phone.tflite, in LiteRT XNNPACK</td><td>88.25 %</td><td>87.25 to 89.25</td>",
         "<td>AVERAGE_POOL_2D</td><td>2</td><td>1</td><td>1</td>",
-        "A and B computed the same in all 1,000 entries of 3 tensors on 68 inputs",
+        '<p class="verdict">A and B computed the same in all 1,000 entries of 3 tensors on 68 inputs',
         "<td>train</td><td>2 min 05 s</td><td>python train.py &#x27;a b&#x27;</td>",
         'href="explain.html"',
     ):
@@ -128,7 +128,7 @@ def test_what_went_wrong_is_in_plain_sight(run):
     (run / CHECKS["micro"]).write_text(json.dumps(check(equalities=[differing], differences=["7 entries"])))
     page = page_of(run)
     assert "comes out farther" in page and "XNNPACK: a cosine of 0.991" in page
-    assert "A and B differ in 7 of 1,000 entries" in page
+    assert '<p class="verdict warned">A and B differ in 7 of 1,000 entries' in page
     assert '<div class="value">differ</div>' in page
 
 
