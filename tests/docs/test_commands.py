@@ -43,7 +43,7 @@ CAPS = {
     "convert_tflite": ["--images", "8"],
     "embed_dataset": ["--processes", "1"],
     "evaluate": ["--far", "0.2"],  # of ten pairs of different people, 1e-3 cannot be told
-    "pipeline": [*_SETTINGS, "--steps", "3"],
+    "pipeline": [*_SETTINGS, "--steps", "3", "--far", "0.2"],
     "prepare_data": ["--processes", "1", "--holdout_identities", "2"],
     "train": _SETTINGS,
 }
