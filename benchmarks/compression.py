@@ -13,7 +13,6 @@ takes two to ten minutes on two cores. Exit code 1 when any of these fails.
 """
 
 import gzip
-import json
 import sys
 import time
 from pathlib import Path
@@ -21,9 +20,9 @@ from typing import Any
 
 import numpy as np
 from absl import flags
+from rows import read_rows, write_rows
 
 from seesaw_keras import cli
-from seesaw_keras.files import replacing
 from seesaw_keras.models.configs import ACTIVATIONS, list_models
 
 FLAGS = flags.FLAGS
@@ -137,22 +136,12 @@ def failed(row: dict[str, Any]) -> bool:
     return bool(row["floats"] or row["zeros"] < row["wanted"] or not row["good"] or not row["passed"])
 
 
-def finished(path: Path) -> list[dict[str, Any]]:
-    """Returns the rows of a file, none if there is no file."""
-    if not path.exists():
-        return []
-    try:
-        return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-    except ValueError as error:
-        raise ValueError(f"{path}: no JSON lines of this benchmark ({error}); name another file") from error
-
-
 def main() -> None:
     """Makes the rows that are missing, and prints the table of those asked for."""
     from seesaw_keras.data.representative import representative_images
 
     path = Path(FLAGS.rows)
-    rows = finished(path)
+    rows = read_rows(path)
     wanted = [(variant, kind, form) for variant in FLAGS.variants for kind in FLAGS.activations for form in FORMS]
     done = {(r["variant"], r["activation"], r["form"]): r for r in rows if r["settings"] == settings()}
     if any(key not in done for key in wanted):
@@ -163,8 +152,7 @@ def main() -> None:
             print(f"[{number}/{len(wanted)}] {' '.join(key)}", file=sys.stderr, flush=True)
             done[key] = row(*key, images)
             rows.append(done[key])
-            with replacing(path) as beside:
-                beside.write_text("".join(json.dumps(r) + "\n" for r in rows), "utf-8")
+            write_rows(path, rows)
     print(f"| {' | '.join(COLUMNS)} |\n|{' --- |' * len(COLUMNS)}")
     for key in wanted:
         print(f"| {' | '.join(str(done[key][field]) for field in COLUMNS.values())} |")

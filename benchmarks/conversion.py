@@ -9,7 +9,6 @@ the benchmark goes on after the last one. A row takes two to ten minutes on two 
 float tensor inside, or does not pass the check.
 """
 
-import json
 import sys
 import time
 from collections.abc import Callable
@@ -18,9 +17,9 @@ from typing import Any
 
 import numpy as np
 from absl import flags
+from rows import read_rows, write_rows
 
 from seesaw_keras import cli
-from seesaw_keras.files import replacing
 from seesaw_keras.models.configs import ACTIVATIONS, list_models
 
 FLAGS = flags.FLAGS
@@ -115,22 +114,12 @@ def settings() -> list[Any]:
     return [FLAGS.size, FLAGS.width, FLAGS.inputs, FLAGS.tensorflow]
 
 
-def finished(path: Path) -> list[dict[str, Any]]:
-    """Returns the rows of a file, none if there is no file."""
-    if not path.exists():
-        return []
-    try:
-        return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-    except ValueError as error:
-        raise ValueError(f"{path}: no JSON lines of this benchmark ({error}); name another file") from error
-
-
 def main() -> None:
     """Makes the rows that are missing, and prints the table of those asked for."""
     from seesaw_keras.data.representative import representative_images
 
     path = Path(FLAGS.rows)
-    rows = finished(path)
+    rows = read_rows(path)
     wanted = [(variant, activation) for variant in FLAGS.variants for activation in FLAGS.activations]
     done = {(r["variant"], r["activation"]): r for r in rows if r["settings"] == settings()}
     if any(key not in done for key in wanted):
@@ -141,8 +130,7 @@ def main() -> None:
             print(f"[{number}/{len(wanted)}] {' '.join(key)}", file=sys.stderr, flush=True)
             done[key] = row(*key, images)
             rows.append(done[key])
-            with replacing(path) as beside:
-                beside.write_text("".join(json.dumps(r) + "\n" for r in rows), "utf-8")
+            write_rows(path, rows)
     print(f"| {' | '.join(COLUMNS)} |\n|{' --- |' * len(COLUMNS)}")
     for key in wanted:
         print(f"| {' | '.join(str(done[key][field]) for field in COLUMNS.values())} |")

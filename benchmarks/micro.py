@@ -13,13 +13,13 @@ Each row goes into --rows when it is done; started again, the benchmark goes on 
 minutes. Exit code 1 at the first difference.
 """
 
-import json
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from absl import flags
+from rows import read_rows, write_rows
 
 from seesaw_keras import cli
 from seesaw_keras.data.representative import representative_images
@@ -157,7 +157,7 @@ def main(words: list[str]) -> None:
     if not words:
         raise ValueError("name one flatbuffer or more")
     path = Path(FLAGS.rows)
-    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+    rows = read_rows(path)
     done = {str(one["settings"]): one for one in rows}
     files = [Path(word) for word in words]
     for file in files:
@@ -165,8 +165,7 @@ def main(words: list[str]) -> None:
             print(f"{file} ...", flush=True)
             rows.append(row(file))
             done[str(settings(file))] = rows[-1]
-            with replacing(path) as beside:
-                beside.write_text("".join(json.dumps(one) + "\n" for one in rows), "utf-8")
+            write_rows(path, rows)
     found = {file: done[str(settings(file))] for file in files}
     print_table(found)
     if FLAGS.plot:

@@ -9,16 +9,16 @@ it is done; started again, the benchmark goes on after the last one. A network t
 the first difference.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from absl import flags
+from rows import read_rows, write_rows
 
 from seesaw_keras import cli
 from seesaw_keras.data.representative import representative_images
-from seesaw_keras.files import replacing, sha256_of
+from seesaw_keras.files import sha256_of
 from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.check import ADVERSARIAL, adversarial_inputs
 from seesaw_keras.tflite.costs import activation_peak, cost_of
@@ -72,7 +72,7 @@ def settings(path: Path) -> list[Any]:
 def main(words: list[str]) -> None:
     """Makes the rows that are missing, and prints the table of the files asked for."""
     path = Path(FLAGS.rows)
-    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+    rows = read_rows(path)
     done = {str(r["settings"]): r for r in rows}
     files = [Path(word) for word in words]
     for file in files:
@@ -80,8 +80,7 @@ def main(words: list[str]) -> None:
             print(f"{file} ...", flush=True)
             rows.append(row(file))
             done[str(settings(file))] = rows[-1]
-            with replacing(path) as beside:
-                beside.write_text("".join(json.dumps(r) + "\n" for r in rows), "utf-8")
+            write_rows(path, rows)
     print(f"\n| {' | '.join(COLUMNS)} |\n|{' --- |' * len(COLUMNS)}")
     for file in files:
         print(f"| {' | '.join(str(done[str(settings(file))][column]) for column in COLUMNS)} |")
