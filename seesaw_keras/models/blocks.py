@@ -163,7 +163,16 @@ def _mapping(x: Any, filters: int, config: ModelConfig, name: str) -> Any:
     return activation(x, config.activation, f"{name}_act")
 
 
-def bottleneck(x: Any, filters: int, expansion: int, config: ModelConfig, *, name: str, strides: int = 1) -> Any:
+def bottleneck(
+    x: Any,
+    filters: int,
+    expansion: int,
+    config: ModelConfig,
+    *,
+    name: str,
+    strides: int = 1,
+    squeezed: bool = True,
+) -> Any:
     """Expansion, depthwise 3x3, squeeze-excite, projection: residual with stride 1, mapped or bare with stride 2.
 
     Args:
@@ -173,6 +182,7 @@ def bottleneck(x: Any, filters: int, expansion: int, config: ModelConfig, *, nam
         config: the variant.
         name: prefix of the layers' names.
         strides: 1 or 2.
+        squeezed: whether the block has squeeze-excite.
 
     Returns:
         (batch, height / strides, width / strides, filters).
@@ -180,7 +190,7 @@ def bottleneck(x: Any, filters: int, expansion: int, config: ModelConfig, *, nam
     residual = strides == 1
     y = _expand(x, expansion, config, f"{name}_expand")
     y = activation(conv_bn(y, None, 3, strides=strides, name=f"{name}_dw"), config.activation, f"{name}_dw_act")
-    if config.squeeze_excite:
+    if squeezed:
         y = squeeze_excite(y, config, f"{name}_se")
     y = _project(y, filters, config, f"{name}_project", zero_gamma=residual and config.zero_gamma)
     if residual:

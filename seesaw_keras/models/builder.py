@@ -8,6 +8,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from seesaw_keras.api import keras
 from seesaw_keras.models.blocks import activation as apply_activation
 from seesaw_keras.models.blocks import bottleneck, conv_bn
 from seesaw_keras.models.configs import ACTIVATIONS, Activation, ModelConfig, Stage, get_config
+from seesaw_keras.released import RELEASES, released_file
 
 __all__ = ["build"]
 
@@ -23,10 +25,10 @@ CHANNEL_MULTIPLE = 8
 
 
 def build(
-    variant: str = "shuffle",
+    variant: str | ModelConfig = "shuffle",
     *,
-    input_shape: tuple[int, int, int] = (112, 112, 3),
-    embedding_size: int = 512,
+    input_shape: tuple[int, int, int] | None = None,
+    embedding_size: int | None = None,
     width: float = 1.0,
     activation: Activation | None = None,
     se_activation: Activation | None = None,
@@ -45,20 +47,23 @@ def build(
     | mobilefacenet | 1,192,960 | 221,161,984 | 99.57 | arXiv 1908.09124, table 4 |
     | shuffle_hard | 1,364,992 | 145,762,816 | 99.62 | github.com/pshashk/seesaw-facenet |
     | phone | 1,369,312 | 145,762,816 | | ours |
+    | micro | 257,664 | 29,545,472 | | ours, at 96x96 |
 
     Parameters and multiply-adds are those of `model_info`; the accuracies are published ones, for MS1MV2.
 
     Args:
-        variant: a name from `list_models()`.
-        input_shape: (side, side, 3), side a positive multiple of 16; the global depthwise kernel is side / 16.
-        embedding_size: length of the embedding.
+        variant: a name from `list_models()`, or a configuration of your own.
+        input_shape: (side, side, 3), side a positive multiple of 16; the global depthwise kernel is side / 16. By
+            default the variant's: 112, and 96 for `micro`.
+        embedding_size: length of the embedding; by default the variant's: 512, and 128 for `micro`.
         width: factor on all channels but the embedding's; each is rounded to a multiple of 8, 8 at least.
         activation: nonlinearity of the trunk instead of the variant's: "swish", "hard_swish", "relu", "relu6" or
             "prelu". It replaces both branches of an uneven pair and leaves a stem that the variant fixes
             (`shuffle_hard`) as it is.
         se_activation: the same for squeeze-excite, without effect on variants that have none.
         normalize: whether the embeddings have unit length.
-        weights: None for random ones, or a file that `model.save_weights` or `tools/import_reference.py` wrote.
+        weights: None for random ones, "faces" for the released ones of the variant (tflite/), or a file that
+            `model.save_weights` or `tools/import_reference.py` wrote.
         name: of the model; by default `seesaw_` and the variant.
 
     Returns:
@@ -69,8 +74,9 @@ def build(
         ValueError: on an unknown variant or activation, a size that is no multiple of 16, a width or embedding size
             that is not positive, or a file that does not fit the network.
     """
-    config = _resolve(get_config(variant), activation, se_activation)
-    side = _check_input_shape(input_shape)
+    config = _resolve(get_config(variant) if isinstance(variant, str) else variant, activation, se_activation)
+    side = config.image_size if input_shape is None else _check_input_shape(input_shape)
+    embedding_size = config.embedding_size if embedding_size is None else embedding_size
     if not isinstance(embedding_size, int) or embedding_size < 1:
         raise ValueError(f"embedding_size must be a positive whole number, got {embedding_size!r}")
     if not width > 0 or width == float("inf"):
@@ -82,9 +88,11 @@ def build(
     if normalize:
         # In float32 under every policy: 1e-12 underflows in float16.
         embedding = keras.layers.UnitNormalization(dtype="float32", name="unit_embedding")(embedding)
-    model = keras.Model(inputs, embedding, name=name or f"seesaw_{variant}")
+    model = keras.Model(inputs, embedding, name=name or f"seesaw_{config.name}")
     if weights is not None:
-        _load_weights(model, Path(weights), variant)
+        released = weights in RELEASES
+        path = released_file(f"{config.name}.{weights}.weights.h5") if released else Path(weights)
+        _load_weights(model, path, config.name)
     return model
 
 
@@ -127,9 +135,10 @@ def _trunk(x: Any, config: ModelConfig) -> Any:
     x = apply_activation(conv_bn(x, config.stem, 3, strides=2, name="stem"), stem_activation, "stem_act")
     x = apply_activation(conv_bn(x, None, 3, name="stem_dw"), stem_activation, "stem_dw_act")
     for number, stage in enumerate(config.stages, 1):
-        x = bottleneck(x, stage.channels, stage.down_expansion, config, strides=2, name=f"stage{number}_down")
-        for block in range(1, stage.blocks + 1):
-            x = bottleneck(x, stage.channels, stage.expansion, config, name=f"stage{number}_block{block}")
+        block = partial(bottleneck, filters=stage.channels, config=config, squeezed=number in config.squeeze_excite)
+        x = block(x, expansion=stage.down_expansion, strides=2, name=f"stage{number}_down")
+        for place in range(1, stage.blocks + 1):
+            x = block(x, expansion=stage.expansion, name=f"stage{number}_block{place}")
     return x
 
 

@@ -55,13 +55,15 @@ class ModelConfig:
         stem: channels of the first convolution and of the depthwise one after it.
         stages: the three resolutions after the stem.
         head: channels of the last 1x1 convolution and of the global depthwise one.
+        image_size: side of the images in pixels where the caller wants no other.
+        embedding_size: length of the embedding where the caller wants no other.
         uneven: whether 1x1 convolutions are uneven pairs (1/4 and 3/4 of the channels) or ordinary dense ones.
         shuffle: whether channels are shuffled (two groups) between expansion and depthwise convolution.
         wide_projection: which 3/4 of the channels the wide projection reads.
         mapping: shortcut of the stride-2 blocks: none, a strided 1x1 convolution, or max pooling then 1x1 convolution.
         activation: nonlinearity of the trunk.
         stem_activation: nonlinearity of the stem where the variant fixes another one than the trunk's.
-        squeeze_excite: whether blocks have squeeze-excite (reduction 4).
+        squeeze_excite: the stages, counted from 1, whose blocks have squeeze-excite (reduction 4).
         se_activation: nonlinearity between the two layers of squeeze-excite.
         se_gate: gate at its end.
         se_bias: whether its layers have a bias.
@@ -74,13 +76,15 @@ class ModelConfig:
     stem: int
     stages: tuple[Stage, ...]
     head: int = 512
+    image_size: int = 112
+    embedding_size: int = 512
     uneven: bool = True
     shuffle: bool = False
     wide_projection: Literal["first", "last"] = "last"
     mapping: Literal["conv", "pool"] | None = None
     activation: Activation = "swish"
     stem_activation: Activation | None = None
-    squeeze_excite: bool = True
+    squeeze_excite: tuple[int, ...] = (1, 2, 3)
     se_activation: Activation = "prelu"
     se_gate: Literal["sigmoid", "hard_sigmoid"] = "sigmoid"
     se_bias: bool = True
@@ -89,6 +93,7 @@ class ModelConfig:
 
 
 _MOBILE = (Stage(64, 128, 4, 128), Stage(128, 256, 6, 256), Stage(128, 512, 2, 256))
+_HALF = (Stage(32, 64, 4, 64), Stage(64, 128, 6, 128), Stage(64, 256, 2, 128))
 _DEEP_WIDE = (Stage(96, 192, 8, 192), Stage(192, 384, 12, 384), Stage(192, 768, 4, 384))
 _TABLE_4 = "arXiv 1908.09124, table 4 (MS1MV2, batch 192)"
 _TABLE_4_SHARE = "arXiv 1908.09124, table 4 (MS1MV2, batch 160)"
@@ -140,7 +145,7 @@ _REGISTRY = {
             stem=64,
             stages=_MOBILE,
             uneven=False,
-            squeeze_excite=False,
+            squeeze_excite=(),
             published=Published({"LFW": 99.57, "CFP-FP": 91.39, "AgeDB-30": 96.03}, _TABLE_4),
         ),
         replace(
@@ -169,6 +174,21 @@ _REGISTRY = {
             _SHUFFLE,
             name="phone",
             summary="ours: shuffle with ReLU in squeeze-excite, whose PReLU XNNPACK refuses in int8",
+            se_activation="relu",
+            published=None,
+        ),
+        replace(
+            _SHUFFLE,
+            name="micro",
+            summary="ours: half of phone's width at 96x96, ReLU, squeeze-excite where pixels are few",
+            stem=32,
+            stages=_HALF,
+            head=256,
+            image_size=96,
+            embedding_size=128,
+            activation="relu",
+            # MEAN and the broadcast MUL have no fast kernel on Arm; at 6x6 there is little for them to do.
+            squeeze_excite=(3,),
             se_activation="relu",
             published=None,
         ),

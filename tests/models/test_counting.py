@@ -23,9 +23,9 @@ def infos():
 
 
 def by_hand(config):
-    """Multiply-adds and parameters from the configuration alone, block by block, at 112x112 and 512-d."""
+    """Multiply-adds and parameters from the configuration alone, block by block."""
     madds = parameters = 0
-    side = 56
+    side = config.image_size // 2
 
     def conv(inputs, outputs, kernel, pixels, bn=True):
         nonlocal madds, parameters
@@ -39,11 +39,11 @@ def by_hand(config):
         else:
             conv(inputs, outputs, 1, pixels)
 
-    def block(inputs, inner, outputs, pixels_in, pixels_out):
+    def block(inputs, inner, outputs, pixels_in, pixels_out, squeezed):
         nonlocal parameters
         pointwise(inputs, inner, pixels_in)
         conv(1, inner, 9, pixels_out)
-        if config.squeeze_excite:
+        if squeezed:
             conv(inner, inner // 4, 1, 1, bn=False)
             conv(inner // 4, inner, 1, 1, bn=False)
             parameters += (inner // 4 + inner) * config.se_bias + inner // 4 * (config.se_activation == "prelu")
@@ -52,16 +52,17 @@ def by_hand(config):
     conv(3, config.stem, 9, side**2)
     conv(1, config.stem, 9, side**2)
     channels = config.stem
-    for stage in config.stages:
-        block(channels, stage.down_expansion, stage.channels, side**2, (side // 2) ** 2)
+    for number, stage in enumerate(config.stages, 1):
+        squeezed = number in config.squeeze_excite
+        block(channels, stage.down_expansion, stage.channels, side**2, (side // 2) ** 2, squeezed)
         if config.mapping:
             conv(channels, stage.channels, 1, (side // 2) ** 2)
         side, channels = side // 2, stage.channels
         for _ in range(stage.blocks):
-            block(channels, stage.expansion, channels, side**2, side**2)
+            block(channels, stage.expansion, channels, side**2, side**2, squeezed)
     conv(channels, config.head, 1, side**2)
     conv(1, config.head, side**2, 1)
-    conv(config.head, 512, 1, 1)
+    conv(config.head, config.embedding_size, 1, 1)
     return madds, parameters
 
 

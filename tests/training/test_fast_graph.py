@@ -18,16 +18,17 @@ CONFIGS = {
     "phone": get_config("phone"),
     "dw_v1": get_config("dw_v1"),
     "prelu": replace(SHUFFLE, activation="prelu", se_activation="swish"),
-    "relu6": replace(SHUFFLE, activation="relu6", squeeze_excite=False),
-    "no squeeze-excite": replace(SHUFFLE, squeeze_excite=False),
+    "relu6": replace(SHUFFLE, activation="relu6", squeeze_excite=()),
+    "no squeeze-excite": replace(SHUFFLE, squeeze_excite=()),
 }
 
 
 def small_network(config, seed=0):
     """A stride-2 and a residual block, with weights and statistics that are nowhere 0 or 1."""
     inputs = keras.Input((8, 8, 16))
-    x = bottleneck(inputs, 8, 24, config, name="down", strides=2)
-    network = keras.Model(inputs, bottleneck(x, 8, 16, config, name="block"))
+    squeezed = bool(config.squeeze_excite)
+    x = bottleneck(inputs, 8, 24, config, name="down", strides=2, squeezed=squeezed)
+    network = keras.Model(inputs, bottleneck(x, 8, 16, config, name="block", squeezed=squeezed))
     randomise(network, seed)
     return network
 

@@ -1,0 +1,56 @@
+"""The released models: files that are in the package, and what they hash to.
+
+>>> from seesaw_keras.released import released_file
+>>> released_file("phone.faces.weights.h5").suffix
+'.h5'
+"""
+
+from pathlib import Path
+
+from seesaw_keras.files import sha256_of
+
+__all__ = ["RELEASES", "SHA256", "flatbuffer_file", "released_file"]
+
+RELEASES = ("faces",)  # what they were trained on, the values of `build(weights=...)` that name no file
+
+SHA256 = {
+    "phone.faces.weights.h5": "dfe1ac7eaef759577b6849bf570aff0087cd9db252b189d98871fce254ae9bcb",
+    "phone.faces.int8.tflite": "54741cc516d3b600d88b05096bf0f6d49de77b3fbd5a1d5cd26c9a257348f2d2",
+    "phone.faces.golden.npz": "7191634a7a1325f59768096e1b3c26f37476745d25d525e27e781402e4c9a695",
+    "micro.faces.weights.h5": "80391ad9705c9eb3fb22e6b5973d1151d9651d4ac1cb4a7f056f4cc3b9bbc720",
+    "micro.faces.int8.tflite": "4456268e106c30bfa8401b88f560fc0007cbd1707f383a4be9839e5705ab3ebb",
+    "micro.faces.golden.npz": "02e6e5f82c4ba50da2b986ce1ada97a1b00f64602f33352b521d03063a547081",
+}
+
+# Of a checkout, and of an installed package, where setup.py puts the same files.
+_FOLDERS = (Path(__file__).parent.parent / "tflite", Path(__file__).parent / "released")
+
+
+def released_file(name: str) -> Path:
+    """Returns the path of a released file, whose content is that of the release.
+
+    Args:
+        name: a key of `SHA256`.
+
+    Raises:
+        ValueError: if there is no such file in this version, it is missing, or it was changed.
+    """
+    if name not in SHA256:
+        raise ValueError(f"released models: there is no {name!r}; there are {', '.join(SHA256)}")
+    for folder in _FOLDERS:
+        path = folder / name
+        if path.is_file():
+            if sha256_of(path) != SHA256[name]:
+                raise ValueError(f"{path}: is not the released file (its SHA-256 is another one); install it again")
+            return path
+    raise ValueError(f"released models: {name!r} is in neither {_FOLDERS[0]} nor {_FOLDERS[1]}; install it again")
+
+
+def flatbuffer_file(model: str | Path) -> Path:
+    """Returns the path of a flatbuffer: a file, or the released one of a name such as "phone.faces".
+
+    Raises:
+        ValueError: if the released one is missing or was changed.
+    """
+    name = f"{model}.int8.tflite"
+    return released_file(name) if name in SHA256 else Path(model)
