@@ -1,9 +1,11 @@
 """Package metadata and dependencies; build system and tool settings are in pyproject.toml."""
 
 import re
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'^__version__ = "([^"]+)"', (HERE / "seesaw_keras/__init__.py").read_text("utf-8"), re.M)[1]
@@ -48,7 +50,19 @@ EXTRAS = {
     ],
 }
 
+
+class BuildWithReleasedModels(build_py):
+    """Puts the released models of tflite/ into the package, where seesaw_keras/released.py finds them."""
+
+    def run(self):
+        super().run()
+        if not self.editable_mode:
+            released = Path(self.build_lib) / "seesaw_keras" / "released"
+            shutil.copytree(HERE / "tflite", released, ignore=shutil.ignore_patterns("firmware"), dirs_exist_ok=True)
+
+
 setup(
+    cmdclass={"build_py": BuildWithReleasedModels},
     name="seesaw_keras",
     version=VERSION,
     description="SeesawFaceNets (arXiv 1908.09124) for TensorFlow/Keras, down to proven int8 TFLite Micro models",

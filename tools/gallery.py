@@ -36,7 +36,11 @@ from seesaw_keras.files import replacing
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("gallery", None, "The gallery's file; `enroll` makes it.", required=True)
-flags.DEFINE_string("model", RELEASED_MODEL, "The .tflite that embeds faces, always the same for one gallery.")
+flags.DEFINE_string(
+    "model",
+    RELEASED_MODEL,
+    "The .tflite that embeds faces, or the name of a released one; always the same for one gallery.",
+)
 flags.DEFINE_string(
     "yunet",
     None,
@@ -55,8 +59,6 @@ flags.DEFINE_string("out", None, "export: the .npz file of `embeddings` and `nam
 
 def embedder() -> FaceEmbedder:
     """Returns what the flags describe."""
-    if FLAGS.model is None:
-        raise ValueError("--model is missing: the .tflite that embeds faces")
     return FaceEmbedder(
         FLAGS.model,
         detector=FLAGS.yunet,

@@ -17,7 +17,7 @@ from seesaw_keras.faces.embedder import RELEASED_MODEL, FaceEmbedder
 from seesaw_keras.files import replacing
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("model", RELEASED_MODEL, "The .tflite that embeds faces.", required=RELEASED_MODEL is None)
+flags.DEFINE_string("model", RELEASED_MODEL, "The .tflite that embeds faces, or the name of a released one.")
 flags.DEFINE_string(
     "yunet",
     None,

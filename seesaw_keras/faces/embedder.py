@@ -29,12 +29,13 @@ from seesaw_keras.data.preprocess import (
 from seesaw_keras.faces.alignment import align
 from seesaw_keras.faces.detection import FaceDetector, checked, main_face, open_detector
 from seesaw_keras.files import sha256_of
+from seesaw_keras.released import flatbuffer_file
 from seesaw_keras.tflite.interface import pixel_table, read_facts
 from seesaw_keras.tflite.runtimes import open_runtime
 
 __all__ = ["RELEASED_MODEL", "FaceEmbedder", "Photograph", "Verdict", "listed"]
 
-RELEASED_MODEL: str | None = None  # the flatbuffer that the tools take unless told otherwise
+RELEASED_MODEL = "phone.faces"  # what the tools take unless told otherwise
 Photograph: TypeAlias = str | Path | npt.NDArray[np.uint8]
 
 
@@ -63,7 +64,7 @@ class FaceEmbedder:
 
     def __init__(
         self,
-        model: str | Path,
+        model: str | Path = RELEASED_MODEL,
         *,
         detector: str | Path | FaceDetector | None = None,
         aligned: bool = False,
@@ -74,7 +75,8 @@ class FaceEmbedder:
         """Loads the flatbuffer; what it wants of pixels and its threshold are read from its metadata.
 
         Args:
-            model: a .tflite of one image in, one embedding out, of any number type.
+            model: a .tflite of one image in, one embedding out, of any number type; or a released model by its name,
+                "phone.faces" or "micro.faces".
             detector: a YuNet model file (face_detection_yunet_2023mar.onnx), or a detector. None: the cascades inside
                 of OpenCV, for frontal faces.
             aligned: whether the photographs are aligned faces already, of the model's size or another square; nothing
@@ -89,7 +91,7 @@ class FaceEmbedder:
             ValueError: the flatbuffer is damaged, is no such network or does not say what it wants of pixels; the
                 threshold is no cosine; or `detector` is no YuNet model.
         """
-        path = Path(model)
+        path = flatbuffer_file(model)
         if aligned and detector is not None:
             raise ValueError("aligned faces need no detector: give one or the other")
         self._runtime = open_runtime("xnnpack", path, threads=threads)

@@ -85,7 +85,6 @@ def test_one_person_from_a_video(folder):
     [
         ("enrol", [], "'enrol' is no command: enroll, identify, list, remove, export"),
         ("enroll", [*MODEL], "enroll wants files or folders"),
-        ("enroll", ["people"], "--model is missing"),
         ("enroll", [*MODEL, "people/Bob/3.png"], "people/Bob/3.png: whom does it show?"),
         ("enroll", [*MODEL, "people/Bob"], "whom does it show?"),
         ("enroll", [*MODEL, "absent"], "absent: there is no such file or folder"),

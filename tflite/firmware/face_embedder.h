@@ -1,0 +1,61 @@
+// Made by seesaw_keras 0.1.0, tools/export_micro.py, from micro.faces.int8.tflite (sha256 4456268e106c30bfa8401b88f560fc0007cbd1707f383a4be9839e5705ab3ebb).
+//
+// From the pixels of an aligned face to its embedding, and from two embeddings to "the same person" or not.
+//
+//   alignas(16) static std::uint8_t arena[seesaw::kArenaSize];
+//   static seesaw::FaceEmbedder embedder(arena, sizeof(arena));
+//   if (!embedder.Begin()) { ... }
+//   std::int8_t face[seesaw::kEmbeddingSize];
+//   if (embedder.Embed(pixels, face) && seesaw::FaceEmbedder::Same(face, enrolled)) { ... }
+
+#ifndef SEESAW_FACE_EMBEDDER_H_
+#define SEESAW_FACE_EMBEDDER_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "model.h"
+#include "operators.h"
+#include "tensorflow/lite/micro/micro_interpreter.h"
+
+namespace seesaw {
+
+// Takes no memory but its own and the arena, throws nothing, and computes with integers only. Not for two threads at
+// once.
+class FaceEmbedder {
+ public:
+  // `arena`: kArenaSize bytes, aligned to 16, that belong to the embedder for as long as it lives.
+  FaceEmbedder(std::uint8_t* arena, std::size_t arena_size);
+  FaceEmbedder(const FaceEmbedder&) = delete;
+  FaceEmbedder& operator=(const FaceEmbedder&) = delete;
+
+  // Makes the network ready to run; once, before anything else. False if it cannot be: TFLite Micro logs why, mostly
+  // that the arena is too small.
+  bool Begin();
+
+  // Reads kImageSize bytes of `rgb`, and writes kEmbeddingSize entries of `embedding`. False if the network is not
+  // ready or fails; then nothing is written.
+  bool Embed(const std::uint8_t* rgb, std::int8_t* embedding);
+
+  // Bytes of the arena that are in use after Begin().
+  std::size_t ArenaUsed() const { return interpreter_.arena_used_bytes(); }
+
+  // The cosine of two embeddings in units of 1/32768, rounded down: -32768 to 32768.
+  static std::int32_t Cosine(const std::int8_t* a, const std::int8_t* b) {
+    return CosineQ15(a, b, kEmbeddingSize, kEmbeddingZeroPoint);
+  }
+
+  // Whether two embeddings are of the same person: their cosine is at least `threshold`, in the same units.
+  static bool Same(const std::int8_t* a, const std::int8_t* b, std::int32_t threshold = kThresholdQ15) {
+    return CosineReaches(threshold, a, b, kEmbeddingSize, kEmbeddingZeroPoint);
+  }
+
+ private:
+  Operators operators_;
+  tflite::MicroInterpreter interpreter_;
+  bool ready_ = false;
+};
+
+}  // namespace seesaw
+
+#endif  // SEESAW_FACE_EMBEDDER_H_

@@ -1,0 +1,28 @@
+// Made by seesaw_keras 0.1.0, tools/export_micro.py, from micro.faces.int8.tflite (sha256 4456268e106c30bfa8401b88f560fc0007cbd1707f383a4be9839e5705ab3ebb).
+//
+// Golden vectors: images by a formula, and what TFLite Micro's reference kernels make of them.
+
+#ifndef SEESAW_GOLDEN_H_
+#define SEESAW_GOLDEN_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "model.h"
+
+namespace seesaw {
+
+// Black, white, a ramp and noise.
+constexpr std::size_t kGoldenCount = 4;
+
+// Draws an image into kImageSize bytes of RGB.
+void DrawGolden(std::size_t number, std::uint8_t* rgb);
+
+extern const std::uint32_t kGoldenImageCrc32[kGoldenCount];
+extern const std::int8_t kGoldenEmbeddings[kGoldenCount][kEmbeddingSize];
+// Of each embedding with each, in units of 1/32768.
+extern const std::int32_t kGoldenCosinesQ15[kGoldenCount][kGoldenCount];
+
+}  // namespace seesaw
+
+#endif  // SEESAW_GOLDEN_H_

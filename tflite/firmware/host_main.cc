@@ -1,0 +1,41 @@
+// Made by seesaw_keras 0.1.0, tools/export_micro.py, from micro.faces.int8.tflite (sha256 4456268e106c30bfa8401b88f560fc0007cbd1707f383a4be9839e5705ab3ebb).
+//
+// The self-test as a program for a desktop; see CMakeLists.txt.
+
+#include <cstdio>
+
+#include "model.h"
+#include "self_test.h"
+#ifdef WITH_TFLITE_MICRO
+#include "face_embedder.h"
+#endif
+
+namespace {
+
+std::uint8_t image[seesaw::kImageSize];
+
+int Report(const char* what, const char* wrong) {
+  std::printf("%s: %s\n", what, wrong == nullptr ? "ok" : wrong);
+  return wrong == nullptr ? 0 : 1;
+}
+
+#ifdef WITH_TFLITE_MICRO
+alignas(16) std::uint8_t arena[seesaw::kArenaSize];
+
+int TestWhole() {
+  seesaw::FaceEmbedder embedder(arena, sizeof(arena));
+  if (!embedder.Begin()) return Report("network", "it does not start");
+  std::printf("arena: %zu of %zu bytes\n", embedder.ArenaUsed(), sizeof(arena));
+  return Report("network", seesaw::TestEmbedder(embedder, image));
+}
+#endif
+
+}  // namespace
+
+int main() {
+  int failed = Report("parts", seesaw::TestParts(image));
+#ifdef WITH_TFLITE_MICRO
+  failed += TestWhole();
+#endif
+  return failed;
+}

@@ -1,0 +1,43 @@
+// Made by seesaw_keras 0.1.0, tools/export_micro.py, from micro.faces.int8.tflite (sha256 4456268e106c30bfa8401b88f560fc0007cbd1707f383a4be9839e5705ab3ebb).
+//
+// The network, and what there is to know about it.
+
+#ifndef SEESAW_MODEL_H_
+#define SEESAW_MODEL_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "cosine.h"
+
+namespace seesaw {
+
+// The flatbuffer, byte by byte.
+constexpr std::size_t kModelSize = 384800;
+constexpr std::uint32_t kModelCrc32 = 50509014u;
+alignas(16) extern const unsigned char kModel[kModelSize];
+
+// The image: rows from top to bottom, in them pixels from left to right, in them R, G and B.
+constexpr std::size_t kImageHeight = 96;
+constexpr std::size_t kImageWidth = 96;
+constexpr std::size_t kImageSize = kImageHeight * kImageWidth * 3;
+
+// Bits in which a byte of the input, pixel - 128 in int8, differs from its pixel.
+constexpr std::uint8_t kPixelFlip = 0x80;
+
+// The embedding: int8 values that stand for multiples of one scale, off by the zero point.
+constexpr std::size_t kEmbeddingSize = 128;
+constexpr int kEmbeddingZeroPoint = 8;
+static_assert(kEmbeddingSize <= kLongestEmbedding, "sums of products would leave int32");
+
+// From this cosine on two faces are the same person: 0.496261, in units of 1/32768.
+constexpr std::int32_t kThresholdQ15 = 16261;
+
+// Bytes of TFLite Micro's arena: 184576 were enough on x86-64 (85392 planned, 99184 persistent), and
+// 8192 more are for scratch buffers of optimised kernels; in whole KiB. On a 32-bit processor the persistent part
+// is smaller; FaceEmbedder::ArenaUsed() says what it is.
+constexpr std::size_t kArenaSize = 193536;
+
+}  // namespace seesaw
+
+#endif  // SEESAW_MODEL_H_

@@ -1,0 +1,31 @@
+// Made by seesaw_keras 0.1.0, tools/export_micro.py, from micro.faces.int8.tflite (sha256 4456268e106c30bfa8401b88f560fc0007cbd1707f383a4be9839e5705ab3ebb).
+//
+// The operators of the network, and no others: each one that is added costs flash.
+
+#ifndef SEESAW_OPERATORS_H_
+#define SEESAW_OPERATORS_H_
+
+#include "tensorflow/lite/c/common.h"
+#include "tensorflow/lite/micro/micro_mutable_op_resolver.h"
+
+namespace seesaw {
+
+using Operators = tflite::MicroMutableOpResolver<10>;
+
+// Returns whether all were added.
+inline bool AddOperators(Operators& operators) {
+  return operators.AddAdd() == kTfLiteOk &&
+         operators.AddConcatenation() == kTfLiteOk &&
+         operators.AddConv2D() == kTfLiteOk &&
+         operators.AddDepthwiseConv2D() == kTfLiteOk &&
+         operators.AddLogistic() == kTfLiteOk &&
+         operators.AddMean() == kTfLiteOk &&
+         operators.AddMul() == kTfLiteOk &&
+         operators.AddPad() == kTfLiteOk &&
+         operators.AddReshape() == kTfLiteOk &&
+         operators.AddSlice() == kTfLiteOk;
+}
+
+}  // namespace seesaw
+
+#endif  // SEESAW_OPERATORS_H_

@@ -1,0 +1,22 @@
+// Made by seesaw_keras 0.1.0, tools/export_micro.py, from micro.faces.int8.tflite (sha256 4456268e106c30bfa8401b88f560fc0007cbd1707f383a4be9839e5705ab3ebb).
+//
+// Pixels as the network takes them.
+
+#ifndef SEESAW_PIXELS_H_
+#define SEESAW_PIXELS_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "model.h"
+
+namespace seesaw {
+
+// Turns `size` bytes of RGB into bytes of the network's input (pixel - 128 in int8); both may be the same memory.
+inline void PixelsToInput(const std::uint8_t* rgb, std::uint8_t* input, std::size_t size) {
+  for (std::size_t i = 0; i < size; ++i) input[i] = static_cast<std::uint8_t>(rgb[i] ^ kPixelFlip);
+}
+
+}  // namespace seesaw
+
+#endif  // SEESAW_PIXELS_H_

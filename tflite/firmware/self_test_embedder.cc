@@ -1,0 +1,21 @@
+// Made by seesaw_keras 0.1.0, tools/export_micro.py, from micro.faces.int8.tflite (sha256 4456268e106c30bfa8401b88f560fc0007cbd1707f383a4be9839e5705ab3ebb).
+
+#include "face_embedder.h"
+#include "golden.h"
+#include "self_test.h"
+
+namespace seesaw {
+
+const char* TestEmbedder(FaceEmbedder& embedder, std::uint8_t* rgb) {
+  for (std::size_t i = 0; i < kGoldenCount; ++i) {
+    std::int8_t embedding[kEmbeddingSize];
+    DrawGolden(i, rgb);
+    if (!embedder.Embed(rgb, embedding)) return "the network does not run";
+    for (std::size_t j = 0; j < kEmbeddingSize; ++j) {
+      if (embedding[j] != kGoldenEmbeddings[i][j]) return "the network computes other integers";
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace seesaw

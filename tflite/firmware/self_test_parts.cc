@@ -1,0 +1,40 @@
+// Made by seesaw_keras 0.1.0, tools/export_micro.py, from micro.faces.int8.tflite (sha256 4456268e106c30bfa8401b88f560fc0007cbd1707f383a4be9839e5705ab3ebb).
+
+#include "cosine.h"
+#include "golden.h"
+#include "model.h"
+#include "self_test.h"
+
+namespace seesaw {
+namespace {
+
+// As zlib's.
+std::uint32_t Crc32(const std::uint8_t* data, std::size_t size) {
+  std::uint32_t crc = 0xffffffffu;
+  for (std::size_t i = 0; i < size; ++i) {
+    crc ^= data[i];
+    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1u) != 0u ? 0xedb88320u : 0u);
+  }
+  return ~crc;
+}
+
+}  // namespace
+
+const char* TestParts(std::uint8_t* rgb) {
+  if (Crc32(kModel, kModelSize) != kModelCrc32) return "the model's bytes are not those that were exported";
+  for (std::size_t i = 0; i < kGoldenCount; ++i) {
+    DrawGolden(i, rgb);
+    if (Crc32(rgb, kImageSize) != kGoldenImageCrc32[i]) return "a golden image is drawn otherwise";
+    for (std::size_t j = 0; j < kGoldenCount; ++j) {
+      const std::int8_t *a = kGoldenEmbeddings[i], *b = kGoldenEmbeddings[j];
+      const std::int32_t cosine = kGoldenCosinesQ15[i][j];
+      if (CosineQ15(a, b, kEmbeddingSize, kEmbeddingZeroPoint) != cosine) return "a cosine is computed otherwise";
+      if (CosineReaches(kThresholdQ15, a, b, kEmbeddingSize, kEmbeddingZeroPoint) != (cosine >= kThresholdQ15)) {
+        return "a cosine is compared otherwise";
+      }
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace seesaw

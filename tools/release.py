@@ -1,0 +1,190 @@
+r"""Makes a released model of a training run: float weights, int8 flatbuffer, golden vectors and a model card.
+
+    python tools/release.py --run runs/phone --name phone.faces --target phone --data faces \
+        --verify lfw_view2_aligned112.zip --pairs pairs.txt --about about.json
+
+Float weights are rounded to 11 bits of precision, which halves the compressed file and is far below what int8 changes;
+everything after that, figures included, is of the rounded ones. --about is a JSON object of strings that the card
+repeats: data and licence, recipe, teacher, intended use, limits. The threshold is the one for --far on --verify.
+
+Files of an earlier release of the name are replaced when all is done; stopped and started again, it goes on. The lines
+to put into seesaw_keras/released.py are printed.
+"""
+
+import json
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import flags
+
+from seesaw_keras import __version__, cli
+from seesaw_keras.files import replacing, sha256_of
+from seesaw_keras.tflite.passes import TARGETS
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("run", None, "Folder of a training, with best.json and best.weights.h5.", required=True)
+flags.DEFINE_string("name", None, "VARIANT.DATA, such as phone.faces.", required=True)
+flags.DEFINE_enum("target", "plain", list(TARGETS), "What the flatbuffer shall run on.")
+flags.DEFINE_string(
+    "quantized", None, "SavedModel of it after tools/compress.py; if not given, --data gives the ranges."
+)
+flags.DEFINE_string("data", None, "Faces to measure int8 ranges on.", required=True)
+flags.DEFINE_string("verify", None, "Pairs to verify on.", required=True)
+flags.DEFINE_string("pairs", None, "LFW's pairs.txt or CFP's Protocol/Split/FP, for --verify of images.")
+flags.DEFINE_float("far", 1e-3, "False accept rate of the threshold.", 0.0, 1.0)
+flags.DEFINE_integer("images", 256, "Of --data, to measure ranges on.", 1)
+flags.DEFINE_string("about", None, "JSON object of what the card says in words.", required=True)
+flags.DEFINE_string("out", "tflite", "Folder of the released files.")
+
+TOOLS = Path(__file__).resolve().parent
+WORTH_COMPRESSING = 1024  # numbers; below, HDF5 writes more about the compression than it saves
+BITS_LEFT_OUT = 13  # of float32's 23, which leaves float16's precision and float32's range
+
+
+def rounded(array: np.ndarray) -> np.ndarray:
+    """Returns float32 values rounded to 11 significant bits."""
+    bits = np.asarray(array, np.float32).view(np.uint32).astype(np.uint64)
+    half, mask = 1 << (BITS_LEFT_OUT - 1), ~((1 << BITS_LEFT_OUT) - 1) & 0xFFFFFFFF
+    return ((bits + half) & mask).astype(np.uint32).view(np.float32)
+
+
+def compress_weights(source: Path, path: Path) -> None:
+    """Writes a *.weights.h5 again, its arrays compressed; Keras reads it like any other."""
+    import h5py
+
+    with h5py.File(source) as given, h5py.File(path, "w", libver="latest") as made:
+
+        def copy(name: str, item: Any) -> None:
+            if isinstance(item, h5py.Dataset):
+                options = {"compression": 9, "shuffle": True} if item.size >= WORTH_COMPRESSING else {}
+                made.create_dataset(name, data=item[()], **options)
+            else:
+                made.require_group(name)
+
+        given.visititems(copy)
+
+
+def float_network(work: Path) -> tuple[Path, Path, dict[str, Any]]:
+    """Returns the run's best network as .keras and as weights, rounded, and what the run says of it."""
+    cli.quiet_tensorflow()
+    from seesaw_keras.training.network import build_network
+    from seesaw_keras.training.recipe import Recipe
+
+    best = json.loads((Path(FLAGS.run) / "best.json").read_text("utf-8"))
+    network = build_network(Recipe.from_json(best["recipe"]), normalize=True)
+    network.load_weights(str(Path(FLAGS.run) / "best.weights.h5"))
+    network.set_weights([rounded(array) for array in network.get_weights()])
+    model, full, weights = work / "model.keras", work / "full.weights.h5", work / "small.weights.h5"
+    network.save(model)
+    network.save_weights(full)
+    compress_weights(full, weights)
+    return model, weights, best
+
+
+def tool(made: Path, name: str, *arguments: object) -> None:
+    """Runs one of the tools beside this one, if what it makes is not there from a run before."""
+    if made.exists():
+        return
+    command = [sys.executable, str(TOOLS / name), *map(str, arguments)]
+    print(" ".join(command), file=sys.stderr, flush=True)
+    if subprocess.run(command, check=False).returncode:
+        raise ValueError(f"{name}: failed, see above")
+
+
+def golden(flatbuffer: Path, path: Path) -> None:
+    """Writes uint8 images and the int8 embeddings that every exact runtime makes of them."""
+    from seesaw_keras.tflite import flatbuffer as files
+    from seesaw_keras.tflite.interface import pixel_table
+    from seesaw_keras.tflite.micro.golden import golden_images
+    from seesaw_keras.tflite.runtimes import open_runtime
+
+    model = files.read(flatbuffer)
+    _, height, width, _ = model.main.inputs[0].shape
+    images = np.asarray(golden_images(height, width))
+    runtime = open_runtime("reference", flatbuffer)
+    table = pixel_table(model)
+    embeddings = [np.reshape(runtime.invoke(table[image][None]), -1) for image in images]
+    with path.open("wb") as file:
+        np.savez_compressed(file, images=images, embeddings=np.stack(embeddings))
+
+
+def curve() -> list[str]:
+    """Returns the verifications on the way as lines of a table."""
+    lines = (Path(FLAGS.run) / "history.csv").read_text("utf-8").splitlines()
+    names = lines[0].split(",")
+    rows = [dict(zip(names, line.split(","), strict=True)) for line in lines[1:]]
+    return [f"| {row['epoch']} | {row['lfw_accuracy']} |" for row in rows if row.get("lfw_accuracy")]
+
+
+def write_card(path: Path, record: dict[str, Any], table: str) -> None:
+    """Writes the card for people; the record beside it is for programs."""
+    parts = [f"# {record['name']}", *(f"**{key}.** {value}" for key, value in record["about"].items())]
+    parts += ["## Figures", table.strip(), f"Threshold for a false accept rate of {FLAGS.far:g}: a cosine of "]
+    parts[-1] += f"{record['threshold']:.4f}."
+    parts += ["## Learning curve", "\n".join(["| epoch | LFW % |", "| ---: | ---: |", *record["curve"]])]
+    parts += ["## Files", "\n".join(f"- `{name}`: {sha}" for name, sha in record["sha256"].items())]
+    path.write_text("\n\n".join(parts) + "\n", "utf-8")
+
+
+def main() -> None:
+    """Makes the files beside, and moves them to their places when all are made."""
+    about = json.loads(Path(FLAGS.about).read_text("utf-8"))
+    kind = "trained" if FLAGS.quantized else "calibrated"
+    work = Path(FLAGS.run) / f"{kind}-{FLAGS.target}-{sha256_of(Path(FLAGS.run) / 'best.weights.h5')[:12]}"
+    work.mkdir(exist_ok=True)
+    model, weights, best = float_network(work)
+    pairs = ["--data", FLAGS.verify, *(["--pairs", FLAGS.pairs] if FLAGS.pairs else [])]
+    card, lite, table = work / "card.json", work / "int8.tflite", work / "table.md"
+    if not (work / "float.json").exists():
+        card.write_text("{}", "utf-8")
+    alone, both = work / "float.json", work / "comparison.json"
+    verify = ["--model", model, *pairs, "--far", FLAGS.far]
+    tool(alone, "evaluate.py", *verify, "--card", card, "--json", alone)
+    calibration = json.loads(card.read_text("utf-8"))["calibration"]
+    convert = [
+        "--model",
+        FLAGS.quantized or model,
+        "--data",
+        FLAGS.data,
+        "--images",
+        FLAGS.images,
+        "--target",
+        FLAGS.target,
+    ]
+    tool(lite, "convert_tflite.py", *convert, "--threshold", calibration["threshold"], "--out", lite)
+    tool(both, "evaluate.py", *verify, "--compare", lite, "--markdown", table, "--json", both)
+    golden(lite, work / "golden.npz")
+
+    made = {f"{FLAGS.name}.weights.h5": weights, f"{FLAGS.name}.int8.tflite": lite}
+    made[f"{FLAGS.name}.golden.npz"] = work / "golden.npz"
+    record = {
+        "name": FLAGS.name,
+        "date": date.today().isoformat(),
+        "seesaw_keras": __version__,
+        "about": about,
+        "training": best,
+        "curve": curve(),
+        "target": FLAGS.target,
+        "threshold": calibration["threshold"],
+        "calibration": calibration,
+        "verification": json.loads(both.read_text("utf-8")),
+        "sha256": {name: sha256_of(path) for name, path in made.items()},
+    }
+    out = Path(FLAGS.out)
+    out.mkdir(exist_ok=True)
+    for name, source in made.items():
+        with replacing(out / name) as beside:
+            beside.write_bytes(source.read_bytes())
+    with replacing(out / f"{FLAGS.name}.json") as beside:
+        beside.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+    with replacing(out / f"{FLAGS.name}.md") as beside:
+        write_card(beside, record, table.read_text("utf-8"))
+    print("\n".join(f'    "{name}": "{sha}",' for name, sha in record["sha256"].items()))
+
+
+if __name__ == "__main__":
+    cli.run(main)
