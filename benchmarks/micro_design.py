@@ -17,30 +17,22 @@ from absl import flags
 from rows import read_rows, write_rows
 
 from seesaw_keras import cli
-from seesaw_keras.models.configs import ModelConfig, Stage, get_config
+from seesaw_keras.models.configs import ModelConfig, get_config
 
 MICRO = get_config("micro")
 
 
-def widened(config: ModelConfig, factor: float) -> ModelConfig:
-    """Returns a network of more channels."""
-    stages = tuple(
-        Stage(int(s.channels * factor), int(s.down_expansion * factor), s.blocks, int(s.expansion * factor))
-        for s in config.stages
-    )
-    return replace(config, stem=int(config.stem * factor), stages=stages, head=int(config.head * factor))
-
-
-DESIGNS = {
-    "micro": MICRO,
-    "no squeeze-excite": replace(MICRO, squeeze_excite=()),
-    "squeeze-excite in stages 2 and 3": replace(MICRO, squeeze_excite=(2, 3)),
-    "squeeze-excite everywhere": replace(MICRO, squeeze_excite=(1, 2, 3)),
-    "squeeze-excite everywhere, hard swish": replace(MICRO, squeeze_excite=(1, 2, 3), activation="hard_swish"),
-    "5/4 of the channels": widened(MICRO, 1.25),
-    "5/4, squeeze-excite in stages 2 and 3": replace(widened(MICRO, 1.25), squeeze_excite=(2, 3)),
-    "dense 1x1 convolutions, no squeeze-excite": replace(MICRO, uneven=False, shuffle=False, squeeze_excite=()),
-    "112x112": replace(MICRO, image_size=112),
+# Configuration and width.
+DESIGNS: dict[str, tuple[ModelConfig, float]] = {
+    "micro": (MICRO, 1),
+    "no squeeze-excite": (replace(MICRO, squeeze_excite=()), 1),
+    "squeeze-excite in stages 2 and 3": (replace(MICRO, squeeze_excite=(2, 3)), 1),
+    "squeeze-excite everywhere": (replace(MICRO, squeeze_excite=(1, 2, 3)), 1),
+    "squeeze-excite everywhere, hard swish": (replace(MICRO, squeeze_excite=(1, 2, 3), activation="hard_swish"), 1),
+    "5/4 of the channels": (MICRO, 1.25),
+    "5/4, squeeze-excite in stages 2 and 3": (replace(MICRO, squeeze_excite=(2, 3)), 1.25),
+    "dense 1x1 convolutions, no squeeze-excite": (replace(MICRO, uneven=False, shuffle=False, squeeze_excite=()), 1),
+    "112x112": (replace(MICRO, image_size=112), 1),
 }
 COLUMNS = ["parameters", "multiply-adds", "plain arena", "planned", "persistent", "arena", "flash", "operators"]
 CALIBRATION = 16  # images
@@ -50,7 +42,7 @@ flags.DEFINE_string("rows", None, "File of JSON lines for the results.", require
 flags.DEFINE_list("designs", list(DESIGNS), "Which to measure.")
 
 
-def row(config: ModelConfig) -> dict[str, Any]:
+def row(config: ModelConfig, width: float) -> dict[str, Any]:
     """Builds, converts and rewrites one design."""
     import seesaw_keras
     from seesaw_keras.api import keras
@@ -65,7 +57,7 @@ def row(config: ModelConfig) -> dict[str, Any]:
 
     keras.backend.clear_session()
     keras.utils.set_random_seed(0)
-    network = seesaw_keras.build(config)
+    network = seesaw_keras.build(config, width=width)
     images = representative_images(None, CALIBRATION, side=config.image_size)
     set_batch_statistics(network, to_float(images))
     data = convert(network, images=images, facts={"variant": config.name, "trained": False})
@@ -93,11 +85,11 @@ def main() -> None:
     cli.quiet_tensorflow()
     path = Path(FLAGS.rows)
     rows = read_rows(path)
-    done = {one["design"]: one for one in rows if one["config"] == repr(DESIGNS.get(one["design"]))}
+    done = {one["design"]: one for one in rows if one["settings"] == repr(DESIGNS.get(one["design"]))}
     for name in FLAGS.designs:
         if name not in done:
             print(f"{name} ...", file=sys.stderr, flush=True)
-            done[name] = {"design": name, "config": repr(DESIGNS[name]), **row(DESIGNS[name])}
+            done[name] = {"design": name, "settings": repr(DESIGNS[name]), **row(*DESIGNS[name])}
             rows.append(done[name])
             write_rows(path, rows)
     print(f"| design | {' | '.join(COLUMNS)} |\n| --- |{' ---: |' * len(COLUMNS)}")
