@@ -11,6 +11,7 @@ Files of an earlier release of the name are replaced when all is done; stopped a
 to put into seesaw_keras/released.py are printed.
 """
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -85,6 +86,13 @@ def float_network(work: Path) -> tuple[Path, Path, dict[str, Any]]:
     return model, weights, best
 
 
+def settings_hash() -> str:
+    """Returns a short name for all that the files depend on, so that another release starts anew."""
+    names = ("target", "quantized", "data", "verify", "pairs", "far", "images")
+    settings = [sha256_of(Path(FLAGS.run) / "best.weights.h5"), *(FLAGS[name].value for name in names)]
+    return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:12]
+
+
 def tool(made: Path, name: str, *arguments: object) -> None:
     """Runs one of the tools beside this one, if what it makes is not there from a run before."""
     if made.exists():
@@ -133,8 +141,7 @@ def write_card(path: Path, record: dict[str, Any], table: str) -> None:
 def main() -> None:
     """Makes the files beside, and moves them to their places when all are made."""
     about = json.loads(Path(FLAGS.about).read_text("utf-8"))
-    kind = "trained" if FLAGS.quantized else "calibrated"
-    work = Path(FLAGS.run) / f"{kind}-{FLAGS.target}-{sha256_of(Path(FLAGS.run) / 'best.weights.h5')[:12]}"
+    work = Path(FLAGS.run) / f"release-{settings_hash()}"
     work.mkdir(exist_ok=True)
     model, weights, best = float_network(work)
     pairs = ["--data", FLAGS.verify, *(["--pairs", FLAGS.pairs] if FLAGS.pairs else [])]
