@@ -6,7 +6,16 @@ from seesaw_keras.models.configs import get_config, list_models
 
 
 def test_registry_holds_the_variants_by_their_own_names():
-    assert list_models() == ["share", "shuffle", "dw_v1", "dw_v2", "mobilefacenet", "shuffle_hard", "phone"]
+    assert list_models() == [
+        "share",
+        "shuffle",
+        "dw_v1",
+        "dw_v2",
+        "mobilefacenet",
+        "shuffle_hard",
+        "phone",
+        "micro",
+    ]
     for variant in list_models():
         assert get_config(variant).name == variant
 
