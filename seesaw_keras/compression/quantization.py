@@ -34,9 +34,10 @@ def quantize_aware(model: Any, images: npt.NDArray[np.float32]) -> Any:
     """Makes a network that emulates int8 arithmetic in training, of TFMOT's wrappers.
 
     Kernels have a scale for each output channel, and their zeros stay zeros, in training and in the integers; values
-    have the range that they had on `images`, until training moves it. Batch normalisation is folded by the converter;
-    with a scale for each channel that is the same as quantizing the folded kernel. The two branches of an uneven pair
-    share one range. The input is left as it is: the 256 values of a pixel are 8 bits already.
+    have the range that loses least on `images` (`tflite.calibration`), until training moves it. Batch normalisation is
+    folded by the converter; with a scale for each channel that is the same as quantizing the folded kernel. The two
+    branches of an uneven pair share one range. The input is left as it is: the 256 values of a pixel are 8 bits
+    already.
 
     Args:
         model: a network from `seesaw_keras.build`, in float32.
@@ -75,12 +76,12 @@ def _measuring(aware: Any) -> Iterator[None]:
         if isinstance(quantizer, RangeQuantizer)
     ]
     _set(norms, "trainable", False)
-    _set(quantizers, "momentum", 0.0)
+    _set(quantizers, "measuring", True)
     try:
         yield
     finally:
         _set(norms, "trainable", True)
-        _set(quantizers, "momentum", RangeQuantizer.MOMENTUM)
+        _set(quantizers, "measuring", False)
 
 
 def _set(objects: list[Any], attribute: str, value: Any) -> None:

@@ -110,7 +110,7 @@ def test_ranges_are_measured_then_moved_by_training():
     model = small()
     first, second = r.uniform(-1, 1, (2, 8, 4, 4, 3)).astype(np.float32)
     aware = quantize_aware(model, first)
-    low, high = (weight for weight in aware.weights if "output_m" in weight.name)
+    low, high = (weight for weight in aware.weights if "output_m" in weight.name and "share" not in weight.name)
     kernel = model.get_layer("one_conv").kernel.numpy()[0, 0]
 
     def limits(images, mean, variance):
@@ -130,11 +130,28 @@ def test_ranges_are_measured_then_moved_by_training():
 
 def test_a_range_holds_zero_and_is_never_empty():
     quantizer = RangeQuantizer()
-    quantizer.momentum = 0.0
-    low, high = tf.Variable(-6.0), tf.Variable(6.0)
+    quantizer.measuring = True
+    weights = {"min_var": tf.Variable(-6.0), "max_var": tf.Variable(6.0), "share": tf.Variable(1.0)}
     for values, expected in (([3.0, 5.0], (0, 5)), ([-3.0, -5.0], (-5, 1e-4)), ([0.0, 0.0], (0, 1e-4))):
-        quantizer(tf.constant(values), True, {"min_var": low, "max_var": high})
-        np.testing.assert_allclose([low, high], expected)
+        quantizer(tf.constant(values), True, weights)
+        np.testing.assert_allclose([weights["min_var"], weights["max_var"]], expected)
+
+
+def test_a_range_keeps_to_its_share_of_the_span():
+    quantizer = RangeQuantizer()
+    quantizer.measuring = True
+    weights = {"min_var": tf.Variable(-6.0), "max_var": tf.Variable(6.0), "share": tf.Variable(1.0)}
+    values = np.random.default_rng(0).normal(0, 1, (8, 8, 8, 32)).astype(np.float32)
+    values[..., 0] *= 12
+    reach = np.abs(values).max()
+    quantizer(tf.constant(values), True, weights)
+    share = weights["share"].numpy()
+    assert share < 0.7
+    limits = share * reach * np.array([-1, 1])
+    np.testing.assert_allclose([weights["min_var"], weights["max_var"]], limits, rtol=1e-6)
+    quantizer.measuring = False
+    quantizer(tf.constant(values * 2), True, weights)
+    np.testing.assert_allclose([weights["min_var"], weights["max_var"]], 1.001 * limits, rtol=1e-5)
 
 
 def test_zeros_stay_zeros_in_training_and_all_else_learns(compressed, floats):
