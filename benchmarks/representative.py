@@ -3,13 +3,15 @@
     python benchmarks/representative.py --model network.keras
 
 Converts a network with ranges of faces that are spread evenly over --data (synthetic faces by default), as
-tools/convert_tflite.py takes them, 1 to 256 of them; of as many pictures of a single synthetic person; and of noise.
+tools/convert_tflite.py takes them, 1 to 256 of them; with the whole spans for ranges instead of what makes least noise;
+of pictures of a single synthetic person; and of noise.
 Each row compares the int8 embeddings of --test other synthetic faces with those of the float network: the mean and the
 least cosine, and the signal to quantization noise of the last layer. The network should be a trained one: random
 weights make another embedding of any noise.
 """
 
 from collections.abc import Iterator
+from unittest import mock
 
 import numpy as np
 from absl import flags
@@ -18,6 +20,8 @@ from seesaw_keras import cli
 from seesaw_keras.data import open_source
 from seesaw_keras.data.representative import representative_images
 from seesaw_keras.data.synthetic.source import SyntheticFaces
+from seesaw_keras.tflite import calibration
+from seesaw_keras.tflite.calibration import SHARES
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, "A .keras file or the folder of a SavedModel.", required=True)
@@ -29,14 +33,15 @@ FEW = 64  # of what is no good choice
 OTHER_POPULATION = 1  # seed of the faces to compare, and of the single person
 
 
-def choices(side: int) -> Iterator[tuple[str, np.ndarray]]:
-    """Yields what ranges are measured on: a name and uint8 images."""
+def choices(side: int) -> Iterator[tuple[str, np.ndarray, tuple[float, ...]]]:
+    """Yields what ranges are measured on, a name and uint8 images, and which shares of the spans are tried."""
     source = open_source(FLAGS.data) if FLAGS.data else None
     for count in COUNTS:
-        yield f"{count} spread over the data", representative_images(source, count, side=side)
+        yield f"{count} spread over the data", representative_images(source, count, side=side), SHARES
+    yield f"{FEW} spread over the data, whole spans", representative_images(source, FEW, side=side), SHARES[:1]
     one = SyntheticFaces(1, FEW, size=side, seed=OTHER_POPULATION + 1)
-    yield f"{FEW} of one person", one.batch(range(FEW))[0]
-    yield f"{FEW} of noise", np.random.default_rng(0).integers(0, 256, (FEW, side, side, 3), np.uint8)
+    yield f"{FEW} of one person", one.batch(range(FEW))[0], SHARES
+    yield f"{FEW} of noise", np.random.default_rng(0).integers(0, 256, (FEW, side, side, 3), np.uint8), SHARES
 
 
 def main() -> None:
@@ -59,8 +64,9 @@ def main() -> None:
     real = convert(network, type="float32")
     expected = embed(real, "xnnpack")
     print("| images | mean cosine | least cosine | last layer |\n| --- | ---: | ---: | ---: |")
-    for name, images in choices(side):
-        data = convert(network, images=images)
+    for name, images, shares in choices(side):
+        with mock.patch.object(calibration, "SHARES", shares):
+            data = convert(network, images=images)
         cosines = (expected * embed(data, "reference")).sum(1)
         *_, last = quantization_errors(real, data, faces)
         print(f"| {name} | {cosines.mean():.4f} | {cosines.min():.4f} | {last.total:.1f} dB |", flush=True)

@@ -5,11 +5,12 @@
 '.h5'
 """
 
+import json
 from pathlib import Path
 
 from seesaw_keras.files import sha256_of
 
-__all__ = ["RELEASES", "SHA256", "flatbuffer_file", "released_file"]
+__all__ = ["RELEASES", "SHA256", "check_sha256", "flatbuffer_file", "released_file"]
 
 RELEASES = ("faces",)  # what they were trained on, the values of `build(weights=...)` that name no file
 
@@ -44,6 +45,32 @@ def released_file(name: str) -> Path:
                 raise ValueError(f"{path}: is not the released file (its SHA-256 is another one); install it again")
             return path
     raise ValueError(f"released models: {name!r} is in neither {_FOLDERS[0]} nor {_FOLDERS[1]}; install it again")
+
+
+def check_sha256(path: Path) -> None:
+    """Compares weights with what is known of them: that they are released ones, by their name, or the card beside.
+
+    Args:
+        path: NAME.weights.h5; `tools/release.py` writes the card, NAME.json, with SHA-256s by name of file.
+
+    Raises:
+        ValueError: their SHA-256 is another one.
+    """
+    known, said_by = SHA256.get(path.name), "seesaw_keras.released"
+    if known is None:
+        said_by = str(path.with_name(path.name.removesuffix(".weights.h5") + ".json"))
+        known = _on_card(Path(said_by)).get(path.name)
+    if known is not None and known != sha256_of(path):
+        raise ValueError(f"{path}: its SHA-256 is not {known}, as {said_by} says; get the file again, or rename it")
+
+
+def _on_card(card: Path) -> dict[str, str]:
+    """Returns SHA-256s by name of file; none of a .json that is something else, such as the best.json of a training."""
+    try:
+        entries = json.loads(card.read_text("utf-8"))["sha256"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return {}
+    return entries if isinstance(entries, dict) else {}
 
 
 def flatbuffer_file(model: str | Path) -> Path:

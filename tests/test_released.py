@@ -8,7 +8,7 @@ import pytest
 from seesaw_keras import released
 from seesaw_keras.data.representative import representative_images
 from seesaw_keras.files import sha256_of
-from seesaw_keras.released import SHA256, flatbuffer_file, released_file
+from seesaw_keras.released import SHA256, check_sha256, flatbuffer_file, released_file
 from seesaw_keras.tflite.interface import pixel_table, to_float
 from seesaw_keras.tflite.runtimes import available_runtimes, open_runtime
 
@@ -66,3 +66,25 @@ def test_a_file_that_was_changed_is_refused(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"there is no 'dw_v1\.faces\.weights\.h5'; there are"):
         released_file("dw_v1.faces.weights.h5")
     assert str(flatbuffer_file("some/file.tflite")) == "some/file.tflite"
+
+
+def test_weights_from_a_file_are_compared_with_what_is_known_of_them(tmp_path):
+    from seesaw_keras.models import build
+
+    changed = tmp_path / "micro.faces.weights.h5"
+    changed.write_bytes(released_file(changed.name).read_bytes())
+    build("micro", weights=changed)
+    changed.write_bytes(changed.read_bytes() + b"0")
+    with pytest.raises(ValueError, match=r"micro\.faces\.weights\.h5: its SHA-256 is not .*get the file again"):
+        build("micro", weights=changed)
+    own, card = tmp_path / "own.weights.h5", tmp_path / "own.json"
+    own.write_bytes(b"weights")
+    check_sha256(own)
+    card.write_text(json.dumps({"sha256": {own.name: sha256_of(own)}}), "utf-8")
+    check_sha256(own)
+    own.write_bytes(b"other weights")
+    with pytest.raises(ValueError, match=r"own\.weights\.h5: its SHA-256 is not .* as .*own\.json says"):
+        check_sha256(own)
+    for something_else in ('["sha256"]', '{"sha256": "0"}', "{", '{"step": 1}'):
+        card.write_text(something_else, "utf-8")
+        check_sha256(own)

@@ -36,7 +36,7 @@ flags.DEFINE_string(
 flags.DEFINE_string("data", None, "Faces to measure int8 ranges on.", required=True)
 flags.DEFINE_string("verify", None, "Pairs to verify on.", required=True)
 flags.DEFINE_string("pairs", None, "LFW's pairs.txt or CFP's Protocol/Split/FP, for --verify of images.")
-flags.DEFINE_float("far", 1e-3, "False accept rate of the threshold.", 0.0, 1.0)
+flags.DEFINE_float("far", 1e-2, "False accept rate of the threshold.", 0.0, 1.0)
 flags.DEFINE_integer("images", 256, "Of --data, to measure ranges on.", 1)
 flags.DEFINE_string("about", None, "JSON object of what the card says in words.", required=True)
 flags.DEFINE_string("out", "tflite", "Folder of the released files.")

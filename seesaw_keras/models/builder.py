@@ -16,7 +16,7 @@ from seesaw_keras.api import keras
 from seesaw_keras.models.blocks import activation as apply_activation
 from seesaw_keras.models.blocks import bottleneck, conv_bn
 from seesaw_keras.models.configs import ACTIVATIONS, Activation, ModelConfig, Stage, get_config
-from seesaw_keras.released import RELEASES, released_file
+from seesaw_keras.released import RELEASES, check_sha256, released_file
 
 __all__ = ["build"]
 
@@ -63,7 +63,8 @@ def build(
         se_activation: the same for squeeze-excite, without effect on variants that have none.
         normalize: whether the embeddings have unit length.
         weights: None for random ones, "faces" for the released ones of the variant (tflite/), or a file that
-            `model.save_weights` or `tools/import_reference.py` wrote.
+            `model.save_weights`, `tools/import_reference.py` or `tools/release.py` wrote; where its SHA-256 is known,
+            by its name or by the card beside it, that is compared.
         name: of the model; by default `seesaw_` and the variant.
 
     Returns:
@@ -155,6 +156,7 @@ def _load_weights(model: Any, path: Path, variant: str) -> None:
     """Loads a weights file; an error names the file and what the model wanted."""
     if not path.is_file():
         raise ValueError(f"weights: there is no file {str(path)!r}")
+    check_sha256(path)
     made_for = _made_for(path)
     if made_for not in (None, variant):
         raise ValueError(f"weights: {str(path)!r} was made for variant {made_for!r}, not {variant!r}")
