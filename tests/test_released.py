@@ -10,6 +10,7 @@ from seesaw_keras.data.representative import representative_images
 from seesaw_keras.files import sha256_of
 from seesaw_keras.released import SHA256, check_sha256, flatbuffer_file, released_file
 from seesaw_keras.tflite.interface import pixel_table, to_float
+from seesaw_keras.tflite.micro import export
 from seesaw_keras.tflite.runtimes import available_runtimes, open_runtime
 
 MODELS = sorted(name.removesuffix(".int8.tflite") for name in SHA256 if name.endswith(".tflite"))
@@ -37,6 +38,14 @@ def test_golden_vectors_come_out_of_every_exact_runtime(model):
         table = pixel_table(runtime.model)
         found = [np.reshape(runtime.invoke(table[image][None]), -1) for image in images]
         np.testing.assert_array_equal(found, embeddings, err_msg=name)
+
+
+def test_the_firmware_beside_them_is_the_export_of_micro():
+    path = flatbuffer_file("micro.faces")
+    folder = path.parent / "firmware"
+    assert export(path.read_bytes(), name=path.name).files == {
+        file.name: file.read_text("utf-8") for file in folder.iterdir()
+    }
 
 
 @pytest.mark.parametrize("model", MODELS)
