@@ -27,8 +27,8 @@ from tqdm import tqdm
 from seesaw_keras import cli
 from seesaw_keras.data.image_files import natural_key, printable
 from seesaw_keras.data.images import IMAGE_SUFFIXES
-from seesaw_keras.data.preprocess import PREPROCESSES
-from seesaw_keras.faces.embedder import RELEASED_MODEL, FaceEmbedder, Photograph
+from seesaw_keras.faces.embedder import Photograph
+from seesaw_keras.faces.embedder_flags import define_embedder_flags, flagged_embedder
 from seesaw_keras.faces.gallery import Gallery, checked_name
 from seesaw_keras.faces.gallery_file import GalleryError, GalleryFile
 from seesaw_keras.faces.video import VIDEO_SUFFIXES, frames
@@ -36,37 +36,11 @@ from seesaw_keras.files import replacing
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("gallery", None, "The gallery's file; `enroll` makes it.", required=True)
-flags.DEFINE_string(
-    "model",
-    RELEASED_MODEL,
-    "The .tflite that embeds faces, or the name of a released one; always the same for one gallery.",
-)
-flags.DEFINE_string(
-    "yunet",
-    None,
-    "A YuNet model (face_detection_yunet_2023mar.onnx of OpenCV's model zoo): finds small and turned faces. Without it "
-    "the cascades inside of OpenCV find frontal ones.",
-)
-flags.DEFINE_bool("aligned", False, "The images are aligned faces already, 112x112.")
-flags.DEFINE_enum("preprocess", None, list(PREPROCESSES), "What a flatbuffer of other origin wants of pixels.")
-flags.DEFINE_float("threshold", None, "Cosine from which on two faces are one person's.", -1.0, 1.0)
-flags.DEFINE_integer("threads", 1, "Threads of LiteRT.", 1)
+define_embedder_flags()
 flags.DEFINE_string("name", None, "enroll: whom all the files show.")
 flags.DEFINE_float("every", 1.0, "Seconds from one picture of a video to the next.", 0.0)
 flags.DEFINE_integer("k", 1, "identify: how many candidates.", 1)
 flags.DEFINE_string("out", None, "export: the .npz file of `embeddings` and `names` to write.")
-
-
-def embedder() -> FaceEmbedder:
-    """Returns what the flags describe."""
-    return FaceEmbedder(
-        FLAGS.model,
-        detector=FLAGS.yunet,
-        aligned=FLAGS.aligned,
-        preprocess=FLAGS.preprocess,
-        threshold=FLAGS.threshold,
-        threads=FLAGS.threads,
-    )
 
 
 def listed(path: Path) -> list[Path]:
@@ -132,7 +106,7 @@ def enroll(paths: list[str]) -> None:
     """Adds people."""
     todo = by_person(paths)
     counts = Counter[str]()
-    with Gallery(FLAGS.gallery, embedder()) as gallery:
+    with Gallery(FLAGS.gallery, flagged_embedder()) as gallery:
         for name, file in tqdm(todo, unit="file", disable=None):
             for label, added, problem in attempts(file, partial(gallery.enroll, name)):
                 counts["not enrolled" if problem else "added" if added else "there already"] += 1
@@ -150,7 +124,7 @@ def identify(paths: list[str]) -> None:
     todo = [file for path in paths for file in listed(Path(path))]
     if not Path(FLAGS.gallery).is_file():
         raise FileNotFoundError(f"{FLAGS.gallery}: no such gallery")
-    with Gallery(FLAGS.gallery, embedder()) as gallery:
+    with Gallery(FLAGS.gallery, flagged_embedder()) as gallery:
         for file in tqdm(todo, unit="file", disable=None):
             for label, found, problem in attempts(file, partial(gallery.identify, k=FLAGS.k)):
                 if problem:

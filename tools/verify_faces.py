@@ -12,22 +12,11 @@ import cv2
 from absl import flags
 
 from seesaw_keras import cli
-from seesaw_keras.data.preprocess import PREPROCESSES
-from seesaw_keras.faces.embedder import RELEASED_MODEL, FaceEmbedder
+from seesaw_keras.faces.embedder_flags import define_embedder_flags, flagged_embedder
 from seesaw_keras.files import replacing
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("model", RELEASED_MODEL, "The .tflite that embeds faces, or the name of a released one.")
-flags.DEFINE_string(
-    "yunet",
-    None,
-    "A YuNet model (face_detection_yunet_2023mar.onnx of OpenCV's model zoo): finds small and turned faces. Without it "
-    "the cascades inside of OpenCV find frontal ones.",
-)
-flags.DEFINE_bool("aligned", False, "The images are aligned faces already, 112x112.")
-flags.DEFINE_enum("preprocess", None, list(PREPROCESSES), "What a flatbuffer of other origin wants of pixels.")
-flags.DEFINE_float("threshold", None, "Cosine from which on two faces are one person's.", -1.0, 1.0)
-flags.DEFINE_integer("threads", 1, "Threads of LiteRT.", 1)
+define_embedder_flags()
 flags.DEFINE_string("out", None, "PNG file to draw the aligned faces and the answer to.")
 
 
@@ -37,14 +26,7 @@ def main(photographs: list[str]) -> None:
         raise ValueError(f"two photographs are compared, not {len(photographs)}; see --help")
     if FLAGS.out and not FLAGS.out.lower().endswith(".png"):
         raise ValueError(f"--out {FLAGS.out!r} must end in .png")
-    embedder = FaceEmbedder(
-        FLAGS.model,
-        detector=FLAGS.yunet,
-        aligned=FLAGS.aligned,
-        preprocess=FLAGS.preprocess,
-        threshold=FLAGS.threshold,
-        threads=FLAGS.threads,
-    )
+    embedder = flagged_embedder()
     crops = [embedder.crop(photograph) for photograph in photographs]
     verdict = embedder.compare(*embedder.embed_crops(crops))
     words, sign = ("same person", ">=") if verdict.same else ("different people", "<")
