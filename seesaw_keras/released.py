@@ -15,9 +15,9 @@ __all__ = ["RELEASES", "SHA256", "check_sha256", "flatbuffer_file", "released_fi
 RELEASES = ("faces",)  # what they were trained on, the values of `build(weights=...)` that name no file
 
 SHA256 = {
-    "phone.faces.weights.h5": "dfe1ac7eaef759577b6849bf570aff0087cd9db252b189d98871fce254ae9bcb",
-    "phone.faces.int8.tflite": "54741cc516d3b600d88b05096bf0f6d49de77b3fbd5a1d5cd26c9a257348f2d2",
-    "phone.faces.golden.npz": "7191634a7a1325f59768096e1b3c26f37476745d25d525e27e781402e4c9a695",
+    "phone.faces.weights.h5": "a3273939004b4778786a45b78b132958d28c09db6ee9e4cf566af4ec00007bae",
+    "phone.faces.int8.tflite": "a041566bfcdf6a3f3a218aea163636d083a9abeb0b5d13575caf92e6f77cc7b5",
+    "phone.faces.golden.npz": "c75047e9f928207d91b64d73fce04f8e77aef06f98121a6b867e7f26cbee946a",
     "micro.faces.weights.h5": "80391ad9705c9eb3fb22e6b5973d1151d9651d4ac1cb4a7f056f4cc3b9bbc720",
     "micro.faces.int8.tflite": "4456268e106c30bfa8401b88f560fc0007cbd1707f383a4be9839e5705ab3ebb",
     "micro.faces.golden.npz": "02e6e5f82c4ba50da2b986ce1ada97a1b00f64602f33352b521d03063a547081",
