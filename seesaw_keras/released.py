@@ -18,8 +18,8 @@ SHA256 = {
     "phone.faces.weights.h5": "a3273939004b4778786a45b78b132958d28c09db6ee9e4cf566af4ec00007bae",
     "phone.faces.int8.tflite": "a041566bfcdf6a3f3a218aea163636d083a9abeb0b5d13575caf92e6f77cc7b5",
     "phone.faces.golden.npz": "c75047e9f928207d91b64d73fce04f8e77aef06f98121a6b867e7f26cbee946a",
-    "micro.faces.weights.h5": "80391ad9705c9eb3fb22e6b5973d1151d9651d4ac1cb4a7f056f4cc3b9bbc720",
-    "micro.faces.int8.tflite": "4456268e106c30bfa8401b88f560fc0007cbd1707f383a4be9839e5705ab3ebb",
+    "micro.faces.weights.h5": "9d48a5b9d77292f78585df12b1f2d6c01ce1cf36b46911924ad3e016049c886b",
+    "micro.faces.int8.tflite": "2e67c04626ff2cb9d57e427d1169fc72736ddaa33748db392d70b2143a9840fd",
     "micro.faces.golden.npz": "02e6e5f82c4ba50da2b986ce1ada97a1b00f64602f33352b521d03063a547081",
 }
 

@@ -1,4 +1,4 @@
-// Made by seesaw_keras 0.1.0, tools/export_micro.py, from micro.faces.int8.tflite (sha256 4456268e106c30bfa8401b88f560fc0007cbd1707f383a4be9839e5705ab3ebb).
+// Made by seesaw_keras 0.1.0, tools/export_micro.py, from micro.faces.int8.tflite (sha256 2e67c04626ff2cb9d57e427d1169fc72736ddaa33748db392d70b2143a9840fd).
 //
 // Pixels as the network takes them.
 
