@@ -4,10 +4,9 @@
 
 Converts a network with ranges of faces that are spread evenly over --data (synthetic faces by default), as
 tools/convert_tflite.py takes them, 1 to 256 of them; with the whole spans for ranges instead of what makes least noise;
-of pictures of a single synthetic person; and of noise.
-Each row compares the int8 embeddings of --test other synthetic faces with those of the float network: the mean and the
-least cosine, and the signal to quantization noise of the last layer. The network should be a trained one: random
-weights make another embedding of any noise.
+of pictures of a single synthetic person; and of noise. Each row compares the int8 embeddings of --test other synthetic
+faces with those of the float network: the mean and the least cosine, and the signal to quantization noise of the last
+layer. The network should be a trained one: random weights make another embedding of any noise.
 """
 
 from collections.abc import Iterator

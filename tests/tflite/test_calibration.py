@@ -78,3 +78,5 @@ def test_what_tells_nothing_keeps_its_span(values):
 def test_narrowing_clips_the_farther_end_and_spares_a_nearer_one():
     assert Range(-0.28, 40.0).narrowed(0.25) == Range(-0.28, 10.0)
     assert Range(-8.0, 2.0).narrowed(0.125) == Range(-1.0, 1.0)
+    assert Range(5.0, 8.0).narrowed(0.25) == Range(2.0, 2.0)
+    assert Range(-8.0, -5.0).narrowed(0.25) == Range(-2.0, -2.0)
