@@ -309,7 +309,7 @@ def summary(road: Sequence[Stage], state: State, out: Path) -> str:
     if embedded():
         lines += [
             "  your own faces python tools/pipeline.py --help",
-            "  longer         python tools/pipeline.py --set epochs=24 --out runs/longer",
+            "  longer         python tools/pipeline.py --set epochs=20 --out runs/longer",
         ]
     else:
         lines.append(f"  two people     python tools/verify_faces.py --model {phone} A.jpg B.jpg")
