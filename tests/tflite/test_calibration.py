@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seesaw_keras.api import keras
@@ -44,6 +44,7 @@ def noise(values, limits):
     return (error / np.maximum(variance, 0.1 * np.median(variance))).sum()
 
 
+@settings(deadline=None)  # TensorFlow's first call takes longer
 @given(
     seed=st.integers(0, 2**32 - 1),
     tail=st.floats(0, 2.5),
