@@ -68,7 +68,7 @@ def _on_card(card: Path) -> dict[str, str]:
     """Returns SHA-256s by name of file; none of a .json that is something else, such as the best.json of a training."""
     try:
         entries = json.loads(card.read_text("utf-8"))["sha256"]
-    except (OSError, ValueError, TypeError, KeyError):
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
         return {}
     return entries if isinstance(entries, dict) else {}
 

@@ -35,7 +35,7 @@ from seesaw_keras.faces.video import VIDEO_SUFFIXES, frames
 from seesaw_keras.files import replacing
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("gallery", None, "The gallery's file; `enroll` makes it.", required=True)
+flags.DEFINE_string("gallery", None, "The gallery's file; `enroll` makes it, for one --model.", required=True)
 define_embedder_flags()
 flags.DEFINE_string("name", None, "enroll: whom all the files show.")
 flags.DEFINE_float("every", 1.0, "Seconds from one picture of a video to the next.", 0.0)

@@ -31,9 +31,9 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.interface import to_float
 
-__all__ = ["Range", "least_noise_share", "measure_ranges"]
+__all__ = ["SHARES", "Range", "least_noise_share", "measure_ranges"]
 
-SHARES = (1.0, 0.8, 0.64, 0.5, 0.4, 0.32, 0.25, 0.2, 0.16, 0.125)
+SHARES = (1.0, 0.8, 0.64, 0.5, 0.4, 0.32, 0.25, 0.2, 0.16, 0.125)  # of a span, that are tried
 _IMAGES, _PIXELS = 16, 256  # entries to weigh noise on: at most so many images, and so many pixels of each
 _QUIET = 0.1  # a channel with less than this of the median variance weighs no more for it
 
