@@ -48,7 +48,7 @@ flags.DEFINE_string("arena", None, "Of --target micro: bytes that TFLite Micro m
 flags.DEFINE_enum("input", "int8", ["int8", "uint8"], "Of an int8 network: pixel - 128, or the pixel for one QUANTIZE.")
 flags.DEFINE_enum("normalize", "none", ["none", "graph"], "Unit length by an operator of the graph, or not at all.")
 flags.DEFINE_string("data", None, "Data set to measure int8 ranges on; synthetic faces if not given.")
-flags.DEFINE_integer("images", 64, "How many of it; far more are no better, for single ones stretch the ranges.", 1)
+flags.DEFINE_integer("images", 64, "How many of it; four times as many are hardly better.", 1)
 flags.DEFINE_float("threshold", None, "Cosine from which on two faces are the same person; stored.", -1.0, 1.0)
 flags.DEFINE_string("card", None, "Model card of tools/evaluate.py --card, whose threshold is stored.")
 flags.DEFINE_string("errors", None, "PNG to draw the noise of each tensor's quantization to; for int8.")

@@ -4,8 +4,8 @@
 >>> representative_images(None, 2, side=112).shape
 (2, 112, 112, 3)
 
-Some 16 to 64 images of different people are enough, and more are no better: a range reaches from the least to the
-greatest entry seen, so single images stretch it for all others (benchmarks/representative.py measures that).
+Some 64 images of different people are nearly as good as 256: the mean cosine between float and int8 embeddings of
+`phone`, trained on faces, is 0.9871 and 0.9878, and 0.9843 with 16 (benchmarks/representative.py --test 64).
 """
 
 import cv2
