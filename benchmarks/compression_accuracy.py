@@ -5,16 +5,22 @@
 
 Each way is a run of tools/compress.py into a folder below --out; stopped and started again, those that are finished are
 left as they are and the others go on. Without --data and --verify it takes the synthetic faces that the training drew.
+Milliseconds are the least of interleaved rounds under XNNPACK, one thread, in the form for phones.
 """
 
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import numpy as np
 from absl import flags
 
 from seesaw_keras import cli
+from seesaw_keras.tflite import flatbuffer
+from seesaw_keras.tflite.passes import rewrite
+from seesaw_keras.tflite.runtimes import open_runtime
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("run", "runs/synthetic", "Folder of a training, with model.keras.")
@@ -33,13 +39,18 @@ WAYS = {
     "2:4": ["--stage", "prune+quantize", "--pattern", "2:4"],
     "30% fewer channels": ["--stage", "prune+quantize", "--pattern", "channels", "--sparsity", "0.3"],
 }
+ROUNDS = 300
 TOOL = Path(__file__).resolve().parent.parent / "tools" / "compress.py"
+
+
+def folder(way: str) -> Path:
+    """Returns where the results of one way are."""
+    return Path(FLAGS.out or Path(FLAGS.run) / "compression") / way.replace("%", "").replace(":", "_").replace(" ", "_")
 
 
 def report(way: str) -> dict:
     """Returns the report of one way, which is gone if it was not."""
-    run = Path(FLAGS.run)
-    out = Path(FLAGS.out or run / "compression") / way.replace("%", "").replace(":", "_").replace(" ", "_")
+    run, out = Path(FLAGS.run), folder(way)
     if not (out / "report.json").exists():
         command = [sys.executable, str(TOOL), *WAYS[way], "--model", str(run / "model.keras"), "--out", str(out)]
         command += ["--recipe", FLAGS.recipe, "--data", FLAGS.data or str(run / "faces" / "train")]
@@ -50,19 +61,41 @@ def report(way: str) -> dict:
     return json.loads((out / "report.json").read_bytes())["networks"]
 
 
+def milliseconds(files: list[Path]) -> list[float]:
+    """Times flatbuffers, one after the other in each round."""
+    runtimes = []
+    for file in files:
+        model = flatbuffer.read(file)
+        rewrite(model, "phone")
+        runtimes.append(open_runtime("xnnpack", flatbuffer.dumps(model), threads=1))
+    times = np.zeros((ROUNDS, len(runtimes)))
+    for round in times:
+        for number, runtime in enumerate(runtimes):
+            inputs = [np.zeros(tensor.shape, tensor.dtype) for tensor in runtime.model.main.inputs]
+            runtime.invoke(*inputs)
+            start = time.perf_counter()
+            runtime.invoke(*inputs)
+            round[number] = 1000 * (time.perf_counter() - start)
+    return times.min(axis=0).tolist()
+
+
 def main() -> None:
     """Goes the ways that are left and prints a table of all."""
     reports = {way: report(way) for way in FLAGS.ways or WAYS}
-    first = next(iter(reports.values()))
+    first, files = next(iter(reports.values())), [folder(way) / "after.tflite" for way in reports]
     rows = {"float": first["float"], "int8, after training": first["int8, after training"]}
     rows |= {f"{way}, int8": networks["int8, compressed"] for way, networks in reports.items()}
+    times = [None, *milliseconds([files[0].with_name("before.tflite"), *files])]
     dense = first["int8, after training"]["gzipped"]
-    print("| network | accuracy | change | cosine with float | bytes | gzipped | of dense |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
-    for name, row in rows.items():
+    print("| network | accuracy | change | cosine with float | bytes | gzipped | of dense | ms | of dense |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for (name, row), ms in zip(rows.items(), times, strict=True):
         change = row["accuracy"] - rows["float"]["accuracy"]
-        sizes = f"{row['bytes']:,} | {row['gzipped']:,} | {row['gzipped'] / dense:.0%}" if "bytes" in row else " | |"
-        print(f"| {name} | {row['accuracy']:.2f} | {change:+.2f} | {row['cosine']['mean']:.4f} | {sizes} |")
+        cells = " | | | | "
+        if ms is not None:
+            sizes = f"{row['bytes']:,} | {row['gzipped']:,} | {row['gzipped'] / dense:.0%}"
+            cells = f"{sizes} | {ms:.3f} | {ms / times[1]:.0%}"
+        print(f"| {name} | {row['accuracy']:.2f} | {change:+.2f} | {row['cosine']['mean']:.4f} | {cells} |")
 
 
 if __name__ == "__main__":
