@@ -4,7 +4,7 @@
     python benchmarks/micro.py --rows micro.jsonl --plot micro.png runs/latency/*_int8.tflite
 
 Both forms of each file run in TFLite Micro, one after the other in each round, so that whatever else happens on the
-machine falls on both; the minimum counts. Synthetic faces and what nobody sends by chance go through both in our NumPy
+machine falls on both; the median counts. Synthetic faces and what nobody sends by chance go through both in our NumPy
 kernels, LiteRT's reference kernels and TFLite Micro: every integer has to be the same. Arenas are of this machine,
 where pointers have 8 bytes. The share on slow kernels is that of the bytes that operators read and write for which
 CMSIS-NN has no kernel. --inputs 0 leaves the proof out.
@@ -13,6 +13,7 @@ Each row goes into --rows when it is done; started again, the benchmark goes on 
 minutes. Exit code 1 at the first difference.
 """
 
+import statistics
 import time
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,7 @@ def facts(data: bytes, model: Model) -> dict[str, Any]:
 
 
 def timed(data: tuple[bytes, ...]) -> list[float]:
-    """Returns the milliseconds of each form, the minimum of rounds in which one runs after the other."""
+    """Returns the milliseconds of each form, the median of rounds in which one runs after the other."""
     runtimes = [Micro(one) for one in data]
     times: list[list[float]] = [[] for _ in runtimes]
     for _ in range(FLAGS.rounds):
@@ -111,7 +112,7 @@ def timed(data: tuple[bytes, ...]) -> list[float]:
             start = time.perf_counter()
             runtime.invoke(np.zeros(given.shape, given.dtype))
             some.append((time.perf_counter() - start) * 1000)
-    return [round(min(some), 2) for some in times]
+    return [round(statistics.median(some), 2) for some in times]
 
 
 def settings(path: Path) -> list[Any]:
