@@ -5,7 +5,8 @@
 
 Each way is a run of tools/compress.py into a folder below --out; stopped and started again, those that are finished are
 left as they are and the others go on. Without --data and --verify it takes the synthetic faces that the training drew.
-Milliseconds are the least of interleaved rounds under XNNPACK, one thread, in the form for phones.
+Milliseconds are the least of interleaved rounds: XNNPACK, one thread, in the form for phones, and TFLite Micro in the
+form for microcontrollers. A small network spends its time under XNNPACK between operators, which stay as many.
 """
 
 import json
@@ -40,6 +41,7 @@ WAYS = {
     "30% fewer channels": ["--stage", "prune+quantize", "--pattern", "channels", "--sparsity", "0.3"],
 }
 ROUNDS = 300
+FORMS = {"xnnpack": "phone", "micro": "micro"}
 TOOL = Path(__file__).resolve().parent.parent / "tools" / "compress.py"
 
 
@@ -61,13 +63,14 @@ def report(way: str) -> dict:
     return json.loads((out / "report.json").read_bytes())["networks"]
 
 
-def milliseconds(files: list[Path]) -> list[float]:
-    """Times flatbuffers, one after the other in each round."""
+def milliseconds(files: list[Path]) -> np.ndarray:
+    """Times flatbuffers, one after the other in each round; returns (files, runtimes)."""
     runtimes = []
     for file in files:
-        model = flatbuffer.read(file)
-        rewrite(model, "phone")
-        runtimes.append(open_runtime("xnnpack", flatbuffer.dumps(model), threads=1))
+        for name, form in FORMS.items():
+            model = flatbuffer.read(file)
+            rewrite(model, form)
+            runtimes.append(open_runtime(name, flatbuffer.dumps(model), threads=1))
     times = np.zeros((ROUNDS, len(runtimes)))
     for round in times:
         for number, runtime in enumerate(runtimes):
@@ -76,7 +79,7 @@ def milliseconds(files: list[Path]) -> list[float]:
             start = time.perf_counter()
             runtime.invoke(*inputs)
             round[number] = 1000 * (time.perf_counter() - start)
-    return times.min(axis=0).tolist()
+    return times.min(axis=0).reshape(len(files), len(FORMS))
 
 
 def main() -> None:
@@ -85,17 +88,19 @@ def main() -> None:
     first, files = next(iter(reports.values())), [folder(way) / "after.tflite" for way in reports]
     rows = {"float": first["float"], "int8, after training": first["int8, after training"]}
     rows |= {f"{way}, int8": networks["int8, compressed"] for way, networks in reports.items()}
-    times = [None, *milliseconds([files[0].with_name("before.tflite"), *files])]
+    times = milliseconds([files[0].with_name("before.tflite"), *files])
     dense = first["int8, after training"]["gzipped"]
-    print("| network | accuracy | change | cosine with float | bytes | gzipped | of dense | ms | of dense |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
-    for (name, row), ms in zip(rows.items(), times, strict=True):
+    columns = ["accuracy", "change", "cosine with float", "bytes", "gzipped", "of dense", "XNNPACK, ms", "of dense"]
+    columns += ["TFLite Micro, ms", "of dense"]
+    print(f"| network | {' | '.join(columns)} |\n| --- |{' ---: |' * len(columns)}")
+    for number, (name, row) in enumerate(rows.items()):
         change = row["accuracy"] - rows["float"]["accuracy"]
-        cells = " | | | | "
-        if ms is not None:
-            sizes = f"{row['bytes']:,} | {row['gzipped']:,} | {row['gzipped'] / dense:.0%}"
-            cells = f"{sizes} | {ms:.3f} | {ms / times[1]:.0%}"
-        print(f"| {name} | {row['accuracy']:.2f} | {change:+.2f} | {row['cosine']['mean']:.4f} | {cells} |")
+        cells = [name, f"{row['accuracy']:.2f}", f"{change:+.2f}", f"{row['cosine']['mean']:.4f}"]
+        if "bytes" in row:
+            cells += [f"{row['bytes']:,}", f"{row['gzipped']:,}", f"{row['gzipped'] / dense:.0%}"]
+            for ms, of in zip(times[number - 1], times[0], strict=True):
+                cells += [f"{ms:.3f}", f"{ms / of:.0%}"]
+        print(f"| {' | '.join(cells + [''] * (len(columns) + 1 - len(cells)))} |")
 
 
 if __name__ == "__main__":
