@@ -50,7 +50,7 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("rows", None, "File of JSON lines for the results.", required=True)
 flags.DEFINE_list("designs", list(DESIGNS), "Which to measure.")
 flags.DEFINE_string("out", "runs/micro_design", "Folder for faces and trainings.")
-flags.DEFINE_integer("epochs", 3, "Of each training.", 1)
+flags.DEFINE_integer("epochs", 2, "Of each training.", 1)
 
 
 def size(config: ModelConfig, width: float) -> dict[str, Any]:
