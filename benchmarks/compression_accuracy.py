@@ -12,11 +12,11 @@ form for microcontrollers. A small network spends its time under XNNPACK between
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 from absl import flags
+from timing import milliseconds_of
 
 from seesaw_keras import cli
 from seesaw_keras.tflite import flatbuffer
@@ -71,15 +71,8 @@ def milliseconds(files: list[Path]) -> np.ndarray:
             model = flatbuffer.read(file)
             rewrite(model, form)
             runtimes.append(open_runtime(name, flatbuffer.dumps(model), threads=1))
-    times = np.zeros((ROUNDS, len(runtimes)))
-    for round in times:
-        for number, runtime in enumerate(runtimes):
-            inputs = [np.zeros(tensor.shape, tensor.dtype) for tensor in runtime.model.main.inputs]
-            runtime.invoke(*inputs)
-            start = time.perf_counter()
-            runtime.invoke(*inputs)
-            round[number] = 1000 * (time.perf_counter() - start)
-    return times.min(axis=0).reshape(len(files), len(FORMS))
+    times = [[milliseconds_of(runtime) for runtime in runtimes] for _ in range(ROUNDS)]
+    return np.min(times, axis=0).reshape(len(files), len(FORMS))
 
 
 def main() -> None:

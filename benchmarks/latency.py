@@ -21,13 +21,12 @@ import json
 import statistics
 import struct
 import sys
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 from absl import flags
+from timing import milliseconds_of
 
 from seesaw_keras import cli
 from seesaw_keras.files import replacing
@@ -182,19 +181,12 @@ def time_rounds(forms: list[Form]) -> list[dict[str, float]]:
     rounds = finished(path, keys)
     if len(rounds) >= FLAGS.count:
         return rounds
-    sessions: dict[str, tuple[Any, list[np.ndarray]]] = {}
+    runtimes: dict[str, Any] = {}
     for form in tqdm(forms, desc="loading", disable=None):
         for threads in FLAGS.threads:
-            runtime = open_runtime("xnnpack", form.data, threads=int(threads))
-            inputs = [np.zeros(t.shape, t.dtype) for t in runtime.model.main.inputs]
-            sessions[key(form, threads)] = runtime, inputs
+            runtimes[key(form, threads)] = open_runtime("xnnpack", form.data, threads=int(threads))
     for _ in tqdm(range(len(rounds), FLAGS.count), desc="rounds", disable=None):
-        rounds.append({})
-        for name, (runtime, inputs) in sessions.items():
-            runtime.invoke(*inputs)
-            start = time.perf_counter()
-            runtime.invoke(*inputs)
-            rounds[-1][name] = round((time.perf_counter() - start) * 1000, 4)
+        rounds.append({name: round(milliseconds_of(runtime), 4) for name, runtime in runtimes.items()})
         with replacing(path) as beside:
             beside.write_text("".join(json.dumps(line) + "\n" for line in rounds), "utf-8")
     return rounds
