@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from seesaw_keras.api import keras
 from seesaw_keras.serving.signatures import make_signatures
 
-TOLERANCE = 1e-5
+TOLERANCE = 1e-4  # processors round differently, by 1.2e-5 on one of them; half a step of a pixel makes 0.02
 
 
 def to_float(images):
