@@ -59,21 +59,18 @@ def test_a_second_version_leaves_the_first_and_one_that_fails_leaves_nothing(tin
     after = content(tmp_path)
     assert {path: after[path] for path in before} == before
     assert {path.split("/")[1] for path in after.keys() - before.keys()} == {"2"}
-    # A network that does not answer as it was exported: the warm-up requests are compared with it.
-    monkeypatch.setattr(export, "to_float", lambda images: -((images - 127.5) / 127.5).astype(np.float32))
+    # A network that does not answer as it was exported, for half a step of a pixel: the warm-up requests tell.
+    monkeypatch.setattr(export, "to_float", lambda images: ((images - 127.0) / 127.5).astype(np.float32))
     with pytest.raises(ValueError, match=r"signature \w+: embedding is [\d.e-]+ from that of the network"):
         export_serving(tiny, tmp_path, name="face", threshold=0.3)
     assert content(tmp_path) == after
     assert sorted(path.name for path in (tmp_path / "face").iterdir()) == ["1", "2"]
 
 
-def test_half_a_step_of_a_pixel_is_told_and_the_rounding_of_a_loud_network_is_not(tmp_path, monkeypatch):
+def test_the_rounding_of_a_loud_network_is_no_fault(tmp_path):
     keras.utils.set_random_seed(0)
     loud = seesaw_keras.build("dw_v2")  # whose graph and operators differ by 2e-5 and more
     assert export_serving(loud, tmp_path, name="face", threshold=0.3).name == "1"
-    monkeypatch.setattr(export, "to_float", lambda images: ((images - 127.0) / 127.5).astype(np.float32))
-    with pytest.raises(ValueError, match=r"embedding is [\d.e-]+ from that of the network"):
-        export_serving(loud, tmp_path, name="face", threshold=0.3)
 
 
 def test_what_others_put_into_models_config_meanwhile_stays(tiny, tmp_path, monkeypatch):
