@@ -18,9 +18,9 @@ SHA256 = {
     "phone.faces.weights.h5": "a3273939004b4778786a45b78b132958d28c09db6ee9e4cf566af4ec00007bae",
     "phone.faces.int8.tflite": "a041566bfcdf6a3f3a218aea163636d083a9abeb0b5d13575caf92e6f77cc7b5",
     "phone.faces.golden.npz": "c75047e9f928207d91b64d73fce04f8e77aef06f98121a6b867e7f26cbee946a",
-    "micro.faces.weights.h5": "9d48a5b9d77292f78585df12b1f2d6c01ce1cf36b46911924ad3e016049c886b",
-    "micro.faces.int8.tflite": "2e67c04626ff2cb9d57e427d1169fc72736ddaa33748db392d70b2143a9840fd",
-    "micro.faces.golden.npz": "02e6e5f82c4ba50da2b986ce1ada97a1b00f64602f33352b521d03063a547081",
+    "micro.faces.weights.h5": "7c895f591205cabbf81d799378b0afded096ad4dd4ecdadac66e00ce208f87fc",
+    "micro.faces.int8.tflite": "d2a9febf742b1e05f4a0c55705a75e932cfc52924a629f6ae927b93b86f2e615",
+    "micro.faces.golden.npz": "ade995b63b7a4f1fe1c21db38715f5e1758f3b4f33c435c5b10f19c6fd5fa136",
 }
 
 # Of a checkout, and of an installed package, where setup.py puts the same files.

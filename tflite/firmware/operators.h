@@ -1,4 +1,4 @@
-// Made by seesaw_keras 0.1.0, tools/export_micro.py, from micro.faces.int8.tflite (sha256 2e67c04626ff2cb9d57e427d1169fc72736ddaa33748db392d70b2143a9840fd).
+// Made by seesaw_keras 0.1.0, tools/export_micro.py, from micro.faces.int8.tflite (sha256 d2a9febf742b1e05f4a0c55705a75e932cfc52924a629f6ae927b93b86f2e615).
 //
 // The operators of the network, and no others: each one that is added costs flash.
 
