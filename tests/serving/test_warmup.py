@@ -17,7 +17,7 @@ def test_every_signature_is_warmed_up_and_answers(exported, server):
         there = server.predict(signature, **inputs)
         assert here.keys() == there.keys()
         for key, value in here.items():
-            np.testing.assert_allclose(there[key], value, atol=1e-4)
+            np.testing.assert_allclose(there[key], value, atol=1e-5)
 
 
 def test_the_file_is_what_the_server_reads(exported):
