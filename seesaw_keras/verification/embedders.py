@@ -12,6 +12,7 @@ Each runtime is imported when a model for it is loaded: a .tflite costs no Tenso
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from seesaw_keras.tflite.runtimes import open_runtime
 __all__ = ["Embedder", "NetworkEmbedder", "StoredEmbeddings", "load_embedder"]
 
 KERAS_BATCH = 64
+ONNX_BATCH = 8
 
 
 class Embedder(ABC):
@@ -172,7 +174,11 @@ class _TfliteEmbedder(NetworkEmbedder):
 
 
 class _OnnxEmbedder(NetworkEmbedder):
-    """An .onnx run by ONNX Runtime on the CPU, one image at a time."""
+    """An .onnx run by ONNX Runtime on the CPU.
+
+    Each thread runs a batch of its own: with two published networks on two cores that took 0.4 to 0.7 of the time of
+    one image after the other with two threads inside of each operator.
+    """
 
     runtime = "ONNX Runtime"
 
@@ -182,9 +188,7 @@ class _OnnxEmbedder(NetworkEmbedder):
         except ImportError as error:
             raise ValueError(f"{path}: .onnx models need ONNX Runtime: pip install 'seesaw_keras[onnx]'") from error
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        # Threads that wait for work would burn the cores that others need.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.intra_op_num_threads = 1
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its own exceptions share no narrower base class
@@ -196,10 +200,16 @@ class _OnnxEmbedder(NetworkEmbedder):
         table = layout.table(preprocess, np.dtype({"float": "float32"}.get(kind, kind)))
         super().__init__(path.name, layout, preprocess, table, path)
         self._input = given[0].name
+        self._batch = 1 if isinstance(given[0].shape[0], int) else ONNX_BATCH
+        self._threads = threads
 
     def _embed(self, inputs: np.ndarray) -> np.ndarray:
-        rows = [self._session.run(None, {self._input: one[None]})[0].reshape(-1) for one in inputs]
-        return np.stack(rows).astype(np.float32, copy=False)
+        def run(start: int) -> np.ndarray:
+            batch = inputs[start : start + self._batch]
+            return np.asarray(self._session.run(None, {self._input: batch})[0], np.float32).reshape(len(batch), -1)
+
+        with ThreadPoolExecutor(self._threads, "onnx") as pool:
+            return np.concatenate(list(pool.map(run, range(0, len(inputs), self._batch))))
 
 
 class _CallableEmbedder(NetworkEmbedder):
