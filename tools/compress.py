@@ -68,13 +68,19 @@ BATCH_IMAGES = 64  # of them, in one batch, to measure sensitivity and the first
 
 def teacher(source: Source, recipe: Recipe, out: Path) -> Any:
     """Returns the network's own embeddings of the data, None if the recipe was told to learn from labels alone."""
-    from seesaw_keras.training.teacher import teacher_embeddings
+    from seesaw_keras.training.teacher import teacher_targets
 
     if not recipe.distils:
         return None
     with tqdm(total=len(source), desc="teacher", unit="image", disable=None) as bar:
-        embedder = load_embedder(FLAGS.model)
-        return teacher_embeddings(embedder, source, out / "teacher", flip=recipe.flip, progress=bar.update)
+        return teacher_targets(
+            [load_embedder(FLAGS.model)],
+            source,
+            out / "teacher",
+            size=recipe.embedding_size,
+            views=recipe.views,
+            progress=bar.update,
+        )
 
 
 def pruning(network: Any, batch: np.ndarray, out: Path) -> Any:

@@ -13,6 +13,12 @@ From a stronger network's embeddings, with the labels or without (`--set margin=
 
     python tools/train.py --recipe distill --data faces --teacher teacher.onnx --teacher_preprocess imagenet
 
+From several data sets and teachers at once; of `more_faces` half of the images are shown per epoch. Images whose
+identity has no other image, as in a collection without names, train by the teacher alone:
+
+    python tools/train.py --recipe distill --data faces --data more_faces --data_weights 1,0.5 \
+        --teacher a.onnx --teacher b.onnx --set teacher_views=4 --set degrade=0.5 --verify validation.zip
+
 From the weights of another training, which may have had smaller images:
 
     python tools/train.py --recipe faces --weights runs/small/best.weights.h5 ...
@@ -38,7 +44,7 @@ from absl import flags
 from tqdm import tqdm
 
 from seesaw_keras import cli
-from seesaw_keras.data import Pairs, Source, open_pairs, open_source, prepare_faces
+from seesaw_keras.data import Mixture, Pairs, Source, open_pairs, open_source, prepare_faces
 from seesaw_keras.data.fingerprint import fingerprint
 from seesaw_keras.data.preprocess import PREPROCESSES
 from seesaw_keras.data.synthetic.names import is_synthetic
@@ -48,7 +54,7 @@ from seesaw_keras.training.history import History
 from seesaw_keras.training.monitor import Monitor
 from seesaw_keras.training.progress import ProgressBar
 from seesaw_keras.training.recipe import Recipe, get_recipe, list_recipes
-from seesaw_keras.training.teacher import teacher_embeddings
+from seesaw_keras.training.teacher import teacher_targets
 from seesaw_keras.training.tensorboard import TensorBoardMonitor
 from seesaw_keras.training.validation import Validation
 from seesaw_keras.verification.embedders import load_embedder
@@ -59,51 +65,111 @@ RECIPES = "; ".join(f"{name}: {get_recipe(name).summary}" for name in list_recip
 FLAGS = flags.FLAGS
 flags.DEFINE_enum("recipe", "synthetic", list_recipes(), f"What to do. {RECIPES}.")
 flags.DEFINE_multi_string("set", [], "key=value: another value for a field of the recipe.")
-flags.DEFINE_string("data", None, "Faces to train on; for the recipe `synthetic`, 2,000 people in 10 pictures each.")
-flags.DEFINE_string("out", None, "Folder for all that comes of it; runs/RECIPE if not given.")
-flags.DEFINE_string("verify", None, "Pairs to verify on the way: a .bin, LFW's or CFP's images, or synthetic:2000@32.")
-flags.DEFINE_string("pairs", None, "LFW's pairs.txt or CFP's Protocol/Split/FP, for --verify of images.")
-flags.DEFINE_string(
-    "teacher", None, "Who is learned from: a .keras, .tflite or .onnx file, or a .npy or .npz of embeddings."
+flags.DEFINE_multi_string(
+    "data", None, "Faces to train on, once for each data set. Default for the recipe `synthetic`: 2,000 people."
 )
-flags.DEFINE_enum("teacher_preprocess", None, list(PREPROCESSES), "What the teacher wants of pixels; pm1 if not given.")
+flags.DEFINE_list("data_weights", None, "How often the images of each --data are shown per epoch, such as 1,0.5.")
+flags.DEFINE_string("out", None, "Folder for all that comes of it; runs/RECIPE if not given.")
+flags.DEFINE_multi_string(
+    "verify",
+    None,
+    "Pairs to verify after each epoch, once for each set: a .bin, a .zip that tools/prepare_data.py --holdout_pairs "
+    "made, LFW's or CFP's images, or synthetic:2000@32. The best mean accuracy decides which weights are kept.",
+)
+flags.DEFINE_string("pairs", None, "LFW's pairs.txt or CFP's Protocol/Split/FP, for --verify of images.")
+flags.DEFINE_multi_string(
+    "teacher", [], "Teacher model or stored embeddings, once for each: .keras, .tflite, .onnx, or .npy, .npz."
+)
+flags.DEFINE_list(
+    "teacher_preprocess",
+    None,
+    f"Input preprocessing of the teachers, one for each, of {', '.join(PREPROCESSES)}. Default: pm1.",
+)
+flags.DEFINE_string(
+    "teacher_cache", None, "Folder of the teachers' embeddings, to share among trainings. Default: OUT/teacher."
+)
 flags.DEFINE_string("weights", None, "Weights to start from: a *.weights.h5 of the same variant and width.")
 flags.DEFINE_enum("strategy", "none", ["none", "mirrored", "multi_worker"], "How devices and machines share the work.")
 flags.DEFINE_bool("deterministic", False, "The same weights, bit for bit, however often it is killed; slower.")
 
 
-def training_set(recipe: Recipe, out: Path, *, chief: bool) -> Path:
-    """Returns where the faces are; synthetic ones are drawn once, by the chief, into the output folder."""
-    if FLAGS.data is None and recipe.name != "synthetic":
+def training_sets(recipe: Recipe, out: Path, *, chief: bool) -> list[Path]:
+    """Returns the paths of the training faces; synthetic ones are drawn once, by the chief, into the output folder."""
+    if not FLAGS.data and recipe.name != "synthetic":
         raise ValueError(f"--data: the recipe {recipe.name} needs faces to train on; see --help")
-    data = FLAGS.data or f"synthetic:2000x10@{recipe.image_size}"
-    if not is_synthetic(data):
-        return Path(data)
-    if chief:
-        with cli.Bars() as bars:
-            prepare_faces(data, out / "faces", progress=bars)
-    return out / "faces" / "train"
+    paths = []
+    for number, data in enumerate(FLAGS.data or [f"synthetic:2000x10@{recipe.image_size}"]):
+        if not is_synthetic(data):
+            paths.append(Path(data))
+            continue
+        faces = out / ("faces" if number == 0 else f"faces{number}")
+        if chief:
+            with cli.Bars() as bars:
+                prepare_faces(data, faces, progress=bars)
+        paths.append(faces / "train")
+    return paths
+
+
+def data_weights(count: int) -> list[float] | None:
+    """Returns the weight of each data set, None for once each."""
+    if FLAGS.data_weights is None:
+        return None
+    try:
+        weights = [float(text) for text in FLAGS.data_weights]
+    except ValueError:
+        raise ValueError(f"--data_weights {','.join(FLAGS.data_weights)}: must be numbers such as 1,0.5") from None
+    if len(weights) != count:
+        raise ValueError(f"--data_weights: {len(weights)} weights for {count} data sets; give one for each --data")
+    return weights
+
+
+def open_faces(paths: list[Path]) -> Source:
+    """Opens the data sets as one source."""
+    weights = data_weights(len(paths))
+    sources = [open_source(path) for path in paths]
+    return sources[0] if len(sources) == 1 and weights is None else Mixture(sources, weights)
 
 
 def verification_pairs(recipe: Recipe) -> dict[str, Pairs]:
-    """Returns the pairs to verify on the way, by name; with the embedded data, people who are not in it."""
-    if FLAGS.verify:
-        name = re.split(r"\W|_", Path(FLAGS.verify).name)[0]
-        return {name: open_pairs(FLAGS.verify, FLAGS.pairs)}
-    return {} if FLAGS.data else {"synthetic": open_pairs(f"synthetic:2000@{recipe.image_size}")}
+    """Returns the pairs to verify on the way, by name; for the built-in demo data, people who are not in it."""
+    if not FLAGS.verify:
+        return {} if FLAGS.data else {"synthetic": open_pairs(f"synthetic:2000@{recipe.image_size}")}
+    sets = {}
+    for path in FLAGS.verify:
+        name = re.split(r"\W|_", Path(path).name)[0]
+        if name in sets:
+            raise ValueError(f"--verify: two sets are called {name!r} after the first word of their files; rename one")
+        sets[name] = open_pairs(path, FLAGS.pairs)
+    return sets
 
 
 def teacher(recipe: Recipe, source: Source, out: Path) -> Any:
-    """Returns the teacher's embeddings of the data, None if the recipe learns from no teacher."""
+    """Returns the teachers' embeddings of the data, None if the recipe has no loss for them."""
     if not recipe.distils:
         if FLAGS.teacher:
             raise ValueError("--teacher: the recipe does not learn from one; --set cosine_weight=20, for example")
         return None
     if not FLAGS.teacher:
         raise ValueError("--teacher: the recipe learns from one; name a model or a file of embeddings")
-    embedder = load_embedder(FLAGS.teacher, preprocess=FLAGS.teacher_preprocess, threads=os.cpu_count() or 1)
-    with tqdm(total=len(source), desc="teacher", unit="image", disable=None) as bar:
-        return teacher_embeddings(embedder, source, out / "teacher", flip=recipe.flip, progress=bar.update)
+    preprocesses = FLAGS.teacher_preprocess or [None] * len(FLAGS.teacher)
+    if len(preprocesses) != len(FLAGS.teacher):
+        raise ValueError(
+            f"--teacher_preprocess: {len(preprocesses)} for {len(FLAGS.teacher)} teachers; give one for each"
+        )
+    threads = os.cpu_count() or 1
+    teachers = [
+        load_embedder(path, preprocess=preprocess, threads=threads)
+        for path, preprocess in zip(FLAGS.teacher, preprocesses, strict=True)
+    ]
+    with tqdm(total=len(source) * len(teachers), desc="teacher", unit="image", disable=None) as bar:
+        return teacher_targets(
+            teachers,
+            source,
+            FLAGS.teacher_cache or out / "teacher",
+            size=recipe.embedding_size,
+            views=recipe.views,
+            progress=bar.update,
+        )
 
 
 def file_facts(path: str | None) -> dict[str, str] | None:
@@ -111,15 +177,16 @@ def file_facts(path: str | None) -> dict[str, str] | None:
     return {"file": Path(path).name, "sha256": sha256_of(path)} if path else None
 
 
-def store(out: Path, model: Any, recipe: Recipe, data: Path, seconds: float) -> None:
+def store(out: Path, model: Any, recipe: Recipe, data: list[Path], seconds: float) -> None:
     """Writes the network and what made it."""
     with replacing(out / "model.keras") as beside:
         model.save(beside)
     plot_history(out / "history.csv", out / "curves.png")
     record = {
         "recipe": recipe.to_json(),
-        "data": fingerprint(data),
-        "teacher": file_facts(FLAGS.teacher),
+        "data": [fingerprint(path) for path in data],
+        "data_weights": data_weights(len(data)),
+        "teacher": [file_facts(path) for path in FLAGS.teacher],
         "weights": file_facts(FLAGS.weights),
         "sha256": sha256_of(out / "model.keras"),
         "seconds_of_this_process": round(seconds),
@@ -142,9 +209,9 @@ def main() -> None:
 
     strategy = make_strategy(FLAGS.strategy)
     chief = is_chief(strategy)
-    data = training_set(recipe, out, chief=chief)
+    data = training_sets(recipe, out, chief=chief)
     agree(strategy, str(data), "--data: the workers were given different ones")  # and all wait until it is there
-    source = open_source(data)
+    source = open_faces(data)
     targets = teacher(recipe, source, out)
     monitors: list[Monitor] = [History(), ProgressBar(), TensorBoardMonitor()]
     if pairs:

@@ -24,7 +24,8 @@ def fine_tuning(recipe: Recipe, model: Any, *, images: int, steps: int) -> Recip
     overridden, also to learn from labels again (`margin=arcface`).
 
     Args:
-        recipe: of the training; its batches, flips, changes of the images and seed are kept.
+        recipe: of the training; its batches, views of the images and seed are kept. Nothing is degraded: the compressed
+            network is to compute what the network computes of the same image.
         model: the network, whose input and output count, not the recipe's.
         images: of the data.
         steps: about how many to take; whole epochs are taken, one at least.
@@ -37,9 +38,12 @@ def fine_tuning(recipe: Recipe, model: Any, *, images: int, steps: int) -> Recip
         embedding_size=model.output_shape[-1],
         accumulate=1,
         epochs=epochs,
+        degrade=0.0,
         margin=None,
         cosine_weight=1.0,
         relation_weight=0.0,
+        contrast_weight=0.0,
+        dropout=0.0,
         optimizer="adamw",
         learning_rate=5e-4,
         schedule="cosine",

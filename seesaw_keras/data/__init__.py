@@ -14,6 +14,7 @@ from seesaw_keras import lazy
 if TYPE_CHECKING:
     from seesaw_keras.data.folders import CsvSource, FolderSource
     from seesaw_keras.data.images import decode_image, image_size
+    from seesaw_keras.data.mixture import Mixture
     from seesaw_keras.data.pairs import Pairs, open_pairs
     from seesaw_keras.data.pipeline import TrainingInput
     from seesaw_keras.data.prepare import prepare_faces
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
     from seesaw_keras.data.synthetic import SyntheticFaces, synthetic_face, synthetic_pairs
     from seesaw_keras.data.tfrecord import TFRecordSource, shard_name, write_shard
     from seesaw_keras.data.verification_bin import read_bin, write_bin
+    from seesaw_keras.data.views import Views
 
 __all__ = [
     "CsvSource",
     "FolderSource",
+    "Mixture",
     "Pairs",
     "Record",
     "RecordIOSource",
@@ -35,6 +38,7 @@ __all__ = [
     "SyntheticFaces",
     "TFRecordSource",
     "TrainingInput",
+    "Views",
     "decode_image",
     "face_sheet",
     "image_size",
@@ -53,6 +57,7 @@ __all__ = [
 _MODULES = {
     "folders": ("CsvSource", "FolderSource"),
     "images": ("decode_image", "image_size"),
+    "mixture": ("Mixture",),
     "pairs": ("Pairs", "open_pairs"),
     "pipeline": ("TrainingInput",),
     "prepare": ("prepare_faces",),
@@ -63,6 +68,7 @@ _MODULES = {
     "synthetic": ("SyntheticFaces", "synthetic_face", "synthetic_pairs"),
     "tfrecord": ("TFRecordSource", "shard_name", "write_shard"),
     "verification_bin": ("read_bin", "write_bin"),
+    "views": ("Views",),
 }
 
 __getattr__, __dir__ = lazy.attach(

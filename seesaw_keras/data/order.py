@@ -18,9 +18,11 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["BatchOrder", "random_words"]
+__all__ = ["BatchOrder", "random_permutation", "random_uniforms", "random_words"]
 
-_PERMUTATION, _ROUND, _IMAGE = range(3)  # the highest word of the counter: what the numbers are for
+# The highest word of the counter: what the numbers are for.
+_PERMUTATION, _ROUND, _IMAGE, _UNIFORMS, _COPIES, _CHOICE = range(6)
+_FRACTION_BITS = 20  # of a weight
 
 Positions = npt.NDArray[np.int64]
 
@@ -33,6 +35,17 @@ def _philox(seed: int, epoch: int, purpose: int, *, low: int = 0, high: int = 0)
 
 def _permutation(generator: np.random.Philox, count: int) -> Positions:
     return np.random.RandomState(generator).permutation(count)
+
+
+def _fixed_point(weights: npt.NDArray[np.float64]) -> Positions:
+    if not (np.isfinite(weights).all() and (weights >= 0).all() and (weights < 1 << 20).all()):
+        raise ValueError("weights of data sets must be 0 or more, and below 2 ** 20")
+    return np.rint(weights * (1 << _FRACTION_BITS)).astype(np.int64)
+
+
+def random_permutation(seed: int, stream: int, count: int) -> Positions:
+    """Returns the numbers 0 to `count` - 1 in an order that is a function of the arguments alone."""
+    return _permutation(_philox(seed, stream, _CHOICE), count)
 
 
 def random_words(seed: int, epoch: int, first: int, count: int) -> npt.NDArray[np.uint64]:
@@ -48,6 +61,22 @@ def random_words(seed: int, epoch: int, first: int, count: int) -> npt.NDArray[n
         uint64 (count, 4), uniform; row i is a function of (seed, epoch, first + i) alone.
     """
     return _philox(seed, epoch, _IMAGE, low=first).random_raw(4 * count).reshape(count, 4)
+
+
+def random_uniforms(seed: int, stream: int, place: int, count: int) -> npt.NDArray[np.float64]:
+    """Draws uniform numbers in [0, 1), a function of the arguments alone.
+
+    Args:
+        seed: 0 or more, below 2 ** 64.
+        stream: the same, such as an epoch or the number of a view.
+        place: the same, such as an image's place in the epoch.
+        count: how many numbers.
+
+    Returns:
+        float64 (count,); the first ones do not depend on `count`.
+    """
+    words = _philox(seed, stream, _UNIFORMS, high=place).random_raw(count)
+    return (words >> np.uint64(11)) * 2.0**-53
 
 
 class BatchOrder:
@@ -68,6 +97,8 @@ class BatchOrder:
         seed: 0 or more, below 2 ** 64.
         images_per_identity: K, which divides `batch_size`, or None.
         drop_remainder: whether images that do not fill the last batch are left out of the epoch.
+        weights: (n,) how often an image is shown per epoch on average, 0 or more: 0.5 for every other epoch. The whole
+            part is shown every time, the fraction by systematic sampling of a random order. None for once.
 
     Raises:
         ValueError: if an argument is out of range, or images or identities do not fill a batch.
@@ -81,6 +112,7 @@ class BatchOrder:
         seed: int,
         images_per_identity: int | None = None,
         drop_remainder: bool = True,
+        weights: npt.NDArray[np.float64] | None = None,
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size must be 1 or more, got {batch_size}")
@@ -90,7 +122,10 @@ class BatchOrder:
         self._batch_size = batch_size
         self._seed = seed
         self._per_identity = images_per_identity
-        images = len(self._labels)
+        self._repeats = None if weights is None else _fixed_point(weights)
+        if self._repeats is not None and images_per_identity is not None:
+            raise ValueError("weights of data sets and images_per_identity exclude each other")
+        images = len(self._labels) if self._repeats is None else int(self._repeats.sum()) >> _FRACTION_BITS
         if images_per_identity is not None:
             self._init_identities(images_per_identity)
             self.steps_per_epoch = max(images // batch_size, 1)
@@ -121,6 +156,11 @@ class BatchOrder:
     def _epoch_order(self, epoch: int) -> Positions:
         """Returns the epoch's permutation of the images, grouped by identity where batches are."""
         order = _permutation(_philox(self._seed, epoch, _PERMUTATION), len(self._labels))
+        if self._repeats is not None:
+            # Whole numbers, so that the length of an epoch does not depend on the order of a sum.
+            turns = np.diff(np.cumsum(self._repeats[order]) >> _FRACTION_BITS, prepend=0)
+            shown = np.repeat(order, turns)
+            return shown[_permutation(_philox(self._seed, epoch, _COPIES), len(shown))]
         if self._per_identity is None:
             return order
         return order[np.argsort(self._labels[order], kind="stable")]

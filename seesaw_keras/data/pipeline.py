@@ -17,21 +17,18 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from seesaw_keras.data.augmentation import adjust, is_mirrored, mirror
+from seesaw_keras.data.degradation import UNIFORMS, degrade
 from seesaw_keras.data.images import decode_image
-from seesaw_keras.data.order import BatchOrder, random_words
+from seesaw_keras.data.order import BatchOrder, random_uniforms, random_words
 from seesaw_keras.data.records import Record, Source
 from seesaw_keras.data.shards import IndexedShards
+from seesaw_keras.data.views import PLAIN, Views, image_key
 
-__all__ = ["TrainingInput", "square_image"]
+__all__ = ["TrainingInput", "decode_square", "scale_square"]
 
 
-def square_image(record: Record, side: int) -> npt.NDArray[np.uint8]:
-    """Decodes a record's image and scales it to side x side pixels.
-
-    Args:
-        record: of a square image.
-        side: in pixels.
+def decode_square(record: Record) -> npt.NDArray[np.uint8]:
+    """Decodes a record's image.
 
     Returns:
         uint8 RGB (side, side, 3).
@@ -43,19 +40,24 @@ def square_image(record: Record, side: int) -> npt.NDArray[np.uint8]:
     height, width = image.shape[:2]
     if height != width:
         raise ValueError(f"{record.name}: {width} x {height} pixels are not square; align the faces first")
-    if height == side:
+    return image
+
+
+def scale_square(image: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint8]:
+    """Scales a square image to side x side pixels: by area if it shrinks, bilinearly if it grows."""
+    if image.shape[0] == side:
         return image
-    interpolation = cv2.INTER_AREA if height > side else cv2.INTER_LINEAR
+    interpolation = cv2.INTER_AREA if image.shape[0] > side else cv2.INTER_LINEAR
     return cv2.resize(image, (side, side), interpolation=interpolation)  # type: ignore[return-value]
 
 
 class TrainingInput:
-    """The input of a training: shuffled, decoded, mirrored, and each worker's part of the same global batches.
+    """The input of a training: shuffled, decoded, augmented, and each worker's part of the same global batches.
 
     Attributes:
         source: the records.
         num_images: how many images there are.
-        num_classes: one more than the largest label.
+        num_classes: one more than the largest label; 0 if no image has one.
         steps_per_epoch: global batches of an epoch.
 
     Args:
@@ -63,17 +65,18 @@ class TrainingInput:
         batch_size: images of a global batch, over all workers.
         image_size: side of the images handed out; square images of another size are scaled.
         seed: the order of the images and all random changes follow from it, together with the epoch and step.
-        flip: whether every other image, by chance, is mirrored.
-        augment: whether brightness, contrast and position change a little (see `augmentation.adjust`). Off by
-            default: these networks are too small to gain from it.
+        views: geometric versions of each image, of which a step shows a random one; by default the image and its
+            mirror image.
+        degrade: probability that an image is degraded (see `degradation.degrade`), after its view was rendered.
         images_per_identity: K for batches of K images each of batch_size / K identities, None for all images in
             random order (see `BatchOrder`).
         drop_remainder: whether the images that do not fill an epoch's last batch are left out of that epoch. If not,
             the last batch is smaller and the dataset's batch dimension is None. Balanced batches are always full.
         num_workers: the number of processes that share each global batch, a divisor of `batch_size`.
         worker: which of them this is, from 0.
-        targets: what is to be learnt of every image, such as a teacher's embeddings: numbers (1, num_images, d), or
-            (2, num_images, d) with those of the mirrored images second. It may be a memory map. None for labels alone.
+        targets: embeddings to learn from, such as a teacher's: numbers (len(views), num_images, d) of the undegraded
+            views, or (1, num_images, d) to serve an image and its mirror image alike. It may be a memory map. None for
+            labels alone.
 
     Raises:
         FileNotFoundError: if there are no such shards.
@@ -87,8 +90,8 @@ class TrainingInput:
         batch_size: int,
         image_size: int = 112,
         seed: int = 0,
-        flip: bool = True,
-        augment: bool = False,
+        views: Views = PLAIN,
+        degrade: float = 0.0,
         images_per_identity: int | None = None,
         drop_remainder: bool = True,
         num_workers: int = 1,
@@ -109,6 +112,7 @@ class TrainingInput:
             seed=seed,
             images_per_identity=images_per_identity,
             drop_remainder=drop_remainder,
+            weights=self.source.weights(),
         )
         self.num_images = len(self._labels)
         self.num_classes = int(self._labels.max()) + 1
@@ -119,19 +123,14 @@ class TrainingInput:
                 f"{self.source[position].name}: has the label {self.num_classes - 1}, but there are only "
                 f"{self.num_images} images; number the identities from 0 without gaps"
             )
-        if targets is not None and (
-            targets.ndim != 3 or targets.shape[0] not in (1, 2) or targets.shape[1] != self.num_images
-        ):
-            raise ValueError(
-                f"targets must be (1 or 2, {self.num_images} images, length), got {targets.shape}; compute them for "
-                f"this data set"
-            )
+        if targets is not None:
+            _check_targets(targets, views, self.num_images)
         self._targets = targets
         self._batch_size = batch_size
         self._image_size = image_size
         self._seed = seed
-        self._flip = flip
-        self._augment = augment
+        self._views = views
+        self._degrade = degrade
         self._num_workers = num_workers
         self._worker = worker
         full = drop_remainder or images_per_identity is not None
@@ -161,8 +160,8 @@ class TrainingInput:
             step: 0 or more, below `steps_per_epoch`.
 
         Returns:
-            The images, uint8 RGB (n, side, side, 3), their labels, int32 (n,), and, if there are targets, those of the
-            images as they are shown, mirrored or not, float32 (n, d).
+            The images, uint8 RGB (n, side, side, 3), their labels, int32 (n,), -1 for none, and, if there are targets,
+            those of the views shown, float32 (n, d).
 
         Raises:
             OSError: if a file cannot be read.
@@ -170,20 +169,22 @@ class TrainingInput:
         """
         indices = self.batch_indices(epoch, step)
         start, stop = self._share(len(indices))
-        words = random_words(self._seed, epoch, step * self._batch_size + start, stop - start)
+        first = step * self._batch_size + start
+        words = random_words(self._seed, epoch, first, stop - start)
+        views = (words[:, 0] >> np.uint64(32)) * np.uint64(len(self._views)) >> np.uint64(32)
+        degraded = (words[:, 1] >> np.uint64(11)) * 2.0**-53 < self._degrade
         images = np.empty((stop - start, self._image_size, self._image_size, 3), np.uint8)
         for place, position in enumerate(indices[start:stop].tolist()):
-            image = self._read(position)
-            if self._flip:
-                image = mirror(image, words[place])
-            if self._augment:
-                image = adjust(image, words[place])
-            images[place] = image
+            record = self._read(position)
+            image = self._views.render(decode_square(record), image_key(record.image), int(views[place]))
+            if degraded[place]:
+                image = degrade(image, random_uniforms(self._seed, epoch, first + place, UNIFORMS))
+            images[place] = scale_square(image, self._image_size)
         labels = self._labels[indices[start:stop]].astype(np.int32)
         if self._targets is None:
             return images, labels
-        mirrored = is_mirrored(words) & self._flip & (len(self._targets) == 2)
-        return images, labels, self._targets[mirrored.astype(int), indices[start:stop]].astype(np.float32)
+        versions = np.minimum(views, len(self._targets) - 1).astype(int)
+        return images, labels, self._targets[versions, indices[start:stop]].astype(np.float32)
 
     def _share(self, size: int) -> tuple[int, int]:
         """Where this worker's part of a batch starts and stops."""
@@ -192,14 +193,14 @@ class TrainingInput:
             return 0, size
         return size * self._worker // self._num_workers, size * (self._worker + 1) // self._num_workers
 
-    def _read(self, position: int) -> npt.NDArray[np.uint8]:
+    def _read(self, position: int) -> Record:
         record = self.source[position]
         if record.label != self._labels[position]:
             raise ValueError(
                 f"{record.name}: the label is {record.label}, but was {self._labels[position]} when the file was "
                 f"opened: the file is damaged or was changed; copy it again, then start again"
             )
-        return square_image(record, self._image_size)
+        return record
 
     def dataset(self, *, epoch: int = 0, step: int = 0, epochs: int | None = None) -> Any:
         """Makes the dataset of this worker's batches from a given step on, epoch after epoch.
@@ -251,3 +252,13 @@ class TrainingInput:
         options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
         batches = numbers.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         return batches.prefetch(tf.data.AUTOTUNE).with_options(options)
+
+
+def _check_targets(targets: npt.NDArray[Any], views: Views, images: int) -> None:
+    allowed = {len(views)} if views.jittered else {1, len(views)}
+    if targets.ndim != 3 or targets.shape[0] not in allowed or targets.shape[1] != images:
+        versions = " or ".join(map(str, sorted(allowed)))
+        raise ValueError(
+            f"targets must be ({versions} views, {images} images, length), got {targets.shape}; compute them for this "
+            f"data set and these views"
+        )

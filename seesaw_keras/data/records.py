@@ -18,7 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Record", "Source"]
+__all__ = ["UNLABELED", "Record", "Source"]
+
+UNLABELED = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class Record:
 
     Attributes:
         image: the bytes of an encoded image (JPEG, PNG, ...) as they were found; `decode_image` reads them.
-        label: the identity, 0 or more.
+        label: the identity, 0 or more, or `UNLABELED`.
         name: where the image comes from, for error messages: "train.rec[17]", "alice/001.jpg".
     """
 
@@ -64,3 +66,7 @@ class Source(ABC):
     def labels(self) -> npt.NDArray[np.int64]:
         """Returns every record's label, (n,), without reading the images where the format allows it."""
         return np.fromiter((record.label for record in self), np.int64, len(self))
+
+    def weights(self) -> npt.NDArray[np.float64] | None:
+        """Returns how often each record is shown per epoch, (n,); None for once."""
+        return None

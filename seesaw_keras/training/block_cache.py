@@ -1,7 +1,7 @@
 """Rows of numbers for the images of a data set, on disk, written block by block so that a kill loses one block at most.
 
 >>> from seesaw_keras.training.block_cache import BlockCache
->>> cache = BlockCache(Path("cache"), {"teacher": "sha256 ..."}, versions=2, images=1000)
+>>> cache = BlockCache(Path("cache"), {"teacher": "sha256 ..."}, views=2, images=1000)
 >>> for block in cache.missing():
 ...     cache.write(block, compute(cache.images_of(block)))
 >>> cache.finish()
@@ -33,6 +33,7 @@ from seesaw_keras.files import replacing
 __all__ = ["BlockCache"]
 
 BLOCK = 256  # images
+DTYPE, WIDTH = "<f2", 2  # of a number, in bytes; unit embeddings lose less than 1e-4 of a cosine
 LONGEST = 65_536  # no row is longer; bounds what a damaged file can ask for
 
 
@@ -42,20 +43,20 @@ class BlockCache:
     Args:
         folder: where they are; it may hold any number of caches.
         facts: all that the rows follow from, as JSON; the key is its hash.
-        versions: rows an image.
+        views: rows per image.
         images: number of images.
 
     Attributes:
         path: of the rows once they are whole.
     """
 
-    def __init__(self, folder: Path, facts: Mapping[str, Any], *, versions: int, images: int) -> None:
-        self._facts = json.dumps({"format": 1, "images_a_block": BLOCK, **facts}, sort_keys=True)
+    def __init__(self, folder: Path, facts: Mapping[str, Any], *, views: int, images: int) -> None:
+        self._facts = json.dumps({"format": 2, "images_a_block": BLOCK, **facts}, sort_keys=True)
         key = hashlib.sha256(self._facts.encode()).hexdigest()[:16]
         self.path = folder / f"{key}.npy"
         self._partial = folder / f"{key}.partial.npy"
         self._log = folder / f"{key}.blocks"
-        self._versions, self._images = versions, images
+        self._views, self._images = views, images
         self._length: int | None = None  # of a row; only the log and the first block know
 
     @contextmanager
@@ -86,7 +87,7 @@ class BlockCache:
         return [block for block in blocks if sums.get(block) != _checksum(self._cut(rows, block))]
 
     def rows(self) -> np.memmap:
-        """Maps the rows read-only: float32 (versions, images, length).
+        """Maps the rows read-only: float16 (views, images, length).
 
         Raises:
             ValueError: if there is no file of the shape that the log announces.
@@ -95,13 +96,14 @@ class BlockCache:
         if self._length is not None and path.exists():
             header, shape = self._header(self._length)
             with path.open("rb") as file:
-                fits = file.read(len(header)) == header and path.stat().st_size == len(header) + 4 * int(np.prod(shape))
+                size = len(header) + WIDTH * int(np.prod(shape))
+                fits = file.read(len(header)) == header and path.stat().st_size == size
             if fits:
-                return np.memmap(path, "<f4", "r", len(header), shape)
+                return np.memmap(path, DTYPE, "r", len(header), shape)
         raise ValueError(f"{path}: not there, or damaged")
 
-    def write(self, block: int, rows: npt.NDArray[np.float32]) -> None:
-        """Writes the rows of a block's images, (versions, images, length), for good.
+    def write(self, block: int, rows: npt.NDArray[np.floating]) -> None:
+        """Writes the rows of a block's images, (views, images, length), for good, as float16.
 
         Raises:
             OSError: if the disk is full, or whatever else it says.
@@ -114,9 +116,9 @@ class BlockCache:
         try:
             # Not through the memory map: where the disk is full, that ends the process by a signal.
             with self._partial.open("r+b") as file:
-                for version, part in enumerate(rows):
-                    file.seek(len(header) + 4 * length * (version * images + block * BLOCK))
-                    file.write(np.ascontiguousarray(part, "<f4").data)
+                for view, part in enumerate(rows):
+                    file.seek(len(header) + WIDTH * length * (view * images + block * BLOCK))
+                    file.write(np.ascontiguousarray(part, DTYPE).data)
                 _flush(file)
             with self._log.open("a", encoding="ascii") as log:
                 log.write(f"\n{block} {_checksum(rows):08x}")
@@ -134,15 +136,15 @@ class BlockCache:
         header, shape = self._header(length)
         with self._partial.open("wb") as file:
             file.write(header)
-            file.truncate(len(header) + 4 * int(np.prod(shape)))
+            file.truncate(len(header) + WIDTH * int(np.prod(shape)))
         with replacing(self._log) as beside:
             beside.write_text(f"{self._facts}\nlength {length}", "ascii")
         self._length = length
 
     def _header(self, length: int) -> tuple[bytes, tuple[int, int, int]]:
         """Returns the first bytes of the .npy file and the shape that they announce."""
-        shape, header = (self._versions, self._images, length), io.BytesIO()
-        np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": shape})
+        shape, header = (self._views, self._images, length), io.BytesIO()
+        np.lib.format.write_array_header_1_0(header, {"descr": DTYPE, "fortran_order": False, "shape": shape})
         return header.getvalue(), shape
 
     def _read_log(self) -> tuple[int | None, dict[int, int]]:
@@ -158,13 +160,13 @@ class BlockCache:
         found = [re.fullmatch(r"([0-9]{1,18}) ([0-9a-f]{8})", line) for line in lines]
         return int(length[1]), {int(match[1]): int(match[2], 16) for match in found if match}
 
-    def _cut(self, rows: np.memmap, block: int) -> npt.NDArray[np.float32]:
+    def _cut(self, rows: np.memmap, block: int) -> npt.NDArray[np.float16]:
         images = self.images_of(block)
         return rows[:, images.start : images.stop]
 
 
-def _checksum(rows: npt.NDArray[np.float32]) -> int:
-    return zlib.crc32(np.ascontiguousarray(rows, "<f4").data)
+def _checksum(rows: npt.NDArray[np.floating]) -> int:
+    return zlib.crc32(np.ascontiguousarray(rows, DTYPE).data)
 
 
 def _flush(file: Any) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import tensorflow as tf
 
-__all__ = ["angle_relation_loss", "cosine_loss", "distance_relation_loss", "relation_loss"]
+__all__ = ["angle_relation_loss", "contrast_loss", "cosine_loss", "distance_relation_loss", "relation_loss"]
 
 ANGLE_WEIGHT = 2.0  # of the angle-wise part, relative to the distance-wise one (arXiv 1904.05068, section 4)
 EQUAL = 1e-6  # squared distance of unit vectors, a few roundings of a float32 product, below which they are equal
@@ -37,6 +37,32 @@ def cosine_loss(student: Any, teacher: Any) -> Any:
     if student.shape[-1] != teacher.shape[-1]:
         raise ValueError(f"embeddings of length {student.shape[-1]} and {teacher.shape[-1]} have no cosine")
     return tf.reduce_sum(tf.square(_unit(student) - _unit(teacher)), axis=-1) / 2
+
+
+def contrast_loss(student: Any, teacher: Any, bank: Any, *, temperature: float) -> Any:
+    """Contrastive distillation against a bank of the teacher's embeddings (SEED, arXiv 2101.04731, equations 3 to 5).
+
+    The student's softmax over its cosines to the teacher's own embedding of the image and to the bank is compared with
+    the teacher's by their Kullback-Leibler divergence: the student must be near its target and, of all others, as near
+    to each as the teacher is.
+
+    Args:
+        student: (n, d).
+        teacher: (n, d) of the same images.
+        bank: (m, d), the teacher's embeddings of other images.
+        temperature: by which cosines are divided, of both; SEED has 0.2 for the student and 0.01 for the teacher.
+
+    Returns:
+        float32 (n,), 0 or more.
+    """
+    seen, aim, others = _unit(student), _unit(teacher), _unit(bank)
+
+    def logits(rows: Any) -> Any:
+        own = tf.reduce_sum(rows * aim, axis=-1, keepdims=True)
+        return tf.concat([own, tf.matmul(rows, others, transpose_b=True)], axis=-1) / temperature
+
+    wanted = tf.stop_gradient(tf.nn.log_softmax(logits(aim)))
+    return tf.reduce_sum(tf.exp(wanted) * (wanted - tf.nn.log_softmax(logits(seen))), axis=-1)
 
 
 def distance_relation_loss(student: Any, teacher: Any) -> Any:

@@ -26,7 +26,7 @@ def identity(
     recipe: Recipe,
     source: str | Path | Source,
     data: TrainingInput,
-    teacher: npt.NDArray[np.float32] | None,
+    teacher: npt.NDArray[np.floating] | None,
     weights: str | Path | None = None,
 ) -> dict[str, Any]:
     """Describes a training without reading its images.
@@ -47,6 +47,9 @@ def identity(
         "identities": data.num_classes,
         "sha256_of_labels": hashlib.sha256(np.ascontiguousarray(data.source.labels(), "<i8").tobytes()).hexdigest(),
     }
+    weights_of_images = data.source.weights()
+    if weights_of_images is not None:
+        facts["sha256_of_weights"] = hashlib.sha256(weights_of_images.astype("<f8").tobytes()).hexdigest()
     if not isinstance(source, Source):
         facts.update(fingerprint(source))
     result: dict[str, Any] = {"recipe": settings, "data": facts}

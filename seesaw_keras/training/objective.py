@@ -1,4 +1,4 @@
-"""`Objective`: all that a training minimises, a weighted sum of losses, one number an image.
+"""`Objective`: all that a training minimizes, a weighted sum of losses, one number per image.
 
 >>> import tensorflow as tf
 >>> from seesaw_keras.margins import make_margin
@@ -14,11 +14,13 @@
 import math
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from seesaw_keras.api import keras
 from seesaw_keras.margins import Margin, make_margin, triplet_loss
-from seesaw_keras.training.distillation import cosine_loss, relation_loss
+from seesaw_keras.training.distillation import contrast_loss, cosine_loss, relation_loss
 from seesaw_keras.training.recipe import Recipe
 
 __all__ = ["Objective", "make_objective"]
@@ -27,7 +29,7 @@ MINING = {"triplet_semi_hard": "semi_hard", "triplet_hard": "hard"}
 
 
 class Objective(keras.layers.Layer):
-    """The losses of a recipe, with the weights they train: class centres and, to a longer teacher, a projection.
+    """The losses of a recipe, with the weights they train: the class centers.
 
     It computes in float32, whatever the mixed-precision policy. Call `build((None, embedding_size))` inside of the
     strategy's scope before the first step.
@@ -36,23 +38,26 @@ class Objective(keras.layers.Layer):
         margin: the classifier of the loss on labels; "triplet_semi_hard" or "triplet_hard" for triplets of the batch;
             None for no loss on labels.
         label_weight: of the loss on labels.
+        unlabeled: whether some images have no label (`UNLABELED`); the loss on labels leaves them out and counts as 0
+            for them. XLA cannot compile that.
         cosine_weight: of `distillation.cosine_loss`.
         relation_weight: of `distillation.relation_loss`.
-        teacher_size: length of the teacher's embeddings, None if there is no teacher. To `cosine_loss` shorter ones
-            are turned into the student's space by a fixed isometry, which keeps every cosine between them and leaves
-            no direction of the student's to chance; longer ones it compares with a trained linear projection of the
-            student's, without bias.
+        contrast_weight: of `distillation.contrast_loss`.
+        bank: (m, teacher_size) embeddings of the teacher, for the contrastive loss.
+        temperature: of the contrastive loss.
+        teacher_size: length of the teacher's embeddings, None if there is no teacher; at most that of the student's.
+            Shorter ones are put into the student's space by a fixed projection with orthonormal rows, which keeps
+            every cosine between them and leaves no direction of the student's to chance.
         triplet_margin: of the triplet losses.
 
     Attributes:
         margin: as given.
-        isometry: None, or the fixed variable (teacher size, embedding size) with orthonormal rows.
-        projection: None, or the trained variable (embedding size, teacher size).
+        lifting: None, or the fixed variable (teacher size, embedding size) with orthonormal rows.
         needs_teacher: whether a step needs the teacher's embeddings.
 
     Raises:
-        ValueError: if all weights are 0, one is below 0, a teacher's length is missing or there is no such triplet
-            loss.
+        ValueError: if all weights are 0, one is below 0, the bank or a teacher's length is missing or there is no such
+            triplet loss.
     """
 
     def __init__(
@@ -60,44 +65,57 @@ class Objective(keras.layers.Layer):
         margin: Margin | str | None,
         *,
         label_weight: float = 1.0,
+        unlabeled: bool = False,
         cosine_weight: float = 0.0,
         relation_weight: float = 0.0,
+        contrast_weight: float = 0.0,
+        bank: npt.NDArray[np.floating] | None = None,
+        temperature: float = 0.07,
         teacher_size: int | None = None,
         triplet_margin: float = 0.2,
     ) -> None:
         super().__init__(dtype="float32", name="objective")
         if isinstance(margin, str) and margin not in MINING:
             raise ValueError(f"unknown triplet loss {margin!r}: choose one of {', '.join(MINING)}, or give a margin")
-        weights = (label_weight, cosine_weight, relation_weight)
+        weights = (label_weight, cosine_weight, relation_weight, contrast_weight)
         if min(weights) < 0:
-            raise ValueError(f"the weights of the losses on labels, cosines and relations must be 0 or more: {weights}")
+            raise ValueError(f"the weights of the losses must be 0 or more: {weights}")
         self.margin = margin if label_weight else None
-        self.needs_teacher = bool(cosine_weight or relation_weight)
+        self.needs_teacher = any(weights[1:])
         if self.margin is None and not self.needs_teacher:
-            raise ValueError("nothing to learn from: give a margin with label_weight, cosine_weight or relation_weight")
+            raise ValueError("no loss: give a margin with label_weight, or a weight of a distillation loss")
         if self.needs_teacher and teacher_size is None:
             raise ValueError("distillation needs the length of the teacher's embeddings: give teacher_size")
-        self._label_weight, self._cosine_weight, self._relation_weight = weights
+        if contrast_weight and bank is None:
+            raise ValueError("contrastive distillation needs embeddings of the teacher to compare with: give bank")
+        self._label_weight, self._cosine_weight, self._relation_weight, self._contrast_weight = weights
+        self._unlabeled = unlabeled
         self._teacher_size = teacher_size
+        self._bank = None if bank is None else np.asarray(bank, np.float32)
+        self._temperature = temperature
         self._triplet_margin = triplet_margin
-        self.isometry: Any = None
-        self.projection: Any = None
+        self.lifting: Any = None
 
     def build(self, input_shape: tuple) -> None:
-        """Makes the class centres and, where it is needed, the isometry or projection.
+        """Makes the class centers and, where it is needed, the fixed projection.
 
         Args:
             input_shape: (None, embedding_size).
+
+        Raises:
+            ValueError: if the teacher's embeddings are longer than the student's.
         """
         size = input_shape[-1]
-        if self._cosine_weight and size > self._teacher_size:
-            self.isometry = self.add_weight(
-                name="isometry", shape=(self._teacher_size, size), initializer="orthogonal", trainable=False
-            )
-        elif self._cosine_weight and size < self._teacher_size:
-            self.projection = self.add_weight(
-                name="projection", shape=(size, self._teacher_size), initializer="glorot_uniform"
-            )
+        if self._cosine_weight or self._contrast_weight:
+            if size < self._teacher_size:
+                raise ValueError(
+                    f"the teacher's embeddings have {self._teacher_size} numbers, the student's {size}: project the "
+                    f"teacher's, as teacher_targets(size={size}) does"
+                )
+            if size > self._teacher_size:
+                self.lifting = self.add_weight(
+                    name="lifting", shape=(self._teacher_size, size), initializer="orthogonal", trainable=False
+                )
         if isinstance(self.margin, Margin) and not self.margin.built:
             self.margin.build((None, size))
         super().build(input_shape)
@@ -110,14 +128,15 @@ class Objective(keras.layers.Layer):
         Args:
             embeddings: (n, d) of any length; margins that look at the length (AdaFace, MagFace) need them as they were
                 before normalisation. n may be 0.
-            labels: integers (n,).
+            labels: integers (n,), `UNLABELED` for none.
             teacher: (n, e), needed for distillation, else ignored.
             training: whether margins that adapt do so, and Partial FC draws classes.
 
         Returns:
-            The weighted sum, float32 (n,), and by name, (n,) each and as far as they are part of it, the losses without
-            their weights, `loss_margin`, `loss_cosine` and `loss_relation`, and a margin's angles in degrees, from the
-            embedding to its own class centre, `target_angle`, and to the nearest other one, `other_angle`.
+            The weighted sum, float32 (n,), and by name, (n,) each, those parts that have a weight, without it:
+            `loss_margin`, `loss_cosine`, `loss_relation` and `loss_contrast`, and a margin's angles in degrees, from
+            the embedding to its own class center, `target_angle`, and to the nearest other one, `other_angle`. Where
+            some images have no label, the mean of the figures of labels is that of the labeled images.
 
         Raises:
             ValueError: if the teacher's embeddings are missing or not of the length that was announced.
@@ -130,17 +149,25 @@ class Objective(keras.layers.Layer):
         losses: dict[str, Any] = {}
         angles: dict[str, Any] = {}
         if self.margin is not None:
-            losses["loss_margin"], angles = self._label_loss(self.margin, embeddings, labels, training)
-            total += self._label_weight * losses["loss_margin"]
+            label_losses, losses["loss_margin"], angles = self._label_loss(embeddings, labels, training)
+            total += self._label_weight * label_losses
         if self._cosine_weight:
-            seen = embeddings if self.projection is None else tf.matmul(embeddings, self.projection)
-            aim = teacher if self.isometry is None else tf.matmul(tf.cast(teacher, tf.float32), self.isometry)
-            losses["loss_cosine"] = cosine_loss(seen, aim)
+            losses["loss_cosine"] = cosine_loss(embeddings, self._lift(teacher))
             total += self._cosine_weight * losses["loss_cosine"]
         if self._relation_weight:
             losses["loss_relation"] = relation_loss(embeddings, teacher)
             total += self._relation_weight * losses["loss_relation"]
+        if self._contrast_weight:
+            bank = self._lift(tf.constant(self._bank))
+            contrast = contrast_loss(embeddings, self._lift(teacher), bank, temperature=self._temperature)
+            losses["loss_contrast"] = contrast
+            total += self._contrast_weight * contrast
         return total, losses | angles
+
+    def _lift(self, teacher: Any) -> Any:
+        """The teacher's embeddings in the student's space."""
+        teacher = tf.cast(teacher, tf.float32)
+        return teacher if self.lifting is None else tf.matmul(teacher, self.lifting)
 
     def _check_teacher(self, teacher: Any) -> None:
         if not self.needs_teacher:
@@ -150,11 +177,30 @@ class Objective(keras.layers.Layer):
         if teacher.shape[-1] != self._teacher_size:
             raise ValueError(f"teacher_size is {self._teacher_size}, but its embeddings have {teacher.shape[-1]}")
 
-    def _label_loss(
-        self, margin: Margin | str, embeddings: Any, labels: Any, training: bool
-    ) -> tuple[Any, dict[str, Any]]:
+    def _label_loss(self, embeddings: Any, labels: Any, training: bool) -> tuple[Any, Any, dict[str, Any]]:
+        """Returns the losses, and as figures the losses and a margin's angles, (n,) each."""
+        if not self._unlabeled:
+            losses, angles = self._losses_of_labeled(embeddings, labels, training)
+            return losses, losses, angles
+        # Margins that adapt to the embeddings must not see the others, so these are left out rather than weighted 0.
+        labeled = tf.where(labels >= 0)
+        losses, angles = self._losses_of_labeled(
+            tf.gather_nd(embeddings, labeled), tf.gather_nd(labels, labeled), training
+        )
+        count = tf.shape(labels, labeled.dtype)
+        share = tf.cast(tf.shape(labeled)[0], tf.float32) / tf.cast(tf.maximum(count[0], 1), tf.float32)
+
+        def spread(values: Any) -> Any:
+            return tf.scatter_nd(labeled, values, count)
+
+        figures = {name: tf.math.divide_no_nan(spread(values), share) for name, values in angles.items()}
+        return spread(losses), tf.math.divide_no_nan(spread(losses), share), figures
+
+    def _losses_of_labeled(self, embeddings: Any, labels: Any, training: bool) -> tuple[Any, dict[str, Any]]:
+        margin = self.margin
         if isinstance(margin, str):
             return triplet_loss(embeddings, labels, margin=self._triplet_margin, mining=MINING[margin]), {}
+        assert margin is not None
         output = margin.forward(embeddings, labels, training)
         loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=output.labels, logits=output.logits)
         if output.regularizer is not None:
@@ -166,26 +212,46 @@ def _degrees(cosine: Any) -> Any:
     return tf.acos(tf.clip_by_value(tf.stop_gradient(cosine), -1.0, 1.0)) * (180 / math.pi)
 
 
-def make_objective(recipe: Recipe, num_classes: int, teacher_size: int | None = None) -> Objective:
+def make_objective(
+    recipe: Recipe,
+    num_classes: int,
+    teacher: npt.NDArray[np.floating] | None = None,
+    *,
+    unlabeled: bool = False,
+) -> Objective:
     """Makes the objective of a recipe.
 
     Args:
         recipe: names the margin and the losses' weights.
         num_classes: people in the data set.
-        teacher_size: length of the teacher's embeddings, None without a teacher.
+        teacher: the teacher's embeddings (views, images, length), None without a teacher. The bank of the contrastive
+            loss is made of those of the first views of images that are evenly spread over the data.
+        unlabeled: whether some images have no label.
 
     Raises:
-        ValueError: if there is no such margin, or the recipe distils and `teacher_size` is None.
+        ValueError: if there is no such margin, no image has a label that the margin needs, XLA is asked for where some
+            images have none, or the recipe distills and `teacher` is None.
     """
     margin: Margin | str | None = recipe.margin
+    if margin is not None and unlabeled and (recipe.xla or not num_classes):
+        reason = "XLA cannot leave images out, set xla=false" if num_classes else "none is here, set margin=none"
+        raise ValueError(f"recipe {recipe.name!r}: the margin {margin} is for labeled images; {reason}")
     if isinstance(margin, str) and margin not in MINING:
         settings = {"s": recipe.s, "m": recipe.m, "sample_rate": recipe.sample_rate, "seed": recipe.seed}
         margin = make_margin(margin, num_classes, **settings)
+    bank = None
+    if recipe.contrast_weight and teacher is not None:
+        images = teacher.shape[1]
+        bank = teacher[0, np.linspace(0, images - 1, min(recipe.bank_size, images)).astype(int)]
     return Objective(
         margin,
         label_weight=recipe.label_weight,
+        unlabeled=unlabeled,
         cosine_weight=recipe.cosine_weight,
         relation_weight=recipe.relation_weight,
-        teacher_size=teacher_size,
+        contrast_weight=recipe.contrast_weight,
+        bank=bank,
+        temperature=recipe.temperature,
+        teacher_size=None if teacher is None else teacher.shape[-1],
         **({} if recipe.m is None else {"triplet_margin": recipe.m}),
     )

@@ -15,6 +15,8 @@ import typing
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from seesaw_keras.data.views import Views
+
 __all__ = ["Recipe", "get_recipe", "list_recipes"]
 
 Optimizer = Literal["sgd", "adamw", "lamb", "radam", "lookahead", "swa"]
@@ -38,8 +40,11 @@ class Recipe:
         accumulate: into how many parts, one after the other, a replica's share of a batch is cut; their gradients add
             up.
         epochs: passes over the data.
-        flip: whether every other image is mirrored.
-        augment: whether brightness, contrast and position change a little.
+        flip: whether every other image, or view, is mirrored.
+        teacher_views: geometric views per image that teacher and student share, see `seesaw_keras.data.views`; 0 for
+            the image as it is and, with `flip`, its mirror image. They do not depend on `seed`, so stored embeddings
+            of a teacher serve every seed.
+        degrade: probability that the student's view is degraded, see `seesaw_keras.data.degradation`.
         images_per_identity: K for batches of K images each of batch_size / K people, None for a random order.
         margin: of the loss on labels, see `seesaw_keras.margins.list_margins()`; "triplet_semi_hard" or "triplet_hard"
             for triplet losses; None for no loss on labels.
@@ -49,6 +54,10 @@ class Recipe:
         label_weight: of the loss on labels in the sum.
         cosine_weight: of the cosine distillation loss.
         relation_weight: of the relational distillation loss.
+        contrast_weight: of the contrastive distillation loss against a bank of the teacher's embeddings.
+        bank_size: number of embeddings in the bank.
+        temperature: of the contrastive loss: cosines are divided by it.
+        dropout: share of the embedding's dimensions set to zero in training, before the losses.
         optimizer: which; those beyond "sgd" and "adamw" need the extra `addons`.
         learning_rate: its highest.
         momentum: of SGD.
@@ -77,7 +86,8 @@ class Recipe:
     accumulate: int = 1
     epochs: int = 16
     flip: bool = True
-    augment: bool = False
+    teacher_views: int = 0
+    degrade: float = 0.0
     images_per_identity: int | None = None
     margin: str | None = "arcface"
     s: float | None = None
@@ -86,6 +96,10 @@ class Recipe:
     label_weight: float = 1.0
     cosine_weight: float = 0.0
     relation_weight: float = 0.0
+    contrast_weight: float = 0.0
+    bank_size: int = 4096
+    temperature: float = 0.07
+    dropout: float = 0.0
     optimizer: Optimizer = "sgd"
     learning_rate: float = 0.1
     momentum: float = 0.9
@@ -106,23 +120,31 @@ class Recipe:
         hints = get_type_hints(type(self))
         for field in fields(self):
             _check_type(field.name, getattr(self, field.name), hints[field.name])
-        for name in ("batch_size", "accumulate", "epochs", "embedding_size"):
+        for name in ("batch_size", "accumulate", "epochs", "embedding_size", "bank_size"):
             _check(getattr(self, name) >= 1, name, "1 or more", getattr(self, name))
-        for name in ("width", "learning_rate", "validate_every"):
+        for name in ("width", "learning_rate", "validate_every", "temperature"):
             _check(getattr(self, name) > 0, name, "above 0", getattr(self, name))
-        weights = ("label_weight", "cosine_weight", "relation_weight", "weight_decay", "last_weight_decay")
-        for name in (*weights, "warmup_epochs", "final_learning_rate", "momentum"):
+        weights = ("label_weight", "cosine_weight", "relation_weight", "contrast_weight")
+        others = ("weight_decay", "last_weight_decay", "warmup_epochs", "final_learning_rate", "momentum")
+        for name in (*weights, *others, "teacher_views"):
             _check(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
         _check(0 < self.sample_rate <= 1, "sample_rate", "above 0, at most 1", self.sample_rate)
-        _check(0 <= self.ema < 1, "ema", "0 or more, below 1", self.ema)
+        for name in ("ema", "dropout"):
+            _check(0 <= getattr(self, name) < 1, name, "0 or more, below 1", getattr(self, name))
+        _check(0 <= self.degrade <= 1, "degrade", "0 to 1", self.degrade)
         _check(self.clip_norm is None or self.clip_norm > 0, "clip_norm", "above 0, or none", self.clip_norm)
         if not self.distils and (self.margin is None or not self.label_weight):
-            raise ValueError("recipe: nothing to learn from: set margin, cosine_weight or relation_weight")
+            raise ValueError("recipe: no loss: set margin, cosine_weight, relation_weight or contrast_weight")
 
     @property
     def distils(self) -> bool:
         """Whether a teacher is needed."""
-        return bool(self.cosine_weight or self.relation_weight)
+        return bool(self.cosine_weight or self.relation_weight or self.contrast_weight)
+
+    @property
+    def views(self) -> Views:
+        """The views of each image that are shown, and that a teacher embeds."""
+        return Views(self.teacher_views, self.flip)
 
     def override(self, assignments: typing.Iterable[str]) -> "Recipe":
         """Returns the recipe with some fields changed.

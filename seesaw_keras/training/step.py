@@ -49,6 +49,8 @@ class TrainingStep:
         average: of the weights, updated after each step; None for none.
         accumulate: the number of parts into which a replica's share is cut. Each is normalised by its own batch
             statistics; but for that, and for losses that compare the images of a batch, the result does not change.
+        dropout: share of the embeddings' dimensions that are set to zero, anew for each image.
+        seed: of the dropout, which is a function of it and of the number of the step.
         xla: whether XLA compiles it.
     """
 
@@ -61,6 +63,8 @@ class TrainingStep:
         *,
         average: WeightAverage | None = None,
         accumulate: int = 1,
+        dropout: float = 0.0,
+        seed: int = 0,
         xla: bool = False,
     ) -> None:
         self._strategy = strategy
@@ -69,6 +73,8 @@ class TrainingStep:
         self._optimizer = optimizer
         self._average = average
         self._accumulate = accumulate
+        self._dropout = dropout
+        self._seed = seed
         self._names: list[str] = []
         replica_step = tf.function(self._replica_step, jit_compile=True) if xla else self._replica_step
 
@@ -117,7 +123,7 @@ class TrainingStep:
         replicas = self._strategy.num_replicas_in_sync
         share = 1 / tf.where(count < replicas, count * replicas, count)
         for part in range(self._accumulate):
-            part_gradients, part_figures = self._gradients(*self._cut(batch, part), share, variables)
+            part_gradients, part_figures = self._gradients(*self._cut(batch, part), share, variables, part)
             gradients = _add(gradients, part_gradients)
             figures.append(part_figures)
         learning_rate = tf.cast(self._optimizer.learning_rate, tf.float32) / replicas
@@ -142,10 +148,14 @@ class TrainingStep:
         cut = tf.nest.map_structure(lambda tensor: tensor[start : tf.maximum(stop, start + 1)], batch)
         return cut, tf.cast(tf.range(tf.shape(cut[1])[0]) < stop - start, tf.float32)
 
-    def _gradients(self, batch: Any, weights: Any, share: Any, variables: Sequence[Any]) -> tuple[list[Any], Any]:
+    def _gradients(
+        self, batch: Any, weights: Any, share: Any, variables: Sequence[Any], part: int
+    ) -> tuple[list[Any], Any]:
         images, labels, *teacher = batch
         with tf.GradientTape() as tape:
             embeddings = self._network(images, training=True)
+            if self._dropout:
+                embeddings = self._drop(embeddings, part)
             losses, statistics = self._objective.losses_and_statistics(
                 embeddings, labels, teacher[0] if teacher else None, training=True
             )
@@ -153,6 +163,13 @@ class TrainingStep:
             scaled = self._optimizer.scale(loss)
         means = {name: tf.reduce_sum(values * weights) * share for name, values in statistics.items()}
         return tape.gradient(scaled, variables), {"loss": loss, **means}
+
+    def _drop(self, embeddings: Any, part: int) -> Any:
+        """Dropout whose random numbers follow from the step's number, so that a training that is resumed repeats it."""
+        replica = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.int64)
+        stream = replica * self._accumulate + part
+        seed = tf.stack([self._optimizer.iterations, tf.constant(self._seed % 2**32, tf.int64) * 2**20 + stream])
+        return tf.nn.experimental.stateless_dropout(embeddings, self._dropout, seed)
 
 
 def _add(gradients: list[Any], more: list[Any]) -> list[Any]:

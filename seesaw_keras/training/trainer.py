@@ -25,7 +25,7 @@ import tensorflow as tf
 
 from seesaw_keras.api import keras
 from seesaw_keras.data.pipeline import TrainingInput
-from seesaw_keras.data.records import Source
+from seesaw_keras.data.records import UNLABELED, Source
 from seesaw_keras.training.averaging import WeightAverage
 from seesaw_keras.training.checkpoints import Checkpoints
 from seesaw_keras.training.fast_graph import FastForward
@@ -73,7 +73,7 @@ def train(
     out: str | Path,
     *,
     strategy: Any = "none",
-    teacher: npt.NDArray[np.float32] | None = None,
+    teacher: npt.NDArray[np.floating] | None = None,
     weights: str | Path | None = None,
     network: GivenNetwork | None = None,
     monitors: Sequence[Monitor] = (),
@@ -90,7 +90,7 @@ def train(
         source: the images: TFRecord shards, or any `Source`.
         out: folder of the results; several workers must see the same one.
         strategy: "none", "mirrored", "multi_worker", or what `make_strategy` made of these.
-        teacher: embeddings to learn from, (1 or 2, number of images, length), see `distillation.teacher_embeddings`.
+        teacher: embeddings to learn from, (views, number of images, length), see `teacher.teacher_targets`.
         weights: a file to start from, see `network.start_from`; None for random ones.
         network: what to train, with weights of its own and in one replica; None for the recipe's.
         monitors: who watches; with several workers only those of the chief are told.
@@ -173,7 +173,7 @@ class _Training:
         source: str | Path | Source,
         out: Path,
         strategy: Any,
-        teacher: npt.NDArray[np.float32] | None,
+        teacher: npt.NDArray[np.floating] | None,
         weights: str | Path | None,
         given: GivenNetwork | None,
         monitors: Sequence[Monitor],
@@ -205,8 +205,8 @@ class _Training:
             batch_size=recipe.batch_size,
             image_size=recipe.image_size,
             seed=recipe.seed,
-            flip=recipe.flip,
-            augment=recipe.augment,
+            views=recipe.views,
+            degrade=recipe.degrade,
             images_per_identity=recipe.images_per_identity,
             drop_remainder=False,
             num_workers=shares,
@@ -249,6 +249,8 @@ class _Training:
             optimizer,
             average=self._average,
             accumulate=recipe.accumulate,
+            dropout=recipe.dropout,
+            seed=recipe.seed,
             xla=recipe.xla,
         )
 
@@ -263,8 +265,8 @@ class _Training:
         return self._given.forward(self._network, self._optimizer.iterations)
 
     def _make_objective(self) -> Objective:
-        teacher_size = None if self._teacher is None else self._teacher.shape[-1]
-        objective = make_objective(self._recipe, self._input.num_classes, teacher_size)
+        unlabeled = bool((self._input.source.labels() == UNLABELED).any())
+        objective = make_objective(self._recipe, self._input.num_classes, self._teacher, unlabeled=unlabeled)
         objective.build((None, self._recipe.embedding_size))
         return objective
 

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from seesaw_keras.data import Record, decode_image, shard_name, write_shard
-from seesaw_keras.data.augmentation import adjust, mirror
-from seesaw_keras.data.order import random_words
+from seesaw_keras.data.degradation import UNIFORMS, degrade
+from seesaw_keras.data.order import random_uniforms, random_words
 from seesaw_keras.data.pipeline import TrainingInput
+from seesaw_keras.data.views import Views, image_key
 
 COUNT, SIDE = 32, 24
 LABELS = [i // 4 for i in range(COUNT)]
@@ -55,28 +56,43 @@ def test_facts(open_input):
     assert open_input(drop_remainder=False).steps_per_epoch == 6
 
 
-@pytest.mark.parametrize("augment", [False, True])
-@pytest.mark.parametrize("flip", [False, True])
-def test_batches_recomputed(open_input, records, flip, augment):
-    faces = open_input(flip=flip, augment=augment, drop_remainder=False)
+@pytest.mark.parametrize("degraded", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("views", [Views(flip=False), Views(), Views(jittered=3)], ids=str)
+def test_batches_recomputed(open_input, records, views, degraded):
+    faces = open_input(views=views, degrade=degraded, drop_remainder=False)
     read = batches(faces.dataset(epochs=2))
     assert len(read) == 12
+    shown, changed = set(), 0
     for number, (images, labels) in enumerate(read):
         epoch, step = divmod(number, 6)
         indices = faces.batch_indices(epoch, step)
         np.testing.assert_array_equal(labels, [LABELS[i] for i in indices])
         for place, index in enumerate(indices):
-            words = random_words(5, epoch, step * 6 + place, 1)[0]
+            view, chance = (int(word) / 2**64 for word in random_words(5, epoch, step * 6 + place, 1)[0][:2])
+            shown.add(int(view * len(views)))
             expected = decode_image(records[index].image, name="")
-            expected = mirror(expected, words) if flip else expected
-            expected = adjust(expected, words) if augment else expected
+            expected = views.render(expected, image_key(records[index].image), int(view * len(views)))
+            if chance < degraded:
+                expected = degrade(expected, random_uniforms(5, epoch, step * 6 + place, UNIFORMS))
+                changed += 1
             np.testing.assert_allclose(images[place], (expected / 127.5) - 1, rtol=0, atol=2e-7)
+    assert len(shown) == len(views)
+    assert (changed > 0, changed < 64) == (degraded > 0, degraded < 1)
+
+
+def test_images_are_degraded_before_they_are_scaled(open_input, records):
+    """So that `degrade` means the same for a network of any size."""
+    faces = open_input(views=Views(flip=False), degrade=1.0, image_size=12)
+    images, _ = faces.load(0, 0)
+    for place, index in enumerate(faces.batch_indices(0, 0)):
+        whole = degrade(decode_image(records[index].image, name=""), random_uniforms(5, 0, place, UNIFORMS))
+        np.testing.assert_array_equal(images[place], cv2.resize(whole, (12, 12), interpolation=cv2.INTER_AREA))
 
 
 def test_pixels_are_those_of_tensorflow(open_input, records):
     import tensorflow as tf
 
-    faces = open_input(flip=False)
+    faces = open_input(views=Views(flip=False))
     for step, (images, _) in enumerate(batches(faces.dataset(epochs=1))):
         for image, index in zip(images, faces.batch_indices(0, step), strict=True):
             decoded = tf.io.decode_image(records[index].image, channels=3)
@@ -87,7 +103,7 @@ def test_pixels_are_those_of_tensorflow(open_input, records):
 
 
 def test_an_epoch_holds_every_image_once(open_input, records):
-    faces = open_input(flip=False, drop_remainder=False)
+    faces = open_input(views=Views(flip=False), drop_remainder=False)
     known = {decode_image(record.image, name="").tobytes(): i for i, record in enumerate(records)}
     for epoch in range(2):
         images = [image for step in range(faces.steps_per_epoch) for image in faces.load(epoch, step)[0]]
@@ -95,9 +111,9 @@ def test_an_epoch_holds_every_image_once(open_input, records):
 
 
 def test_the_same_seed_gives_the_same_batches(open_input):
-    first = batches(open_input(augment=True).dataset(), 7)
-    assert_equal(first, batches(open_input(augment=True).dataset(), 7))
-    for other in (open_input(augment=True, seed=6), open_input(augment=True, seed=5 + 2**32)):
+    first = batches(open_input(degrade=0.5).dataset(), 7)
+    assert_equal(first, batches(open_input(degrade=0.5).dataset(), 7))
+    for other in (open_input(degrade=0.5, seed=6), open_input(degrade=0.5, seed=5 + 2**32)):
         assert not np.array_equal(batches(other.dataset(), 1)[0][0], first[0][0])
 
 
@@ -105,15 +121,15 @@ def test_the_same_seed_gives_the_same_batches(open_input):
 @pytest.mark.parametrize("epoch_step", [(0, 0), (0, 3), (1, 0), (2, 4)])
 def test_a_resumed_run_equals_an_uninterrupted_one(open_input, epoch_step, per_identity):
     epoch, step = epoch_step
-    whole = batches(open_input(augment=True, images_per_identity=per_identity).dataset(), 17)
-    resumed = open_input(augment=True, images_per_identity=per_identity).dataset(epoch=epoch, step=step)
+    whole = batches(open_input(degrade=0.5, images_per_identity=per_identity).dataset(), 17)
+    resumed = open_input(degrade=0.5, images_per_identity=per_identity).dataset(epoch=epoch, step=step)
     start = 5 * epoch + step
     assert_equal(batches(resumed, 17 - start), whole[start:])
 
 
 @pytest.mark.parametrize("num_workers", [2, 3])
 def test_workers_share_the_same_global_batches(open_input, num_workers):
-    arguments = {"augment": True, "drop_remainder": False}
+    arguments = {"degrade": 0.5, "drop_remainder": False}
     whole = batches(open_input(**arguments).dataset(epochs=2))
     parts = [
         batches(open_input(**arguments, num_workers=num_workers, worker=worker).dataset(epochs=2))
@@ -157,7 +173,7 @@ def test_cardinality(open_input):
 
 @pytest.mark.parametrize(("side", "interpolation"), [(16, cv2.INTER_AREA), (32, cv2.INTER_LINEAR)])
 def test_other_sizes_are_scaled(open_input, records, side, interpolation):
-    faces = open_input(image_size=side, flip=False)
+    faces = open_input(image_size=side, views=Views(flip=False))
     images, _ = faces.load(0, 0)
     for image, index in zip(images, faces.batch_indices(0, 0), strict=True):
         expected = cv2.resize(decode_image(records[index].image, name=""), (side, side), interpolation=interpolation)
@@ -244,26 +260,25 @@ def test_an_empty_source_is_refused(listed):
         TrainingInput(listed([]), batch_size=4)
 
 
-@pytest.mark.parametrize("flip", [False, True])
-@pytest.mark.parametrize("rows", [1, 2])
-def test_targets_are_those_of_the_image_or_its_mirror_image(open_input, tmp_path, flip, rows):
+@pytest.mark.parametrize(
+    ("views", "rows"), [(Views(flip=False), 1), (Views(), 1), (Views(), 2), (Views(jittered=3), 3)], ids=str
+)
+def test_targets_are_those_of_the_view(open_input, tmp_path, views, rows):
     targets = np.random.default_rng(0).normal(size=(rows, COUNT, 3))
-    np.save(tmp_path / "targets.npy", targets.astype(np.float32))
+    np.save(tmp_path / "targets.npy", targets.astype(np.float16))
     targets = np.load(tmp_path / "targets.npy", mmap_mode="r")
-    faces = open_input(flip=flip, augment=True, drop_remainder=False, targets=targets)
-    without = open_input(flip=flip, augment=True, drop_remainder=False)
+    faces = open_input(views=views, degrade=0.5, drop_remainder=False, targets=targets)
+    without = open_input(views=views, degrade=0.5, drop_remainder=False)
     read = batches(faces.dataset(epochs=2))
     assert_equal([(images, labels) for images, labels, _ in read], batches(without.dataset(epochs=2)))
-    mirrored = []
+    shown = []
     for number, (_, _, found) in enumerate(read):
         epoch, step = divmod(number, 6)
         for place, index in enumerate(faces.batch_indices(epoch, step)):
-            words = random_words(5, epoch, step * 6 + place, 1)[0]
-            pixels = np.array([[[1] * 3, [2] * 3]], np.uint8)
-            mirrored.append(flip and mirror(pixels, words)[0, 0, 0] == 2)
-            np.testing.assert_array_equal(found[place], targets[rows - 1 if mirrored[-1] else 0, index])
-    assert any(mirrored) == flip
-    assert not all(mirrored)
+            word = int(random_words(5, epoch, step * 6 + place, 1)[0][0])
+            shown.append(min(word * len(views) // 2**64, rows - 1))
+            np.testing.assert_array_equal(found[place], targets[shown[-1], index])
+    assert set(shown) == set(range(rows))
 
 
 def test_workers_share_the_targets(open_input):
@@ -277,5 +292,11 @@ def test_workers_share_the_targets(open_input):
 
 @pytest.mark.parametrize("shape", [(COUNT, 3), (3, COUNT, 3), (1, COUNT - 1, 3)])
 def test_targets_must_fit_the_images(open_input, shape):
-    with pytest.raises(ValueError, match=r"targets must be \(1 or 2, 32 images, length\), got \("):
+    with pytest.raises(ValueError, match=r"targets must be \(1 or 2 views, 32 images, length\), got \("):
         open_input(targets=np.zeros(shape))
+
+
+def test_targets_must_fit_the_jittered_views(open_input):
+    """An embedding of the plain image is a wrong target for a rotated one."""
+    with pytest.raises(ValueError, match=r"targets must be \(4 views, 32 images, length\), got \(1, 32, 3\)"):
+        open_input(views=Views(jittered=4), targets=np.zeros((1, COUNT, 3)))

@@ -31,7 +31,7 @@ def test_it_knows_people_apart(shared, tmp_path, name, preprocess):
     faces = First(open_source(shared / "faces"))
     rows = teacher_embeddings(teacher, faces, tmp_path)
     assert rows.shape == (2, COUNT, 128)
-    units = rows / np.linalg.norm(rows, axis=2, keepdims=True)
+    units = rows.astype(np.float32)
     # Its mirror image is the image nearest to every face, though not the same.
     cosines = units[0] @ units[1].T
     assert np.mean(cosines.argmax(axis=1) == np.arange(COUNT)) > 0.95
@@ -41,4 +41,5 @@ def test_it_knows_people_apart(shared, tmp_path, name, preprocess):
     between = units[0] @ units[0].T
     assert between[same].mean() > between[labels[:, None] != labels].mean() + 0.4
     images, _, targets = TrainingInput(faces, batch_size=32, targets=rows).load(0, 0)
-    np.testing.assert_allclose(teacher.embed(images), targets, rtol=1e-4, atol=1e-5)
+    rows = teacher.embed(images)
+    np.testing.assert_allclose(rows / np.linalg.norm(rows, axis=1, keepdims=True), targets, atol=2e-3)

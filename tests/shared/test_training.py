@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from seesaw_keras.data import open_pairs, open_source
+from seesaw_keras.data import Views, open_pairs, open_source
 from seesaw_keras.data.records import Source
 from seesaw_keras.training.monitor import Monitor
 from seesaw_keras.training.recipe import get_recipe
@@ -42,7 +42,7 @@ def test_a_few_hundred_steps_tell_people_apart(shared, tmp_path):
     faces, recipe = shared / "faces", get_recipe("faces").override(SMALLER)
     source = First(open_source(faces), IMAGES)
     teacher = load_embedder(shared / "peers" / "foamliu_MobileFaceNet.onnx", preprocess="imagenet", threads=2)
-    targets = teacher_embeddings(teacher, source, tmp_path / "teacher", flip=False)
+    targets = teacher_embeddings(teacher, source, tmp_path / "teacher", views=Views(flip=False))
     lfw = open_pairs(faces / "lfw_view2_aligned112.zip", faces / "pairs.txt")
     recorder = Recorder()
     train(recipe, source, tmp_path, teacher=targets, monitors=[recorder, Validation({"lfw": lfw})])

@@ -6,6 +6,7 @@ import numpy as np
 
 from seesaw_keras.data import open_source
 from seesaw_keras.data.pipeline import TrainingInput
+from seesaw_keras.data.views import Views
 
 FACES = Path(__file__).resolve().parents[2].parent / "shared" / "faces"
 
@@ -14,7 +15,7 @@ def test_recordio_feeds_training():
     import tensorflow as tf
 
     source = open_source(FACES)
-    faces = TrainingInput(source, batch_size=64, flip=False, images_per_identity=4)
+    faces = TrainingInput(source, batch_size=64, views=Views(flip=False), images_per_identity=4)
     assert (faces.num_images, faces.num_classes, faces.steps_per_epoch) == (39_993, 8_000, 624)
     for step, (images, labels) in enumerate(faces.dataset(epoch=2, step=620, epochs=3), 620):
         for image, label, index in zip(images.numpy(), labels.numpy(), faces.batch_indices(2, step), strict=True):

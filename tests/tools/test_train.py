@@ -72,7 +72,7 @@ def test_leaves_a_network_and_what_made_it(finished):
     assert record["sha256"] == sha256_of(out / "model.keras")
     recipe = Recipe.from_json(record["recipe"])
     assert (recipe.name, recipe.epochs, recipe.width) == ("synthetic", 3, 0.125)
-    assert record["teacher"] is None and record["weights"] is None
+    assert record["teacher"] == [] and record["weights"] is None and record["data_weights"] is None
     assert "train.py" in record["provenance"]["command"]
     for name in ("curves.png", "best.weights.h5", "history.csv"):
         assert (out / name).stat().st_size, name

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from seesaw_keras.training.block_cache import BLOCK, BlockCache
 
 IMAGES, LENGTH = 2 * BLOCK + 3, 4
-ROWS = np.random.default_rng(0).normal(size=(2, IMAGES, LENGTH)).astype(np.float32)
+ROWS = np.random.default_rng(0).normal(size=(2, IMAGES, LENGTH)).astype(np.float16)
 
 
 def open_cache(folder, **facts):
-    return BlockCache(folder, {"teacher": "a", **facts}, versions=2, images=IMAGES)
+    return BlockCache(folder, {"teacher": "a", **facts}, views=2, images=IMAGES)
 
 
 def fill(cache, blocks=None):
@@ -40,7 +40,7 @@ def test_whole(folder):
     cache = open_cache(folder)
     assert cache.whole()
     rows = cache.rows()
-    assert (type(rows), rows.dtype) == (np.memmap, np.float32)
+    assert (type(rows), rows.dtype) == (np.memmap, np.float16)
     np.testing.assert_array_equal(rows, ROWS)
     assert not rows.flags.writeable
     np.testing.assert_array_equal(np.load(cache.path), ROWS)
@@ -85,8 +85,8 @@ import numpy as np
 from seesaw_keras.training.block_cache import BlockCache
 
 folder, stage, count, length = Path(sys.argv[1]), *map(int, sys.argv[2:])
-rows = np.random.default_rng(0).normal(size=(2, count, length)).astype(np.float32)
-cache = BlockCache(folder, {"teacher": "a"}, versions=2, images=count)
+rows = np.random.default_rng(0).normal(size=(2, count, length)).astype(np.float16)
+cache = BlockCache(folder, {"teacher": "a"}, views=2, images=count)
 flushed = 0
 
 def kill(descriptor):
@@ -183,7 +183,7 @@ from pathlib import Path
 from seesaw_keras.training.block_cache import BlockCache
 
 for _ in range(300):
-    with BlockCache(Path(sys.argv[1]), {}, versions=1, images=1).locked():
+    with BlockCache(Path(sys.argv[1]), {}, views=1, images=1).locked():
         path = Path(sys.argv[1], "count")
         count = int(path.read_text())
         path.write_text(str(count + 1))

@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 
 from seesaw_keras.api import keras
+from seesaw_keras.data.records import UNLABELED
 from seesaw_keras.margins import list_margins, make_margin, triplet_loss
 from seesaw_keras.training.distillation import cosine_loss, relation_loss
 from seesaw_keras.training.objective import Objective, make_objective
@@ -49,7 +50,7 @@ def test_the_sum_and_its_parts():
     np.testing.assert_allclose(found["loss_margin"], losses, rtol=1e-5)
     np.testing.assert_allclose(found["target_angle"], target, rtol=1e-5)
     np.testing.assert_allclose(found["other_angle"], other, rtol=1e-5)
-    aims = TARGETS @ objective.isometry.numpy()
+    aims = TARGETS @ objective.lifting.numpy()
     np.testing.assert_allclose(
         found["loss_cosine"], 1 - np.sum(unit(EMBEDDINGS) * unit(aims), axis=1), rtol=1e-5, atol=1e-6
     )
@@ -85,20 +86,76 @@ def test_lengths_that_are_equal_or_do_not_matter_need_nothing():
 def test_a_shorter_teacher_keeps_its_cosines_in_the_space_of_the_student():
     objective = Objective(None, cosine_weight=1.0, teacher_size=TEACHER)
     objective.build((None, SIZE))
-    assert objective.trainable_variables == [] and objective.projection is None
-    aims = TARGETS @ objective.isometry.numpy()
+    assert objective.trainable_variables == []
+    aims = TARGETS @ objective.lifting.numpy()
     np.testing.assert_allclose(aims @ aims.T, TARGETS @ TARGETS.T, atol=1e-5)
 
 
-def test_a_longer_teacher_is_seen_through_a_trained_projection():
-    objective = Objective(arcface(), cosine_weight=1.0, teacher_size=11)
+@pytest.mark.parametrize("arguments", [{"cosine_weight": 1.0}, {"contrast_weight": 1.0, "bank": np.ones((4, 11))}])
+def test_a_longer_teacher_is_refused(arguments):
+    objective = Objective(None, teacher_size=11, **arguments)
+    with pytest.raises(ValueError, match="11 numbers, the student's 8: project the teacher's"):
+        objective.build((None, SIZE))
+
+
+@pytest.mark.parametrize("length", [TEACHER, SIZE])
+def test_contrast_recomputed(length):
+    teacher, bank = RANDOM.normal(size=(COUNT, length)), RANDOM.normal(size=(7, length))
+    objective = Objective(None, contrast_weight=2.0, bank=bank, temperature=0.3, teacher_size=length)
     objective.build((None, SIZE))
-    assert objective.isometry is None
-    assert sorted(tuple(variable.shape) for variable in objective.trainable_variables) == [(SIZE, CLASSES), (SIZE, 11)]
-    teacher = RANDOM.normal(size=(COUNT, 11)).astype(np.float32)
-    projected = EMBEDDINGS @ objective.projection.numpy()
-    expected = 1 - np.sum(unit(projected) * unit(teacher), axis=1)
-    np.testing.assert_allclose(compute(objective, teacher=teacher)[1]["loss_cosine"], expected, rtol=1e-5, atol=1e-6)
+    loss, found = compute(objective, teacher=teacher.astype(np.float32))
+    lift = np.eye(SIZE) if objective.lifting is None else objective.lifting.numpy()
+    aims, others = unit(teacher @ lift), unit(bank @ lift)
+    for row in range(COUNT):
+        near = np.concatenate([aims[row : row + 1], others])
+        wanted, seen = (np.exp(near @ one / 0.3) for one in (aims[row], unit(EMBEDDINGS[row])))
+        wanted, seen = wanted / wanted.sum(), seen / seen.sum()
+        np.testing.assert_allclose(found["loss_contrast"][row], np.sum(wanted * np.log(wanted / seen)), rtol=1e-4)
+    np.testing.assert_allclose(loss, 2 * found["loss_contrast"], rtol=1e-6)
+
+
+def test_contrast_is_least_where_the_student_is_the_teacher():
+    objective = Objective(None, contrast_weight=1.0, bank=RANDOM.normal(size=(7, SIZE)), teacher_size=SIZE)
+    objective.build((None, SIZE))
+    np.testing.assert_allclose(compute(objective, teacher=3 * EMBEDDINGS)[0], 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["arcface", "curricularface", "adaface", "triplet_semi_hard"])
+def test_images_without_a_label_have_no_part_in_the_loss_on_labels(name):
+    def make(unlabeled):
+        keras.utils.set_random_seed(0)
+        margin = name if name.startswith("triplet") else make_margin(name, CLASSES)
+        objective = Objective(margin, unlabeled=unlabeled)
+        objective.build((None, SIZE))
+        return objective
+
+    known = np.array([True, False, True, True, False, True])
+    mixed, alone = make(True), make(False)
+    for _ in range(2):  # what a margin has adapted to shows in the second step
+        loss, found = mixed.losses_and_statistics(tf.constant(EMBEDDINGS), np.where(known, LABELS, UNLABELED), None)
+        expected, figures = alone.losses_and_statistics(tf.constant(EMBEDDINGS[known]), LABELS[known], None)
+        np.testing.assert_allclose(loss[known], expected, rtol=1e-5)
+        np.testing.assert_array_equal(loss[~known], 0)
+        for key, values in figures.items():
+            np.testing.assert_allclose(np.mean(found[key]), np.mean(values), rtol=1e-5)
+
+
+def test_a_batch_without_any_label():
+    objective = Objective(arcface(), unlabeled=True, cosine_weight=1.0, teacher_size=SIZE)
+    objective.build((None, SIZE))
+    embeddings = tf.Variable(EMBEDDINGS)
+    with tf.GradientTape() as tape:
+        loss, found = objective.losses_and_statistics(embeddings, np.full(COUNT, UNLABELED), EMBEDDINGS[::-1].copy())
+    np.testing.assert_array_equal(found["loss_margin"], 0)
+    assert np.isfinite(tape.gradient(loss, embeddings)).all()
+
+
+@pytest.mark.parametrize(
+    ("setting", "classes", "reason"), [("xla=true", CLASSES, "set xla=false"), ("xla=false", 0, "set margin=none")]
+)
+def test_what_cannot_train_without_labels(setting, classes, reason):
+    with pytest.raises(ValueError, match=reason):
+        make_objective(get_recipe("paper").override([setting]), classes, unlabeled=True)
 
 
 def test_a_magnitude_regularizer_is_added():
@@ -190,7 +247,7 @@ def test_a_student_learns_its_teacher(keras_policy, policy):
 
 def test_the_objective_of_a_recipe():
     recipe = get_recipe("distill").override(["s=30", "m=0.3", "sample_rate=0.5", "seed=3"])
-    objective = make_objective(recipe, CLASSES, teacher_size=TEACHER)
+    objective = make_objective(recipe, CLASSES, TARGETS[None])
     margin = objective.margin
     assert (type(margin).__name__, margin.num_classes) == ("ArcFace", CLASSES)
     assert (margin.s, margin.m, margin.sample_rate, margin.seed) == (30, 0.3, 0.5, 3)
@@ -202,15 +259,16 @@ def test_the_objective_of_a_recipe():
 
 def test_a_recipe_without_labels():
     recipe = get_recipe("distill").override(["margin=none", "relation_weight=0"])
-    loss, _ = compute(make_objective(recipe, CLASSES, teacher_size=SIZE), teacher=EMBEDDINGS[::-1].copy())
+    loss, _ = compute(make_objective(recipe, CLASSES, EMBEDDINGS[None]), teacher=EMBEDDINGS[::-1].copy())
     np.testing.assert_allclose(loss, 20 * cosine_loss(EMBEDDINGS, EMBEDDINGS[::-1].copy()), rtol=1e-6)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"margin": None}, "nothing to learn from"),
-        ({"margin": "triplet_hard", "label_weight": 0.0}, "nothing to learn from"),
+        ({"margin": None}, "no loss"),
+        ({"margin": "triplet_hard", "label_weight": 0.0}, "no loss"),
+        ({"margin": None, "contrast_weight": 1.0, "teacher_size": 4}, "give bank"),
         ({"margin": "triplet"}, "unknown triplet loss 'triplet': choose one of triplet_semi_hard, triplet_hard"),
         ({"margin": None, "cosine_weight": 1.0}, "give teacher_size"),
         ({"margin": None, "cosine_weight": -1.0}, "must be 0 or more"),
@@ -232,7 +290,7 @@ def test_a_teacher_that_is_missing_or_another():
 @pytest.mark.parametrize("mining", ["semi_hard", "hard"])
 def test_triplets(mining):
     recipe = get_recipe("distill").override([f"margin=triplet_{mining}", "m=0.3", "cosine_weight=0"])
-    loss, found = compute(make_objective(recipe, CLASSES, teacher_size=TEACHER))
+    loss, found = compute(make_objective(recipe, CLASSES, TARGETS[None]))
     expected = triplet_loss(EMBEDDINGS, LABELS, margin=0.3, mining=mining)
     assert set(found) == {"loss_margin", "loss_relation"}
     np.testing.assert_array_equal(found["loss_margin"], expected)

@@ -62,8 +62,13 @@ def test_fields_are_read_as_their_type():
         ("clip_norm=0", "clip_norm must be above 0"),
         ("learning_rate=nan", "learning_rate must be above 0"),
         ("weight_decay=-1", "weight_decay must be 0 or more"),
-        ("margin=none", "nothing to learn from"),
-        ("label_weight=0", "nothing to learn from"),
+        ("margin=none", "no loss"),
+        ("label_weight=0", "no loss"),
+        ("teacher_views=-1", "teacher_views must be 0 or more"),
+        ("degrade=1.5", "degrade must be 0 to 1"),
+        ("dropout=1", "dropout must be 0 or more, below 1"),
+        ("bank_size=0", "bank_size must be 1 or more"),
+        ("temperature=0", "temperature must be above 0"),
     ],
 )
 def test_what_does_not_fit_is_refused(assignment, said):

@@ -3,12 +3,14 @@
 import os
 import re
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from seesaw_keras.data.mixture import Mixture
 from seesaw_keras.data.records import Record, Source
 from seesaw_keras.training import trainer
 from seesaw_keras.training.monitor import Monitor
@@ -35,6 +37,19 @@ class Faces(Source):
         noise = np.random.default_rng(1000 + position).integers(-40, 40, (SIDE, SIDE, 3))
         data = cv2.imencode(".png", (colour + noise).astype(np.uint8))[1].tobytes()
         return Record(data[:40] if position == self._damaged else data, label, f"faces[{position}]")
+
+
+class Unlabeled(Source):
+    """Every image with a label of its own."""
+
+    def __init__(self, source):
+        self._source = source
+
+    def __len__(self):
+        return len(self._source)
+
+    def _record(self, position):
+        return replace(self._source[position], label=position)
 
 
 class Recorder(Monitor):
@@ -123,6 +138,36 @@ def test_goes_on_with_the_weights_of_a_training_that_was_not_stopped(train, sett
     again, recorder = train(*settings)
     assert recorder.reports == [] and equal(again, pieces)
     assert recorder.calls == [("end", 8)]
+
+
+def test_a_mixture_seen_in_views_goes_on_as_if_it_had_not_been_stopped(train):
+    """The whole distillation: two sources, one without labels, jittered views, degradation, bank and dropout."""
+    settings = ("teacher_views=3", "degrade=0.5", "cosine_weight=5", "contrast_weight=1", "bank_size=7", "dropout=0.2")
+    arguments = {
+        "source": Mixture([Faces(), Unlabeled(Faces(4))], [1.0, 0.5]),
+        "teacher": np.random.default_rng(0).normal(size=(3, 42, 16)).astype(np.float16),
+    }
+    whole, straight = train(*settings, folder="straight", **arguments)
+    assert {"loss_margin", "loss_cosine", "loss_contrast"} <= set(straight.reports[0].statistics)
+    assert straight.run.steps_per_epoch == 5  # 36 images
+    with pytest.raises(StoppedError):
+        train(*settings, recorder=Recorder(7, stop), checkpoint_minutes=0, **arguments)
+    pieces, recorder = train(*settings, **arguments)
+    np.testing.assert_allclose(recorder.losses, straight.losses[recorder.run.first_step :], rtol=1e-5)
+    for weight, other in zip(pieces, whole, strict=True):
+        np.testing.assert_allclose(weight, other, rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match="sha256_of_weights"):
+        train(*settings, **arguments | {"source": Mixture(arguments["source"].parts, [1.0, 0.51])})
+
+
+def test_dropout_is_another_every_step_and_the_same_again(train):
+    """With a learning rate of next to nothing and frozen data, only dropout changes the loss."""
+    settings = ("learning_rate=1e-12", "epochs=4", "batch_size=30", "degrade=0", "flip=false", "dropout=0.5")
+    losses = [train(*settings, folder=folder)[1].losses for folder in ("one", "other")]
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-6)
+    assert np.ptp(losses[0]) > 1e-3
+    plain = train(*settings[:-1], folder="plain")[1].losses
+    assert np.ptp(plain) < 1e-3
 
 
 def test_averages_are_what_is_handed_out(train):
@@ -236,7 +281,7 @@ def test_a_full_disk_at_the_end_is_an_error(train, monkeypatch):
 
 
 def test_a_teacher_is_learnt_from(train):
-    teacher = np.random.default_rng(0).normal(size=(2, 30, 24)).astype(np.float32)
+    teacher = np.random.default_rng(0).normal(size=(2, 30, 12)).astype(np.float32)
     settings = ("cosine_weight=5", "relation_weight=1", "margin=none", "epochs=10")
     _, recorder = train(*settings, teacher=teacher)
     assert {"loss_cosine", "loss_relation"} <= set(recorder.reports[0].statistics)

@@ -40,7 +40,7 @@ def small_recipe(*settings):
     from seesaw_keras.training.recipe import Recipe
 
     common = {"image_size": 32, "embedding_size": 16, "batch_size": 8, "epochs": 2, "learning_rate": 0.01}
-    return Recipe("tiny", "", milestones=(), augment=True, **common).override(settings)
+    return Recipe("tiny", "", milestones=(), degrade=0.5, **common).override(settings)
 
 
 def reporter(pause):
@@ -57,7 +57,17 @@ def reporter(pause):
     return Reporter()
 
 
-def main(out, *, strategy="none", devices=1, frozen=False, people=10, pause=0.0, minutes=10.0, **options):
+def distillation(faces, views):
+    """Two sources, one of them shown every other epoch, and random embeddings of their views to learn from."""
+    import numpy as np
+
+    from seesaw_keras.data import Mixture
+
+    mixture = Mixture([faces, faces], [1.0, 0.5])
+    return mixture, np.random.default_rng(0).normal(size=(views, len(mixture), 16)).astype(np.float16)
+
+
+def main(out, *, strategy="none", devices=1, frozen=False, people=10, pause=0.0, minutes=10.0, views=0, **options):
     cli.quiet_tensorflow()
     import tensorflow as tf
 
@@ -71,10 +81,14 @@ def main(out, *, strategy="none", devices=1, frozen=False, people=10, pause=0.0,
     trainer.build_network = lambda *arguments, **how: (
         freeze_statistics(small_network(*arguments, **how)) if frozen else small_network(*arguments, **how)
     )
+    faces, teacher = SyntheticFaces(people, 3, size=32), None
+    if views:
+        faces, teacher = distillation(faces, views)
     model = trainer.train(
         small_recipe(*options.get("set", ())),
-        SyntheticFaces(people, 3, size=32),
+        faces,
         out,
+        teacher=teacher,
         strategy=strategy,
         monitors=[reporter(pause)],
         deterministic=options.get("deterministic", False),
