@@ -7,6 +7,11 @@ or a .csv of path,identity. The output holds `train`, `holdout` with people who 
 image and identity that is in neither and why, and manifest.json. Stopped and started again, it goes on; started once
 more when it is finished, it compares the files with the manifest.
 
+To choose weights and settings on people whom the network never saw, and not on the test set, have pairs of them made:
+plain, degraded and turned, each a .zip for --verify of tools/train.py and --data of tools/evaluate.py:
+
+    python tools/prepare_data.py --data=faces_emore --output=prepared --holdout_identities=500 --holdout_pairs=3000
+
 So that nobody is tested who was trained on, leave out whoever looks like somebody of a test set:
 
     python tools/prepare_data.py --data=faces_emore --output=prepared --exclude_near=lfw.bin --embedder=model.tflite
@@ -40,7 +45,13 @@ flags.DEFINE_enum(
 flags.DEFINE_integer("images_per_shard", DEFAULT.images_per_shard, "Images of a TFRecord shard.", lower_bound=1)
 flags.DEFINE_integer("min_images", DEFAULT.min_images, "Leave out identities with fewer images.", lower_bound=1)
 flags.DEFINE_integer("holdout_identities", 0, "Identities to write to `holdout` instead of `train`.", lower_bound=0)
-flags.DEFINE_integer("seed", DEFAULT.seed, "Chooses the identities to hold out.")
+flags.DEFINE_integer(
+    "holdout_pairs",
+    0,
+    "Genuine pairs, and as many impostor pairs, of held-out people: holdout/validation.zip, degraded.zip, turned.zip.",
+    lower_bound=0,
+)
+flags.DEFINE_integer("seed", DEFAULT.seed, "Chooses the identities to hold out, and their pairs.")
 flags.DEFINE_string("exclude_near", None, "Test set: a .bin or as --data. Who looks like its people is left out.")
 flags.DEFINE_string("embedder", None, "Who tells: a .tflite, .onnx, .keras or .h5 file, or a SavedModel folder.")
 flags.DEFINE_enum("preprocess", None, list(PREPROCESSES), "What the embedder wants of pixels; pm1 if not given.")
@@ -48,7 +59,7 @@ flags.DEFINE_float("near_cosine", 0.5, "Cosine of mean embeddings from which on 
 flags.DEFINE_integer("processes", None, "How many read and decode; one a processor if not given.", lower_bound=1)
 
 NOT_OF_PAIRS = (
-    *("format", "images_per_shard", "min_images", "holdout_identities", "seed"),
+    *("format", "images_per_shard", "min_images", "holdout_identities", "holdout_pairs", "seed"),
     *("exclude_near", "embedder", "preprocess", "near_cosine", "processes"),
 )
 
@@ -90,6 +101,7 @@ def faces(bars: cli.Bars) -> None:
         images_per_shard=FLAGS.images_per_shard,
         min_images=FLAGS.min_images,
         holdout_identities=FLAGS.holdout_identities,
+        holdout_pairs=FLAGS.holdout_pairs,
         seed=FLAGS.seed,
     )
     manifest = prepare_faces(
@@ -97,6 +109,9 @@ def faces(bars: cli.Bars) -> None:
     )
     for name, counts in manifest["sets"].items():
         print(f"{Path(FLAGS.output, name)}: {counts['images']:,} images of {counts['identities']:,} identities")
+    if FLAGS.holdout_pairs:
+        pairs_made = f"{FLAGS.holdout_pairs:,} genuine and as many impostor pairs in each .zip"
+        print(f"{Path(FLAGS.output, 'holdout')}: {pairs_made}")
     left_out = [f"{count:,} {reason}" for reason, count in manifest["left_out"].items() if count]
     if left_out:
         print(f"images left out: {', '.join(left_out)}; see {LEFT_OUT}")

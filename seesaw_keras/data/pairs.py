@@ -6,6 +6,8 @@
 (6000, 7701, 3000)
 """
 
+import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,7 @@ from seesaw_keras.data.verification_bin import read_bin
 
 __all__ = ["Pairs", "open_pairs"]
 
+MAX_PROTOCOL_BYTES = 1 << 28
 FOLDS = 10  # of InsightFace's protocol, which a .bin does not state, and of LFW's View 2
 
 
@@ -94,6 +97,8 @@ def open_pairs(path: str | Path, pairs: str | Path | None = None) -> Pairs:
         return _from_bin(path)
     if pairs is None and (path / "pairs.txt").is_file():
         pairs = path / "pairs.txt"
+    if pairs is None and path.suffix.lower() == ".zip" and (text := _pairs_in_zip(path)) is not None:
+        return _resolve(_lfw_lines(text, f"{path}: pairs.txt"), open_images(path), path, depth=2)
     if pairs is None:
         raise ValueError(
             f"{path}: a .bin holds its pairs; for other images name LFW's pairs.txt or CFP's Protocol/Split/FP"
@@ -101,7 +106,23 @@ def open_pairs(path: str | Path, pairs: str | Path | None = None) -> Pairs:
     pairs = Path(pairs)
     if pairs.is_dir():
         return _resolve(_cfp_lines(pairs), open_images(path), path, depth=3)
-    return _resolve(_lfw_lines(pairs), open_images(path), path, depth=2)
+    return _resolve(_lfw_lines(pairs.read_bytes(), str(pairs)), open_images(path), path, depth=2)
+
+
+def _pairs_in_zip(path: Path) -> bytes | None:
+    """Returns the `pairs.txt` at the top of an archive, None if it has none."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entry = archive.NameToInfo.get("pairs.txt")
+            if entry is None:
+                return None
+            if entry.file_size > MAX_PROTOCOL_BYTES:
+                raise ValueError(f"{path}: its pairs.txt has {entry.file_size} bytes, which no protocol has")
+            return archive.read(entry)
+    except (zipfile.BadZipFile, OSError, zlib.error, RuntimeError, NotImplementedError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise ValueError(f"{path}: not a readable .zip archive ({error}); copy it again") from error
 
 
 def _from_bin(path: Path) -> Pairs:
@@ -112,12 +133,12 @@ def _from_bin(path: Path) -> Pairs:
     return Pairs(names, np.arange(2 * count).reshape(count, 2), same, folds, images.__getitem__)
 
 
-def _lines(path: Path) -> list[str]:
+def _lines(content: bytes, name: str) -> list[str]:
     """Returns the lines of a protocol file, without empty ones at its end."""
     try:
-        return path.read_bytes().decode("utf-8-sig").rstrip().splitlines()
+        return content.decode("utf-8-sig").rstrip().splitlines()
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: byte {error.start} is no UTF-8; this is no protocol") from error
+        raise ValueError(f"{name}: byte {error.start} is no UTF-8; this is no protocol") from error
 
 
 def _number(text: str, where: str) -> int:
@@ -126,13 +147,13 @@ def _number(text: str, where: str) -> int:
     return int(text)
 
 
-def _lfw_lines(path: Path) -> list[_Line]:
+def _lfw_lines(content: bytes, path: str) -> list[_Line]:
     """Reads LFW's protocol: folds and pairs a fold (View 2) or pairs (View 1), then that many of each kind a fold.
 
     A single fold is dealt into ten; each kind's pairs stand together, so a deal over all of them is even in each kind.
     Source: LFW's README, section 3c.
     """
-    first, *body = _lines(path) or [""]
+    first, *body = _lines(content, path) or [""]
     head = [_number(field, f"{path}, line 1") for field in first.split()]
     if len(head) not in (1, 2) or 0 in head:
         raise ValueError(f"{path}, line 1: wants the number of folds and of pairs, found {first[:40]!r}")
@@ -176,7 +197,7 @@ def _cfp_lines(split: Path) -> list[_Line]:
     lines = []
     for fold, folder in enumerate(folders):
         for file, same in (("same.txt", True), ("diff.txt", False)):
-            for number, text in enumerate(_lines(folder / file), 1):
+            for number, text in enumerate(_lines((folder / file).read_bytes(), str(folder / file)), 1):
                 where = f"{folder / file}, line {number}"
                 fields = [_number(field.strip(), where) for field in text.split(",")]
                 if len(fields) != 2 or fields[0] not in firsts or fields[1] not in seconds:
@@ -188,7 +209,7 @@ def _cfp_lines(split: Path) -> list[_Line]:
 def _cfp_list(path: Path) -> dict[int, str]:
     """Returns the images of a list: lines of a number and `../Data/Images/001/frontal/01.jpg`."""
     images = {}
-    for line, text in enumerate(_lines(path), 1):
+    for line, text in enumerate(_lines(path.read_bytes(), str(path)), 1):
         number, _, image = text.strip().partition(" ")
         images[_number(number, f"{path}, line {line}")] = image.strip().rpartition(".")[0]
     return images

@@ -29,6 +29,7 @@ from seesaw_keras.data.scan import UNREADABLE, Progress, Selected, describe, par
 from seesaw_keras.data.selection import Fate, mark_duplicates, mark_few, mark_holdout, mark_identities, renumbered
 from seesaw_keras.data.sources import open_source
 from seesaw_keras.data.tfrecord import shard_name, write_shard
+from seesaw_keras.data.validation_sets import write_validation_sets
 from seesaw_keras.data.workers import Workers
 from seesaw_keras.files import sha256_of
 
@@ -52,7 +53,9 @@ class Settings:
         min_images: identities with fewer images, not counting undecodable ones and duplicates, are left out.
         holdout_identities: how many identities make up `holdout` instead of `train`; with `min_images` of 2 or more
             each of them has a genuine pair.
-        seed: chooses them.
+        holdout_pairs: how many genuine pairs, and as many impostor pairs, of held-out people make up the verification
+            sets in `holdout` (see `validation_sets`); 0 for no sets.
+        seed: chooses people and pairs.
 
     Raises:
         ValueError: if one of them is out of range.
@@ -62,14 +65,18 @@ class Settings:
     images_per_shard: int = 4096
     min_images: int = 1
     holdout_identities: int = 0
+    holdout_pairs: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
         if self.format not in FORMATS:
             raise ValueError(f"format {self.format!r} is none of {', '.join(FORMATS)}")
-        for name, least in (("images_per_shard", 1), ("min_images", 1), ("holdout_identities", 0)):
+        lowest = {"images_per_shard": 1, "min_images": 1, "holdout_identities": 0, "holdout_pairs": 0}
+        for name, least in lowest.items():
             if getattr(self, name) < least:
                 raise ValueError(f"{name} is {getattr(self, name)}, wants {least} or more")
+        if self.holdout_pairs and not self.holdout_identities:
+            raise ValueError("holdout_pairs are pairs of people who are held out: give holdout_identities, too")
 
 
 @dataclass
@@ -161,6 +168,8 @@ def prepare_faces(
         if settings.holdout_identities:
             mark_holdout(plan.fates, plan.labels, plan.firsts, settings.holdout_identities, settings.seed)
         files = _write_sets(plan, folder.path, settings, workers, progress)
+        if settings.holdout_pairs:
+            files |= _write_validation_sets(plan, folder.path, settings)
         write_table(folder.path / LEFT_OUT, LeftOut._fields, _left_out(plan, workers, settings))
     files[LEFT_OUT] = sha256_of(folder.path / LEFT_OUT)
     return folder.finish(_facts(plan), files)
@@ -273,6 +282,14 @@ def _write_rec(chosen: Source, folder: Path, name: str, progress: Progress) -> d
         counted = _Counted(chosen, lambda done: progress(f"write {name}", done, len(chosen)))
         write_recordio(folder / name / "train.rec", counted)
     return {f"{name}/{file}": sha256_of(folder / name / file) for file in _REC_FILES}
+
+
+def _write_validation_sets(plan: _Plan, folder: Path, settings: Settings) -> dict[str, str]:
+    positions = np.flatnonzero(plan.fates == Fate.HOLDOUT)
+    _, labels = renumbered(plan.labels[positions])
+    chosen = Selected(plan.source, positions, labels, plan.rows["sha256"][positions])
+    made = write_validation_sets(chosen, folder / "holdout", pairs=settings.holdout_pairs, seed=settings.seed)
+    return {f"holdout/{name}": digest for name, digest in made.items()}
 
 
 def _left_out(plan: _Plan, workers: Workers, settings: Settings) -> Iterator[LeftOut]:

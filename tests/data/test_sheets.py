@@ -2,9 +2,13 @@ import cv2
 import numpy as np
 import pytest
 
+from seesaw_keras.data.degradation import UNIFORMS, degrade
+from seesaw_keras.data.images import decode_image
+from seesaw_keras.data.order import random_uniforms
 from seesaw_keras.data.records import Record, Source
-from seesaw_keras.data.sheets import GAP, MARGIN, face_sheet
+from seesaw_keras.data.sheets import GAP, MARGIN, face_sheet, view_sheet
 from seesaw_keras.data.synthetic import SyntheticFaces
+from seesaw_keras.data.views import Views, image_key
 
 
 class Plain(Source):
@@ -72,3 +76,23 @@ def test_numbers_below_one_are_refused(bad):
 def test_an_empty_data_set_is_refused():
     with pytest.raises(ValueError, match="no images"):
         face_sheet(Plain([]), identities=1, images=1)
+
+
+def test_views_as_the_teacher_sees_them_and_degraded_below():
+    faces = SyntheticFaces(3, 2, size=32)
+    sheet = view_sheet(faces, images=2, views=Views(3), size=32)
+    assert sheet.shape == (4 + 4 * 36, 72 + 4 * 36, 3)
+    cells = sheet[4:, 72:].reshape(4, 36, 4, 36, 3)[:, :32, :, :32].swapaxes(1, 2)
+    for number, position in enumerate((0, 2)):
+        record = faces[position]
+        face = decode_image(record.image, name="")
+        shown = [face, *(Views(3).render(face, image_key(record.image), view) for view in range(3))]
+        np.testing.assert_array_equal(cells[2 * number], shown)
+        degraded = [degrade(image, random_uniforms(0, view, position, UNIFORMS)) for view, image in enumerate(shown)]
+        np.testing.assert_array_equal(cells[2 * number + 1], degraded)
+
+
+@pytest.mark.parametrize("wrong", [{"images": 0}, {"size": 0}])
+def test_a_sheet_of_no_views(wrong):
+    with pytest.raises(ValueError, match="must be 1 or more, got 0"):
+        view_sheet(SyntheticFaces(1, 1, size=32), **{"images": 1, "views": Views(2), **wrong})
