@@ -1,7 +1,12 @@
-"""Draws a sheet of a data set: a row an identity, a column an image.
+"""Draws a sheet of a data set: one row per identity, one column per image.
 
     python tools/show_faces.py --out sheet.png
     python tools/show_faces.py --data faces_emore --identities 20 --images 12 --out sheet.png
+
+With `--views` it shows what `--set teacher_views=` and `--set degrade=` of tools/train.py do: the first image of each
+identity, its views as the teacher sees them, and below as the student does when they are degraded:
+
+    python tools/show_faces.py --data faces_emore --identities 5 --views 8 --out views.png
 
 Without `--data` it shows the synthetic faces that are the built-in data set.
 """
@@ -11,9 +16,10 @@ from absl import flags
 
 from seesaw_keras import cli
 from seesaw_keras.data.records import Source
-from seesaw_keras.data.sheets import face_sheet
+from seesaw_keras.data.sheets import face_sheet, view_sheet
 from seesaw_keras.data.sources import open_source
 from seesaw_keras.data.synthetic import SyntheticFaces
+from seesaw_keras.data.views import Views
 from seesaw_keras.files import replacing
 
 FLAGS = flags.FLAGS
@@ -23,6 +29,7 @@ flags.DEFINE_string(
 flags.DEFINE_string("out", "sheet.png", "PNG file to write.")
 flags.DEFINE_integer("identities", 10, "Rows: the first identities of the data set.", lower_bound=1)
 flags.DEFINE_integer("images", 10, "Columns: the first images of each.", lower_bound=1)
+flags.DEFINE_integer("views", 0, "Columns: jittered views of the first image of each. 0: its images.", lower_bound=0)
 flags.DEFINE_integer("size", 112, "Side of each picture on the sheet in pixels.", lower_bound=16, upper_bound=1024)
 flags.DEFINE_integer("seed", 0, "Seed of the synthetic faces: another one, other people.", lower_bound=0)
 
@@ -36,7 +43,10 @@ def main() -> None:
         source = SyntheticFaces(FLAGS.identities, FLAGS.images, size=FLAGS.size, seed=FLAGS.seed)
     else:
         source = open_source(FLAGS.data)
-    sheet = face_sheet(source, identities=FLAGS.identities, images=FLAGS.images, size=FLAGS.size)
+    if FLAGS.views:
+        sheet = view_sheet(source, images=FLAGS.identities, views=Views(FLAGS.views), size=FLAGS.size)
+    else:
+        sheet = face_sheet(source, identities=FLAGS.identities, images=FLAGS.images, size=FLAGS.size)
     _, png = cv2.imencode(".png", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
     with replacing(FLAGS.out) as beside:
         beside.write_bytes(png.tobytes())
