@@ -50,6 +50,27 @@ def test_lfw(tmp_path, form):
     assert (pairs.index.dtype, pairs.same.dtype, pairs.folds.dtype) == (np.int64, np.bool_, np.int64)
 
 
+def test_an_archive_may_hold_its_protocol(tmp_path):
+    root = tmp_path / "set.zip"
+    with zipfile.ZipFile(root, "w") as archive:
+        archive.writestr("pairs.txt", "\n".join(["2\t1", *LINES, ""]))
+        for name in LFW:
+            archive.writestr(name, name.encode())
+    inside, beside = open_pairs(root), open_pairs(root, protocol(tmp_path, LINES))
+    assert (inside.names, inside.folds.tolist()) == (beside.names, beside.folds.tolist())
+    np.testing.assert_array_equal(inside.index, beside.index)
+    (tmp_path / "broken.zip").write_bytes(root.read_bytes()[:-9])
+    with pytest.raises(ValueError, match=r"broken\.zip: not a readable \.zip archive"):
+        open_pairs(tmp_path / "broken.zip")
+
+
+def test_a_line_of_a_protocol_in_an_archive_is_named(tmp_path):
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        archive.writestr("pairs.txt", "2\t1\nAda\t1\n" + "\n".join(LINES[1:]))
+    with pytest.raises(ValueError, match=r"set\.zip: pairs\.txt, line 2: wants name, number, number"):
+        open_pairs(tmp_path / "set.zip")
+
+
 def test_view_1_and_spaces_in_place_of_tabs(tmp_path):
     lines = ["Ada 1 2", "Cy 1 3", "Ada 2 1", "Cy 3 1", "Ada 1 2"]
     lines += ["Ada 1 Cy 1", "Ada 2 Cy 3", "Cy 1 Ada 2", "Cy 3 Ada 1", "Ada 1 Bo_B 12"]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import seesaw_keras
-from seesaw_keras.data import Record, TFRecordSource, open_source, write_recordio
+from seesaw_keras.data import Record, TFRecordSource, open_pairs, open_source, write_recordio
 from seesaw_keras.data.near import Exclusion
 from seesaw_keras.data.prepare import Settings, prepare_faces
 
@@ -262,6 +262,20 @@ def test_a_kill_after_any_file_took_its_place_does_no_harm(faces, tmp_path):
         assert tree(output) == whole
 
 
+def test_pairs_of_held_out_people(faces, tmp_path):
+    settings = Settings(min_images=2, holdout_identities=20, holdout_pairs=10)
+    manifest = prepare_faces(faces, tmp_path / "out", settings, processes=1)
+    names = [f"holdout/{name}.zip" for name in ("degraded", "turned", "validation")]
+    assert [name for name in manifest["files"] if name.endswith(".zip")] == names
+    held = {record.image for record in open_source(tmp_path / "out" / "holdout")}
+    pairs = open_pairs(tmp_path / "out" / "holdout" / "validation.zip")
+    assert (len(pairs), pairs.same.sum()) == (20, 10)
+    assert {pairs.read(number) for number in range(len(pairs.names))} <= held
+    (tmp_path / "out" / "holdout" / "turned.zip").write_bytes(b"changed")
+    with pytest.raises(ValueError, match=r"turned\.zip: is missing or not what manifest\.json says"):
+        prepare_faces(faces, tmp_path / "out", settings, processes=1)
+
+
 def test_nothing_to_train_on_is_an_error(tmp_path):
     (tmp_path / "in" / "a").mkdir(parents=True)
     (tmp_path / "in" / "a" / "1.jpg").write_bytes(b"x")
@@ -270,7 +284,13 @@ def test_nothing_to_train_on_is_an_error(tmp_path):
 
 
 def test_settings_out_of_range_are_refused():
-    for wrong in ({"format": "zip"}, {"min_images": 0}, {"images_per_shard": 0}, {"holdout_identities": -1}):
+    for wrong in (
+        {"format": "zip"},
+        {"min_images": 0},
+        {"images_per_shard": 0},
+        {"holdout_identities": -1},
+        {"holdout_pairs": 10},
+    ):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             Settings(**wrong)
 

@@ -14,7 +14,17 @@ from seesaw_keras.training.validation import Validation
 from seesaw_keras.verification.embedders import load_embedder
 
 IMAGES = 16_000  # of about 3,200 people
-SMALLER = ["width=0.25", "image_size=32", "embedding_size=128", "epochs=1", "learning_rate=4e-3", "ema=0.98"]
+SMALLER = [
+    "teacher_views=0",
+    "flip=false",
+    "degrade=0",
+    "width=0.25",
+    "image_size=32",
+    "embedding_size=128",
+    "epochs=1",
+    "learning_rate=4e-3",
+    "ema=0.98",
+]
 
 
 class First(Source):

@@ -90,6 +90,31 @@ def test_the_network_loads(finished):
     np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, rtol=1e-5)
 
 
+def test_two_data_sets_and_two_teachers(repository, tmp_path, onnx_mean_model):
+    """From the shell: a mixture whose second set has no labels, jittered views, PCA of two teachers."""
+    (tmp_path / "one.onnx").write_bytes(onnx_mean_model)
+    (tmp_path / "two.onnx").write_bytes(onnx_mean_model + b"\x12\x01 ")  # another file, the same function
+    sets = [part for name in ("synthetic:10x3@32", "synthetic:7x1@32") for part in ("--data", name)]
+    teachers = [part for name in ("one", "two") for part in ("--teacher", tmp_path / f"{name}.onnx")]
+    pairs = [part for name in ("synthetic:40@32",) for part in ("--verify", name)]
+    settings = ["epochs=1", "batch_size=8", "width=0.125", "embedding_size=4", "teacher_views=2", "degrade=0.5"]
+    settings += ["cosine_weight=5", "contrast_weight=1", "bank_size=5"]
+    arguments = [*sets, "--data_weights", "1,0.5", *teachers, "--teacher_preprocess", "pm1,imagenet", *pairs]
+    out, cache = tmp_path / "out", tmp_path / "cache"
+    done = run(repository, out, *arguments, "--teacher_cache", cache, settings=settings)
+    assert done.returncode == 0, done.stderr
+    record = json.loads((out / "run.json").read_text("utf-8"))
+    assert [facts["name"] for facts in record["data"]] == ["train", "train"]
+    assert record["data_weights"] == [1, 0.5]
+    assert [facts["file"] for facts in record["teacher"]] == ["one.onnx", "two.onnx"]
+    (targets,) = cache.glob("*.targets.npy")
+    assert np.load(targets).shape == (2, 37, 4)
+    assert len(list(cache.glob("*.blocks"))) == 4
+    assert max(steps(out)) == 5  # 30 + 3 images in batches of 8
+    with (out / "history.csv").open() as file:
+        assert {"loss_cosine", "loss_contrast", "loss_margin"} <= set(next(csv.reader(file)))
+
+
 def test_mistakes_are_one_line(repository, tmp_path):
     faces = tmp_path / "faces"
     (faces / "somebody").mkdir(parents=True)
@@ -101,6 +126,14 @@ def test_mistakes_are_one_line(repository, tmp_path):
         (["--data", faces, "--teacher", "t.onnx"], [], "does not learn from one"),
         (["--data", faces], ["cosine_weight=20"], "name a model or a file of embeddings"),
         (["--data", faces, "--strategy", "multi_worker"], [], "TF_CONFIG must be like"),
+        (["--data", faces, "--data_weights", "1,2"], [], "2 weights for 1 data sets"),
+        (["--data", faces, "--data_weights", "much"], [], "must be numbers such as 1,0.5"),
+        (
+            ["--data", faces, "--teacher", "t.onnx", "--teacher_preprocess", "pm1,raw"],
+            ["cosine_weight=20"],
+            "2 for 1 teachers",
+        ),
+        (["--verify", "synthetic:40@32", "--verify", "synthetic:50@32"], [], "two sets are called 'synthetic'"),
     ):
         done = run(repository, tmp_path / "out", *arguments, settings=settings)
         assert done.returncode == 1, message

@@ -10,6 +10,8 @@ RECIPE = Recipe(
     variant="phone",
     batch_size=32,
     epochs=12,
+    teacher_views=4,
+    degrade=0.5,
     # Five pictures a person say little: random class centres still stood at 90 degrees when a teacher had taught much.
     margin=None,
     cosine_weight=20.0,

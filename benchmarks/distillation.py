@@ -1,0 +1,142 @@
+r"""What each choice of a distillation gives: short, equal trainings that differ from a base recipe in one thing.
+
+    python benchmarks/distillation.py --rows distillation.jsonl --out runs/distillation \
+        --faces prepared/train --more more/train --teacher teacher.onnx \
+        --verify prepared/holdout/validation.zip --verify prepared/holdout/degraded.zip \
+        --verify prepared/holdout/turned.zip
+    python benchmarks/distillation.py ... --only "base,batch 64" --seeds 0,1
+
+Every row is one run of tools/train.py: its settings are printed with it. All rows see about the same number of images
+(--images), so rows with more data see each image less often. Accuracies are those of the last weights on people who are
+in neither data set; the standard error of one is 0.3 to 0.5 points. Images per second are those of the training's
+median step, beside whatever else the machine does.
+
+Each row goes into --rows when it is done; started again, the benchmark continues.
+"""
+
+import csv
+import json
+import math
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from absl import flags
+from rows import read_rows, write_rows
+
+from seesaw_keras import cli
+from seesaw_keras.data.sources import open_source
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("rows", None, "File of JSON lines for the results.", required=True)
+flags.DEFINE_string("out", "runs/distillation", "Folder for the trainings.")
+flags.DEFINE_string("faces", None, "Labeled faces to train on.", required=True)
+flags.DEFINE_string("more", None, "Further faces, mostly without labels, for the rows that use them.")
+flags.DEFINE_string("teacher", None, "Teacher model.", required=True)
+flags.DEFINE_string("teacher_preprocess", "pm1", "Input preprocessing of the teacher.")
+flags.DEFINE_string("teacher_cache", None, "Folder of its embeddings. Default: OUT/teacher.")
+flags.DEFINE_multi_string("verify", None, "Pairs to verify, as for tools/train.py.", required=True)
+flags.DEFINE_string("recipe", "faces_micro", "Recipe of the base.")
+flags.DEFINE_multi_string("set", ["image_size=64"], "key=value: another value for a field of the base.")
+flags.DEFINE_integer("images", 60_000, "Images that each row sees, about: whole epochs are trained.", 1)
+flags.DEFINE_list("only", [], "Names of rows to run. Default: all.")
+flags.DEFINE_list("seeds", ["0"], "Seeds of each row.")
+
+TRAIN = Path(__file__).resolve().parents[1] / "tools" / "train.py"
+
+
+class Row(NamedTuple):
+    """A training to compare.
+
+    Attributes:
+        settings: of the recipe, besides the base's.
+        more: whether it trains on --more, too.
+    """
+
+    settings: tuple[str, ...] = ()
+    more: bool = False
+
+
+PLAIN = ("teacher_views=0", "degrade=0", "contrast_weight=0", "relation_weight=0", "cosine_weight=20")
+ROWS = {
+    "plain images": Row(PLAIN),
+    "4 views": Row((*PLAIN, "teacher_views=4")),
+    "base": Row(),
+    "more data": Row(more=True),
+    "degrade 0.25": Row(("degrade=0.25",)),
+    "degrade 0.75": Row(("degrade=0.75",)),
+    "relation": Row(("relation_weight=1",)),
+    "contrast at 0.07": Row(("contrast_weight=1", "temperature=0.07")),
+    "contrast at 0.2": Row(("contrast_weight=5", "temperature=0.2")),
+    "contrast alone": Row(("contrast_weight=1", "temperature=0.07", "cosine_weight=0")),
+    "NormFace on labels": Row(("margin=normface", "s=16", "label_weight=0.1")),
+    "ArcFace on labels": Row(("margin=arcface", "s=32", "m=0.3", "label_weight=0.1")),
+    "SGD": Row(("optimizer=sgd", "learning_rate=0.05", "weight_decay=4e-5")),
+    "learning rate 4e-3": Row(("learning_rate=4e-3",)),
+    "batch 64": Row(("batch_size=64", "learning_rate=4e-3")),
+    "batch 128": Row(("batch_size=128", "learning_rate=6e-3", "ema=0.995")),
+    "no EMA": Row(("ema=0",)),
+    "dropout 0.1": Row(("dropout=0.1",)),
+}
+
+
+def train(name: str, row: Row, seed: str) -> dict[str, Any]:
+    """Runs one training and returns what it reached."""
+    data = [FLAGS.faces, *([FLAGS.more] if row.more else [])]
+    images = sum(len(open_source(path)) for path in data)
+    epochs = max(round(FLAGS.images / images), 1)
+    weight = FLAGS.images / images if epochs == 1 else 1.0  # of more images than the row is to see, a part
+    settings = [*FLAGS.set, f"epochs={epochs}", "validate_every=1000", *row.settings, f"seed={seed}"]
+    out = Path(FLAGS.out, f"{name.replace(',', '').replace(' ', '_')}-{seed}")
+    command = [sys.executable, str(TRAIN), "--recipe", FLAGS.recipe, "--out", str(out)]
+    command += [part for setting in settings for part in ("--set", setting)]
+    command += [part for path in data for part in ("--data", path)]
+    command += ["--data_weights", ",".join([f"{weight:.4f}"] * len(data))]
+    command += ["--teacher", FLAGS.teacher, "--teacher_preprocess", FLAGS.teacher_preprocess]
+    command += ["--teacher_cache", FLAGS.teacher_cache or str(Path(FLAGS.out, "teacher"))]
+    command += [part for path in FLAGS.verify for part in ("--verify", path)]
+    print(f"{name}, seed {seed}: {' '.join(settings)}", file=sys.stderr, flush=True)
+    start = time.monotonic()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    with (out / "history.csv").open(encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    rates = sorted(float(line["images_per_second"]) for line in lines if line.get("images_per_second"))
+    best = json.loads((out / "best.json").read_text("utf-8"))
+    figures = {key.removesuffix("_accuracy"): round(value, 2) for key, value in best["figures"].items() if "acc" in key}
+    return {
+        "row": name,
+        "seed": int(seed),
+        "images": math.floor(images * weight) * epochs,
+        "images/s": round(rates[len(rates) // 2]) if rates else None,
+        "minutes": round((time.monotonic() - start) / 60, 1),
+        **figures,
+        "mean": round(best["accuracy"], 2),
+        "settings": " ".join(row.settings),
+    }
+
+
+def main() -> None:
+    """Trains what is missing and prints the table."""
+    names = FLAGS.only or list(ROWS)
+    if unknown := set(names) - set(ROWS):
+        raise ValueError(f"--only: no row {sorted(unknown)[0]!r}; the rows are {', '.join(ROWS)}")
+    path = Path(FLAGS.rows)
+    results = read_rows(path)
+    for seed in FLAGS.seeds:
+        for name in names:
+            row = ROWS[name]
+            done = any((result["row"], result["seed"]) == (name, int(seed)) for result in results)
+            if not done and (FLAGS.more or not row.more):
+                results.append(train(name, row, seed))
+                write_rows(path, results)
+    if results:
+        columns = list(results[0])
+        print(f"| {' | '.join(columns)} |\n| --- |{' ---: |' * (len(columns) - 2)} --- |")
+        for result in results:
+            print(f"| {' | '.join(str(value) for value in result.values())} |")
+
+
+if __name__ == "__main__":
+    cli.run(main)
