@@ -1,7 +1,7 @@
 """Is the input faster than training? Images a second of each alone, and of training that is fed by the input.
 
     python benchmarks/input_pipeline.py --data shards
-    taskset -c 0,1 python benchmarks/input_pipeline.py --variant mobilefacenet --batch_size 64
+    taskset -c 0,1 python benchmarks/input_pipeline.py --variant phone --batch_size 64 --views 4 --degrade 0.5
 
 Without --data it writes 4,000 generated images (112x112, JPEG quality 90) to a temporary folder. A training step is
 that of the network with a softmax over 1,000 classes and SGD, by plain Keras. Rounds alternate between the three, and
@@ -26,12 +26,14 @@ from seesaw_keras import cli
 from seesaw_keras.data.pipeline import TrainingInput
 from seesaw_keras.data.records import Record
 from seesaw_keras.data.tfrecord import shard_name, write_shard
+from seesaw_keras.data.views import Views
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("data", None, "TFRecord shards: a folder or file. By default generated ones.")
 flags.DEFINE_string("variant", "shuffle", "Network to train.")
 flags.DEFINE_integer("batch_size", 32, "Images a step.", lower_bound=1)
-flags.DEFINE_bool("augment", False, "Whether brightness, contrast and position change, too.")
+flags.DEFINE_integer("views", 0, "Jittered views per image, as teacher_views of a recipe.", lower_bound=0)
+flags.DEFINE_float("degrade", 0.0, "Probability that an image is degraded.", 0.0, 1.0)
 flags.DEFINE_integer("rounds", 3, "Rounds.", lower_bound=1)
 flags.DEFINE_float("seconds", 20.0, "Seconds of each measurement.", lower_bound=0.1)
 
@@ -67,7 +69,7 @@ def measure(path: str | Path) -> dict[str, tuple[float, float]]:
     """Returns images a second and milliseconds an image of the input, the step, and both: medians of the rounds."""
     from seesaw_keras.api import keras
 
-    faces = TrainingInput(path, batch_size=FLAGS.batch_size, augment=FLAGS.augment)
+    faces = TrainingInput(path, batch_size=FLAGS.batch_size, views=Views(FLAGS.views), degrade=FLAGS.degrade)
     print(f"{path}: {faces.num_images} images, {faces.num_classes} identities")
     network = seesaw_keras.build(FLAGS.variant)
     model = keras.Model(network.input, keras.layers.Dense(CLASSES)(network.output))

@@ -40,7 +40,7 @@ class KindCost:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """The facts about a variant at 112x112 with 512-d embeddings.
+    """The facts about a variant at its own image and embedding size.
 
     Attributes:
         variant: name in the registry.
