@@ -61,7 +61,7 @@ def variants_table(infos: Sequence[ModelInfo]) -> str:
             "",
             *(f"{info.variant:{width}}  {info.summary}" for info in infos),
             "",
-            "At each variant's own image and embedding size. Activations: entries live at once, which are bytes in int8.",
+            "At each variant's own image and embedding size. Activations: entries live at once, bytes in int8.",
             "Accuracies in percent are published by others, not measured here:",
             *(f"[{number}] {source}" for number, source in enumerate(sources, 1)),
         ]
