@@ -8,7 +8,7 @@ from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
-VERSION = re.search(r'^__version__ = "([^"]+)"', (HERE / "seesaw_keras/__init__.py").read_text("utf-8"), re.M)[1]
+VERSION = re.search(r'^__version__ = "([^"]+)"', (HERE / "seesaw_keras/_version.py").read_text("utf-8"), re.M)[1]
 
 # Ranges hold what was tested; constraints.txt holds the exact versions that `make` installs.
 REQUIRES = [
@@ -52,7 +52,7 @@ EXTRAS = {
 
 
 class BuildWithReleasedModels(build_py):
-    """Puts the released models of tflite/ into the package, where seesaw_keras/released.py finds them."""
+    """Puts the released models of tflite/ into the package, where seesaw_keras/models/pretrained.py finds them."""
 
     def run(self):
         super().run()
@@ -75,12 +75,10 @@ setup(
     package_data={
         "seesaw_keras": [
             "py.typed",
-            "pages.css",
+            "reports/*.css",
+            "reports/*.html",
             "serving/examples/*",
-            "tflite/explain.html",
             "tflite/micro/templates/*",
-            "verification/report.html",
-            "verification/run.html",
         ]
     },
     install_requires=REQUIRES,

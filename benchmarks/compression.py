@@ -88,9 +88,9 @@ def row(variant: str, activation: str, form: str, images: np.ndarray) -> dict[st
     from seesaw_keras.compression import fake_quantized_matches, quantize_aware
     from seesaw_keras.models.statistics import set_batch_statistics
     from seesaw_keras.tflite import flatbuffer
-    from seesaw_keras.tflite.check import check
-    from seesaw_keras.tflite.convert import convert
-    from seesaw_keras.tflite.interface import pixel_table, to_float
+    from seesaw_keras.tflite.checking.check import check
+    from seesaw_keras.tflite.conversion.convert import convert
+    from seesaw_keras.tflite.conversion.interface import pixel_table, to_float
 
     keras.backend.clear_session()
     keras.utils.set_random_seed(0)

@@ -60,7 +60,7 @@ def by_tensorflow(network: Any, images: np.ndarray) -> bytes:
     """Converts as TensorFlow's guide says: fully int8, ranges by its own calibrator."""
     import tensorflow as tf
 
-    from seesaw_keras.tflite.interface import to_float
+    from seesaw_keras.tflite.conversion.interface import to_float
 
     converter = tf.lite.TFLiteConverter.from_keras_model(network)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -77,9 +77,9 @@ def row(variant: str, activation: str, images: np.ndarray) -> dict[str, Any]:
     from seesaw_keras.api import keras
     from seesaw_keras.models.statistics import set_batch_statistics
     from seesaw_keras.tflite import flatbuffer
-    from seesaw_keras.tflite.check import check
-    from seesaw_keras.tflite.convert import convert
-    from seesaw_keras.tflite.interface import pixel_table, to_float
+    from seesaw_keras.tflite.checking.check import check
+    from seesaw_keras.tflite.conversion.convert import convert
+    from seesaw_keras.tflite.conversion.interface import pixel_table, to_float
 
     keras.backend.clear_session()
     keras.utils.set_random_seed(0)

@@ -74,9 +74,9 @@ ROWS = {
     "NormFace on labels": Row(("margin=normface", "s=16", "label_weight=0.1")),
     "ArcFace on labels": Row(("margin=arcface", "s=32", "m=0.3", "label_weight=0.1")),
     "SGD": Row(("optimizer=sgd", "learning_rate=0.05", "weight_decay=4e-5")),
-    "learning rate 4e-3": Row(("learning_rate=4e-3",)),
-    "batch 64": Row(("batch_size=64", "learning_rate=4e-3")),
-    "batch 128": Row(("batch_size=128", "learning_rate=6e-3", "ema=0.995")),
+    "learning rate doubled": Row(("learning_rate=8e-3",)),
+    "batch 32": Row(("batch_size=32", "learning_rate=2e-3")),
+    "batch 128": Row(("batch_size=128", "learning_rate=6e-3")),
     "no EMA": Row(("ema=0",)),
     "dropout 0.1": Row(("dropout=0.1",)),
 }

@@ -20,9 +20,10 @@ import numpy as np
 from absl import app, flags
 
 from seesaw_keras.data.images import decode_image
-from seesaw_keras.data.pairs import Pairs, open_pairs
-from seesaw_keras.data.preprocess import InputLayout, to_input
-from seesaw_keras.verification.embedders import load_embedder
+from seesaw_keras.data.records import Pairs
+from seesaw_keras.data.sources import open_pairs
+from seesaw_keras.inference.embedders import load_embedder
+from seesaw_keras.inference.preprocessing import InputLayout, to_input
 from seesaw_keras.verification.evaluation import evaluate
 from seesaw_keras.verification.metrics import FARS, auc, equal_error_rate, roc, tar_at_far
 

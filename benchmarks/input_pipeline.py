@@ -23,9 +23,9 @@ from absl import flags
 
 import seesaw_keras
 from seesaw_keras import cli
+from seesaw_keras.data.formats.tfrecord import shard_name, write_shard
 from seesaw_keras.data.pipeline import TrainingInput
 from seesaw_keras.data.records import Record
-from seesaw_keras.data.tfrecord import shard_name, write_shard
 from seesaw_keras.data.views import Views
 
 FLAGS = flags.FLAGS

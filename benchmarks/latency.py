@@ -101,8 +101,8 @@ def converted(variant: str, type: str) -> bytes:
         from seesaw_keras.api import keras
         from seesaw_keras.data.representative import representative_images
         from seesaw_keras.models.statistics import set_batch_statistics
-        from seesaw_keras.tflite.convert import convert
-        from seesaw_keras.tflite.interface import to_float
+        from seesaw_keras.tflite.conversion.convert import convert
+        from seesaw_keras.tflite.conversion.interface import to_float
 
         keras.backend.clear_session()
         keras.utils.set_random_seed(0)

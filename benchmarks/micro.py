@@ -26,12 +26,12 @@ from seesaw_keras import cli
 from seesaw_keras.data.representative import representative_images
 from seesaw_keras.files import replacing, sha256_of
 from seesaw_keras.tflite import flatbuffer
-from seesaw_keras.tflite.audit import audit
-from seesaw_keras.tflite.check import ADVERSARIAL, adversarial_inputs
-from seesaw_keras.tflite.costs import cost_of, live_bytes
-from seesaw_keras.tflite.equivalence import require_same_outputs
+from seesaw_keras.tflite.analysis.audit import audit
+from seesaw_keras.tflite.analysis.costs import cost_of, live_bytes
+from seesaw_keras.tflite.checking.check import ADVERSARIAL, adversarial_inputs
+from seesaw_keras.tflite.checking.equivalence import require_same_outputs
+from seesaw_keras.tflite.conversion.interface import pixel_table
 from seesaw_keras.tflite.flatbuffer import Model
-from seesaw_keras.tflite.interface import pixel_table
 from seesaw_keras.tflite.passes import rewrite
 from seesaw_keras.tflite.runtimes import Micro
 

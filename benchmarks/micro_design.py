@@ -60,9 +60,9 @@ def size(config: ModelConfig, width: float) -> dict[str, Any]:
     from seesaw_keras.data.representative import representative_images
     from seesaw_keras.models.statistics import set_batch_statistics
     from seesaw_keras.tflite import flatbuffer
-    from seesaw_keras.tflite.convert import convert
-    from seesaw_keras.tflite.costs import cost_of
-    from seesaw_keras.tflite.interface import to_float
+    from seesaw_keras.tflite.analysis.costs import cost_of
+    from seesaw_keras.tflite.conversion.convert import convert
+    from seesaw_keras.tflite.conversion.interface import to_float
     from seesaw_keras.tflite.passes import rewrite
     from seesaw_keras.tflite.runtimes import Micro
 
@@ -91,7 +91,7 @@ def size(config: ModelConfig, width: float) -> dict[str, Any]:
 def design_to_train(config: ModelConfig, width: float) -> Any:
     """Returns what `train` takes for a network that no recipe can name."""
     import seesaw_keras
-    from seesaw_keras.training.fast_graph import FastForward
+    from seesaw_keras.training.fast.fast_graph import FastForward
     from seesaw_keras.training.network import GivenNetwork
 
     class Design(GivenNetwork):
@@ -111,10 +111,10 @@ def design_to_train(config: ModelConfig, width: float) -> Any:
 def accuracy(name: str, config: ModelConfig, width: float) -> dict[str, Any]:
     """Trains one design on synthetic faces and verifies it."""
     from seesaw_keras.data import open_pairs, prepare_faces
-    from seesaw_keras.training.progress import ProgressBar
+    from seesaw_keras.inference.embedders import load_embedder
+    from seesaw_keras.training.callbacks.progress import ProgressBar
     from seesaw_keras.training.recipe import get_recipe
     from seesaw_keras.training.trainer import train
-    from seesaw_keras.verification.embedders import load_embedder
     from seesaw_keras.verification.evaluation import evaluate
 
     side = -(-config.image_size // 48) * 16  # a multiple of 16

@@ -45,16 +45,16 @@ from seesaw_keras import cli
 from seesaw_keras.data import Mixture, open_pairs, open_source
 from seesaw_keras.data.representative import representative_images
 from seesaw_keras.files import replacing
+from seesaw_keras.inference.embedders import load_embedder
 from seesaw_keras.models.configs import ModelConfig, get_config
 from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.passes import rewrite
 from seesaw_keras.tflite.runtimes import Micro, open_runtime
-from seesaw_keras.training.history import HISTORY, History, read_history
-from seesaw_keras.training.progress import ProgressBar
+from seesaw_keras.training.callbacks.history import HISTORY, History, read_history
+from seesaw_keras.training.callbacks.progress import ProgressBar
+from seesaw_keras.training.callbacks.validation import BEST, Validation
+from seesaw_keras.training.distillation.teacher import teacher_targets
 from seesaw_keras.training.recipe import Recipe, get_recipe, list_recipes
-from seesaw_keras.training.teacher import teacher_targets
-from seesaw_keras.training.validation import BEST, Validation
-from seesaw_keras.verification.embedders import load_embedder
 
 
 class Design(NamedTuple):
@@ -155,8 +155,8 @@ def converted(name: str, form: str) -> Path:
         return path
     from seesaw_keras.api import keras
     from seesaw_keras.models.statistics import set_batch_statistics
-    from seesaw_keras.tflite.convert import convert
-    from seesaw_keras.tflite.interface import to_float
+    from seesaw_keras.tflite.conversion.convert import convert
+    from seesaw_keras.tflite.conversion.interface import to_float
 
     if form == "plain":
         keras.utils.set_random_seed(0)
@@ -225,10 +225,10 @@ def distillation_step(name: str) -> Callable[[], Any]:
     """Returns a function that trains a design one step by the cosine loss; the first steps are done."""
     import tensorflow as tf
 
-    from seesaw_keras.training.fast_graph import FastForward
+    from seesaw_keras.training.fast.fast_graph import FastForward
     from seesaw_keras.training.objective import Objective
-    from seesaw_keras.training.optimizers import Optimizer, reference_weight_decay
-    from seesaw_keras.training.schedules import make_schedule
+    from seesaw_keras.training.optimizers.optimizer import Optimizer, reference_weight_decay
+    from seesaw_keras.training.optimizers.schedules import make_schedule
     from seesaw_keras.training.step import TrainingStep
     from seesaw_keras.training.strategies import make_strategy
 
@@ -271,7 +271,7 @@ def recipe_for(design: Design) -> Recipe:
 
 def design_to_train(design: Design, image_size: int) -> Any:
     """Returns what `train` takes for a network that no recipe can name."""
-    from seesaw_keras.training.fast_graph import FastForward
+    from seesaw_keras.training.fast.fast_graph import FastForward
     from seesaw_keras.training.network import GivenNetwork
 
     class DesignToTrain(GivenNetwork):

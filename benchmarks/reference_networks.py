@@ -4,7 +4,7 @@
 
 Every variant with every activation, with random weights and batch statistics of synthetic faces, quantized on both
 roads: after training by measured ranges, and quantization-aware (with the ranges it starts from). Each is run on
-64 faces and four adversarial inputs by `seesaw_keras.tflite.check`. A row says how many entries of how many tensors
+64 faces and four adversarial inputs by `seesaw_keras.tflite.checking`. A row says how many entries of how many tensors
 were compared in the three pairs (NumPy and LiteRT's reference kernels, NumPy and TFLite Micro, the two natives), how
 many differ, and the milliseconds that an image takes alone and in eight at once: the least of three. Exit code 1 when
 anything differs.
@@ -22,7 +22,7 @@ from seesaw_keras import cli
 from seesaw_keras.data.representative import representative_images
 from seesaw_keras.models.configs import list_models
 from seesaw_keras.tflite import flatbuffer
-from seesaw_keras.tflite.check import check
+from seesaw_keras.tflite.checking.check import check
 from seesaw_keras.tflite.reference import Interpreter
 
 ACTIVATIONS = ["swish", "hard_swish", "relu", "relu6", "prelu"]
@@ -43,8 +43,8 @@ def converted(variant: str, activation: str, road: str, faces: np.ndarray) -> by
     from seesaw_keras.api import keras
     from seesaw_keras.compression import quantize_aware
     from seesaw_keras.models.statistics import set_batch_statistics
-    from seesaw_keras.tflite.calibration import to_float
-    from seesaw_keras.tflite.convert import convert
+    from seesaw_keras.tflite.conversion.convert import convert
+    from seesaw_keras.tflite.conversion.range_calibration import to_float
 
     keras.utils.set_random_seed(0)
     shape = (FLAGS.side, FLAGS.side, 3)

@@ -19,8 +19,8 @@ from seesaw_keras import cli
 from seesaw_keras.data import open_source
 from seesaw_keras.data.representative import representative_images
 from seesaw_keras.data.synthetic.source import SyntheticFaces
-from seesaw_keras.tflite import calibration
-from seesaw_keras.tflite.calibration import SHARES
+from seesaw_keras.tflite.conversion import range_calibration
+from seesaw_keras.tflite.conversion.range_calibration import SHARES
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, "A .keras file or the folder of a SavedModel.", required=True)
@@ -47,9 +47,9 @@ def main() -> None:
     """Measures and prints one row a choice."""
     cli.quiet_tensorflow()
     from seesaw_keras.compression.loading import load_network
-    from seesaw_keras.tflite.convert import convert, input_shape
-    from seesaw_keras.tflite.interface import pixel_table
-    from seesaw_keras.tflite.quantization_error import quantization_errors
+    from seesaw_keras.tflite.analysis.quantization_error import quantization_errors
+    from seesaw_keras.tflite.conversion.convert import convert, input_shape
+    from seesaw_keras.tflite.conversion.interface import pixel_table
     from seesaw_keras.tflite.runtimes import open_runtime
 
     def embed(data: bytes, name: str) -> np.ndarray:
@@ -64,7 +64,7 @@ def main() -> None:
     expected = embed(real, "xnnpack")
     print("| images | mean cosine | least cosine | last layer |\n| --- | ---: | ---: | ---: |")
     for name, images, shares in choices(side):
-        with mock.patch.object(calibration, "SHARES", shares):
+        with mock.patch.object(range_calibration, "SHARES", shares):
             data = convert(network, images=images)
         cosines = (expected * embed(data, "reference")).sum(1)
         *_, last = quantization_errors(real, data, faces)

@@ -17,7 +17,7 @@ from absl import flags
 
 from seesaw_keras import cli
 from seesaw_keras.data.images import decode_image
-from seesaw_keras.data.pairs import Pairs
+from seesaw_keras.data.records import Pairs
 from seesaw_keras.data.synthetic import SyntheticFaces, synthetic_pairs
 
 FLAGS = flags.FLAGS

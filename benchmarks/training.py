@@ -87,10 +87,10 @@ def trainer_step(network: Any, xla: bool, batch: Batch) -> Step:
     import tensorflow as tf
 
     from seesaw_keras.margins import make_margin
-    from seesaw_keras.training.fast_graph import FastForward
+    from seesaw_keras.training.fast.fast_graph import FastForward
     from seesaw_keras.training.objective import Objective
-    from seesaw_keras.training.optimizers import Optimizer, reference_weight_decay
-    from seesaw_keras.training.schedules import make_schedule
+    from seesaw_keras.training.optimizers.optimizer import Optimizer, reference_weight_decay
+    from seesaw_keras.training.optimizers.schedules import make_schedule
     from seesaw_keras.training.step import TrainingStep
     from seesaw_keras.training.strategies import make_strategy
 

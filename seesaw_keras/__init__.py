@@ -9,6 +9,7 @@ The public names are loaded when first used, so that importing the package costs
 from typing import TYPE_CHECKING
 
 from seesaw_keras import lazy
+from seesaw_keras._version import __version__
 
 if TYPE_CHECKING:
     from seesaw_keras.models import (
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
         model_info,
         summary,
     )
-
-__version__ = "0.1.0"
 
 __all__ = [
     "__version__",

@@ -123,11 +123,11 @@ def keras_policy():
 def pixel_network(tmp_path):
     """Returns a function that writes a .tflite whose embedding is its input, the pixels, and returns the path.
 
-    By default it takes 8x8 images and is as `seesaw_keras.tflite.convert` makes them, with a threshold of 0.5.
+    By default it takes 8x8 images and is as `seesaw_keras.tflite.conversion` makes them, with a threshold of 0.5.
     """
     from seesaw_keras.tflite import flatbuffer
+    from seesaw_keras.tflite.conversion.interface import store_facts
     from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Tensor
-    from seesaw_keras.tflite.interface import store_facts
 
     def write(name="pixels.tflite", *, type="FLOAT32", size=(8, 8), own=True, **facts):
         quantization = Quantization(1 / 127.5, 0) if type == "INT8" else None

@@ -16,7 +16,7 @@ from absl import flags
 from tqdm import tqdm
 
 from seesaw_keras import cli
-from seesaw_keras.data.image_files import printable
+from seesaw_keras.data.formats.image_files import printable
 from seesaw_keras.faces import AlignmentRun, Finding, contact_sheet, open_detector
 from seesaw_keras.faces.photographs import SHEET_FILE
 from seesaw_keras.files import replacing

@@ -29,15 +29,15 @@ from tqdm import tqdm
 
 from seesaw_keras import cli
 from seesaw_keras.data.images import decode_image
-from seesaw_keras.data.pairs import Pairs, open_pairs
-from seesaw_keras.data.preprocess import PREPROCESSES
+from seesaw_keras.data.records import Pairs
 from seesaw_keras.data.representative import representative_images
-from seesaw_keras.data.sources import open_source
+from seesaw_keras.data.sources import open_pairs, open_source
 from seesaw_keras.files import replacing
-from seesaw_keras.tflite.audit import audit
-from seesaw_keras.tflite.check import check
-from seesaw_keras.tflite.check_result import CheckResult
-from seesaw_keras.verification.embedders import NetworkEmbedder, load_embedder
+from seesaw_keras.inference.embedders import NetworkEmbedder, load_embedder
+from seesaw_keras.inference.preprocessing import PREPROCESSES
+from seesaw_keras.tflite.analysis.audit import audit
+from seesaw_keras.tflite.checking.check import check
+from seesaw_keras.tflite.checking.check_result import CheckResult
 from seesaw_keras.verification.evaluation import evaluate
 
 FLAGS = flags.FLAGS

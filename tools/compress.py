@@ -29,20 +29,22 @@ from tqdm import tqdm
 
 from seesaw_keras import cli
 from seesaw_keras.data import Pairs, Source, open_pairs, open_source
+from seesaw_keras.data.preparation.sample import EvenSample
 from seesaw_keras.data.representative import representative_images
-from seesaw_keras.data.sample import EvenSample
 from seesaw_keras.files import replacing, sha256_of
+from seesaw_keras.inference.embedders import load_embedder
+from seesaw_keras.reports.training_curves import TrainingCurves
+from seesaw_keras.reports.verification_plots import score_histogram
+from seesaw_keras.reports.verification_record import provenance
 from seesaw_keras.tflite import flatbuffer
-from seesaw_keras.tflite.interface import to_float
-from seesaw_keras.training.history import History
-from seesaw_keras.training.progress import ProgressBar
+from seesaw_keras.tflite.conversion.interface import to_float
+from seesaw_keras.training.callbacks.history import History
+from seesaw_keras.training.callbacks.progress import ProgressBar
+from seesaw_keras.training.callbacks.tensorboard import TensorBoardMonitor
+from seesaw_keras.training.callbacks.validation import Validation
 from seesaw_keras.training.recipe import Recipe, get_recipe, list_recipes
-from seesaw_keras.training.tensorboard import TensorBoardMonitor
-from seesaw_keras.training.validation import Validation
 from seesaw_keras.verification.comparison import compare
-from seesaw_keras.verification.embedders import load_embedder
 from seesaw_keras.verification.evaluation import Verification, evaluate
-from seesaw_keras.verification.report import provenance
 
 FLAGS = flags.FLAGS
 flags.DEFINE_enum("stage", "quantize", ["prune", "quantize", "prune+quantize"], "What to do.")
@@ -68,7 +70,7 @@ BATCH_IMAGES = 64  # of them, in one batch, to measure sensitivity and the first
 
 def teacher(source: Source, recipe: Recipe, out: Path) -> Any:
     """Returns the network's own embeddings of the data, None if the recipe was told to learn from labels alone."""
-    from seesaw_keras.training.teacher import teacher_targets
+    from seesaw_keras.training.distillation.teacher import teacher_targets
 
     if not recipe.distils:
         return None
@@ -175,9 +177,9 @@ def main() -> None:
     cli.quiet_tensorflow()
     from seesaw_keras.compression import QuantizationNetwork, fake_quantized_matches
     from seesaw_keras.compression.fine_tuning import fine_tuning
-    from seesaw_keras.compression.graph import check_plain
+    from seesaw_keras.compression.layer_graph import check_plain
     from seesaw_keras.compression.loading import load_network
-    from seesaw_keras.tflite.convert import convert
+    from seesaw_keras.tflite.conversion.convert import convert
     from seesaw_keras.training.trainer import train
 
     out, stages = Path(FLAGS.out), FLAGS.stage.split("+")
@@ -195,7 +197,8 @@ def main() -> None:
 
     def learn(stage: str, given: Any) -> Any:
         print(f"{stage}: {recipe.epochs} epochs of {len(source):,} images into {out / stage}", flush=True)
-        monitors = [Validation({"pairs": pairs}), History(), ProgressBar(), TensorBoardMonitor()]
+        judge = Validation({"pairs": pairs}, draw=score_histogram)
+        monitors = [judge, History(), TrainingCurves(), ProgressBar(), TensorBoardMonitor()]
         return given.finished(train(recipe, source, out / stage, teacher=targets, network=given, monitors=monitors))
 
     made, networks, facts = network, {"float": network}, {}

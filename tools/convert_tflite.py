@@ -37,7 +37,7 @@ from seesaw_keras import cli
 from seesaw_keras.files import replacing
 from seesaw_keras.models.configs import list_models
 from seesaw_keras.tflite.passes import TARGETS
-from seesaw_keras.verification.calibration import load_calibration
+from seesaw_keras.verification.threshold_calibration import load_calibration
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, "A variant, a .keras file, or the folder of a SavedModel.", required=True)
@@ -74,8 +74,8 @@ def main() -> None:
     from seesaw_keras.data import open_source
     from seesaw_keras.data.representative import representative_images
     from seesaw_keras.models.statistics import set_batch_statistics
-    from seesaw_keras.tflite.convert import convert, input_shape
-    from seesaw_keras.tflite.interface import to_float
+    from seesaw_keras.tflite.conversion.convert import convert, input_shape
+    from seesaw_keras.tflite.conversion.interface import to_float
 
     source = open_source(FLAGS.data) if FLAGS.data else None
     say(f"loading {FLAGS.model} ...")
@@ -134,7 +134,8 @@ def require_fitting_flags() -> None:
 
 def draw_errors(real: bytes, data: bytes, images: np.ndarray) -> None:
     """Draws and prints how far an int8 network is from the float one, tensor by tensor."""
-    from seesaw_keras.tflite.quantization_error import error_table, plot_errors, quantization_errors
+    from seesaw_keras.reports.quantization_error_plot import plot_errors
+    from seesaw_keras.tflite.analysis.quantization_error import error_table, quantization_errors
 
     with cli.Bars() as bars:
         errors = quantization_errors(real, data, images, progress=bars)
@@ -149,10 +150,10 @@ def rewritten(data: bytes, images: np.ndarray) -> bytes:
         ValueError: the two forms differ, or the wanted arena cannot be reached.
     """
     from seesaw_keras.tflite import flatbuffer
-    from seesaw_keras.tflite.check import adversarial_inputs
-    from seesaw_keras.tflite.costs import activation_peak
-    from seesaw_keras.tflite.equivalence import require_same_outputs
-    from seesaw_keras.tflite.interface import pixel_table
+    from seesaw_keras.tflite.analysis.costs import activation_peak
+    from seesaw_keras.tflite.checking.check import adversarial_inputs
+    from seesaw_keras.tflite.checking.equivalence import require_same_outputs
+    from seesaw_keras.tflite.conversion.interface import pixel_table
     from seesaw_keras.tflite.passes import rewrite
     from seesaw_keras.tflite.runtimes import Micro
 
@@ -182,11 +183,11 @@ def rewritten(data: bytes, images: np.ndarray) -> bytes:
 
 def checked(data: bytes, network: Any, images: np.ndarray) -> Any:
     """Prints what a flatbuffer costs and whether the runtimes agree on images; returns the `CheckResult`."""
+    from seesaw_keras.inference.embedders import load_embedder
     from seesaw_keras.tflite import flatbuffer
-    from seesaw_keras.tflite.check import check
-    from seesaw_keras.tflite.costs import cost_of
-    from seesaw_keras.tflite.interface import pixel_table
-    from seesaw_keras.verification.embedders import load_embedder
+    from seesaw_keras.tflite.analysis.costs import cost_of
+    from seesaw_keras.tflite.checking.check import check
+    from seesaw_keras.tflite.conversion.interface import pixel_table
 
     model = flatbuffer.loads(data)
     (given,), (made,) = model.main.inputs, model.main.outputs

@@ -14,7 +14,7 @@ what made them. Stopped and started again by the same command, it keeps the shar
 from absl import flags
 
 from seesaw_keras import cli
-from seesaw_keras.data.preprocess import PREPROCESSES
+from seesaw_keras.inference.preprocessing import PREPROCESSES
 from seesaw_keras.tflite.runtimes import RUNTIMES
 from seesaw_keras.verification.dataset_embeddings import INDEX, Recipe, embed_dataset
 

@@ -26,15 +26,16 @@ from absl import flags
 from tqdm import tqdm
 
 from seesaw_keras import cli
-from seesaw_keras.data.pairs import Pairs, open_pairs
-from seesaw_keras.data.preprocess import PREPROCESSES
+from seesaw_keras.data.records import Pairs
+from seesaw_keras.data.sources import open_pairs
 from seesaw_keras.files import replacing
+from seesaw_keras.inference.embedders import Embedder, load_embedder
+from seesaw_keras.inference.preprocessing import PREPROCESSES
+from seesaw_keras.reports.verification_record import comparison_record, data_record, provenance, to_markdown
 from seesaw_keras.tflite.runtimes import RUNTIMES
-from seesaw_keras.verification.calibration import store_calibration
 from seesaw_keras.verification.comparison import Comparison, compare
-from seesaw_keras.verification.embedders import Embedder, load_embedder
 from seesaw_keras.verification.evaluation import Verification, evaluate, latency_ms
-from seesaw_keras.verification.report import comparison_record, data_record, provenance, to_markdown
+from seesaw_keras.verification.threshold_calibration import store_calibration
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, "The model, or file of embeddings, to measure.", required=True)
@@ -98,7 +99,7 @@ def main() -> None:
     if FLAGS.markdown:
         write(FLAGS.markdown, to_markdown(record))
     if FLAGS.report:
-        from seesaw_keras.verification.page import write_page
+        from seesaw_keras.reports.verification_page import write_page
 
         write_page(FLAGS.report, record, pairs, result, other, comparison)
     if FLAGS.card:

@@ -17,13 +17,13 @@ from absl import flags
 
 from seesaw_keras import cli
 from seesaw_keras.data.images import decode_image
-from seesaw_keras.data.preprocess import PREPROCESSES
 from seesaw_keras.data.sources import open_source
+from seesaw_keras.inference.embedders import NetworkEmbedder, load_embedder
+from seesaw_keras.inference.preprocessing import PREPROCESSES
+from seesaw_keras.reports.explain_page import write_page
 from seesaw_keras.tflite import flatbuffer
-from seesaw_keras.tflite.explain import explain
-from seesaw_keras.tflite.explain_page import write_page
+from seesaw_keras.tflite.analysis.explain import explain
 from seesaw_keras.tflite.reference import FLAVORS
-from seesaw_keras.verification.embedders import NetworkEmbedder, load_embedder
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("float", None, "The same network as a float32 .tflite, to measure the quantization error by.")

@@ -49,8 +49,8 @@ def main() -> None:
     from seesaw_keras.data.representative import representative_images
     from seesaw_keras.models.statistics import set_batch_statistics
     from seesaw_keras.serving import export_serving
-    from seesaw_keras.tflite.convert import input_shape
-    from seesaw_keras.tflite.interface import to_float
+    from seesaw_keras.tflite.conversion.convert import input_shape
+    from seesaw_keras.tflite.conversion.interface import to_float
 
     say(f"loading {FLAGS.model} ...")
     network = load_network(FLAGS.model, weights=FLAGS.weights)
@@ -78,8 +78,8 @@ def decision() -> tuple[float, dict[str, Any]]:
     Raises:
         ValueError: there is none, there are two, or the card's is for another use of the network.
     """
-    from seesaw_keras.data.preprocess import DEFAULT_PREPROCESS
-    from seesaw_keras.verification.calibration import load_calibration
+    from seesaw_keras.inference.preprocessing import DEFAULT_PREPROCESS
+    from seesaw_keras.verification.threshold_calibration import load_calibration
 
     if (FLAGS.threshold is None) == (FLAGS.card is None):
         raise ValueError("give either --threshold or --card; tools/evaluate.py --card stores a calibrated one")

@@ -25,7 +25,7 @@ from absl import flags
 from tqdm import tqdm
 
 from seesaw_keras import cli
-from seesaw_keras.data.image_files import natural_key, printable
+from seesaw_keras.data.formats.image_files import natural_key, printable
 from seesaw_keras.data.images import IMAGE_SUFFIXES
 from seesaw_keras.faces.embedder import Photograph
 from seesaw_keras.faces.embedder_flags import define_embedder_flags, flagged_embedder

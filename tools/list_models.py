@@ -13,7 +13,7 @@ from seesaw_keras import cli
 def main(variants: list[str]) -> None:
     """Prints one table of all variants, or a table for each variant that is named."""
     cli.quiet_tensorflow()
-    from seesaw_keras.models.tables import variants_table
+    from seesaw_keras.models.summaries import variants_table
 
     for variant in variants:
         print(seesaw_keras.summary(seesaw_keras.build(variant)), end="\n\n")

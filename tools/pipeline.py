@@ -29,10 +29,10 @@ from typing import Any
 from absl import flags
 
 from seesaw_keras import cli
-from seesaw_keras.data.preprocess import PREPROCESSES
 from seesaw_keras.files import replacing, sha256_of
+from seesaw_keras.inference.preprocessing import PREPROCESSES
+from seesaw_keras.reports.run_page import CHECKS, FORMS
 from seesaw_keras.training.recipe import Recipe, get_recipe, list_recipes
-from seesaw_keras.verification.run_page import CHECKS, FORMS
 
 FLAGS = flags.FLAGS
 flags.DEFINE_enum("recipe", "synthetic", list_recipes(), "What to train, see tools/train.py --help.")

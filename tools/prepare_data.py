@@ -27,12 +27,12 @@ from pathlib import Path
 from absl import flags
 
 from seesaw_keras import cli
-from seesaw_keras.data.near import Exclusion
-from seesaw_keras.data.prepare import FORMATS, Settings, prepare_faces
-from seesaw_keras.data.prepare_pairs import prepare_pairs
-from seesaw_keras.data.preprocess import PREPROCESSES
-from seesaw_keras.data.run_folder import LEFT_OUT
-from seesaw_keras.verification.embedders import Embedder, load_embedder
+from seesaw_keras.data.preparation.near import Exclusion
+from seesaw_keras.data.preparation.prepare import FORMATS, Settings, prepare_faces
+from seesaw_keras.data.preparation.prepare_pairs import prepare_pairs
+from seesaw_keras.data.preparation.run_folder import LEFT_OUT
+from seesaw_keras.inference.embedders import Embedder, load_embedder
+from seesaw_keras.inference.preprocessing import PREPROCESSES
 
 FLAGS = flags.FLAGS
 DEFAULT = Settings()

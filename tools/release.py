@@ -8,7 +8,7 @@ everything after that, figures included, is of the rounded ones. --about is a JS
 repeats: data and licence, recipe, teacher, intended use, limits. The threshold is the one for --far on --verify.
 
 Files of an earlier release of the name are replaced when all is done; stopped and started again, it goes on. The lines
-to put into seesaw_keras/released.py are printed.
+to put into seesaw_keras/models/pretrained.py are printed.
 """
 
 import hashlib
@@ -106,7 +106,7 @@ def tool(made: Path, name: str, *arguments: object) -> None:
 def golden(flatbuffer: Path, path: Path) -> None:
     """Writes uint8 images and the int8 embeddings that every exact runtime makes of them."""
     from seesaw_keras.tflite import flatbuffer as files
-    from seesaw_keras.tflite.interface import pixel_table
+    from seesaw_keras.tflite.conversion.interface import pixel_table
     from seesaw_keras.tflite.micro.golden import golden_images
     from seesaw_keras.tflite.runtimes import open_runtime
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from absl import flags
 
 from seesaw_keras import cli
-from seesaw_keras.data.pairs import open_pairs
-from seesaw_keras.verification.run_page import write_page
+from seesaw_keras.data.sources import open_pairs
+from seesaw_keras.reports.run_page import write_page
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("run", None, "The folder that tools/pipeline.py filled.", required=True)

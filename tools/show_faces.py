@@ -16,11 +16,11 @@ from absl import flags
 
 from seesaw_keras import cli
 from seesaw_keras.data.records import Source
-from seesaw_keras.data.sheets import face_sheet, view_sheet
 from seesaw_keras.data.sources import open_source
 from seesaw_keras.data.synthetic import SyntheticFaces
 from seesaw_keras.data.views import Views
 from seesaw_keras.files import replacing
+from seesaw_keras.reports.pictures.face_sheets import face_sheet, view_sheet
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string(

@@ -46,19 +46,20 @@ from tqdm import tqdm
 from seesaw_keras import cli
 from seesaw_keras.data import Mixture, Pairs, Source, open_pairs, open_source, prepare_faces
 from seesaw_keras.data.fingerprint import fingerprint
-from seesaw_keras.data.preprocess import PREPROCESSES
 from seesaw_keras.data.synthetic.names import is_synthetic
 from seesaw_keras.files import replacing, sha256_of
-from seesaw_keras.training.curves import plot_history
-from seesaw_keras.training.history import History
-from seesaw_keras.training.monitor import Monitor
-from seesaw_keras.training.progress import ProgressBar
+from seesaw_keras.inference.embedders import load_embedder
+from seesaw_keras.inference.preprocessing import PREPROCESSES
+from seesaw_keras.reports.training_curves import TrainingCurves
+from seesaw_keras.reports.verification_plots import score_histogram
+from seesaw_keras.reports.verification_record import provenance
+from seesaw_keras.training.callbacks.callback import Monitor
+from seesaw_keras.training.callbacks.history import History
+from seesaw_keras.training.callbacks.progress import ProgressBar
+from seesaw_keras.training.callbacks.tensorboard import TensorBoardMonitor
+from seesaw_keras.training.callbacks.validation import Validation
+from seesaw_keras.training.distillation.teacher import teacher_targets
 from seesaw_keras.training.recipe import Recipe, get_recipe, list_recipes
-from seesaw_keras.training.teacher import teacher_targets
-from seesaw_keras.training.tensorboard import TensorBoardMonitor
-from seesaw_keras.training.validation import Validation
-from seesaw_keras.verification.embedders import load_embedder
-from seesaw_keras.verification.report import provenance
 
 RECIPES = "; ".join(f"{name}: {get_recipe(name).summary}" for name in list_recipes())
 
@@ -181,7 +182,6 @@ def store(out: Path, model: Any, recipe: Recipe, data: list[Path], seconds: floa
     """Writes the network and what made it."""
     with replacing(out / "model.keras") as beside:
         model.save(beside)
-    plot_history(out / "history.csv", out / "curves.png")
     record = {
         "recipe": recipe.to_json(),
         "data": [fingerprint(path) for path in data],
@@ -213,9 +213,9 @@ def main() -> None:
     agree(strategy, str(data), "--data: the workers were given different ones")  # and all wait until it is there
     source = open_faces(data)
     targets = teacher(recipe, source, out)
-    monitors: list[Monitor] = [History(), ProgressBar(), TensorBoardMonitor()]
+    monitors: list[Monitor] = [History(), TrainingCurves(), ProgressBar(), TensorBoardMonitor()]
     if pairs:
-        monitors.insert(0, Validation(pairs))
+        monitors.insert(0, Validation(pairs, draw=score_histogram))
     model = train(
         recipe,
         source,

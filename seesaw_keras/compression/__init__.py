@@ -5,22 +5,22 @@ from typing import TYPE_CHECKING
 from seesaw_keras import lazy
 
 if TYPE_CHECKING:
-    from seesaw_keras.compression.agreement import OperatorMatch, fake_quantized_matches
-    from seesaw_keras.compression.channels import (
+    from seesaw_keras.compression.channel_pruning import (
         ChannelPrunedNetwork,
         gamma_importance,
         prune_channels,
         taylor_importance,
     )
+    from seesaw_keras.compression.equal_scales import OperatorMatch, fake_quantized_matches
     from seesaw_keras.compression.pruning import PruningNetwork, sparsities_of
-    from seesaw_keras.compression.quantization import QuantizationNetwork, quantize_aware
+    from seesaw_keras.compression.quantize_aware_network import QuantizationNetwork, quantize_aware
     from seesaw_keras.compression.sensitivity import allocate, scan
 
 _HOMES = {
-    "agreement": ["OperatorMatch", "fake_quantized_matches"],
-    "channels": ["ChannelPrunedNetwork", "gamma_importance", "prune_channels", "taylor_importance"],
+    "equal_scales": ["OperatorMatch", "fake_quantized_matches"],
+    "channel_pruning": ["ChannelPrunedNetwork", "gamma_importance", "prune_channels", "taylor_importance"],
     "pruning": ["PruningNetwork", "sparsities_of"],
-    "quantization": ["QuantizationNetwork", "quantize_aware"],
+    "quantize_aware_network": ["QuantizationNetwork", "quantize_aware"],
     "sensitivity": ["allocate", "scan"],
 }
 

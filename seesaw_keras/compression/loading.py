@@ -12,7 +12,7 @@ from typing import Any
 from seesaw_keras.api import keras
 from seesaw_keras.models.builder import build
 from seesaw_keras.models.configs import list_models
-from seesaw_keras.tflite.convert import load_saved_model
+from seesaw_keras.tflite.conversion.convert import load_saved_model
 
 __all__ = ["load_network"]
 
@@ -25,7 +25,7 @@ def load_network(source: str | Path, *, weights: str | Path | None = None) -> An
         weights: of a variant; see `seesaw_keras.build`. None for random ones of seed 0.
 
     Returns:
-        A `keras.Model`, or what `seesaw_keras.tflite.convert.load_saved_model` returns.
+        A `keras.Model`, or what `seesaw_keras.tflite.conversion.convert.load_saved_model` returns.
 
     Raises:
         FileNotFoundError: there is no such file or folder, and no such variant.

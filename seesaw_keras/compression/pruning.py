@@ -14,8 +14,8 @@ import numpy as np
 import tensorflow_model_optimization as tfmot
 
 from seesaw_keras.api import keras
-from seesaw_keras.compression.graph import check_plain, copy_of, with_unit_length, without_unit_length
-from seesaw_keras.tflite.convert import weights_sha256
+from seesaw_keras.compression.layer_graph import check_plain, copy_of, with_unit_length, without_unit_length
+from seesaw_keras.tflite.conversion.convert import weights_sha256
 from seesaw_keras.training.network import GivenNetwork
 
 __all__ = ["PARTS", "Part", "PruningNetwork", "kernel_of", "prunable_layers", "sparsities_of"]

@@ -12,7 +12,7 @@ import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 
 from seesaw_keras.api import keras
-from seesaw_keras.tflite.calibration import Range, least_noise_share
+from seesaw_keras.tflite.conversion.range_calibration import Range, least_noise_share
 
 __all__ = ["KernelQuantizer", "RangeQuantizer"]
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from seesaw_keras.compression.graph import check_plain
+from seesaw_keras.compression.layer_graph import check_plain
 from seesaw_keras.compression.pruning import Part, kernel_of, prunable_layers
 
 __all__ = ["LEVELS", "Curve", "allocate", "scan"]

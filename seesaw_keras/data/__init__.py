@@ -12,19 +12,17 @@ from typing import TYPE_CHECKING
 from seesaw_keras import lazy
 
 if TYPE_CHECKING:
-    from seesaw_keras.data.folders import CsvSource, FolderSource
+    from seesaw_keras.data.formats.folders import CsvSource, FolderSource
+    from seesaw_keras.data.formats.recordio import RecordIOSource, write_recordio
+    from seesaw_keras.data.formats.tfrecord import TFRecordSource, shard_name, write_shard
+    from seesaw_keras.data.formats.verification_bin import read_bin, write_bin
     from seesaw_keras.data.images import decode_image, image_size
     from seesaw_keras.data.mixture import Mixture
-    from seesaw_keras.data.pairs import Pairs, open_pairs
     from seesaw_keras.data.pipeline import TrainingInput
-    from seesaw_keras.data.prepare import prepare_faces
-    from seesaw_keras.data.recordio import RecordIOSource, write_recordio
-    from seesaw_keras.data.records import Record, Source
-    from seesaw_keras.data.sheets import face_sheet
-    from seesaw_keras.data.sources import open_source
+    from seesaw_keras.data.preparation.prepare import prepare_faces
+    from seesaw_keras.data.records import Pairs, Record, Source
+    from seesaw_keras.data.sources import open_pairs, open_source
     from seesaw_keras.data.synthetic import SyntheticFaces, synthetic_face, synthetic_pairs
-    from seesaw_keras.data.tfrecord import TFRecordSource, shard_name, write_shard
-    from seesaw_keras.data.verification_bin import read_bin, write_bin
     from seesaw_keras.data.views import Views
 
 __all__ = [
@@ -40,7 +38,6 @@ __all__ = [
     "TrainingInput",
     "Views",
     "decode_image",
-    "face_sheet",
     "image_size",
     "open_pairs",
     "open_source",
@@ -55,19 +52,17 @@ __all__ = [
 ]
 
 _MODULES = {
-    "folders": ("CsvSource", "FolderSource"),
+    "formats.folders": ("CsvSource", "FolderSource"),
     "images": ("decode_image", "image_size"),
     "mixture": ("Mixture",),
-    "pairs": ("Pairs", "open_pairs"),
     "pipeline": ("TrainingInput",),
-    "prepare": ("prepare_faces",),
-    "recordio": ("RecordIOSource", "write_recordio"),
-    "records": ("Record", "Source"),
-    "sheets": ("face_sheet",),
-    "sources": ("open_source",),
+    "preparation.prepare": ("prepare_faces",),
+    "formats.recordio": ("RecordIOSource", "write_recordio"),
+    "records": ("Pairs", "Record", "Source"),
+    "sources": ("open_pairs", "open_source"),
     "synthetic": ("SyntheticFaces", "synthetic_face", "synthetic_pairs"),
-    "tfrecord": ("TFRecordSource", "shard_name", "write_shard"),
-    "verification_bin": ("read_bin", "write_bin"),
+    "formats.tfrecord": ("TFRecordSource", "shard_name", "write_shard"),
+    "formats.verification_bin": ("read_bin", "write_bin"),
     "views": ("Views",),
 }
 

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from seesaw_keras.data.image_files import printable
+from seesaw_keras.data.formats.image_files import printable
 from seesaw_keras.data.synthetic.names import is_synthetic
 
 __all__ = ["fingerprint"]

@@ -18,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from seesaw_keras.data.degradation import UNIFORMS, degrade
+from seesaw_keras.data.formats.shards import IndexedShards
 from seesaw_keras.data.images import decode_image
 from seesaw_keras.data.order import BatchOrder, random_uniforms, random_words
 from seesaw_keras.data.records import Record, Source
-from seesaw_keras.data.shards import IndexedShards
 from seesaw_keras.data.views import PLAIN, Views, image_key
 
 __all__ = ["TrainingInput", "decode_square", "scale_square"]

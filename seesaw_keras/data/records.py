@@ -12,13 +12,13 @@
 
 import operator
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["UNLABELED", "Record", "Source"]
+__all__ = ["UNLABELED", "Pairs", "Record", "Source"]
 
 UNLABELED = -1
 
@@ -70,3 +70,26 @@ class Source(ABC):
     def weights(self) -> npt.NDArray[np.float64] | None:
         """Returns how often each record is shown per epoch, (n,); None for once."""
         return None
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of images with the truth about them.
+
+    Attributes:
+        names: one name an image, for messages and reports.
+        index: int64 (n, 2), the two images of each pair as positions in `names`.
+        same: bool (n,), whether the two show the same person.
+        folds: int64 (n,), each pair's fold, from 0.
+        read: returns the encoded bytes of the image at a position of `names`; raises a ValueError that names the
+            file where it cannot.
+    """
+
+    names: list[str]
+    index: npt.NDArray[np.int64]
+    same: npt.NDArray[np.bool_]
+    folds: npt.NDArray[np.int64]
+    read: Callable[[int], bytes]
+
+    def __len__(self) -> int:
+        return len(self.same)

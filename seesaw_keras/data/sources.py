@@ -1,4 +1,4 @@
-"""`open_source()`: a source of face images from whatever a path names.
+"""`open_source()` and `open_pairs()`: face images and verification pairs from whatever a path names.
 
 >>> from seesaw_keras.data.sources import open_source
 >>> source = open_source("faces_emore")
@@ -8,13 +8,14 @@
 
 from pathlib import Path
 
-from seesaw_keras.data.folders import CsvSource, FolderSource
-from seesaw_keras.data.recordio import RecordIOSource
-from seesaw_keras.data.records import Source
-from seesaw_keras.data.synthetic.names import is_synthetic, named_faces
-from seesaw_keras.data.tfrecord import TFRecordSource
+from seesaw_keras.data.formats.folders import CsvSource, FolderSource
+from seesaw_keras.data.formats.pair_lists import read_pairs
+from seesaw_keras.data.formats.recordio import RecordIOSource
+from seesaw_keras.data.formats.tfrecord import TFRecordSource
+from seesaw_keras.data.records import Pairs, Source
+from seesaw_keras.data.synthetic.names import is_synthetic, named_faces, named_pairs
 
-__all__ = ["open_source"]
+__all__ = ["open_pairs", "open_source"]
 
 _FILES: dict[str, type[RecordIOSource | TFRecordSource | CsvSource | FolderSource]] = {
     ".rec": RecordIOSource,
@@ -65,3 +66,38 @@ def open_source(path: str | Path) -> Source:
             f".tfrecord files, or a folder or .zip of identity/image"
         )
     return _FILES[path.suffix.lower()](path)
+
+
+def open_pairs(path: str | Path, pairs: str | Path | None = None) -> Pairs:
+    """Opens a verification set.
+
+    | `path` | `pairs` | folds |
+    | --- | --- | --- |
+    | InsightFace's `name.bin` | none | ten, contiguous |
+    | LFW's images: a folder or .zip of `Name/Name_0001.jpg` | `pairs.txt`; none if inside it | its own; of one, ten |
+    | CFP's images: a folder or .zip with `001/frontal/01.jpg` | `Protocol/Split/FP` or `Protocol/Split/FF` | its own |
+    | `synthetic:2000@32`: 2,000 pairs of synthetic people, 32 pixels wide | none | ten, no person in two |
+
+    Accuracy is cross-validated, so the pairs of a `pairs.txt` with a single fold (LFW's View 1, a short list of one's
+    own) are dealt into ten in turn, as cards are: pair i goes to fold i mod 10. Folds then differ by one pair at most,
+    by one pair of the same person and by one of different people; a person may be in several.
+
+    Images are found by the last parts of their path and whatever their suffix, so aligned copies do as well.
+
+    Args:
+        path: the images.
+        pairs: which of them are compared.
+
+    Returns:
+        The pairs, in the order of the protocol. Every image they name is there; none is read yet (but a .bin's).
+
+    Raises:
+        FileNotFoundError: if a file is missing.
+        ValueError: if a file is not of its format, an image it names is missing, or a single fold has fewer than ten
+            pairs; the message names the line.
+    """
+    if is_synthetic(path):
+        if pairs is not None:
+            raise ValueError(f"{path}: synthetic pairs come with their protocol; leave {pairs} away")
+        return named_pairs(path)
+    return read_pairs(Path(path), None if pairs is None else Path(pairs))

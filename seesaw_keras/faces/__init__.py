@@ -15,12 +15,12 @@ from seesaw_keras import lazy
 if TYPE_CHECKING:
     from seesaw_keras.faces.alignment import TEMPLATE, align, similarity_transform, template, warp
     from seesaw_keras.faces.cascades import CascadeDetector
-    from seesaw_keras.faces.detection import Face, FaceDetector, main_face, open_detector
+    from seesaw_keras.faces.detection import main_face, open_detector
     from seesaw_keras.faces.embedder import FaceEmbedder, Verdict
+    from seesaw_keras.faces.face import Face, FaceDetector
     from seesaw_keras.faces.gallery import Candidate, Gallery
     from seesaw_keras.faces.gallery_file import GalleryError
     from seesaw_keras.faces.photographs import AlignmentRun, Finding
-    from seesaw_keras.faces.sheet import contact_sheet
     from seesaw_keras.faces.yunet import YuNetDetector
 
 __all__ = [
@@ -37,7 +37,6 @@ __all__ = [
     "Verdict",
     "YuNetDetector",
     "align",
-    "contact_sheet",
     "main_face",
     "open_detector",
     "similarity_transform",
@@ -48,12 +47,12 @@ __all__ = [
 _MODULES = {
     "alignment": ("TEMPLATE", "align", "similarity_transform", "template", "warp"),
     "cascades": ("CascadeDetector",),
-    "detection": ("Face", "FaceDetector", "main_face", "open_detector"),
+    "detection": ("main_face", "open_detector"),
     "embedder": ("FaceEmbedder", "Verdict"),
+    "face": ("Face", "FaceDetector"),
     "gallery": ("Candidate", "Gallery"),
     "gallery_file": ("GalleryError",),
     "photographs": ("AlignmentRun", "Finding"),
-    "sheet": ("contact_sheet",),
     "yunet": ("YuNetDetector",),
 }
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seesaw_keras.faces.alignment import resize
-from seesaw_keras.faces.detection import Face, checked
+from seesaw_keras.faces.face import Face, checked
 
 __all__ = ["CascadeDetector"]
 

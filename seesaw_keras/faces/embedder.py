@@ -16,9 +16,13 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from seesaw_keras.data.image_files import printable, read_file
+from seesaw_keras.data.formats.image_files import printable, read_file
 from seesaw_keras.data.images import decode_image
-from seesaw_keras.data.preprocess import (
+from seesaw_keras.faces.alignment import align
+from seesaw_keras.faces.detection import main_face, open_detector
+from seesaw_keras.faces.face import FaceDetector, checked
+from seesaw_keras.files import sha256_of
+from seesaw_keras.inference.preprocessing import (
     DEFAULT_PREPROCESS,
     PREPROCESSES,
     InputLayout,
@@ -26,11 +30,8 @@ from seesaw_keras.data.preprocess import (
     flatbuffer_table,
     to_input,
 )
-from seesaw_keras.faces.alignment import align
-from seesaw_keras.faces.detection import FaceDetector, checked, main_face, open_detector
-from seesaw_keras.files import sha256_of
-from seesaw_keras.released import flatbuffer_file
-from seesaw_keras.tflite.interface import pixel_table, read_facts
+from seesaw_keras.models.pretrained import flatbuffer_file
+from seesaw_keras.tflite.conversion.interface import pixel_table, read_facts
 from seesaw_keras.tflite.runtimes import open_runtime
 
 __all__ = ["RELEASED_MODEL", "FaceEmbedder", "Photograph", "Verdict", "listed"]
@@ -82,7 +83,7 @@ class FaceEmbedder:
             aligned: whether the photographs are aligned faces already, of the model's size or another square; nothing
                 is detected then.
             preprocess: for a flatbuffer that `seesaw_keras` did not convert, what it wants of pixels: a key of
-                `seesaw_keras.data.preprocess.PREPROCESSES`.
+                `seesaw_keras.inference.preprocessing.PREPROCESSES`.
             threshold: in place of the flatbuffer's own.
             threads: of LiteRT.
 

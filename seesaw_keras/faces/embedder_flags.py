@@ -8,8 +8,8 @@ embedder = flagged_embedder()  # once `cli.run` has parsed them
 
 from absl import flags
 
-from seesaw_keras.data.preprocess import PREPROCESSES
 from seesaw_keras.faces.embedder import RELEASED_MODEL, FaceEmbedder
+from seesaw_keras.inference.preprocessing import PREPROCESSES
 
 __all__ = ["define_embedder_flags", "flagged_embedder"]
 

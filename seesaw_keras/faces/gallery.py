@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from seesaw_keras.data.image_files import printable, read_file
+from seesaw_keras.data.formats.image_files import printable, read_file
 from seesaw_keras.faces.embedder import FaceEmbedder, Photograph, listed
 from seesaw_keras.faces.gallery_file import GalleryFile, Model, State
 

@@ -19,10 +19,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from seesaw_keras.data.image_files import ImageFiles, open_images, read_file
+from seesaw_keras.data.formats.image_files import ImageFiles, open_images, read_file
 from seesaw_keras.data.images import IMAGE_SUFFIXES, decode_image
 from seesaw_keras.faces.alignment import TEMPLATE_SIZE, align, template
-from seesaw_keras.faces.detection import Face, FaceDetector, main_face
+from seesaw_keras.faces.detection import main_face
+from seesaw_keras.faces.face import Face, FaceDetector
 from seesaw_keras.files import replacing
 
 __all__ = ["FOUND_FILE", "NO_FACE", "SETTINGS_FILE", "SHEET_FILE", "AlignmentRun", "Finding", "open_photographs"]

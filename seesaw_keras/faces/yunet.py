@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seesaw_keras.faces.alignment import TEMPLATE, TEMPLATE_SIZE, resize, similarity_transform, warp
-from seesaw_keras.faces.detection import Face, checked
+from seesaw_keras.faces.face import Face, checked
 from seesaw_keras.files import sha256_of
 
 __all__ = ["YuNetDetector"]

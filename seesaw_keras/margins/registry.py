@@ -12,7 +12,7 @@ from typing import Any
 
 __all__ = ["list_margins", "make_margin"]
 
-# Name of the module in this package -> its class; loaded when asked for.
+# Name of the module in `losses` -> its class; loaded when asked for.
 _CLASSES = {
     "adacos": "AdaCos",
     "adaface": "AdaFace",
@@ -52,5 +52,5 @@ def make_margin(name: str, /, num_classes: int, **kwargs: Any) -> Any:
     if name not in _CLASSES:
         nearest = difflib.get_close_matches(str(name), _CLASSES, n=1, cutoff=0.0)[0]
         raise ValueError(f"unknown margin {name!r}: did you mean {nearest!r}? All margins: {', '.join(list_margins())}")
-    module = importlib.import_module(f"seesaw_keras.margins.{name}")
+    module = importlib.import_module(f"seesaw_keras.margins.losses.{name}")
     return getattr(module, _CLASSES[name])(num_classes, **kwargs)

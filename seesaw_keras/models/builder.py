@@ -16,7 +16,7 @@ from seesaw_keras.api import keras
 from seesaw_keras.models.blocks import activation as apply_activation
 from seesaw_keras.models.blocks import bottleneck, conv_bn
 from seesaw_keras.models.configs import ACTIVATIONS, Activation, ModelConfig, Stage, get_config
-from seesaw_keras.released import RELEASES, check_sha256, released_file
+from seesaw_keras.models.pretrained import RELEASES, check_sha256, released_file
 
 __all__ = ["build"]
 

@@ -22,8 +22,8 @@ from seesaw_keras.serving.configuration import models_config, write_configuratio
 from seesaw_keras.serving.signatures import make_signatures
 from seesaw_keras.serving.versions import publish
 from seesaw_keras.serving.warmup import read_warmup, require_protos, warmup_requests, write_warmup
-from seesaw_keras.tflite.convert import input_shape, weights_sha256
-from seesaw_keras.tflite.interface import to_float
+from seesaw_keras.tflite.conversion.convert import input_shape, weights_sha256
+from seesaw_keras.tflite.conversion.interface import to_float
 
 __all__ = ["FACTS", "export_serving"]
 

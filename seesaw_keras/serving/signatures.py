@@ -20,8 +20,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from seesaw_keras.serving.images import check_pixels, check_range, check_same_count, decode, scale
-from seesaw_keras.tflite.convert import input_shape
+from seesaw_keras.serving.image_decoding import check_pixels, check_range, check_same_count, decode, scale
+from seesaw_keras.tflite.conversion.convert import input_shape
 
 __all__ = ["make_signatures"]
 

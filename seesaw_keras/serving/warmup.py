@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from seesaw_keras.tflite.interface import to_float
+from seesaw_keras.tflite.conversion.interface import to_float
 
 __all__ = ["WARMUP", "Request", "read_warmup", "require_protos", "warmup_requests", "write_warmup"]
 

@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from seesaw_keras.api import keras
 from seesaw_keras.margins import Margin, make_margin, triplet_loss
-from seesaw_keras.training.distillation import contrast_loss, cosine_loss, relation_loss
+from seesaw_keras.training.distillation.losses import contrast_loss, cosine_loss, relation_loss
 from seesaw_keras.training.recipe import Recipe
 
 __all__ = ["Objective", "make_objective"]

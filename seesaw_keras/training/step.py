@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from seesaw_keras.training.averaging import WeightAverage
 from seesaw_keras.training.objective import Objective
-from seesaw_keras.training.optimizers import Optimizer
+from seesaw_keras.training.optimizers.ema import WeightAverage
+from seesaw_keras.training.optimizers.optimizer import Optimizer
 
 __all__ = ["Figures", "TrainingStep"]
 

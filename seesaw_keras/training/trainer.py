@@ -26,17 +26,17 @@ import tensorflow as tf
 from seesaw_keras.api import keras
 from seesaw_keras.data.pipeline import TrainingInput
 from seesaw_keras.data.records import UNLABELED, Source
-from seesaw_keras.training.averaging import WeightAverage
+from seesaw_keras.training.callbacks.callback import Monitor, Monitors, Run, StepReport
 from seesaw_keras.training.checkpoints import Checkpoints
-from seesaw_keras.training.fast_graph import FastForward
-from seesaw_keras.training.identity import identity
+from seesaw_keras.training.fast.fast_graph import FastForward
 from seesaw_keras.training.interrupts import Interrupts
-from seesaw_keras.training.monitor import Monitor, Monitors, Run, StepReport
 from seesaw_keras.training.network import GivenNetwork, build_network, start_from
 from seesaw_keras.training.objective import Objective, make_objective
-from seesaw_keras.training.optimizers import Optimizer, reference_weight_decay
+from seesaw_keras.training.optimizers.ema import WeightAverage
+from seesaw_keras.training.optimizers.optimizer import Optimizer, reference_weight_decay
+from seesaw_keras.training.optimizers.schedules import make_schedule
 from seesaw_keras.training.recipe import Recipe
-from seesaw_keras.training.schedules import make_schedule
+from seesaw_keras.training.run_fingerprint import identity
 from seesaw_keras.training.step import Figures, TrainingStep
 from seesaw_keras.training.strategies import (
     agree,

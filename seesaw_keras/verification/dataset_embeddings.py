@@ -23,16 +23,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from seesaw_keras import __version__
+from seesaw_keras._version import __version__
 from seesaw_keras.data.fingerprint import fingerprint
 from seesaw_keras.data.images import decode_image
+from seesaw_keras.data.preparation.run_folder import RunFolder
+from seesaw_keras.data.preparation.scan import UNREADABLE, Progress, parts
+from seesaw_keras.data.preparation.workers import Workers
 from seesaw_keras.data.records import Source
-from seesaw_keras.data.run_folder import RunFolder
-from seesaw_keras.data.scan import UNREADABLE, Progress, parts
 from seesaw_keras.data.sources import open_source
-from seesaw_keras.data.workers import Workers
 from seesaw_keras.files import replacing, sha256_of
-from seesaw_keras.verification.embedders import Embedder, load_embedder
+from seesaw_keras.inference.embedders import Embedder, load_embedder
 
 __all__ = ["INDEX", "Recipe", "embed_dataset"]
 

@@ -23,11 +23,10 @@ from typing import Any
 import numpy as np
 
 from seesaw_keras.data.images import decode_image
-from seesaw_keras.data.pairs import Pairs
+from seesaw_keras.data.records import Pairs
+from seesaw_keras.inference.embedders import Embedder, StoredEmbeddings
 from seesaw_keras.verification import metrics
 from seesaw_keras.verification.bootstrap import Bootstrap, bootstrap, identities_of
-from seesaw_keras.verification.calibration import calibrate, pairs_sha256
-from seesaw_keras.verification.embedders import Embedder, StoredEmbeddings
 from seesaw_keras.verification.metrics import checked_pairs
 from seesaw_keras.verification.protocols import (
     Identification,
@@ -40,6 +39,7 @@ from seesaw_keras.verification.protocols import (
     ten_fold,
     unit,
 )
+from seesaw_keras.verification.threshold_calibration import calibrate, pairs_sha256
 
 __all__ = ["Verification", "embed_images", "evaluate", "latency_ms", "measure"]
 
@@ -296,7 +296,7 @@ def evaluate(
 
     Args:
         embedder: of `load_embedder`.
-        pairs: of `seesaw_keras.data.pairs.open_pairs`.
+        pairs: of `seesaw_keras.data.formats.pair_lists.open_pairs`.
         flip: add the embedding of the mirrored image.
         far: for which to choose a threshold.
         replicates: of the bootstrap.

@@ -133,7 +133,8 @@ def equal_error_rate(far: np.ndarray, tar: np.ndarray) -> Any:
     right = np.argmax(gap >= 0, axis=-1)[..., None]
     low, high = (np.take_along_axis(gap, at, axis=-1) for at in (right - 1, right))
     from_, to = (np.take_along_axis(far, at, axis=-1) for at in (right - 1, right))
-    return (from_ + (to - from_) * low / (low - high))[..., 0]
+    # Rounding must not carry the point beyond its segment, where the curve has no point at all.
+    return np.clip(from_ + (to - from_) * low / (low - high), from_, to)[..., 0]
 
 
 def d_prime(

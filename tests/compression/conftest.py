@@ -47,7 +47,7 @@ def compressed(network, floats):
     of each 1x1 kernel's entries are zero, and of its `flatbuffer`."""
     from seesaw_keras.api import keras
     from seesaw_keras.compression import quantize_aware
-    from seesaw_keras.tflite.convert import convert
+    from seesaw_keras.tflite.conversion.convert import convert
 
     @functools.cache
     def make(variant, **options):
@@ -90,7 +90,7 @@ def plain():
 def teach(plain, tmp_path):
     """Function: GivenNetwork, options -> what `train` returns after eight steps of learning from `plain` itself."""
     from seesaw_keras.data.synthetic import SyntheticFaces
-    from seesaw_keras.training.monitor import Monitor
+    from seesaw_keras.training.callbacks.callback import Monitor
     from seesaw_keras.training.recipe import Recipe
     from seesaw_keras.training.trainer import train
 

@@ -7,9 +7,9 @@ import seesaw_keras
 from seesaw_keras.api import keras
 from seesaw_keras.compression import PruningNetwork, quantize_aware, sparsities_of
 from seesaw_keras.compression.pruning import PARTS, kernel_of, prunable_layers
-from seesaw_keras.tflite.convert import convert
+from seesaw_keras.tflite.conversion.convert import convert
 from seesaw_keras.tflite.flatbuffer import loads
-from seesaw_keras.training.monitor import Monitor
+from seesaw_keras.training.callbacks.callback import Monitor
 
 SPARSITIES = {"stage1_project_conv": 0.5, "embedding_conv": 0.75}
 

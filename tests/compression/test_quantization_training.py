@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from seesaw_keras.compression import QuantizationNetwork, fake_quantized_matches
-from seesaw_keras.tflite.convert import convert
-from seesaw_keras.training.monitor import Monitor
+from seesaw_keras.tflite.conversion.convert import convert
+from seesaw_keras.training.callbacks.callback import Monitor
 
 
 class Snapshots(Monitor):

@@ -14,14 +14,14 @@ import numpy as np
 
 from seesaw_keras.api import keras
 from seesaw_keras.compression.loading import load_network
-from seesaw_keras.data.recordio import write_recordio
+from seesaw_keras.data.formats.recordio import write_recordio
+from seesaw_keras.data.formats.verification_bin import write_bin
 from seesaw_keras.data.synthetic import SyntheticFaces
-from seesaw_keras.data.verification_bin import write_bin
 from seesaw_keras.models.statistics import set_batch_statistics
 from seesaw_keras.tflite import flatbuffer
-from seesaw_keras.tflite.convert import convert
+from seesaw_keras.tflite.conversion.convert import convert
+from seesaw_keras.tflite.conversion.interface import to_float
 from seesaw_keras.tflite.flatbuffer import Operator, Tensor
-from seesaw_keras.tflite.interface import to_float
 
 PEOPLE, IMAGES, SIDE = 12, 4, 32
 

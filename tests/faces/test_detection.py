@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from seesaw_keras.faces import CascadeDetector, Face, main_face, open_detector
-from seesaw_keras.faces.detection import checked
+from seesaw_keras.faces.face import checked
 
 
 def face(x, y, width, height):

@@ -11,7 +11,7 @@ import pytest
 from seesaw_keras.faces import FaceEmbedder, align
 from seesaw_keras.files import sha256_of
 from seesaw_keras.tflite import flatbuffer
-from seesaw_keras.tflite.interface import METADATA
+from seesaw_keras.tflite.conversion.interface import METADATA
 
 CROPS = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3)).astype(np.uint8)
 

@@ -5,7 +5,7 @@ import seesaw_keras
 from seesaw_keras.api import keras
 from seesaw_keras.models.configs import get_config, list_models
 from seesaw_keras.models.counting import activation_peak, count_parameters
-from seesaw_keras.models.tables import variants_table
+from seesaw_keras.models.summaries import variants_table
 
 # Measured on the reference in PyTorch; the paper prints 146M, 526M and 221M. The last two are ours: see the next test.
 COUNTED = {

@@ -5,10 +5,10 @@ import pytest
 
 from seesaw_keras.data import open_source
 from seesaw_keras.data.representative import representative_images
-from seesaw_keras.tflite.audit import audit
-from seesaw_keras.tflite.check import check
+from seesaw_keras.inference.embedders import load_embedder
+from seesaw_keras.tflite.analysis.audit import audit
+from seesaw_keras.tflite.checking.check import check
 from seesaw_keras.tflite.runtimes import available_runtimes
-from seesaw_keras.verification.embedders import load_embedder
 
 # Name, preprocessing, whether TFLite Micro runs it (one has dynamic shapes, another float16 weights).
 PEERS = [

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from seesaw_keras.data import Record, Source, TrainingInput, open_source
-from seesaw_keras.training.teacher import teacher_embeddings
-from seesaw_keras.verification.embedders import load_embedder
+from seesaw_keras.inference.embedders import load_embedder
+from seesaw_keras.training.distillation.teacher import teacher_embeddings
 
 COUNT = 120
 

@@ -6,12 +6,12 @@ import numpy as np
 
 from seesaw_keras.data import Views, open_pairs, open_source
 from seesaw_keras.data.records import Source
-from seesaw_keras.training.monitor import Monitor
+from seesaw_keras.inference.embedders import load_embedder
+from seesaw_keras.training.callbacks.callback import Monitor
+from seesaw_keras.training.callbacks.validation import Validation
+from seesaw_keras.training.distillation.teacher import teacher_embeddings
 from seesaw_keras.training.recipe import get_recipe
-from seesaw_keras.training.teacher import teacher_embeddings
 from seesaw_keras.training.trainer import train
-from seesaw_keras.training.validation import Validation
-from seesaw_keras.verification.embedders import load_embedder
 
 IMAGES = 16_000  # of about 3,200 people
 SMALLER = [

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seesaw_keras.data.pairs import open_pairs
+from seesaw_keras.data.sources import open_pairs
 from seesaw_keras.faces import FaceEmbedder, Gallery
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -23,7 +23,7 @@ def network(faces):
     from seesaw_keras.api import keras
     from seesaw_keras.models.configs import get_config
     from seesaw_keras.models.statistics import set_batch_statistics
-    from seesaw_keras.tflite.interface import to_float
+    from seesaw_keras.tflite.conversion.interface import to_float
 
     @functools.cache
     def build(variant, activation):
@@ -38,7 +38,7 @@ def network(faces):
 @pytest.fixture(scope="session")
 def converted(network, faces):
     """Function: variant, activation, arguments of `convert` -> the flatbuffer's bytes."""
-    from seesaw_keras.tflite.convert import convert
+    from seesaw_keras.tflite.conversion.convert import convert
 
     @functools.cache
     def run(model, **arguments):

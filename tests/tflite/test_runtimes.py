@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from seesaw_keras.tflite import flatbuffer
-from seesaw_keras.tflite.costs import activation_peak
+from seesaw_keras.tflite.analysis.costs import activation_peak
 from seesaw_keras.tflite.flatbuffer import FlatbufferError, Operator, Quantization, Tensor
 from seesaw_keras.tflite.runtimes import RUNTIMES, available_runtimes, open_runtime
 

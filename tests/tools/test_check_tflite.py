@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from seesaw_keras.tflite import flatbuffer
+from seesaw_keras.tflite.conversion.interface import store_facts
 from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Tensor
-from seesaw_keras.tflite.interface import store_facts
 from seesaw_keras.tflite.runtimes import available_runtimes
 
 PEOPLE = 12

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from seesaw_keras.tflite import flatbuffer
-from seesaw_keras.tflite.interface import read_facts
+from seesaw_keras.tflite.conversion.interface import read_facts
 from seesaw_keras.tflite.runtimes import available_runtimes
 
 # Runs the tool named by the second argument beside kernels that turn images upside down, and have to equal the first.

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from seesaw_keras.tflite import flatbuffer
+from seesaw_keras.tflite.conversion.interface import store_facts
 from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Tensor
-from seesaw_keras.tflite.interface import store_facts
 from seesaw_keras.tflite.runtimes import available_runtimes, open_runtime
 
 pytestmark = pytest.mark.skipif("micro" not in available_runtimes(), reason="TFLite Micro is not installed")

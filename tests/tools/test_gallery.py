@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from seesaw_keras.verification.embedders import StoredEmbeddings
+from seesaw_keras.inference.embedders import StoredEmbeddings
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "gallery.py"
 FACES = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3)).astype(np.uint8)

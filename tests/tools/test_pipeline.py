@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from seesaw_keras.tflite import flatbuffer
-from seesaw_keras.tflite.interface import read_facts
+from seesaw_keras.tflite.conversion.interface import read_facts
 
 # Stands in for each tool: writes what its flags name, with its own name in it, and notes that it ran.
 STAND_IN = """

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from seesaw_keras.training.monitor import Run, StepReport
+from seesaw_keras.training.callbacks.callback import Run, StepReport
 from seesaw_keras.training.recipe import get_recipe
 
 STEPS_PER_EPOCH = 10

@@ -5,7 +5,7 @@ import tensorflow as tf
 from seesaw_keras.api import keras
 from seesaw_keras.data.records import UNLABELED
 from seesaw_keras.margins import list_margins, make_margin, triplet_loss
-from seesaw_keras.training.distillation import cosine_loss, relation_loss
+from seesaw_keras.training.distillation.losses import cosine_loss, relation_loss
 from seesaw_keras.training.objective import Objective, make_objective
 from seesaw_keras.training.recipe import get_recipe
 

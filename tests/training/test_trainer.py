@@ -13,7 +13,7 @@ import pytest
 from seesaw_keras.data.mixture import Mixture
 from seesaw_keras.data.records import Record, Source
 from seesaw_keras.training import trainer
-from seesaw_keras.training.monitor import Monitor
+from seesaw_keras.training.callbacks.callback import Monitor
 
 PEOPLE, PICTURES, SIDE = 10, 3, 32
 

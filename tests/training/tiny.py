@@ -44,7 +44,7 @@ def small_recipe(*settings):
 
 
 def reporter(pause):
-    from seesaw_keras.training.monitor import Monitor
+    from seesaw_keras.training.callbacks.callback import Monitor
 
     class Reporter(Monitor):
         def step(self, report):

@@ -2,9 +2,9 @@ import cv2
 import numpy as np
 import pytest
 
-from seesaw_keras.data.pairs import Pairs
-from seesaw_keras.data.preprocess import InputLayout, to_input
-from seesaw_keras.verification.embedders import Embedder, load_embedder
+from seesaw_keras.data.records import Pairs
+from seesaw_keras.inference.embedders import Embedder, load_embedder
+from seesaw_keras.inference.preprocessing import InputLayout, to_input
 from seesaw_keras.verification.evaluation import IMAGES_AT_ONCE, embed_images, evaluate, latency_ms, measure
 from seesaw_keras.verification.metrics import roc, tar_at_far
 from seesaw_keras.verification.protocols import ten_fold, unit

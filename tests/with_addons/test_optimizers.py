@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from seesaw_keras.training.addons import import_addons
-from seesaw_keras.training.optimizers import Optimizer
-from seesaw_keras.training.schedules import make_schedule
+from seesaw_keras.training.optimizers.addons import import_addons
+from seesaw_keras.training.optimizers.optimizer import Optimizer
+from seesaw_keras.training.optimizers.schedules import make_schedule
 
 STEPS = 48
 SHAPES = [(3, 2), (5,)]

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import seesaw_keras
-from seesaw_keras.models.checkpoint import read_checkpoint
+from seesaw_keras.models.pytorch_checkpoint import read_checkpoint
 
 
 class Doubler(torch.nn.Module):

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 import torch
 
-from seesaw_keras.training.optimizers import Optimizer
-from seesaw_keras.training.schedules import make_schedule
+from seesaw_keras.training.optimizers.optimizer import Optimizer
+from seesaw_keras.training.optimizers.schedules import make_schedule
 
 SHAPES = [(3, 2), (4,), (2, 5)]
 DECAYS = {"trunk:0": 4e-2, "norm:0": 0.0, "last:0": 0.4}

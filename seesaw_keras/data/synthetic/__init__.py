@@ -10,7 +10,7 @@ the pixels do not depend on process, Python, NumPy or processor: random bits are
 a grid before anything is drawn, and what follows is integer or elementwise arithmetic.
 """
 
-from seesaw_keras.data.synthetic.render import synthetic_face
+from seesaw_keras.data.synthetic.drawing.render import synthetic_face
 from seesaw_keras.data.synthetic.source import SyntheticFaces, synthetic_pairs
 
 __all__ = ["SyntheticFaces", "synthetic_face", "synthetic_pairs"]

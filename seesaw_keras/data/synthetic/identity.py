@@ -7,7 +7,6 @@ True
 
 from functools import lru_cache
 
-from seesaw_keras.data.synthetic.dice import Dice
 from seesaw_keras.data.synthetic.person import (
     Beard,
     Brows,
@@ -22,6 +21,7 @@ from seesaw_keras.data.synthetic.person import (
     Skin,
     mix,
 )
+from seesaw_keras.data.synthetic.stable_rng import Dice
 
 __all__ = ["sample_identity"]
 

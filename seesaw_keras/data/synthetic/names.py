@@ -10,8 +10,8 @@
 import re
 from pathlib import Path
 
-from seesaw_keras.data.pairs import Pairs
-from seesaw_keras.data.synthetic.sketch import TEMPLATE_SIZE
+from seesaw_keras.data.records import Pairs
+from seesaw_keras.data.synthetic.drawing.sketch import TEMPLATE_SIZE
 from seesaw_keras.data.synthetic.source import SyntheticFaces, synthetic_pairs
 
 __all__ = ["is_synthetic", "named_faces", "named_pairs"]

@@ -15,11 +15,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from seesaw_keras.data.pairs import Pairs
-from seesaw_keras.data.records import Record, Source
-from seesaw_keras.data.synthetic.dice import Dice
-from seesaw_keras.data.synthetic.render import check_size, synthetic_face
-from seesaw_keras.data.synthetic.sketch import TEMPLATE_SIZE
+from seesaw_keras.data.records import Pairs, Record, Source
+from seesaw_keras.data.synthetic.drawing.render import check_size, synthetic_face
+from seesaw_keras.data.synthetic.drawing.sketch import TEMPLATE_SIZE
+from seesaw_keras.data.synthetic.stable_rng import Dice
 
 __all__ = ["SyntheticFaces", "synthetic_pairs"]
 

@@ -5,7 +5,7 @@
 >>> write_sources("firmware/face", made)  # doctest: +SKIP
 """
 
+from seesaw_keras.tflite.micro.cpp_sources import Export, export
 from seesaw_keras.tflite.micro.folder import write_sources
-from seesaw_keras.tflite.micro.sources import Export, export
 
 __all__ = ["Export", "export", "write_sources"]

@@ -8,7 +8,7 @@ import os
 import shutil
 from pathlib import Path
 
-from seesaw_keras.tflite.micro.sources import MADE_BY, Export
+from seesaw_keras.tflite.micro.cpp_sources import MADE_BY, Export
 
 __all__ = ["write_sources"]
 

@@ -5,7 +5,7 @@
 'AddDepthwiseConv2D'
 """
 
-from seesaw_keras.tflite.audit import MICRO_OPERATORS
+from seesaw_keras.tflite.analysis.audit import MICRO_OPERATORS
 from seesaw_keras.tflite.flatbuffer import Model
 
 __all__ = ["resolver_method", "resolver_methods"]

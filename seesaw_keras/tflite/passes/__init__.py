@@ -34,9 +34,9 @@ from seesaw_keras.tflite.flatbuffer import Model, Subgraph
 from seesaw_keras.tflite.passes.flatten_depthwise import flatten_depthwise
 from seesaw_keras.tflite.passes.fold_shuffles import fold_shuffles
 from seesaw_keras.tflite.passes.merge_pairs import merge_pairs
+from seesaw_keras.tflite.passes.remove_dead_ops import tidy
 from seesaw_keras.tflite.passes.split_streams import split_streams
 from seesaw_keras.tflite.passes.spread_prelu import spread_prelu
-from seesaw_keras.tflite.passes.tidy import tidy
 from seesaw_keras.tflite.passes.tiling import fit
 
 __all__ = [

@@ -3,7 +3,7 @@
 >>> import numpy as np
 >>> from seesaw_keras.tflite.flatbuffer import Operator, Tensor, build
 >>> from seesaw_keras.tflite.passes.channels import channel_constants, channel_slices
->>> from seesaw_keras.tflite.passes.graph import Links
+>>> from seesaw_keras.tflite.passes.graph_index import Links
 >>> x, y = Tensor("x", (1, 8, 8, 4), "FLOAT32"), Tensor("y", (1, 8, 8, 4), "FLOAT32")
 >>> slopes = Tensor.constant("slopes", np.float32([[[0.1, 0.2, 0.3, 0.4]]]))
 >>> prelu = Operator("PRELU", [x, slopes], [y])
@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seesaw_keras.tflite.flatbuffer import Operator, Tensor
-from seesaw_keras.tflite.passes.graph import Links
+from seesaw_keras.tflite.passes.graph_index import Links
 
 __all__ = [
     "Edit",

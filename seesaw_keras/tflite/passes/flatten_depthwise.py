@@ -25,8 +25,8 @@ import math
 import numpy as np
 
 from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Subgraph, Tensor
-from seesaw_keras.tflite.passes.graph import Links, substitute, sweep, take
-from seesaw_keras.tflite.passes.moves import Moves
+from seesaw_keras.tflite.passes.graph_index import Links, substitute, sweep, take
+from seesaw_keras.tflite.passes.layout_ops import Moves
 
 __all__ = ["flatten_depthwise"]
 

@@ -24,7 +24,7 @@ import numpy as np
 
 from seesaw_keras.tflite.flatbuffer import Operator, Subgraph
 from seesaw_keras.tflite.passes.channels import Order, channel_slices, joined_parts
-from seesaw_keras.tflite.passes.graph import Links, redirect, sweep, take
+from seesaw_keras.tflite.passes.graph_index import Links, redirect, sweep, take
 from seesaw_keras.tflite.passes.regions import Region, permutation, region_around
 from seesaw_keras.tflite.passes.regrouping import regroup
 

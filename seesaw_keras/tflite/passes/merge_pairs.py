@@ -19,7 +19,7 @@ import numpy as np
 
 from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Subgraph, Tensor
 from seesaw_keras.tflite.passes.channels import channel_slices, joined_parts, sliced
-from seesaw_keras.tflite.passes.graph import Links, substitute, sweep
+from seesaw_keras.tflite.passes.graph_index import Links, substitute, sweep
 
 __all__ = ["MADDS_PER_BYTE", "merge_pairs"]
 

@@ -1,7 +1,7 @@
 """Tensors that share the order of their channels, and what it takes to change it.
 
 >>> from seesaw_keras.tflite import flatbuffer
->>> from seesaw_keras.tflite.passes.graph import Links
+>>> from seesaw_keras.tflite.passes.graph_index import Links
 >>> from seesaw_keras.tflite.passes.regions import region_around
 >>> links = Links(flatbuffer.read("shuffle_int8.tflite").main)  # doctest: +SKIP
 >>> region = region_around(links, links.graph.operators[1].outputs[0])  # doctest: +SKIP
@@ -19,7 +19,7 @@ import numpy as np
 
 from seesaw_keras.tflite.flatbuffer import Operator, Tensor
 from seesaw_keras.tflite.passes.channels import Edit, Order, channel_constants, channel_slices, columns, rows
-from seesaw_keras.tflite.passes.graph import Links
+from seesaw_keras.tflite.passes.graph_index import Links
 
 __all__ = ["Region", "permutation", "region_around"]
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from seesaw_keras.tflite.flatbuffer import Operator, Subgraph, Tensor
 from seesaw_keras.tflite.passes.channels import Order, joined_parts, rows
-from seesaw_keras.tflite.passes.graph import Links, substitute, take
+from seesaw_keras.tflite.passes.graph_index import Links, substitute, take
 
 __all__ = ["Regrouping", "regroup"]
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from seesaw_keras.tflite.flatbuffer import Operator, Subgraph, Tensor
 from seesaw_keras.tflite.passes.channels import channel_slices, joined_parts, sliced
-from seesaw_keras.tflite.passes.graph import Links, redirect, substitute, sweep
-from seesaw_keras.tflite.passes.moves import Moves
+from seesaw_keras.tflite.passes.graph_index import Links, redirect, substitute, sweep
+from seesaw_keras.tflite.passes.layout_ops import Moves
 from seesaw_keras.tflite.passes.regions import Region, region_around
 
 __all__ = ["split_streams"]

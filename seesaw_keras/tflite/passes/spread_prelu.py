@@ -19,7 +19,7 @@ import math
 import numpy as np
 
 from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Subgraph, Tensor, build
-from seesaw_keras.tflite.passes.graph import Links, substitute, sweep
+from seesaw_keras.tflite.passes.graph_index import Links, substitute, sweep
 from seesaw_keras.tflite.reference import Interpreter
 
 __all__ = ["spread_prelu"]

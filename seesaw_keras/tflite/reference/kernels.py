@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 
-from seesaw_keras.tflite.reference import (
+from seesaw_keras.tflite.reference.arithmetic import quantization
+from seesaw_keras.tflite.reference.node import Compute, Node
+from seesaw_keras.tflite.reference.operators import (
     activations,
     convolution,
     dense,
@@ -10,10 +12,8 @@ from seesaw_keras.tflite.reference import (
     layout,
     normalization,
     pooling,
-    quantization,
     reduction,
 )
-from seesaw_keras.tflite.reference.node import Compute, Node
 
 __all__ = ["KERNELS"]
 

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seesaw_keras.tflite.flatbuffer import Operator, Tensor
-from seesaw_keras.tflite.reference.fixed_point import INT32_MAX, round_half_away
+from seesaw_keras.tflite.reference.arithmetic.fixed_point import INT32_MAX, round_half_away
 
 __all__ = ["FLAVORS", "Array", "Compute", "Flavor", "Node", "UnsupportedError"]
 

@@ -3,9 +3,9 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from seesaw_keras.data.synthetic.conditions import sample_conditions
+from seesaw_keras.data.synthetic.drawing.conditions import sample_conditions
+from seesaw_keras.data.synthetic.drawing.sketch import View
 from seesaw_keras.data.synthetic.identity import sample_identity
-from seesaw_keras.data.synthetic.sketch import View
 
 
 def numbers(part):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from seesaw_keras.tflite import flatbuffer
+from seesaw_keras.tflite.conversion.interface import store_facts
 from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Tensor
-from seesaw_keras.tflite.interface import store_facts
 
 WARNINGS = ("-std=c++17", "-Wall", "-Wextra", "-Werror")
 

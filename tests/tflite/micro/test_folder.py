@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from seesaw_keras.tflite.micro.cpp_sources import MADE_BY, Export
 from seesaw_keras.tflite.micro.folder import write_sources
-from seesaw_keras.tflite.micro.sources import MADE_BY, Export
 from seesaw_keras.tflite.runtimes import Arena
 
 

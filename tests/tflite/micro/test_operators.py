@@ -3,7 +3,7 @@
 import pytest
 
 from seesaw_keras.tflite import flatbuffer
-from seesaw_keras.tflite.audit import MICRO_OPERATORS
+from seesaw_keras.tflite.analysis.audit import MICRO_OPERATORS
 from seesaw_keras.tflite.flatbuffer import Model, Operator, Quantization, Subgraph, Tensor
 from seesaw_keras.tflite.micro.operators import resolver_method, resolver_methods
 

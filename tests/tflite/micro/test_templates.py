@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from seesaw_keras.tflite import flatbuffer
-from seesaw_keras.tflite.interface import pixel_table
+from seesaw_keras.tflite.conversion.interface import pixel_table
 from seesaw_keras.tflite.micro.cosine import LONGEST_EMBEDDING, ONE_Q15, cosine_q15
 from seesaw_keras.tflite.micro.golden import golden_images
 

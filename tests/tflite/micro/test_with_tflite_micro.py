@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from seesaw_keras.tflite.audit import MICRO_OPERATORS
+from seesaw_keras.tflite.analysis.audit import MICRO_OPERATORS
 from seesaw_keras.tflite.micro import export, write_sources
 from seesaw_keras.tflite.micro.operators import resolver_method
 

@@ -5,7 +5,7 @@ import pytest
 
 from seesaw_keras.tflite.flatbuffer import Operator, Tensor
 from seesaw_keras.tflite.passes.channels import channel_constants, channel_slices, columns, joined_parts, rows, sliced
-from seesaw_keras.tflite.passes.graph import Links
+from seesaw_keras.tflite.passes.graph_index import Links
 
 
 def last(net):

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from seesaw_keras.tflite.costs import cost_of
+from seesaw_keras.tflite.analysis.costs import cost_of
 from seesaw_keras.tflite.passes import fold_shuffles
 
 

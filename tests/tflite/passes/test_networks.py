@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from seesaw_keras.tflite import flatbuffer
-from seesaw_keras.tflite.audit import xnnpack_partitions
-from seesaw_keras.tflite.interface import read_facts
+from seesaw_keras.tflite.analysis.audit import xnnpack_partitions
+from seesaw_keras.tflite.conversion.interface import read_facts
 from seesaw_keras.tflite.passes import TARGETS, fold_shuffles, rewrite, split_streams
 from seesaw_keras.tflite.runtimes import open_runtime
 

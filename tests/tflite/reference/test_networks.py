@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from seesaw_keras.tflite import flatbuffer
-from seesaw_keras.tflite.check import check
+from seesaw_keras.tflite.checking.check import check
 from seesaw_keras.tflite.reference import Interpreter
 from seesaw_keras.tflite.runtimes import open_runtime
 

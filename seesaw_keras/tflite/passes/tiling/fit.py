@@ -6,10 +6,10 @@
 """
 
 from seesaw_keras.tflite.flatbuffer import Model
-from seesaw_keras.tflite.passes.tidy import tidy
+from seesaw_keras.tflite.passes.remove_dead_ops import tidy
 from seesaw_keras.tflite.passes.tiling.memory import aligned, persistent_bytes
 from seesaw_keras.tflite.passes.tiling.offsets import store_offsets
-from seesaw_keras.tflite.passes.tiling.order import order_operators
+from seesaw_keras.tflite.passes.tiling.operator_order import order_operators
 from seesaw_keras.tflite.passes.tiling.plan import Plan, copied, find_plans
 from seesaw_keras.tflite.passes.tiling.tiles import tile
 from seesaw_keras.tflite.runtimes import OFFSETS

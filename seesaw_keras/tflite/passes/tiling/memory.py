@@ -16,7 +16,7 @@ from bisect import insort
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
-from seesaw_keras.tflite.costs import lifetimes
+from seesaw_keras.tflite.analysis.costs import lifetimes
 from seesaw_keras.tflite.flatbuffer import Operator, Subgraph, Tensor
 
 __all__ = [

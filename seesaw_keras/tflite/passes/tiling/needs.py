@@ -1,7 +1,7 @@
 """What an operator has to read to compute a part of its output, and how it computes that part alone.
 
 >>> from seesaw_keras.tflite.flatbuffer import Operator, Tensor, build
->>> from seesaw_keras.tflite.passes.graph import Links
+>>> from seesaw_keras.tflite.passes.graph_index import Links
 >>> from seesaw_keras.tflite.passes.tiling.boxes import Box
 >>> from seesaw_keras.tflite.passes.tiling.needs import needs
 >>> x, y = Tensor("x", (1, 8, 8, 4), "FLOAT32"), Tensor("y", (1, 4, 4, 4), "FLOAT32")
@@ -20,7 +20,7 @@ from typing import Any
 
 from seesaw_keras.tflite.flatbuffer import Operator
 from seesaw_keras.tflite.passes.channels import channel_constants, rows
-from seesaw_keras.tflite.passes.graph import Links
+from seesaw_keras.tflite.passes.graph_index import Links
 from seesaw_keras.tflite.passes.tiling.boxes import Box, is_image, whole
 
 __all__ = ["Margins", "Need", "needs"]

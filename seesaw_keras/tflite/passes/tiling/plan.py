@@ -12,11 +12,11 @@ graph is the most in any. A plan has a ceiling, and from each unit the cheapest 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from seesaw_keras.tflite.costs import live_bytes
+from seesaw_keras.tflite.analysis.costs import live_bytes
 from seesaw_keras.tflite.flatbuffer import Operator, Subgraph, Tensor
-from seesaw_keras.tflite.passes.graph import Links
+from seesaw_keras.tflite.passes.graph_index import Links
 from seesaw_keras.tflite.passes.tiling.memory import persistent_bytes
-from seesaw_keras.tflite.passes.tiling.order import order_operators
+from seesaw_keras.tflite.passes.tiling.operator_order import order_operators
 from seesaw_keras.tflite.passes.tiling.tiles import Layout, tile
 from seesaw_keras.tflite.passes.tiling.units import Unit, channel_units, strip_units
 

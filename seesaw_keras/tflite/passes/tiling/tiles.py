@@ -23,7 +23,7 @@ import numpy as np
 
 from seesaw_keras.tflite.flatbuffer import Operator, Subgraph, Tensor
 from seesaw_keras.tflite.passes.channels import channel_slices, joined_parts, sliced
-from seesaw_keras.tflite.passes.graph import LASTING, Links, sweep, taken
+from seesaw_keras.tflite.passes.graph_index import LASTING, Links, sweep, taken
 from seesaw_keras.tflite.passes.tiling.boxes import Box, Cuts, cut_out, grid, is_image, put_together, shape_of, whole
 from seesaw_keras.tflite.passes.tiling.needs import Margins, needs
 

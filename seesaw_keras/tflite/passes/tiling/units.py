@@ -1,7 +1,7 @@
 """What can be tiled: channels that operators keep apart, and the rows before the first look at the whole image.
 
 >>> from seesaw_keras.tflite import flatbuffer
->>> from seesaw_keras.tflite.passes.graph import Links
+>>> from seesaw_keras.tflite.passes.graph_index import Links
 >>> from seesaw_keras.tflite.passes.tiling.units import channel_units
 >>> units = channel_units(Links(flatbuffer.read("shuffle_hard.tflite").main))  # doctest: +SKIP
 >>> len(units[0].layouts)  # doctest: +SKIP
@@ -13,7 +13,7 @@ from itertools import accumulate, combinations, pairwise
 
 from seesaw_keras.tflite.flatbuffer import Operator, Tensor
 from seesaw_keras.tflite.passes.channels import channel_constants, channel_slices, joined_parts
-from seesaw_keras.tflite.passes.graph import Links
+from seesaw_keras.tflite.passes.graph_index import Links
 from seesaw_keras.tflite.passes.regions import region_around
 from seesaw_keras.tflite.passes.tiling.boxes import Box, Cuts, is_image, whole
 from seesaw_keras.tflite.passes.tiling.needs import needs

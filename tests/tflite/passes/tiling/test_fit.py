@@ -5,8 +5,8 @@ import pytest
 
 from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.passes import fit, fold_shuffles, rewrite, split_streams
-from seesaw_keras.tflite.passes.graph import Links
-from seesaw_keras.tflite.passes.tiling.order import order_operators
+from seesaw_keras.tflite.passes.graph_index import Links
+from seesaw_keras.tflite.passes.tiling.operator_order import order_operators
 from seesaw_keras.tflite.passes.tiling.tiles import tile
 from seesaw_keras.tflite.passes.tiling.units import channel_units, strip_units
 from seesaw_keras.tflite.runtimes import available_runtimes, open_runtime

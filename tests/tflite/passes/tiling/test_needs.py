@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from seesaw_keras.tflite.flatbuffer import Operator
-from seesaw_keras.tflite.passes.graph import Links
+from seesaw_keras.tflite.passes.graph_index import Links
 from seesaw_keras.tflite.passes.tiling.boxes import Box, whole
 from seesaw_keras.tflite.passes.tiling.needs import needs
 from seesaw_keras.tflite.reference import Interpreter

@@ -3,10 +3,10 @@
 import pytest
 
 from seesaw_keras.tflite import flatbuffer
-from seesaw_keras.tflite.costs import activation_peak
+from seesaw_keras.tflite.analysis.costs import activation_peak
 from seesaw_keras.tflite.passes import fold_shuffles, split_streams
 from seesaw_keras.tflite.passes.tiling.memory import persistent_bytes
-from seesaw_keras.tflite.passes.tiling.order import order_operators
+from seesaw_keras.tflite.passes.tiling.operator_order import order_operators
 from seesaw_keras.tflite.passes.tiling.plan import copied, find_plans
 from seesaw_keras.tflite.passes.tiling.tiles import tile
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from seesaw_keras.tflite.flatbuffer import Operator, Tensor
 from seesaw_keras.tflite.passes.tiling.boxes import Cuts, is_image
-from seesaw_keras.tflite.passes.tiling.order import order_operators
+from seesaw_keras.tflite.passes.tiling.operator_order import order_operators
 from seesaw_keras.tflite.passes.tiling.tiles import STREAMED, tile
 
 

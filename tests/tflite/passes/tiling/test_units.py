@@ -1,6 +1,6 @@
 """What can be tiled is found, and nothing else."""
 
-from seesaw_keras.tflite.passes.graph import Links
+from seesaw_keras.tflite.passes.graph_index import Links
 from seesaw_keras.tflite.passes.tiling.boxes import Cuts
 from seesaw_keras.tflite.passes.tiling.tiles import STREAMED
 from seesaw_keras.tflite.passes.tiling.units import channel_units, strip_units

@@ -1,0 +1,147 @@
+"""Whether a quantization-aware network computes what the flatbuffer made of it computes, operator by operator.
+
+>>> from seesaw_keras.compression import fake_quantized_matches
+>>> worst, *_ = fake_quantized_matches(aware, flatbuffer, images)  # doctest: +SKIP
+>>> worst  # doctest: +SKIP
+OperatorMatch(layer='stem_act', code='MUL', entries=65536, within=0.99998, equal=0.93, furthest=2)
+>>> worst.good  # doctest: +SKIP
+True
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from seesaw_keras.compression.layer_graph import sources
+from seesaw_keras.tflite.flatbuffer import Subgraph, Tensor
+from seesaw_keras.tflite.runtimes import open_runtime
+
+__all__ = ["OperatorMatch", "fake_quantized_matches"]
+
+LEAST_SHARE = 0.999
+_PARTS = ("_act", "_bn", "_conv")  # layers that become one operator
+
+
+@dataclass(frozen=True)
+class OperatorMatch:
+    """How near two computations of one operator are, fed with the same integers.
+
+    Attributes:
+        layer: of the network; its last one, where several have become one operator.
+        code: the operator that puts out the integers.
+        entries: that were compared, over all images.
+        within: share of them that differ by one step of the output's scale or less.
+        equal: share that does not differ.
+        furthest: the greatest difference in steps.
+    """
+
+    layer: str
+    code: str
+    entries: int
+    within: float
+    equal: float
+    furthest: int
+
+    @property
+    def good(self) -> bool:
+        """Whether 99.9% of the entries are within one step."""
+        return self.within >= LEAST_SHARE
+
+
+def fake_quantized_matches(model: Any, flatbuffer: bytes, images: npt.NDArray[np.uint8]) -> list[OperatorMatch]:
+    """Compares a quantization-aware network with its flatbuffer on LiteRT's reference kernels.
+
+    Each operator is computed by the network's layers from the integers that the flatbuffer's own operators put in, so
+    that no difference adds up.
+
+    Args:
+        model: what `quantize_aware` returned, trained or not.
+        flatbuffer: what `tflite.convert.convert` made of it, without unit length.
+        images: uint8 RGB (n, side, side, 3).
+
+    Returns:
+        One entry an operator (some layers take several), those that differ most first.
+
+    Raises:
+        ValueError: the flatbuffer is not of this network, or was changed since.
+    """
+    runtime = open_runtime("reference", flatbuffer)
+    graph = runtime.model.main
+    tensors = _tensors_by_layer(model, graph)
+    pixels = _pixels(graph)
+    runs = [runtime.tensors((image.astype(np.int16) - 128).astype(np.int8)[None]) for image in images]
+    numbers = {tensor: number for number, tensor in enumerate(graph.tensors)}
+    producers = graph.producers()
+    taken = sources(model)
+    values: dict[str, Any] = {}
+    matches = []
+    for layer in model.layers:
+        if not taken[layer.name]:
+            values[layer.name] = (images.astype(np.float32) - np.float32(127.5)) / np.float32(127.5)
+            continue
+        inputs = [values[source.name] for source in taken[layer.name]]
+        made = values[layer.name] = np.asarray(layer(inputs[0] if len(inputs) == 1 else inputs, training=False))
+        if layer.name in tensors:
+            tensor = tensors[layer.name]
+            integers = np.concatenate([run[numbers[tensor]] for run in runs])
+            half = 0.5 if tensor in pixels else 0.0
+            matches.append(_match(layer.name, producers[tensor].code, made, integers, tensor, half))
+            values[layer.name] = _real(integers, tensor, half)
+    return sorted(matches, key=lambda match: (match.within, match.equal))
+
+
+def _tensors_by_layer(model: Any, graph: Subgraph) -> dict[str, Tensor]:
+    """Finds the tensor that holds a layer's output, for the layers that have one, by the names of `name_tensors`."""
+    named = {tensor.name: tensor for tensor in graph.producers()}
+    found: dict[str, Tensor] = {}
+    last: dict[str, str] = {}  # of the layers that have become one operator
+    for layer in model.layers:
+        name = layer.name.removeprefix("quant_")
+        if name in named:
+            found[layer.name] = named[name]
+            continue
+        for part in _PARTS:
+            name = name.removesuffix(part)
+        last[name] = layer.name
+    found |= {layer: named[name] for name, layer in last.items() if name in named and named[name] not in found.values()}
+    there = {tensor.name for tensor in found.values()}
+    strange = [name for name in named if name.partition("/")[0] not in there]
+    if strange or not found:
+        raise ValueError(
+            f"the flatbuffer is not what convert() makes of {model.name}: {len(strange)} of its tensors belong to no "
+            f"layer, {strange[0] if strange else 'all'!r} is the first"
+        )
+    return found
+
+
+def _pixels(graph: Subgraph) -> set[Tensor]:
+    """The input and its padded copies, whose integers q mean (q + 0.5) / 127.5: see `interface.set_pixel_input`."""
+    pixels = {*graph.inputs}
+    for operator in graph.operators:
+        if operator.code == "PAD" and operator.inputs[0] in pixels:
+            pixels |= {*operator.outputs}
+    return pixels
+
+
+def _real(integers: np.ndarray, tensor: Tensor, half: float) -> np.ndarray:
+    quantization = tensor.quantization
+    assert quantization is not None
+    return ((integers.astype(np.float32) - quantization.zero_point + half) * quantization.scale).astype(np.float32)
+
+
+def _match(layer: str, code: str, made: np.ndarray, integers: np.ndarray, tensor: Tensor, half: float) -> OperatorMatch:
+    quantization = tensor.quantization
+    assert quantization is not None
+    limits = np.iinfo(integers.dtype)
+    steps = np.rint(made / quantization.scale + quantization.zero_point - half)
+    away = np.abs(np.clip(steps, limits.min, limits.max).reshape(integers.shape) - integers)
+    return OperatorMatch(
+        layer=layer.removeprefix("quant_"),
+        code=code,
+        entries=integers.size,
+        within=float(np.mean(away <= 1)),
+        equal=float(np.mean(away == 0)),
+        furthest=int(away.max()),
+    )

@@ -1,0 +1,81 @@
+"""What the kinds of compression ask of a network: which layer reads which, copies of layers, whether it is plain.
+
+>>> import seesaw_keras
+>>> from seesaw_keras.compression.layer_graph import readers
+>>> [layer.name for layer in readers(seesaw_keras.build("shuffle"))["stem_conv"]]
+['stem_bn']
+"""
+
+from typing import Any
+
+from seesaw_keras.api import keras
+
+__all__ = ["check_plain", "copy_of", "readers", "sources", "with_unit_length", "without_unit_length"]
+
+_WRAPPERS = {
+    "QuantizeWrapperV2": "quantization-aware",
+    "QuantizeWrapper": "quantization-aware",
+    "QuantizeLayer": "quantization-aware",
+    "PruneLowMagnitude": "being pruned",
+}
+
+
+def sources(model: Any) -> dict[str, list[Any]]:
+    """Returns for each layer of a flat functional model, by name, the layers whose outputs it takes, in order."""
+    found = {}
+    for layer in model.layers:
+        inbound = layer.inbound_nodes[0].inbound_layers
+        found[layer.name] = list(inbound) if isinstance(inbound, (list, tuple)) else [inbound]
+    return found
+
+
+def readers(model: Any) -> dict[str, list[Any]]:
+    """Returns for each layer of a flat functional model, by name, the layers that take its output."""
+    found: dict[str, list[Any]] = {layer.name: [] for layer in model.layers}
+    layers = {layer.name: layer for layer in model.layers}
+    for name, taken in sources(model).items():
+        for source in taken:
+            found[source.name].append(layers[name])
+    return found
+
+
+def copy_of(layer: Any) -> Any:
+    """Returns a new layer with the same config and weights."""
+    copy = type(layer).from_config(layer.get_config())
+    if layer.weights:
+        with keras.backend.name_scope(layer.name):  # weight decay looks at the names of variables
+            copy.build(layer.input_shape)
+        copy.set_weights(layer.get_weights())
+    return copy
+
+
+def without_unit_length(model: Any) -> Any:
+    """Returns a network of the same layers whose embeddings are as they are before they get unit length."""
+    last = model.layers[-1]
+    return keras.Model(model.input, last.input) if isinstance(last, keras.layers.UnitNormalization) else model
+
+
+def with_unit_length(model: Any) -> Any:
+    """Returns a network of the same layers, and one more that gives the embeddings unit length."""
+    return keras.Model(
+        model.input, keras.layers.UnitNormalization(dtype="float32", name="unit_embedding")(model.output)
+    )
+
+
+def check_plain(model: Any) -> None:
+    """Makes sure that a network can be compressed.
+
+    Raises:
+        ValueError: it is compressed already, is no functional Keras model, or does not compute in float32.
+    """
+    if not isinstance(model, keras.Model) or not model._is_graph_network:
+        raise ValueError("only a functional Keras model can be compressed: build one, or load it from a .keras file")
+    for layer in model.layers:
+        kind = type(layer).__name__
+        if kind in _WRAPPERS:
+            raise ValueError(f"{model.name}: it is {_WRAPPERS[kind]} already; compress the network it was made of")
+        if layer.compute_dtype != "float32":
+            raise ValueError(
+                f"{model.name}: {layer.name} computes in {layer.compute_dtype}; build the network under the policy "
+                f"float32 and load its weights there"
+            )

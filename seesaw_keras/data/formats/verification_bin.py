@@ -1,0 +1,86 @@
+"""InsightFace's verification sets (`lfw.bin`, `cfp_fp.bin`, `agedb_30.bin`, ...), read safely and written.
+
+>>> from seesaw_keras.data.formats.verification_bin import read_bin
+>>> images, same = read_bin("lfw.bin")
+>>> len(images), same.sum()
+(12000, 3000)
+
+A file is a pickle of two lists: encoded images, two in a row a pair, and whether each pair shows the same person.
+Images are bytes or arrays of bytes. Source: InsightFace, `lfw2pack.py` and `ijb_evals`.
+"""
+
+import pickle
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from seesaw_keras.data.formats import plain_pickle
+from seesaw_keras.files import replacing
+
+__all__ = ["read_bin", "write_bin"]
+
+_MAX_BYTES = 1 << 31  # the largest published set, cfp_fp, has 75 MB
+
+
+def _image(item: Any, name: str) -> bytes:
+    if isinstance(item, np.ndarray) and item.dtype == np.uint8:
+        return item.tobytes()
+    if isinstance(item, bytes):
+        return item
+    raise ValueError(f"{name}: a {type(item).__name__} in place of an encoded image")
+
+
+def _verdict(item: Any, name: str) -> bool:
+    if isinstance(item, bool | int | np.bool_ | np.integer) and item in (0, 1):
+        return bool(item)
+    raise ValueError(f"{name}: a {type(item).__name__} in place of True or False")
+
+
+def read_bin(path: str | Path) -> tuple[list[bytes], npt.NDArray[np.bool_]]:
+    """Reads a verification set.
+
+    Args:
+        path: a .bin file, of any Python and any NumPy.
+
+    Returns:
+        The 2 n encoded images, of which 2 i and 2 i + 1 are pair i, and bool (n,), whether a pair is one person.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the pickle holds or asks for anything but two such lists; nothing of it is run.
+    """
+    path = Path(path)
+    if path.stat().st_size > _MAX_BYTES:
+        raise ValueError(f"{path}: {path.stat().st_size} bytes; a verification set has {_MAX_BYTES} at most")
+    content = plain_pickle.load(path.read_bytes(), name=str(path))
+    if not isinstance(content, tuple | list) or len(content) != 2:
+        raise ValueError(f"{path}: no pair of lists (images, same or not); it is no verification set")
+    items, verdicts = content
+    if not isinstance(items, tuple | list) or not isinstance(verdicts, tuple | list | np.ndarray):
+        raise ValueError(f"{path}: no pair of lists (images, same or not); it is no verification set")
+    if not len(verdicts) or len(items) != 2 * len(verdicts):
+        raise ValueError(f"{path}: {len(items)} images and {len(verdicts)} verdicts; each pair has two images and one")
+    images = [_image(item, f"{path}[{i}]") for i, item in enumerate(items)]
+    same = np.array([_verdict(item, f"{path}, pair {i}") for i, item in enumerate(verdicts)], np.bool_)
+    return images, same
+
+
+def write_bin(path: str | Path, images: Iterable[bytes], same: Iterable[bool]) -> None:
+    """Writes a verification set that InsightFace reads too (Python 3.4 or later).
+
+    Args:
+        path: the .bin file to write.
+        images: 2 n encoded images; 2 i and 2 i + 1 are pair i.
+        same: n verdicts, whether a pair is one person.
+
+    Raises:
+        ValueError: if there are not exactly two images for each verdict, or none.
+    """
+    items, verdicts = list(images), [bool(item) for item in same]
+    if not verdicts or len(items) != 2 * len(verdicts):
+        raise ValueError(f"{path}: {len(items)} images and {len(verdicts)} verdicts; each pair has two images and one")
+    with replacing(path) as beside:
+        beside.write_bytes(pickle.dumps((items, verdicts), protocol=4))

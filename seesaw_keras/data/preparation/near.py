@@ -1,0 +1,137 @@
+"""Identities of one set that look like somebody of another, so that nobody is tested who was trained on.
+
+>>> from seesaw_keras.data.preparation.near import Exclusion
+>>> exclusion = Exclusion("lfw.bin", embedder.embed, embedder.describe(), cosine=0.5)
+
+An identity is represented by the mean of its unit embeddings, a set of verification pairs by each of its images.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from seesaw_keras.data.images import decode_image
+from seesaw_keras.data.preparation.scan import parts
+from seesaw_keras.data.records import Pairs, Record, Source
+from seesaw_keras.data.sources import open_pairs, open_source
+from seesaw_keras.files import replacing
+
+__all__ = ["Exclusion", "best_matches", "mean_embeddings", "open_people"]
+
+Floats = npt.NDArray[np.float64]
+
+_IDENTITIES = 64  # a part, which is lost when it is stopped
+_IMAGES_AT_ONCE = 32
+_ROWS_AT_ONCE = 1024
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """Whom to keep out of a training set.
+
+    Attributes:
+        path: the test set: verification pairs (.bin) or whatever `open_source` opens.
+        embed: makes float embeddings (n, d), not normalised, of uint8 RGB images (n, h, w, 3).
+        embedder: what it is, for the manifest; another one is another run.
+        cosine: an identity this similar to somebody of the test set, or more, is left out.
+    """
+
+    path: str | Path
+    embed: Callable[[npt.NDArray[np.uint8]], npt.NDArray[Any]]
+    embedder: Mapping[str, Any]
+    cosine: float = 0.5
+
+
+class _PairImages(Source):
+    """Images of verification pairs, each as an identity of its own: who they show is not said."""
+
+    def __init__(self, pairs: Pairs) -> None:
+        self._pairs = pairs
+
+    def __len__(self) -> int:
+        return len(self._pairs.names)
+
+    def _record(self, position: int) -> Record:
+        return Record(self._pairs.read(position), position, self._pairs.names[position])
+
+
+def open_people(path: str | Path) -> Source:
+    """Opens a test set: an InsightFace .bin, whose every image is somebody, or whatever `open_source` opens."""
+    return _PairImages(open_pairs(path)) if Path(path).suffix.lower() == ".bin" else open_source(path)
+
+
+def _unit(rows: npt.NDArray[Any], names: Sequence[str]) -> Floats:
+    rows = np.asarray(rows, np.float64)
+    with np.errstate(over="ignore"):
+        lengths = np.linalg.norm(rows, axis=1)
+    wrong = np.flatnonzero(~np.isfinite(lengths) | (lengths == 0))
+    if wrong.size:
+        raise ValueError(
+            f"{names[wrong[0]]}: its embedding is all zero or not finite; check the model and its preprocessing"
+        )
+    return rows / lengths[:, None]
+
+
+def _embedded(records: Iterable[Record], embed: Callable[..., Any]) -> Iterator[Floats]:
+    """Yields unit embeddings (n, d) of consecutive records; images of one call have one size."""
+    iterator = iter(records)
+    while batch := list(islice(iterator, _IMAGES_AT_ONCE)):
+        decoded = [(record.name, decode_image(record.image, name=record.name)) for record in batch]
+        for _, group in groupby(decoded, lambda item: item[1].shape):
+            names, images = zip(*group, strict=True)
+            rows = embed(np.stack(images))
+            if np.ndim(rows) != 2 or len(rows) != len(images):
+                raise ValueError(f"the embedder made {np.shape(rows)} of {len(images)} images, not ({len(images)}, d)")
+            yield _unit(rows, names)
+
+
+def mean_embeddings(
+    source: Source,
+    positions: npt.NDArray[np.int64],
+    labels: npt.NDArray[np.int64],
+    embed: Callable[..., Any],
+    folder: Path,
+    progress: Callable[[int, int], None],
+) -> Floats:
+    """Embeds identities, except those of the parts that `folder` holds already.
+
+    Args:
+        source: the images.
+        positions: (n,) of the images that count.
+        labels: (n,) their identities, numbered from 0 without gaps.
+        embed: see `Exclusion`.
+        folder: where the parts are kept.
+        progress: told how many identities are embedded, and of how many.
+
+    Returns:
+        Unit rows (identities, d).
+    """
+    order = np.argsort(labels, kind="stable")
+    bounds = np.searchsorted(labels[order], np.arange(labels.max() + 2))
+    rows = []
+    for index, (start, stop) in enumerate(parts(len(bounds) - 1, _IDENTITIES)):
+        path = folder / f"means-{index:06d}.npy"
+        if not path.exists():
+            members = positions[order[bounds[start] : bounds[stop]]].tolist()
+            embeddings = np.concatenate(list(_embedded((source[member] for member in members), embed)))
+            sums = np.add.reduceat(embeddings, bounds[start:stop] - bounds[start])
+            with replacing(path) as beside, beside.open("wb") as file:
+                np.save(file, _unit(sums, [f"identity {label}" for label in range(start, stop)]))
+        rows.append(np.load(path))
+        progress(stop, len(bounds) - 1)
+    return np.concatenate(rows)
+
+
+def best_matches(rows: Floats, others: Floats) -> tuple[Floats, npt.NDArray[np.int64]]:
+    """Returns each unit row's largest cosine with one of `others`, (n,), and which it is, (n,); rows are (n, d)."""
+    cosines, which = np.empty(len(rows)), np.empty(len(rows), np.int64)
+    for start, stop in parts(len(rows), _ROWS_AT_ONCE):
+        table = rows[start:stop] @ others.T
+        which[start:stop] = table.argmax(1)
+        cosines[start:stop] = table.max(1)
+    return cosines, which

@@ -1,0 +1,345 @@
+"""Any source of faces to a training set: checked, without duplicates, in shards, with people held out.
+
+>>> from seesaw_keras.data.preparation.prepare import Settings, prepare_faces
+>>> manifest = prepare_faces("faces_emore", "prepared", Settings(min_images=3, holdout_identities=1000))
+>>> manifest["sets"]["holdout"]["identities"]
+1000
+
+`prepared` then holds `train` and `holdout`, each a source for `open_source`, with `identities.csv` (new label, name or
+label in the input, images); `left_out.csv`, every image and identity that is in neither and why; and `manifest.json`.
+Images keep their bytes and their order. A run that was stopped goes on where it was and leaves the same bytes.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from seesaw_keras._version import __version__
+from seesaw_keras.data.fingerprint import fingerprint
+from seesaw_keras.data.formats.recordio import write_recordio
+from seesaw_keras.data.formats.tfrecord import shard_name, write_shard
+from seesaw_keras.data.preparation.near import Exclusion, best_matches, mean_embeddings, open_people
+from seesaw_keras.data.preparation.run_folder import LEFT_OUT, LeftOut, RunFolder, write_table
+from seesaw_keras.data.preparation.scan import UNREADABLE, Progress, Selected, describe, parts, scan
+from seesaw_keras.data.preparation.selection import (
+    Fate,
+    mark_duplicates,
+    mark_few,
+    mark_holdout,
+    mark_identities,
+    renumbered,
+)
+from seesaw_keras.data.preparation.validation_sets import write_validation_sets
+from seesaw_keras.data.preparation.workers import Workers
+from seesaw_keras.data.records import Record, Source
+from seesaw_keras.data.sources import open_source
+from seesaw_keras.files import sha256_of
+
+__all__ = ["FORMATS", "Settings", "prepare_faces"]
+
+FORMATS = ("tfrecord", "rec")
+IDENTITIES = "identities.csv"
+
+_SETS = {"train": Fate.TRAIN, "holdout": Fate.HOLDOUT}
+_REC_FILES = ("train.rec", "train.idx", "property")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides on the bytes of a prepared set.
+
+    Attributes:
+        format: "tfrecord", shards `faces-00000-of-00010.tfrecord`, or "rec", InsightFace's `train.rec` with `train.idx`
+            and `property`.
+        images_per_shard: of TFRecord; the last shard may have fewer.
+        min_images: identities with fewer images, not counting undecodable ones and duplicates, are left out.
+        holdout_identities: how many identities make up `holdout` instead of `train`; with `min_images` of 2 or more
+            each of them has a genuine pair.
+        holdout_pairs: how many genuine pairs, and as many impostor pairs, of held-out people make up the verification
+            sets in `holdout` (see `validation_sets`); 0 for no sets.
+        seed: chooses people and pairs.
+
+    Raises:
+        ValueError: if one of them is out of range.
+    """
+
+    format: str = "tfrecord"
+    images_per_shard: int = 4096
+    min_images: int = 1
+    holdout_identities: int = 0
+    holdout_pairs: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.format not in FORMATS:
+            raise ValueError(f"format {self.format!r} is none of {', '.join(FORMATS)}")
+        lowest = {"images_per_shard": 1, "min_images": 1, "holdout_identities": 0, "holdout_pairs": 0}
+        for name, least in lowest.items():
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is {getattr(self, name)}, wants {least} or more")
+        if self.holdout_pairs and not self.holdout_identities:
+            raise ValueError("holdout_pairs are pairs of people who are held out: give holdout_identities, too")
+
+
+@dataclass
+class _Plan:
+    """What becomes of every record.
+
+    Attributes:
+        source: the records.
+        rows: SCANNED (n,).
+        labels: int64 (n,), UNREADABLE where there is none.
+        fates: int64 (n,).
+        firsts: int64 (n,), the position of the first image equal to each.
+        near: label -> the cosine and name of the person of the test set who is too similar.
+    """
+
+    source: Source
+    rows: npt.NDArray[np.void]
+    labels: npt.NDArray[np.int64]
+    fates: npt.NDArray[np.int64]
+    firsts: npt.NDArray[np.int64]
+    near: dict[int, tuple[float, str]]
+
+    def identity(self, label: int) -> str:
+        """Returns the name of an identity where it has one, else its label in the input; nothing for no label."""
+        if label == UNREADABLE:
+            return ""
+        names = getattr(self.source, "identities", None)
+        return names[label] if isinstance(names, list) else str(label)
+
+    def identities(self, fate: Fate) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Returns the labels of identities that have images of this fate, and how many each."""
+        labels, counts = np.unique(self.labels[self.fates == fate], return_counts=True)
+        return labels, counts
+
+
+def prepare_faces(
+    path: str | Path,
+    output: str | Path,
+    settings: Settings = Settings(),
+    *,
+    exclusion: Exclusion | None = None,
+    processes: int | None = None,
+    progress: Progress = lambda stage, done, total: None,
+) -> dict[str, Any]:
+    """Prepares a training set, or goes on with one that was stopped, or checks one that is finished.
+
+    Undecodable images are left out, and of equal images (the same bytes) all but the first, whoever they are said to
+    show. Identities are numbered anew from 0, in their order. Processes are spawned: in a script, call this below
+    `if __name__ == "__main__":`.
+
+    Args:
+        path: what `open_source` opens.
+        output: the folder to fill: new, empty, or of the same run.
+        settings: what to leave out and how to write.
+        exclusion: whom to keep out.
+        processes: how many read, decode and write; all processors if None. The bytes do not depend on it.
+        progress: told of every stage.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        FileNotFoundError: if there is no such input.
+        ValueError: if the input is damaged as a whole, changes meanwhile or has nothing left to train on, if `output`
+            holds something else, or an embedder does not fit the images.
+        OSError: if the disk is full, or a process was killed.
+    """
+    source = open_source(path)
+    people = open_people(exclusion.path) if exclusion else None
+    run: dict[str, Any] = {
+        "seesaw_keras": __version__,
+        "input": fingerprint(getattr(source, "path", path)),
+        "settings": asdict(settings),
+        "exclude_near": exclusion
+        and {
+            "set": fingerprint(getattr(people, "path", exclusion.path)),
+            "embedder": dict(exclusion.embedder),
+            "cosine": exclusion.cosine,
+        },
+    }
+    folder = RunFolder(output, path, run)
+    if folder.manifest:
+        return folder.manifest
+    with Workers(source, processes) as workers:
+        rows = scan(workers, len(source), folder.progress, progress)
+        plan = _plan(source, rows, settings)
+        if exclusion and people:
+            _exclude(plan, people, exclusion, folder.progress, progress)
+        if settings.holdout_identities:
+            mark_holdout(plan.fates, plan.labels, plan.firsts, settings.holdout_identities, settings.seed)
+        files = _write_sets(plan, folder.path, settings, workers, progress)
+        if settings.holdout_pairs:
+            files |= _write_validation_sets(plan, folder.path, settings)
+        write_table(folder.path / LEFT_OUT, LeftOut._fields, _left_out(plan, workers, settings))
+    files[LEFT_OUT] = sha256_of(folder.path / LEFT_OUT)
+    return folder.finish(_facts(plan), files)
+
+
+def _plan(source: Source, rows: npt.NDArray[np.void], settings: Settings) -> _Plan:
+    """Decides by the images alone: what does not decode, is there already, or is of too few."""
+    fates = np.where(rows["decodes"], Fate.TRAIN, Fate.UNDECODABLE).astype(np.int64)
+    labels = rows["label"].astype(np.int64)
+    plan = _Plan(source, rows, labels, fates, mark_duplicates(fates, rows["sha256"]), {})
+    mark_few(fates, labels, settings.min_images)
+    return _checked(plan)
+
+
+def _checked(plan: _Plan) -> _Plan:
+    if not (plan.fates == Fate.TRAIN).any():
+        counts = ", ".join(f"{count} {reason}" for reason, count in _left_out_counts(plan).items())
+        raise ValueError(f"nothing is left to train on: {counts}")
+    return plan
+
+
+def _exclude(plan: _Plan, people: Source, exclusion: Exclusion, folder: Path, progress: Progress) -> None:
+    """Leaves out the identities that look like one of `people`, and keeps in `plan.near` how much and like whom."""
+    _, their_labels = renumbered(people.labels())
+    theirs = mean_embeddings(
+        people,
+        np.arange(len(people)),
+        their_labels,
+        exclusion.embed,
+        folder / "theirs",
+        lambda done, total: progress("embed people to exclude", done, total),
+    )
+    positions = np.flatnonzero(plan.fates == Fate.TRAIN)
+    of_identity, labels = renumbered(plan.labels[positions])
+    ours = mean_embeddings(
+        plan.source,
+        positions,
+        labels,
+        exclusion.embed,
+        folder / "ours",
+        lambda done, total: progress("embed identities", done, total),
+    )
+    cosines, which = best_matches(ours, theirs)
+    for index in np.flatnonzero(cosines >= exclusion.cosine).tolist():
+        example = int(np.argmax(their_labels == which[index]))
+        plan.near[int(of_identity[index])] = (float(cosines[index]), people[example].name)
+    mark_identities(plan.fates, plan.labels, np.array(list(plan.near), np.int64), Fate.NEAR)
+    _checked(plan)
+
+
+class _Counted(Source):
+    """A source that tells how many of its records were read."""
+
+    def __init__(self, source: Source, tell: Callable[[int], None]) -> None:
+        self._source, self._tell, self._read = source, tell, 0
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def _record(self, position: int) -> Record:
+        self._read += 1
+        self._tell(min(self._read, len(self)))
+        return self._source[position]
+
+    def labels(self) -> npt.NDArray[np.int64]:
+        return self._source.labels()
+
+
+def _write_part(source: Source, path: Path, *selected: npt.NDArray[Any]) -> str:
+    if not path.exists():
+        write_shard(path, Selected(source, *selected))
+    return sha256_of(path)
+
+
+def _write_sets(plan: _Plan, folder: Path, settings: Settings, workers: Workers, progress: Progress) -> dict[str, str]:
+    """Writes the sets' files that are not there yet; returns the SHA-256 of each by its path below `folder`."""
+    files = {}
+    tasks: list[tuple[Any, ...]] = []
+    for name, fate in _SETS.items():
+        positions = np.flatnonzero(plan.fates == fate)
+        if not len(positions):
+            continue
+        old, labels = renumbered(plan.labels[positions])
+        digests = plan.rows["sha256"][positions]
+        table = folder / name / IDENTITIES
+        counts = np.bincount(labels).tolist()
+        names = [plan.identity(label) for label in old.tolist()]
+        write_table(table, ("label", "identity", "images"), zip(range(len(old)), names, counts, strict=True))
+        files[f"{name}/{IDENTITIES}"] = sha256_of(table)
+        if settings.format == "rec":
+            chosen = Selected(plan.source, positions, labels, digests)
+            files |= _write_rec(chosen, folder, name, progress)
+            continue
+        ranges = parts(len(positions), settings.images_per_shard)
+        for shard, (start, stop) in enumerate(ranges):
+            path = folder / name / shard_name(shard, len(ranges))
+            tasks.append((path, positions[start:stop], labels[start:stop], digests[start:stop]))
+    done, total = 0, sum(len(task[1]) for task in tasks)
+    for index, digest in workers.run(_write_part, tasks):
+        path, positions, *_ = tasks[index]
+        files[path.relative_to(folder).as_posix()] = digest
+        done += len(positions)
+        progress("write", done, total)
+    return files
+
+
+def _write_rec(chosen: Source, folder: Path, name: str, progress: Progress) -> dict[str, str]:
+    # `write_recordio` puts `property` in place last.
+    if not (folder / name / "property").exists():
+        counted = _Counted(chosen, lambda done: progress(f"write {name}", done, len(chosen)))
+        write_recordio(folder / name / "train.rec", counted)
+    return {f"{name}/{file}": sha256_of(folder / name / file) for file in _REC_FILES}
+
+
+def _write_validation_sets(plan: _Plan, folder: Path, settings: Settings) -> dict[str, str]:
+    positions = np.flatnonzero(plan.fates == Fate.HOLDOUT)
+    _, labels = renumbered(plan.labels[positions])
+    chosen = Selected(plan.source, positions, labels, plan.rows["sha256"][positions])
+    made = write_validation_sets(chosen, folder / "holdout", pairs=settings.holdout_pairs, seed=settings.seed)
+    return {f"holdout/{name}": digest for name, digest in made.items()}
+
+
+def _left_out(plan: _Plan, workers: Workers, settings: Settings) -> Iterator[LeftOut]:
+    """Yields what is in no set: images in their order, then identities in theirs."""
+    undecodable = np.flatnonzero(plan.fates == Fate.UNDECODABLE).tolist()
+    duplicates = np.flatnonzero(plan.fates == Fate.DUPLICATE).tolist()
+    for position, (name, problem) in zip(undecodable, describe(workers, undecodable), strict=True):
+        if not problem:
+            raise ValueError(f"{name}: changed while the set was prepared; start again with an empty folder")
+        yield LeftOut("undecodable", position, name, plan.identity(int(plan.labels[position])), problem)
+    firsts = plan.firsts[duplicates].tolist()
+    named = list(describe(workers, [*duplicates, *firsts]))
+    for position, first, (name, _), (first_name, _) in zip(
+        duplicates, firsts, named[: len(firsts)], named[len(firsts) :], strict=True
+    ):
+        owner, first_owner = (plan.identity(int(plan.labels[at])) for at in (position, first))
+        detail = f"equal to {first_name} of identity {first_owner}"
+        yield LeftOut("duplicate", position, name, owner, detail)
+    for label, count in zip(*(array.tolist() for array in plan.identities(Fate.FEW_IMAGES)), strict=True):
+        yield LeftOut("few images", "", "", plan.identity(label), f"{count} images, wants {settings.min_images}")
+    for label in sorted(plan.near):
+        cosine, name = plan.near[label]
+        yield LeftOut("near", "", "", plan.identity(label), f"cosine {cosine:.3f} with the person of {name}")
+
+
+def _left_out_counts(plan: _Plan) -> dict[str, int]:
+    """Returns how many images are left out, by reason."""
+    return {fate.name.lower(): int((plan.fates == fate).sum()) for fate in Fate if fate not in _SETS.values()}
+
+
+def _facts(plan: _Plan) -> dict[str, Any]:
+    """Returns what the manifest says of the contents."""
+    contents = hashlib.sha256(plan.rows["label"].tobytes() + plan.rows["sha256"].tobytes())
+    sets = {}
+    for name, fate in _SETS.items():
+        if len(identities := plan.identities(fate)[0]):
+            sets[name] = {"images": int((plan.fates == fate).sum()), "identities": len(identities)}
+    return {
+        "found": {
+            "images": len(plan.fates),
+            "identities": len(np.unique(plan.labels[plan.labels != UNREADABLE])),
+            "sha256_of_labels_and_images": contents.hexdigest(),
+        },
+        "left_out": _left_out_counts(plan),
+        "sets": sets,
+    }

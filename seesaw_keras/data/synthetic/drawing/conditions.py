@@ -1,0 +1,238 @@
+"""What changes from picture to picture of one person: pose, expression, light, camera, what is in the way.
+
+>>> from seesaw_keras.data.synthetic.drawing.conditions import sample_conditions
+>>> abs(sample_conditions(7, 0).pose.yaw) < 60
+True
+"""
+
+from dataclasses import dataclass
+
+from seesaw_keras.data.synthetic.person import Colour, mix
+from seesaw_keras.data.synthetic.stable_rng import Dice
+
+__all__ = ["BACKDROP_CELLS", "NEUTRAL", "Camera", "Conditions", "Expression", "Light", "Pose", "sample_conditions"]
+
+BACKDROP_CELLS = 4
+PICTURE_STREAM = 1  # first word of the key, as IDENTITY_STREAM is in identity.py
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Direction of the head in degrees, and what the alignment of the five points left over.
+
+    Attributes:
+        yaw: positive turns the face to the right of the picture.
+        pitch: positive lifts the chin.
+        roll: rotation that the alignment left, degrees.
+        zoom: scale that it left.
+        shift: displacement that it left, in template pixels (x, y).
+    """
+
+    yaw: float = 0.0
+    pitch: float = 0.0
+    roll: float = 0.0
+    zoom: float = 1.0
+    shift: tuple[float, float] = (0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Expression:
+    """Expression: `smile` -1..1, `mouth_open` 0..1, `brows` -1..1 lifted, `eyes_open` 0..1.3, `gaze` (x, y) -1..1."""
+
+    smile: float = 0.0
+    mouth_open: float = 0.0
+    brows: float = 0.0
+    eyes_open: float = 1.0
+    gaze: tuple[float, float] = (0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Light:
+    """One lamp and its surroundings.
+
+    Attributes:
+        direction: unit vector from the face to the lamp: right, down, towards the viewer.
+        ambient: share of the light that comes from everywhere, 0..1.
+        lamp: colour of the lamp, factors around 1.
+        surroundings: colour of the rest, factors around 1.
+    """
+
+    direction: tuple[float, float, float] = (0.0, -0.3, 0.954)
+    ambient: float = 0.6
+    lamp: Colour = (1.0, 1.0, 1.0)
+    surroundings: Colour = (1.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Camera:
+    """What the camera and the file did to the picture.
+
+    Attributes:
+        exposure: factor on all light.
+        contrast: factor around middle grey.
+        gamma: exponent of the tone curve.
+        saturation: 0 for a black and white picture, 1 for natural colours.
+        blur: deviation of the Gaussian blur, in template pixels.
+        motion: length of the motion blur, in template pixels; below 2 for none.
+        motion_upright: whether that motion is vertical.
+        resolution: side the picture once had, as a share of the present one.
+        noise: deviation of the sensor's noise, in grey levels.
+        jpeg: quality of the compression, 1..100; 0 for none.
+    """
+
+    exposure: float = 1.0
+    contrast: float = 1.0
+    gamma: float = 1.0
+    saturation: float = 1.0
+    blur: float = 0.0
+    motion: float = 0.0
+    motion_upright: bool = False
+    resolution: float = 1.0
+    noise: float = 0.0
+    jpeg: int = 0
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """All that a picture does not owe to the person in it.
+
+    Attributes:
+        pose: of the head.
+        expression: of the face.
+        light: that falls on it.
+        camera: that took it.
+        glasses: point in 0..1; glasses are worn where it lies below the person's habit.
+        groomed: factor on beard and stubble of the day.
+        tousled: displacement of the hair of the day.
+        cover: "", "sunglasses", "mask", "cap", "hand" or "object": what hides a part of the face.
+        cover_colour: its colour.
+        cover_place: where it lies, two numbers in 0..1.
+        backdrop: BACKDROP_CELLS x BACKDROP_CELLS colours behind the head, row by row.
+    """
+
+    pose: Pose
+    expression: Expression
+    light: Light
+    camera: Camera
+    glasses: float
+    groomed: float
+    tousled: float
+    cover: str
+    cover_colour: Colour
+    cover_place: tuple[float, float]
+    backdrop: tuple[Colour, ...]
+
+
+NEUTRAL = Conditions(
+    pose=Pose(),
+    expression=Expression(),
+    light=Light(),
+    camera=Camera(),
+    glasses=0.5,
+    groomed=1.0,
+    tousled=0.0,
+    cover="",
+    cover_colour=(0.0, 0.0, 0.0),
+    cover_place=(0.5, 0.5),
+    backdrop=((128.0, 136.0, 144.0),) * BACKDROP_CELLS**2,
+)
+
+
+def sample_conditions(identity: int, image: int, *, seed: int = 0) -> Conditions:
+    """Draws the circumstances of one picture.
+
+    Args:
+        identity: number of the person, in [0, 2**32).
+        image: number of the picture, in [0, 2**32).
+        seed: of the population, in [0, 2**32).
+
+    Returns:
+        The circumstances, the same for the same arguments and independent of all others'.
+
+    Raises:
+        ValueError: on a number outside its range.
+    """
+    dice = Dice(PICTURE_STREAM, seed, identity, image)
+    covers = ("", "sunglasses", "mask", "cap", "hand", "object")
+    return Conditions(
+        pose=_pose(dice),
+        expression=_expression(dice),
+        light=_light(dice),
+        camera=_camera(dice),
+        glasses=dice.uniform(0.0, 1.0),
+        groomed=dice.uniform(0.4, 1.15),
+        tousled=dice.normal(0.0, 1.0),
+        cover=dice.choice(covers, (92, 1.6, 1.0, 2.0, 1.4, 2.0)),
+        cover_colour=_colour(dice),
+        cover_place=(dice.uniform(0.0, 1.0), dice.uniform(0.0, 1.0)),
+        backdrop=_backdrop(dice),
+    )
+
+
+def _pose(dice: Dice) -> Pose:
+    return Pose(
+        yaw=dice.normal(0.0, 7.5),
+        pitch=dice.normal(0.0, 4.5),
+        roll=dice.normal(0.0, 1.5),
+        zoom=1.0 + dice.normal(0.0, 0.016),
+        shift=(dice.normal(0.0, 0.65), dice.normal(0.0, 0.65)),
+    )
+
+
+def _expression(dice: Dice) -> Expression:
+    talking = dice.uniform(0.1, 0.9) if dice.chance(0.35) else 0.0
+    return Expression(
+        smile=max(-0.5, min(1.0, dice.normal(0.3, 0.4))),
+        mouth_open=talking,
+        brows=dice.normal(0.0, 0.33),
+        eyes_open=0.05 if dice.chance(0.03) else min(1.25, dice.normal(1.0, 0.12)),
+        gaze=(dice.normal(0.0, 0.4), dice.normal(0.0, 0.25)),
+    )
+
+
+def _light(dice: Dice) -> Light:
+    x, y = dice.normal(0.0, 0.65), dice.normal(-0.45, 0.4)
+    z = dice.uniform(0.45, 1.2)
+    length = (x * x + y * y + z * z) ** 0.5
+    warmth, tint = dice.normal(0.0, 0.06), dice.normal(0.0, 0.02)
+    other = dice.normal(0.0, 0.06)
+    return Light(
+        direction=(x / length, y / length, z / length),
+        ambient=dice.uniform(0.35, 0.85),
+        lamp=(1.0 + warmth, 1.0 + tint, 1.0 - warmth),
+        surroundings=(1.0 + other, 1.0, 1.0 - other),
+    )
+
+
+def _camera(dice: Dice) -> Camera:
+    sharp = dice.chance(0.6)
+    return Camera(
+        exposure=max(0.4, dice.normal(0.97, 0.11)),
+        contrast=dice.normal(1.0, 0.09),
+        gamma=max(0.5, dice.normal(1.0, 0.11)),
+        saturation=0.0 if dice.chance(0.04) else max(0.0, dice.normal(1.0, 0.15)),
+        blur=0.0 if sharp else dice.uniform(0.3, 1.5),
+        motion=dice.uniform(2.0, 5.0) if dice.chance(0.06) else 0.0,
+        motion_upright=dice.chance(0.4),
+        resolution=dice.uniform(0.4, 0.8) if dice.chance(0.12) else 1.0,
+        noise=dice.uniform(0.0, 1.0) ** 2 * 9.0,
+        jpeg=int(dice.uniform(30, 92)) if dice.chance(0.6) else 0,
+    )
+
+
+def _colour(dice: Dice) -> Colour:
+    """Returns a colour, more often a muted one than a glaring one."""
+    grey, vivid = dice.uniform(15, 235), 75 * dice.uniform(0.0, 1.0) ** 2
+    return (grey + dice.uniform(-vivid, vivid), grey + dice.uniform(-vivid, vivid), grey + dice.uniform(-vivid, vivid))
+
+
+def _backdrop(dice: Dice) -> tuple[Colour, ...]:
+    """Returns a gradient from one colour down to another, with blotches."""
+    first, second = _colour(dice), _colour(dice)
+    busy = dice.uniform(0.0, 45.0)
+    cells = []
+    for cell in range(BACKDROP_CELLS**2):
+        red, green, blue = mix(first, second, (cell // BACKDROP_CELLS) / (BACKDROP_CELLS - 1))
+        grey, tint = dice.uniform(-busy, busy), 0.5 * dice.uniform(-busy, busy)
+        cells.append((red + grey + tint, green + grey, blue + grey - tint))
+    return tuple(cells)

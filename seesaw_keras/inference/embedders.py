@@ -1,0 +1,342 @@
+"""Anything that makes embeddings, behind one small interface.
+
+>>> from seesaw_keras.inference.embedders import load_embedder
+>>> embedder = load_embedder("model.tflite", preprocess="raw")  # doctest: +SKIP
+>>> embedder.embed(images).shape  # images: uint8 (n, h, w, 3) RGB  # doctest: +SKIP
+(2, 128)
+
+Each runtime is imported when a model for it is loaded: a .tflite costs no TensorFlow import, an .onnx needs the extra
+`onnx`.
+"""
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seesaw_keras.files import sha256_of
+from seesaw_keras.inference.preprocessing import DEFAULT_PREPROCESS, InputLayout, flatbuffer_table, to_input
+from seesaw_keras.tflite.runtimes import open_runtime
+
+__all__ = ["Embedder", "NetworkEmbedder", "StoredEmbeddings", "load_embedder"]
+
+KERAS_BATCH = 64
+ONNX_BATCH = 8
+
+
+class Embedder(ABC):
+    """Turns images into embeddings.
+
+    Attributes:
+        name: what a report calls it.
+        layout: of its input.
+        preprocess: name of the preprocessing it applies to pixels.
+        runtime: what runs it.
+    """
+
+    runtime: str
+
+    def __init__(self, name: str, layout: InputLayout, preprocess: str, path: Path | None) -> None:
+        self.name, self.layout, self.preprocess, self._path = name, layout, preprocess, path
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """(height, width) of the input in pixels."""
+        return self.layout.height, self.layout.width
+
+    @abstractmethod
+    def embed(self, images: np.ndarray) -> np.ndarray:
+        """Returns float32 (n, d), not normalised, for uint8 RGB images (n, h, w, 3).
+
+        Raises:
+            ValueError: the images do not fit the model's input.
+        """
+
+    def describe(self) -> dict[str, Any]:
+        """Returns what a report says of it: name, runtime, preprocess, input size; of a file its bytes and SHA-256."""
+        facts = {
+            "name": self.name,
+            "runtime": self.runtime,
+            "preprocess": self.preprocess,
+            "input_size": list(self.input_size),
+        }
+        if self._path is not None:
+            facts |= _size_and_hash(self._path)
+        return facts
+
+
+class NetworkEmbedder(Embedder):
+    """A network that takes what a look-up table makes of pixels."""
+
+    def __init__(self, name: str, layout: InputLayout, preprocess: str, table: np.ndarray, path: Path | None) -> None:
+        super().__init__(name, layout, preprocess, path)
+        self._table = table
+
+    def inputs(self, images: np.ndarray) -> np.ndarray:
+        """Returns what the network takes for uint8 RGB images (n, h, w, 3): (n, ...) of its input's type.
+
+        Raises:
+            ValueError: the images do not fit the network's input.
+        """
+        return np.stack([to_input(image, self._table, self.layout) for image in images])
+
+    def embed(self, images: np.ndarray) -> np.ndarray:
+        """Returns float32 (n, d), see `Embedder.embed`."""
+        return self._embed(self.inputs(images))
+
+    @abstractmethod
+    def _embed(self, inputs: np.ndarray) -> np.ndarray:
+        """Returns the embeddings (n, d) for inputs (n, ...)."""
+
+
+class StoredEmbeddings:
+    """Embeddings computed elsewhere, from a .npy or .npz file.
+
+    Attributes:
+        name: what a report calls them.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.name, self._path = path.name, path
+        try:
+            content = np.load(path, allow_pickle=False)
+            if isinstance(content, np.ndarray):
+                self._rows, self._names = content, None
+            else:
+                with content:
+                    self._rows = content["embeddings"]
+                    self._names = [str(name) for name in content["names"]] if "names" in content else None
+        except (ValueError, KeyError, EOFError, OSError) as error:
+            if isinstance(error, FileNotFoundError):
+                raise
+            raise ValueError(
+                f"{path}: not a file of embeddings: a .npy array (images, length), or a .npz with `embeddings` and "
+                f"`names`, is needed ({error})"
+            ) from error
+        if self._rows.ndim != 2 or self._rows.dtype.kind not in "fiu":
+            raise ValueError(f"{path}: embeddings must be numbers of shape (images, length), got {self._rows.shape}")
+        if self._names is not None and len(self._names) != len(self._rows):
+            raise ValueError(f"{path}: {len(self._rows)} embeddings and {len(self._names)} names")
+
+    def of(self, names: Sequence[str]) -> np.ndarray:
+        """Returns the embeddings (n, d) of images: by name where the file has names, else row by row.
+
+        Raises:
+            ValueError: an image has no embedding, or the file has no names and another number of rows.
+        """
+        if self._names is not None:
+            rows = {name: row for row, name in enumerate(self._names)}
+            missing = [name for name in names if name not in rows]
+            if missing:
+                raise ValueError(f"{self._path}: {len(missing)} images have no embedding, {missing[0]} is the first")
+            return self._rows[[rows[name] for name in names]]
+        if len(names) != len(self._rows):
+            raise ValueError(
+                f"{self._path}: {len(self._rows)} embeddings for {len(names)} images: store one for each image in the "
+                "order of the data set, or their `names` beside them"
+            )
+        return self._rows
+
+    def describe(self) -> dict[str, Any]:
+        """Returns what a report says of them."""
+        return {"name": self.name, "runtime": "stored embeddings"} | _size_and_hash(self._path)
+
+
+class _TfliteEmbedder(NetworkEmbedder):
+    """A .tflite in one of the runtimes, one image at a time.
+
+    Larger batches are not faster: on one thread a batch of 16 took 11% to 40% longer an image than a batch of 1 with
+    three published MobileFaceNets, because the activations outgrow the cache.
+    """
+
+    def __init__(self, path: Path, preprocess: str, threads: int, runtime: str) -> None:
+        self._program = open_runtime(runtime, path, threads=threads)
+        self.runtime = self._program.title
+        graph = self._program.model.main
+        _one_input_one_output(path, graph.inputs, graph.outputs)
+        (given,) = graph.inputs
+        layout = InputLayout.of_shape(given.shape, path.name)
+        super().__init__(
+            path.name,
+            layout,
+            preprocess,
+            flatbuffer_table(self._program.model, layout, preprocess, name=path.name),
+            path,
+        )
+
+    def _embed(self, inputs: np.ndarray) -> np.ndarray:
+        rows = self._program.run(inputs)
+        return self._program.model.main.outputs[0].real(rows).reshape(len(rows), -1)
+
+
+class _OnnxEmbedder(NetworkEmbedder):
+    """An .onnx run by ONNX Runtime on the CPU.
+
+    Each thread runs a batch of its own: with two published networks on two cores that took 0.4 to 0.7 of the time of
+    one image after the other with two threads inside of each operator.
+    """
+
+    runtime = "ONNX Runtime"
+
+    def __init__(self, path: Path, preprocess: str, threads: int) -> None:
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise ValueError(f"{path}: .onnx models need ONNX Runtime: pip install 'seesaw_keras[onnx]'") from error
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # its own exceptions share no narrower base class
+            raise ValueError(f"{path}: ONNX Runtime cannot run it: {error}") from error
+        given, made = self._session.get_inputs(), self._session.get_outputs()
+        _one_input_one_output(path, given, made)
+        layout = InputLayout.of_shape(given[0].shape, path.name)
+        kind = given[0].type.removeprefix("tensor(").removesuffix(")")
+        table = layout.table(preprocess, np.dtype({"float": "float32"}.get(kind, kind)))
+        super().__init__(path.name, layout, preprocess, table, path)
+        self._input = given[0].name
+        self._batch = 1 if isinstance(given[0].shape[0], int) else ONNX_BATCH
+        self._threads = threads
+
+    def _embed(self, inputs: np.ndarray) -> np.ndarray:
+        def run(start: int) -> np.ndarray:
+            batch = inputs[start : start + self._batch]
+            return np.asarray(self._session.run(None, {self._input: batch})[0], np.float32).reshape(len(batch), -1)
+
+        with ThreadPoolExecutor(self._threads, "onnx") as pool:
+            return np.concatenate(list(pool.map(run, range(0, len(inputs), self._batch))))
+
+
+class _CallableEmbedder(NetworkEmbedder):
+    """A Keras model or a SavedModel's signature, called on batches."""
+
+    def __init__(
+        self,
+        name: str,
+        runtime: str,
+        call: Callable[[np.ndarray], Any],
+        shape: Sequence[object],
+        dtype: np.dtype,
+        preprocess: str,
+        path: Path | None,
+    ) -> None:
+        layout = InputLayout.of_shape([-1, *shape[1:]], name)
+        super().__init__(name, layout, preprocess, layout.table(preprocess, dtype), path)
+        self.runtime, self._call = runtime, call
+
+    def _embed(self, inputs: np.ndarray) -> np.ndarray:
+        rows = []
+        for start in range(0, len(inputs), KERAS_BATCH):
+            batch = inputs[start : start + KERAS_BATCH]
+            rows.append(np.asarray(self._call(batch), dtype=np.float32).reshape(len(batch), -1))
+        return np.concatenate(rows)
+
+
+def _from_keras(model: Any, name: str, preprocess: str, path: Path | None) -> Embedder:
+    import tensorflow as tf
+
+    if isinstance(model.input_shape, list) or isinstance(model.output_shape, list):
+        raise ValueError(f"{name}: an embedder has one input and one output")
+    dtype = np.dtype(model.inputs[0].dtype if isinstance(model.inputs[0].dtype, str) else "float32")
+    # The signature keeps the last, smaller batch from being traced anew.
+    signature = [tf.TensorSpec([None, *model.input_shape[1:]], dtype)]
+    call = tf.function(lambda batch: model(batch, training=False), input_signature=signature)
+    return _CallableEmbedder(name, "Keras", call, model.input_shape, dtype, preprocess, path)
+
+
+def _load_keras(path: Path, preprocess: str) -> Embedder:
+    import seesaw_keras.models.layers  # noqa: F401  (registers this package's layers for loading)
+    from seesaw_keras.api import keras
+
+    try:
+        model = keras.models.load_model(path, compile=False)
+    except (ValueError, TypeError, OSError) as error:
+        raise ValueError(f"{path}: {keras.__name__} cannot load it: {error}") from error
+    return _from_keras(model, path.name, preprocess, path)
+
+
+def _load_saved_model(path: Path, preprocess: str) -> Embedder:
+    import tensorflow as tf
+
+    model = tf.saved_model.load(str(path))
+    if "serving_default" not in model.signatures:
+        raise ValueError(f"{path}: it has no signature serving_default, only {', '.join(model.signatures) or 'none'}")
+    signature = model.signatures["serving_default"]
+    given, made = signature.structured_input_signature[1], signature.structured_outputs
+    _one_input_one_output(path, list(given), list(made))
+    ((key, spec),) = given.items()
+
+    def call(batch: np.ndarray, _keep: Any = model) -> Any:
+        (rows,) = signature(**{key: tf.constant(batch)}).values()
+        return rows
+
+    dtype = np.dtype(spec.dtype.as_numpy_dtype)
+    return _CallableEmbedder(path.name, "SavedModel", call, spec.shape.as_list(), dtype, preprocess, path)
+
+
+def _one_input_one_output(path: Path, given: Sequence[Any], made: Sequence[Any]) -> None:
+    if len(given) != 1 or len(made) != 1:
+        raise ValueError(f"{path}: an embedder has one input and one output, this has {len(given)} and {len(made)}")
+
+
+def _size_and_hash(path: Path) -> dict[str, Any]:
+    """Returns the bytes on disk and the SHA-256 of a file, or of the lines `sha256sum` prints for a folder's files."""
+    if path.is_file():
+        return {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    lines = "".join(f"{sha256_of(file)}  {file.relative_to(path).as_posix()}\n" for file in files)
+    return {
+        "bytes": sum(file.stat().st_size for file in files),
+        "sha256": hashlib.sha256(lines.encode()).hexdigest(),
+    }
+
+
+def load_embedder(
+    source: Any, *, preprocess: str | None = None, threads: int = 1, runtime: str = "xnnpack"
+) -> Embedder | StoredEmbeddings:
+    """Loads whatever makes embeddings.
+
+    Args:
+        source: a Keras model, or the path of a .keras or .h5 file, a SavedModel folder, a .tflite, an .onnx, or a
+            .npy or .npz of embeddings. A .h5 can hold Python code (Lambda layers) that runs when it is loaded.
+        preprocess: what the model wants of pixels: "pm1", (x - 127.5) / 127.5, this package's own, if None;
+            "127.5/128", (x - 127.5) / 128; "raw", 0 to 255; "imagenet", x / 255 less each channel's
+            mean, over its deviation. What `seesaw_keras.tflite.conversion` made takes the first alone, to the integer.
+        threads: of LiteRT or ONNX Runtime; TensorFlow has its own setting.
+        runtime: of a .tflite, see `seesaw_keras.tflite.runtimes.open_runtime`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ImportError: the runtime is not installed.
+        ValueError: it is of no known kind, does not load, does not take single RGB images, or its quantised input
+            cannot hold what `preprocess` gives.
+    """
+    chosen = preprocess or DEFAULT_PREPROCESS
+    if hasattr(source, "input_shape") and callable(source):
+        return _from_keras(source, getattr(source, "name", "Keras model"), chosen, None)
+    path = Path(source)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such model")
+    if path.is_dir():
+        if not (path / "saved_model.pb").is_file():
+            raise ValueError(f"{path}: a folder without saved_model.pb is not a SavedModel")
+        return _load_saved_model(path, chosen)
+    suffix = path.suffix.lower()
+    if suffix in (".npy", ".npz"):
+        if preprocess is not None:
+            raise ValueError(f"{path}: stored embeddings take no preprocess")
+        return StoredEmbeddings(path)
+    loaders: dict[str, Callable[[], Embedder]] = {
+        ".tflite": lambda: _TfliteEmbedder(path, chosen, threads, runtime),
+        ".onnx": lambda: _OnnxEmbedder(path, chosen, threads),
+        ".keras": lambda: _load_keras(path, chosen),
+        ".h5": lambda: _load_keras(path, chosen),
+    }
+    if suffix not in loaders:
+        raise ValueError(f"{path}: a model ends in {', '.join(loaders)}, embeddings in .npy or .npz")
+    return loaders[suffix]()

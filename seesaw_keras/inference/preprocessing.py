@@ -1,0 +1,146 @@
+"""From pixels to a model's input by one look-up table, quantised inputs included.
+
+>>> import numpy as np
+>>> from seesaw_keras.inference.preprocessing import InputLayout, to_input
+>>> layout = InputLayout(height=112, width=112, channels_first=False)
+>>> table = layout.table("pm1", np.dtype(np.float32))
+>>> float(to_input(np.zeros((112, 112, 3), np.uint8), table, layout).min())
+-1.0
+
+Every preprocessing here maps one of 256 pixel values of one channel to one number, so a table of (256, 3) holds it
+together with the rounding of a quantised input: exact, and faster than the arithmetic.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from seesaw_keras.tflite.conversion.interface import pixel_table
+from seesaw_keras.tflite.flatbuffer import Model, Quantization
+
+__all__ = ["DEFAULT_PREPROCESS", "PREPROCESSES", "InputLayout", "fitted", "flatbuffer_table", "to_input"]
+
+DEFAULT_PREPROCESS = "pm1"  # what this package's own models take
+_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+PREPROCESSES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "pm1": lambda pixel: (pixel - 127.5) / 127.5,
+    "127.5/128": lambda pixel: (pixel - 127.5) / 128,
+    "raw": lambda pixel: pixel,
+    "imagenet": lambda pixel: (pixel / 255 - _IMAGENET_MEAN) / _IMAGENET_STD,
+}
+LEAST_LEVELS = 128  # of 256 that a quantised input must keep apart; fewer mean another preprocessing
+
+
+@dataclass(frozen=True)
+class InputLayout:
+    """What a model's input looks like.
+
+    Attributes:
+        height: pixels.
+        width: pixels.
+        channels_first: NCHW instead of NHWC.
+    """
+
+    height: int
+    width: int
+    channels_first: bool
+
+    @classmethod
+    def of_shape(cls, shape: Sequence[object], name: str) -> "InputLayout":
+        """Reads the layout off an input's shape, whatever it holds for the batch.
+
+        Raises:
+            ValueError: it is not an input for single RGB images of a fixed size.
+        """
+        sizes = [size if isinstance(size, int) else -1 for size in shape]
+        if len(sizes) == 4 and sizes[0] <= 1:
+            for channels, height, width in ((3, 1, 2), (1, 2, 3)):
+                if sizes[channels] == 3 and min(sizes[height], sizes[width]) > 0:
+                    return cls(sizes[height], sizes[width], channels_first=channels == 1)
+        raise ValueError(
+            f"{name}: an input of shape {list(shape)} is not one for single RGB images: (1, height, width, 3) "
+            "or (1, 3, height, width) is needed"
+        )
+
+    def table(self, preprocess: str, dtype: np.dtype, scale: float = 0.0, zero_point: int = 0) -> np.ndarray:
+        """Returns the table (1, 256, 3) of what each pixel value becomes in `dtype`.
+
+        Args:
+            preprocess: a key of `PREPROCESSES`.
+            dtype: float32, or uint8 or int8.
+            scale: of a quantised input; 0 for one that is not quantised: numbers go in as they are.
+            zero_point: of a quantised input.
+
+        Raises:
+            ValueError: the name is unknown, or a quantised input cannot hold what the preprocessing gives.
+        """
+        if preprocess not in PREPROCESSES:
+            raise ValueError(f"unknown preprocess {preprocess!r}: choose one of {', '.join(PREPROCESSES)}")
+        real = PREPROCESSES[preprocess](np.repeat(np.arange(256.0)[:, None], 3, axis=1))
+        if dtype == np.float32:
+            return real[None].astype(np.float32)
+        if dtype not in (np.uint8, np.int8):
+            raise ValueError(f"an input of {dtype} is not supported: float32, uint8 and int8 are")
+        stored = np.round(real / scale) + zero_point if scale else real
+        limits = np.iinfo(dtype)
+        clipped = np.clip(stored, limits.min, limits.max)
+        levels = min(np.unique(clipped[:, channel]).size for channel in range(3))
+        if levels < LEAST_LEVELS:
+            raise ValueError(
+                f"preprocess {preprocess!r} leaves {levels} of 256 levels in this {dtype} input (scale {scale:g}, zero "
+                f"point {zero_point}): choose another one of {', '.join(PREPROCESSES)}"
+            )
+        return clipped[None].astype(dtype)
+
+
+def flatbuffer_table(model: Model, layout: InputLayout, preprocess: str, *, name: str) -> np.ndarray:
+    """Returns the table (1, 256, 3) of a flatbuffer: exact for what this package converted, else by scale, zero point.
+
+    Args:
+        model: with one input, of `layout`.
+        layout: see above.
+        preprocess: a key of `PREPROCESSES`.
+        name: of the model, for messages.
+
+    Raises:
+        ValueError: as `InputLayout.table`; or the model was converted for another preprocessing.
+    """
+    (given,) = model.main.inputs
+    own = pixel_table(model)
+    if own is None:
+        quantization = given.quantization or Quantization(0.0)
+        return layout.table(preprocess, given.dtype, quantization.scale, quantization.zero_point)
+    if preprocess != DEFAULT_PREPROCESS:
+        raise ValueError(f"{name}: preprocess {preprocess!r} is not what it was converted for, {DEFAULT_PREPROCESS!r}")
+    return np.repeat(own[None, :, None], 3, axis=2)
+
+
+def fitted(image: np.ndarray, layout: InputLayout) -> np.ndarray:
+    """Returns a uint8 RGB image (h, w, 3) in a layout's size, (height, width, 3).
+
+    An image of another size but the same shape is resized by area; one that is only wider, or only higher, is cut
+    equally on both sides (models of 112x96 see the middle of an aligned 112x112 face).
+
+    Raises:
+        ValueError: it has another shape.
+    """
+    height, width = image.shape[:2]
+    if (height, width) == (layout.height, layout.width):
+        return image
+    if height * layout.width == width * layout.height:
+        return cv2.resize(image, (layout.width, layout.height), interpolation=cv2.INTER_AREA)
+    if min(height - layout.height, width - layout.width) == 0:
+        top, left = (height - layout.height) // 2, (width - layout.width) // 2
+        return image[top : top + layout.height, left : left + layout.width]
+    raise ValueError(
+        f"images of {height}x{width} do not fit a model of {layout.height}x{layout.width}: align the faces to that size"
+    )
+
+
+def to_input(image: np.ndarray, table: np.ndarray, layout: InputLayout) -> np.ndarray:
+    """Returns an input without batch dimension for a uint8 RGB image (h, w, 3), `fitted` first."""
+    given = cv2.LUT(np.ascontiguousarray(fitted(image, layout)), table)
+    return np.ascontiguousarray(given.transpose(2, 0, 1)) if layout.channels_first else given

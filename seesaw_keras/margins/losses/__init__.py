@@ -1,0 +1,3 @@
+"""One small file per additive-margin softmax loss."""
+
+__all__: list[str] = []

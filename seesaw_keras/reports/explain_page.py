@@ -1,0 +1,228 @@
+"""The steps of `explain` as one HTML file without outside links: figures, curves, feature maps.
+
+>>> from seesaw_keras.reports.explain_page import write_page
+>>> write_page("shuffle.html", steps, model=model, name="shuffle_int8.tflite", pixels=pixels)  # doctest: +SKIP
+"""
+
+import html
+from collections.abc import Iterable, Sequence
+from importlib import resources
+from pathlib import Path
+from string import Template
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from seesaw_keras.files import replacing
+from seesaw_keras.reports.pages import cards, data_uri, style, table
+from seesaw_keras.tflite.analysis.costs import cost_of
+from seesaw_keras.tflite.analysis.explain import MOVERS, Step
+from seesaw_keras.tflite.flatbuffer import Model
+
+__all__ = ["write_page"]
+
+MAPS = 6  # channels shown of a feature map: those that vary most
+SIDE = 28  # pixels of a feature map at most: a network has hundreds, and all lie in the page
+WORST = 12  # rows of the lists at the top
+_WIDTH, _HEIGHT = 1120, 180  # of the curves, in their own units
+
+
+def write_page(
+    path: str | Path, steps: Sequence[Step], *, model: Model, name: str, pixels: npt.NDArray[np.uint8], real: str = ""
+) -> None:
+    """Writes the page.
+
+    Args:
+        path: file to write, whole or not at all.
+        steps: from `explain`.
+        model: that they are of.
+        name: of its file.
+        pixels: the image, uint8 RGB (height, width, 3).
+        real: name of the float network's file, "" for none.
+    """
+    page = Template(resources.files("seesaw_keras.reports").joinpath("explain.html").read_text("utf-8")).substitute(
+        style=style(),
+        title=html.escape(name),
+        image=data_uri(_png(pixels[:, :, ::-1]), "png"),
+        real=html.escape(_about_float(steps, real)),
+        cards=_cards(steps, model),
+        curves=_curves(steps),
+        saturating=_saturating(steps),
+        losing=_losing(steps),
+        steps="".join(map(_article, steps)),
+    )
+    with replacing(path) as beside:
+        beside.write_text(page, "utf-8")
+
+
+def _about_float(steps: Sequence[Step], real: str) -> str:
+    if not real:
+        return "No float network was given, so what is lost from the start on is not known; --float FILE measures it."
+    known = sum(step.wanted is not None for step in steps)
+    return f"Lost up to here: against {real}; {known} of {len(steps)} tensors have a counterpart by name and shape."
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f}%" if share < 0.1 else f"{100 * share:.1f}%"
+
+
+def _cards(steps: Sequence[Step], model: Model) -> str:
+    """The figures one looks for first, large."""
+    cost = cost_of(model)
+    counted = [step for step in steps if step.alone is not None]
+    entries, clamped = sum(step.values.size for step in counted), sum(sum(step.saturated) for step in counted)
+    rows = [
+        ("operators", f"{sum(cost.operators.values()):,}", f"{len(cost.operators)} kinds"),
+        ("multiply-adds", f"{cost.madds:,}", f"{cost.parameters:,} parameters"),
+        ("saturated", _percent(clamped / max(1, entries)), f"{clamped:,} of {entries:,} entries"),
+    ]
+    last = steps[-1]
+    if last.wanted is not None and last.error is not None:
+        made, wanted = last.real.reshape(-1).astype(np.float64), last.wanted.reshape(-1).astype(np.float64)
+        cosine = float(made @ wanted / max(1e-30, np.linalg.norm(made) * np.linalg.norm(wanted)))
+        rows.append(("output against float", f"{cosine:.4f}", f"cosine; {_percent(last.error)} lost"))
+    return cards(rows)
+
+
+def _curves(steps: Sequence[Step]) -> str:
+    """What is lost, up to here or by the operator alone, as a line, and the share of saturated entries as bars."""
+    across = _WIDTH / max(1, len(steps))
+    lost = [step.error for step in steps]
+    title = "lost up to here"
+    if not any(error is not None for error in lost):
+        lost, title = [step.own_error for step in steps], "lost by the operator itself"
+    most_lost = max((error for error in lost if error is not None), default=0.0)
+    most_clamped = max(map(_share, steps), default=0.0)
+    parts = []
+    for place, share in enumerate(map(_share, steps)):
+        if share:
+            height = _HEIGHT * share / most_clamped
+            parts.append(
+                f'<rect class="bar" x="{place * across:.1f}" y="{_HEIGHT - height:.1f}" width="{max(1, across):.1f}" '
+                f'height="{height:.1f}"/>'
+            )
+    points = " ".join(
+        f"{(place + 0.5) * across:.1f},{_HEIGHT * (1 - error / (most_lost or 1)):.1f}"
+        for place, error in enumerate(lost)
+        if error is not None
+    )
+    told = f"line: {title}, {_percent(most_lost)} at most; bars: saturated entries, {_percent(most_clamped)} at most"
+    return (
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{told}">{"".join(parts)}'
+        f'<polyline class="line" points="{points}"/></svg>'
+        f'<p class="soft">From the first operator to the last; {told}.</p>'
+    )
+
+
+def _share(step: Step) -> float:
+    return sum(step.saturated) / max(1, step.values.size)
+
+
+def _linked(steps: Iterable[tuple[Step, str]]) -> str:
+    rows = "".join(
+        f'<tr><td><a href="#op{step.number}">{step.number} {step.operator.code}</a></td>'
+        f"<td>{html.escape(step.output.name)}</td><td>{told}</td></tr>"
+        for step, told in steps
+    )
+    return f"<table><tbody>{rows}</tbody></table>" if rows else "<p>None.</p>"
+
+
+def _saturating(steps: Sequence[Step]) -> str:
+    """The steps with the largest share of saturated entries."""
+    worst = sorted((step for step in steps if _share(step) > 0), key=_share, reverse=True)[:WORST]
+    return _linked((step, f"{_percent(_share(step))}: {sum(step.saturated):,}") for step in worst)
+
+
+def _losing(steps: Sequence[Step]) -> str:
+    """The steps that lose most themselves."""
+    known = [(error, step) for step in steps if (error := step.own_error) is not None]
+    worst = sorted(known, key=lambda pair: pair[0], reverse=True)[:WORST]
+    return _linked((step, _percent(error)) for error, step in worst)
+
+
+def _article(step: Step) -> str:
+    """What is to be said of one operator."""
+    title = f"{step.number} {step.operator.code}"
+    mover = " mover" if step.operator.code in MOVERS else ""
+    return (
+        f'<article id="op{step.number}" class="step{mover}"><div><h3>{html.escape(title)}</h3>'
+        f'<p class="soft">{html.escape(step.output.name)}</p></div>{table(*_facts(step))}{_maps(step)}</article>'
+    )
+
+
+def _facts(step: Step) -> tuple[tuple[str, ...], list[tuple[str, str]]]:
+    taken = [tensor.shape for tensor in step.operator.inputs if tensor is not None and tensor.data is None]
+    weights = [tensor.shape for tensor in step.operator.inputs if tensor is not None and tensor.data is not None]
+    constant = f" with {', '.join(map(str, weights))}" if weights else ""
+    rows = [("shapes", f"{', '.join(map(str, taken))} to {step.output.shape}{constant}")]
+    rows += [("options", text)] if (text := _options(step)) else []
+    if step.representable is not None and step.output.quantization is not None:
+        quantization = step.output.quantization
+        rows.append(("scale, zero point", f"{quantization.scale:.6g}, {quantization.zero_point} ({step.output.type})"))
+        rows.append(("can hold", "{:.4g} to {:.4g}".format(*step.representable)))
+    if step.values.size:
+        real = step.real
+        rows.append(("holds", f"{real.min():.4g} to {real.max():.4g}; mean {real.mean():.4g}"))
+    if step.alone is not None:
+        low, high = step.saturated
+        rows.append(("saturated", f"{low:,} low, {high:,} high of {step.values.size:,}" if low + high else "none"))
+    for name, wanted, error in (("lost itself", step.alone, step.own_error), ("up to here", step.wanted, step.error)):
+        if wanted is not None and error is not None:
+            rows.append((name, _error(step, wanted, error)))
+    return (), rows
+
+
+def _error(step: Step, wanted: npt.NDArray[np.float32], error: float) -> str:
+    decibels = f", {-20 * np.log10(error):.1f} dB" if error > 0 else ""
+    largest = float(np.abs(step.real - wanted).max(initial=0))
+    steps = f" ({largest / step.output.quantization.scale:.1f} steps)" if step.output.quantization else ""
+    return f"{_percent(error)}{decibels}; at most {largest:.4g}{steps}"
+
+
+def _options(step: Step) -> str:
+    """The options that are not what one takes for granted."""
+    usual = {0, 1, "NONE", "FLOAT32", "DEFAULT", ()}
+    shown = {name: value for name, value in step.operator.options.items() if value not in usual}
+    return ", ".join(f"{name.removesuffix('_function')} {value}" for name, value in shown.items())
+
+
+def _maps(step: Step) -> str:
+    """Feature maps side by side as a picture: red above 0, blue below, yellow where they saturate."""
+    real = step.real
+    if not real.size or step.operator.code in MOVERS:
+        return ""
+    unit = float(np.abs(real).max()) or 1.0
+    values, clamped = _grids(real / unit), _grids(step.beyond != 0)
+    kept = np.sort(np.argsort(values.std(axis=(1, 2)), kind="stable")[::-1][:MAPS])  # in their own order
+    tiles = [_shrunk(_colours(values[number], clamped[number])) for number in kept]
+    gap = np.full((len(tiles[0]), 1, 3), 255, np.uint8)
+    strip = np.concatenate([part for tile in tiles for part in (tile, gap)][:-1], axis=1)
+    return f'<img alt="" src="{data_uri(_png(strip), "png")}">'
+
+
+def _grids(values: npt.NDArray) -> npt.NDArray:
+    """Entries as (maps, height, width): channels of an image; anything else as one map of one row."""
+    if values.ndim == 4 and values.shape[1] * values.shape[2] > 1:
+        return np.moveaxis(values[0], -1, 0)
+    return values.reshape(1, 1, -1)
+
+
+def _colours(values: npt.NDArray, clamped: npt.NDArray) -> npt.NDArray[np.uint8]:
+    """Numbers from -1 to 1 as BGR pixels: white at 0, red to 1, blue to -1, yellow where clamped."""
+    ends = np.array([[0xAC, 0x66, 0x21], [0x2B, 0x18, 0xB2]], np.float32)  # of -1 and of 1
+    amount = np.abs(values)[..., None]
+    pixels = 255 * (1 - amount) + ends[(values > 0).astype(int)] * amount
+    pixels[clamped] = (0x00, 0xD7, 0xFF)
+    return pixels.astype(np.uint8)
+
+
+def _shrunk(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    height, width = pixels.shape[:2]
+    if max(height, width) <= SIDE or 1 in (height, width):
+        return pixels
+    return cv2.resize(pixels, (SIDE, round(SIDE * height / width)), interpolation=cv2.INTER_AREA).astype(np.uint8)
+
+
+def _png(pixels: npt.NDArray[np.uint8]) -> bytes:
+    return cv2.imencode(".png", np.ascontiguousarray(pixels))[1].tobytes()

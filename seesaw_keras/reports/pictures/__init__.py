@@ -1,0 +1,3 @@
+"""Sheets and annotated photographs, drawn with OpenCV."""
+
+__all__: list[str] = []

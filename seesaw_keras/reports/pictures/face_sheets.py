@@ -1,0 +1,135 @@
+"""Contact sheets: of identities, and of the views that teacher and student see.
+
+>>> from seesaw_keras.reports.pictures.face_sheets import face_sheet
+>>> from seesaw_keras.data.synthetic import SyntheticFaces
+>>> face_sheet(SyntheticFaces(4, 6), identities=4, images=6).shape
+(468, 768, 3)
+"""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from seesaw_keras.data.degradation import UNIFORMS, degrade
+from seesaw_keras.data.images import decode_image
+from seesaw_keras.data.order import random_uniforms
+from seesaw_keras.data.pipeline import decode_square
+from seesaw_keras.data.records import Record, Source
+from seesaw_keras.data.views import Views, image_key
+
+__all__ = ["face_sheet", "view_sheet"]
+
+GAP = 4
+MARGIN = 72  # for the name of the identity
+LETTERS = 9  # that fit into the margin
+LETTER_SCALE = 0.38
+PAPER, INK = 250, (40, 40, 40)
+
+
+def face_sheet(source: Source, *, identities: int, images: int, size: int = 112) -> npt.NDArray[np.uint8]:
+    """Draws the first identities of a data set, with the first images of each.
+
+    Args:
+        source: the data set.
+        identities: rows, at most; fewer if the source has fewer.
+        images: columns, at most.
+        size: side of one picture in pixels; others are resized to it.
+
+    Returns:
+        uint8 RGB (height, width, 3): each row begins with the identity's folder, or its label if it has none.
+
+    Raises:
+        ValueError: if a number is below 1, the source is empty, or an image cannot be decoded.
+    """
+    for name, number in (("identities", identities), ("images", images), ("size", size)):
+        if number < 1:
+            raise ValueError(f"{name} must be 1 or more, got {number}")
+    rows = _first_positions(source.labels(), identities, images)
+    if not rows:
+        raise ValueError("the data set has no images to show")
+    titled = []
+    for row in rows:
+        records = [source[position] for position in row]
+        faces = [decode_image(record.image, name=record.name) for record in records]
+        titled.append((_title(records[0]), faces))
+    return _draw(titled, size)
+
+
+def view_sheet(source: Source, *, images: int, views: Views, size: int = 112) -> npt.NDArray[np.uint8]:
+    """Draws the first image of the first identities, each in two rows: its views, and below these views degraded.
+
+    Args:
+        source: the data set, of square images.
+        images: how many images, at most.
+        views: columns.
+        size: side of one picture in pixels.
+
+    Returns:
+        uint8 RGB (height, width, 3): the image itself, then the views, as the teacher sees them (upper row) and as the
+        student may see them (lower row).
+
+    Raises:
+        ValueError: if a number is below 1, the source is empty, or an image cannot be decoded or is not square.
+    """
+    for name, number in (("images", images), ("size", size)):
+        if number < 1:
+            raise ValueError(f"{name} must be 1 or more, got {number}")
+    rows = []
+    for (position,) in _first_positions(source.labels(), images, 1):
+        record = source[position]
+        image, key = decode_square(record), image_key(record.image)
+        shown = [views.render(image, key, view) for view in range(len(views))]
+        degraded = [
+            degrade(face, random_uniforms(0, view, position, UNIFORMS)) for view, face in enumerate([image, *shown])
+        ]
+        rows += [("teacher", [image, *shown]), ("student", degraded)]
+    if not rows:
+        raise ValueError("the data set has no images to show")
+    return _draw(rows, size)
+
+
+def _draw(rows: Sequence[tuple[str, Sequence[npt.NDArray[np.uint8]]]], size: int) -> npt.NDArray[np.uint8]:
+    """Draws rows of pictures, each with its title in the margin."""
+    step = size + GAP
+    columns = max(len(pictures) for _, pictures in rows)
+    sheet = np.full((GAP + len(rows) * step, MARGIN + columns * step, 3), PAPER, np.uint8)
+    for number, (title, pictures) in enumerate(rows):
+        top = GAP + number * step
+        place = (GAP, top + size // 2)
+        cv2.putText(sheet, title, place, cv2.FONT_HERSHEY_SIMPLEX, LETTER_SCALE, INK, 1, cv2.LINE_AA)
+        for column, picture in enumerate(pictures):
+            left = MARGIN + column * step
+            sheet[top : top + size, left : left + size] = _fit(picture, size)
+    return sheet
+
+
+def _title(record: Record) -> str:
+    """Returns the folder of the image, or the label if it has none or OpenCV's letters cannot write it."""
+    folder = record.name.rpartition("/")[0].rpartition("/")[2]
+    return folder[:LETTERS] if folder and folder.isascii() else str(record.label)
+
+
+def _fit(image: np.ndarray, size: int) -> np.ndarray:
+    """Scales an image until it fits the square, in whose middle it lies on paper."""
+    height, width = image.shape[:2]
+    scale = size / max(height, width)
+    width, height = max(1, round(width * scale)), max(1, round(height * scale))
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    square = np.full((size, size, 3), PAPER, np.uint8)
+    top, left = (size - height) // 2, (size - width) // 2
+    square[top : top + height, left : left + width] = cv2.resize(image, (width, height), interpolation=interpolation)
+    return square
+
+
+def _first_positions(labels: npt.NDArray[np.int64], identities: int, images: int) -> list[list[int]]:
+    """Returns the positions of the first images of the first identities, in the order of the source."""
+    rows: dict[int, list[int]] = {}
+    for position, label in enumerate(labels.tolist()):
+        if label not in rows and len(rows) == identities:
+            continue
+        row = rows.setdefault(label, [])
+        if len(row) < images:
+            row.append(position)
+    return list(rows.values())

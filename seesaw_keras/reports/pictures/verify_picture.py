@@ -1,0 +1,65 @@
+"""A verdict to look at: both aligned faces, and where their similarity lies on the scale.
+
+>>> import numpy as np
+>>> from seesaw_keras.faces.embedder import Verdict
+>>> from seesaw_keras.reports.pictures.verify_picture import verdict_picture
+>>> face = np.zeros((112, 112, 3), np.uint8)
+>>> verdict_picture(face, face, Verdict(True, 0.7, 0.35)).shape
+(348, 496, 3)
+"""
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from seesaw_keras.faces.embedder import Verdict
+
+__all__ = ["verdict_picture"]
+
+FACE, MARGIN = 224, 16  # pixels
+BELOW = 92  # height of scale and words
+GREEN, RED, INK, GREY, PAPER = (18, 150, 90), (200, 40, 40), (33, 37, 41), (190, 196, 202), (255, 255, 255)
+SCALE = (-0.2, 1.0)  # cosines drawn; strangers lie around 0
+
+
+def verdict_picture(
+    first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8], verdict: Verdict
+) -> npt.NDArray[np.uint8]:
+    """Draws two aligned faces with the verdict on them.
+
+    Args:
+        first: uint8 RGB (side, side, 3).
+        second: the same.
+        verdict: what was found.
+
+    Returns:
+        uint8 RGB (348, 496, 3).
+    """
+    width = 2 * FACE + 3 * MARGIN
+    picture = np.full((FACE + 2 * MARGIN + BELOW, width, 3), PAPER, np.uint8)
+    for number, crop in enumerate((first, second)):
+        left = MARGIN + number * (FACE + MARGIN)
+        interpolation = cv2.INTER_CUBIC if crop.shape[0] < FACE else cv2.INTER_AREA
+        picture[MARGIN : MARGIN + FACE, left : left + FACE] = cv2.resize(
+            crop, (FACE, FACE), interpolation=interpolation
+        )
+    colour = GREEN if verdict.same else RED
+    bar = FACE + 2 * MARGIN + 14
+    cv2.line(picture, (MARGIN, bar), (width - MARGIN, bar), GREY, 4, cv2.LINE_AA)
+    at = _place(verdict.threshold, width)
+    cv2.line(picture, (at, bar - 12), (at, bar + 12), INK, 2, cv2.LINE_AA)
+    cv2.circle(picture, (_place(verdict.similarity, width), bar), 9, colour, -1, cv2.LINE_AA)
+    sign = ">=" if verdict.same else "<"
+    words = "same person" if verdict.same else "different people"
+    _write(picture, words, bar + 40, 0.8, colour)
+    _write(picture, f"similarity {verdict.similarity:.4f} {sign} threshold {verdict.threshold:.4f}", bar + 66, 0.5, INK)
+    return picture
+
+
+def _place(cosine: float, width: int) -> int:
+    share = (cosine - SCALE[0]) / (SCALE[1] - SCALE[0])
+    return round(MARGIN + min(1.0, max(0.0, share)) * (width - 2 * MARGIN))
+
+
+def _write(picture: npt.NDArray[np.uint8], words: str, below: int, scale: float, colour: tuple[int, int, int]) -> None:
+    cv2.putText(picture, words, (MARGIN, below), cv2.FONT_HERSHEY_SIMPLEX, scale, colour, 1, cv2.LINE_AA)

@@ -1,0 +1,44 @@
+"""Signal to quantization noise over the tensors of a network, as a picture.
+
+>>> from seesaw_keras.reports.quantization_error_plot import plot_errors
+>>> plot_errors(quantization_errors(float_bytes, int8_bytes, images), "errors.png")  # doctest: +SKIP
+"""
+
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from seesaw_keras.files import replacing
+from seesaw_keras.reports.plot_style import BLUE, DPI, GREY, ORANGE, styled
+from seesaw_keras.tflite.analysis.quantization_error import TensorError, worst
+
+__all__ = ["plot_errors"]
+
+_SIZE = (11.0, 4.2)  # inches
+
+
+def plot_errors(errors: list[TensorError], png: str | Path, count: int = 10) -> None:
+    """Draws signal to noise over the tensors in the order of computation, the worst of them numbered and named.
+
+    Args:
+        errors: of `quantization_errors`.
+        png: the picture to write.
+        count: how many are named.
+    """
+    figure = Figure(figsize=_SIZE, dpi=DPI, layout="constrained")
+    axes = styled(
+        figure.add_subplot(xlabel="tensor, in the order of computation", ylabel="signal to quantization noise [dB]")
+    )
+    places = range(1, len(errors) + 1)
+    axes.plot(places, [error.own for error in errors], color=GREY, linewidth=1, label="its own rounding and clipping")
+    axes.plot(places, [error.total for error in errors], color=BLUE, linewidth=1.5, label="all noise up to it")
+    for rank, error in enumerate(worst(errors, count), 1):
+        place = errors.index(error) + 1
+        axes.plot(place, error.total, "o", color=ORANGE, markersize=4, label=f"{rank}  {error.name}")
+        aside = (0, -11 if rank % 2 else 5)  # below and above in turn, for they are neighbours
+        axes.annotate(str(rank), (place, error.total), aside, textcoords="offset points", ha="center", fontsize=7)
+    axes.set_xlim(0, len(errors) + 1)
+    figure.legend(loc="outside right upper", frameon=False, fontsize=7.5, handlelength=1.4)
+    with replacing(png) as beside, beside.open("wb") as file:
+        FigureCanvasAgg(figure).print_png(file)

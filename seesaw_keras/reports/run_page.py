@@ -1,0 +1,269 @@
+"""All that a run of tools/pipeline.py left, as one HTML file without outside parts.
+
+>>> from seesaw_keras.data.sources import open_pairs
+>>> from seesaw_keras.reports.run_page import write_page
+>>> write_page("runs/demo/report.html", "runs/demo", open_pairs("synthetic:2000@32"))  # doctest: +SKIP
+
+It holds what the stages wrote down, and what can be told without training anything again: the answers for a few pairs,
+and what each form of the network costs. The pages of single stages are linked, by their names beside this one.
+"""
+
+import html
+import json
+import shlex
+from collections.abc import Iterable
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from seesaw_keras.data.images import decode_image
+from seesaw_keras.data.records import Pairs
+from seesaw_keras.files import replacing
+from seesaw_keras.inference.embedders import NetworkEmbedder, load_embedder
+from seesaw_keras.reports.pages import cards, picture, style, table
+from seesaw_keras.reports.pictures.pair_picture import pair_picture
+from seesaw_keras.reports.verification_record import method_text, provenance
+from seesaw_keras.tflite import flatbuffer
+from seesaw_keras.tflite.analysis.costs import Cost, cost_of
+from seesaw_keras.tflite.conversion.interface import read_facts
+from seesaw_keras.tflite.runtimes import Arena, Micro
+
+__all__ = ["CHECKS", "FORMS", "write_page"]
+
+# The form of the network -> its flatbuffer, and what tools/check_tflite.py found in it; both in the run's folder.
+FORMS = {"plain": "compress/after.tflite", "phone": "phone.tflite", "micro": "micro.tflite"}
+CHECKS = {"phone": "check_phone.json", "micro": "check_micro.json"}
+SHOWN = 6  # pairs of each kind
+_LINKS = {
+    "verification.html": "the int8 network on all pairs: ROC, intervals, the worst mistakes",
+    "explain.html": "one face through the int8 network, operator by operator",
+    "aligned/contact_sheet.png": "the faces that were found in the photographs",
+    "train/curves.png": "the training's curves",
+    "phone.tflite": "the network for phones",
+    "micro.tflite": "the network for microcontrollers; tools/export_micro.py makes C++ of it",
+    "card.json": "the threshold, and on which pairs it was chosen",
+    "compress/report.json": "what pruning and quantization did, layer by layer",
+}
+
+
+class _Form(NamedTuple):
+    """What a flatbuffer costs; `arena` is None where TFLite Micro is not installed."""
+
+    size: int
+    cost: Cost
+    arena: Arena | None
+
+
+def write_page(path: str | Path, run: str | Path, pairs: Pairs) -> None:
+    """Writes the page.
+
+    Args:
+        path: file to write, whole or not at all; links lead from its folder, so it belongs into the run's.
+        run: folder of the run, with all stages before the report finished.
+        pairs: the pairs that the run was verified on.
+
+    Raises:
+        ValueError: a file of the run is missing or damaged; the message names it.
+    """
+    folder = Path(run)
+    state, compression, verified, phone = (
+        _read(folder / name) for name in ("pipeline.json", "compress/report.json", "int8.json", "phone.json")
+    )
+    checks = {form: _read(folder / name) for form, name in CHECKS.items()}
+    forms = {form: _form(folder / name) for form, name in FORMS.items()}
+    template = Template(resources.files("seesaw_keras.reports").joinpath("run.html").read_text("utf-8"))
+    question, faces = _answers(folder / FORMS["phone"], pairs)
+    page = template.substitute(
+        style=style(),
+        title=html.escape(f"{compression['recipe']['name']}: from faces to int8"),
+        summary=html.escape(_summary(state, verified)),
+        cards=cards(_cards(compression, forms, checks)),
+        question=question,
+        faces=faces,
+        accuracy=_accuracy(compression, verified, phone),
+        method=html.escape(f"On {verified['data']['name']}. {method_text(verified)}"),
+        forms=_forms(forms),
+        operators=_operators(forms),
+        checks="".join(_check(form, found) for form, found in checks.items()),
+        curves=picture(_bytes(folder / "train" / "curves.png"), "The training, over its epochs"),
+        course=_course(state),
+        machine=html.escape(_machine()),
+        links="".join(_link(folder, name, told) for name, told in _LINKS.items()),
+    )
+    with replacing(path) as beside:
+        beside.write_text(page, "utf-8")
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}; tools/pipeline.py makes it") from error
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(_bytes(path))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}: damaged ({error}); delete it and start tools/pipeline.py again") from error
+
+
+def _form(path: Path) -> _Form:
+    data = _bytes(path)
+    arena = Micro(data, name=path.name).arena if Micro.is_available() else None
+    return _Form(len(data), cost_of(flatbuffer.loads(data, path.name)), arena)
+
+
+def _summary(state: dict[str, Any], verified: dict[str, Any]) -> str:
+    seconds = sum(stage["seconds"] for stage in state["stages"].values())
+    pairs = verified["pairs"]
+    return (
+        f"{len(state['stages'])} stages in {_duration(seconds)}; verified on {pairs['genuine']:,} pairs of one person "
+        f"and {pairs['impostor']:,} of two."
+    )
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds // 60)} min {seconds % 60:02.0f} s"
+
+
+def _cards(
+    compression: dict[str, Any], forms: dict[str, _Form], checks: dict[str, Any]
+) -> Iterable[tuple[str, str, str]]:
+    """The figures one looks for first."""
+    before, after = (compression["networks"][name] for name in ("float", "int8, compressed"))
+    yield "accuracy, int8", f"{after['accuracy']:.2f} %", f"float: {before['accuracy']:.2f} %"
+    yield "file for phones", _kib(forms["phone"].size), f"{after['gzipped'] / 1024:.0f} KiB as a download, plain"
+    plain, micro = forms["plain"].arena, forms["micro"].arena
+    if plain is not None and micro is not None:
+        yield "arena, microcontroller", _kib(micro.total), f"{_kib(plain.total)} in plain form"
+    equal = not any(found["differences"] for found in checks.values())
+    runtimes = {row["title"] for found in checks.values() for row in found["rows"]}
+    yield "integers", "equal" if equal else "differ", f"{len(runtimes)} runtimes, see below"
+
+
+def _kib(size: int) -> str:
+    return f"{size / 1024:.0f} KiB"
+
+
+def _answers(model: Path, pairs: Pairs) -> tuple[str, str]:
+    """Returns what was asked of whom, and a few pairs of each kind with the flatbuffer's answers, as HTML."""
+    threshold = float(read_facts(flatbuffer.read(model))["threshold"])
+    embedder = load_embedder(str(model), runtime="reference")
+    assert isinstance(embedder, NetworkEmbedder)  # every .tflite is one
+    shown = []
+    for same in (True, False):
+        (of_kind,) = np.nonzero(pairs.same == same)
+        for pair in of_kind[np.linspace(0, len(of_kind) - 1, min(SHOWN, len(of_kind))).astype(int)].tolist():
+            images = [decode_image(pairs.read(int(at)), name=pairs.names[at]) for at in pairs.index[pair]]
+            left, right = (embedder.embed(image[None])[0] for image in images)
+            cosine = float(left @ right / (np.linalg.norm(left) * np.linalg.norm(right)))
+            accepted = cosine >= threshold
+            answer = f"{'yes' if accepted else 'no'}, {'right' if accepted == same else 'wrong'}: cosine {cosine:.3f}"
+            mark = "right" if accepted == same else "wrong"
+            shown.append(f'<div class="{mark}">{pair_picture(pairs, pair, answer)}</div>')
+    question = (
+        f"Answers of {html.escape(model.name)}, which says yes from a cosine of {threshold:.3f} on. The first "
+        f"{len(shown) // 2} pairs show one person each; they were not chosen by how well they look."
+    )
+    return question, "".join(shown)
+
+
+def _accuracy(compression: dict[str, Any], *verified: dict[str, Any]) -> str:
+    """A row a network: the trained one, and what became of it; at last what single runtimes make of that."""
+    head = ("network", "accuracy", "95 % interval", "cosine with float", "McNemar's p", "bytes", "gzipped")
+    rows = []
+    for name, found in compression["networks"].items():
+        low, high = found["interval"]
+        changed = (f"{found['cosine']['mean']:.4f}", f"{found['p_value']:.3g}") if name != "float" else ("", "")
+        sizes = (f"{found[key]:,}" if key in found else "" for key in ("bytes", "gzipped"))
+        rows.append((name, f"{found['accuracy']:.2f} %", f"{low:.2f} to {high:.2f}", *changed, *sizes))
+    for record in verified:
+        low, high = record["intervals"]["accuracy"]
+        name = f"{record['embedder']['name']}, in {record['embedder']['runtime']}"
+        size = f"{record['embedder']['bytes']:,}"
+        rows.append((name, f"{record['accuracy']:.2f} %", f"{low:.2f} to {high:.2f}", "", "", size, ""))
+    return table(head, rows)
+
+
+def _forms(forms: dict[str, _Form]) -> str:
+    """A column a form: what it costs."""
+    rows: list[tuple[str, ...]] = [
+        ("file, bytes", *(f"{form.size:,}" for form in forms.values())),
+        ("operators", *(f"{sum(form.cost.operators.values()):,}" for form in forms.values())),
+        ("multiply-adds", *(f"{form.cost.madds:,}" for form in forms.values())),
+        ("activations at once, bytes", *(f"{form.cost.activation_peak:,}" for form in forms.values())),
+    ]
+    arenas = [form.arena for form in forms.values()]
+    for name, told in (
+        ("planned", "of TFLite Micro's arena: activations, bytes"),
+        ("persistent", "structures, with this machine's 8-byte pointers, bytes"),
+        ("total", "the whole arena, bytes"),
+    ):
+        rows.append((told, *("not installed" if arena is None else f"{getattr(arena, name):,}" for arena in arenas)))
+    return table(("", *forms), rows)
+
+
+def _operators(forms: dict[str, _Form]) -> str:
+    """A row a kind of operator: how often it occurs in each form."""
+    counts = [form.cost.operators for form in forms.values()]
+    kinds = sorted({kind for count in counts for kind in count}, key=lambda kind: (-counts[0].get(kind, 0), kind))
+    return table(("operator", *forms), [(kind, *(f"{count.get(kind, 0)}" for count in counts)) for kind in kinds])
+
+
+def _check(form: str, found: dict[str, Any]) -> str:
+    """What tools/check_tflite.py found in one form, in plain words and as a table."""
+    words = [f"<h3>{html.escape(Path(FORMS[form]).name)}</h3>"]
+    for equality in found["equalities"]:
+        verdict = f"differ in {equality['differing']:,} of" if equality["differing"] else "computed the same in all"
+        kind = "verdict warned" if equality["differing"] else "verdict"
+        words.append(
+            f'<p class="{kind}">{html.escape(equality["left"])} and {html.escape(equality["right"])} {verdict} '
+            f"{equality['entries']:,} entries of {equality['tensors']} tensors on {equality['inputs']} inputs.</p>"
+        )
+    if found["distances"]:
+        words.append(
+            '<p class="verdict warned">XNNPACK, which phones use, rounds otherwise and comes out farther from the '
+            "others than tools/check_tflite.py lets pass: "
+            + html.escape("; ".join(found["distances"]))
+            + ". A step of rounding becomes others in the layers behind it. What it costs is in the last two rows "
+            "of the accuracies.</p>"
+        )
+    words += [f'<p class="verdict warned">{html.escape(refused)}</p>' for refused in found["refused"]]
+    rows = [
+        (
+            row["title"],
+            row["group"],
+            f"{row['inputs']}",
+            f"{row['largest']:g}",
+            f"{100 * row['share']:.2f} %",
+            f"{row['cosine']:.4f}",
+            f"{row['float_cosine'][0]:.4f}" if row["float_cosine"] else "",
+        )
+        for row in found["rows"]
+    ]
+    head = ("runtime", "inputs", "how many", "largest difference, steps", "entries that differ")
+    return "".join(words) + table((*head, "least cosine", "mean cosine with float"), rows)
+
+
+def _course(state: dict[str, Any]) -> str:
+    """A row a stage: how long it took, and by which command."""
+    rows = [
+        (name, _duration(stage["seconds"]), shlex.join(stage["command"])) for name, stage in state["stages"].items()
+    ]
+    return table(("stage", "took", "command"), rows)
+
+
+def _machine() -> str:
+    produced = provenance(())
+    versions = ", ".join(f"{name} {version}" for name, version in produced["versions"].items())
+    return f"{produced['machine']}; {versions}"
+
+
+def _link(folder: Path, name: str, told: str) -> str:
+    if not (folder / name).is_file():
+        return ""
+    return f'<li><a href="{html.escape(name)}">{html.escape(name)}</a>: {html.escape(told)}</li>'

@@ -1,0 +1,242 @@
+"""What was measured as JSON, as Markdown, and as one HTML file that needs nothing beside it.
+
+>>> from seesaw_keras.reports.verification_record import to_markdown
+>>> print(to_markdown(record))  # doctest: +SKIP
+# model.tflite on lfw_view2_aligned112.zip
+...
+
+A *record* is one JSON-able dict: the figures of `Verification.to_json()`, and under "embedder", "data", "flip",
+"comparison" and "provenance" what they are of and where they come from. `page.py` makes the HTML of it.
+"""
+
+import hashlib
+import importlib.metadata
+import os
+import platform
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+import seesaw_keras
+from seesaw_keras.data.records import Pairs
+from seesaw_keras.files import sha256_of
+from seesaw_keras.verification.comparison import Comparison
+from seesaw_keras.verification.evaluation import Verification
+from seesaw_keras.verification.threshold_calibration import pairs_sha256
+
+__all__ = ["comparison_record", "comparison_rows", "data_record", "figure_rows", "provenance", "to_markdown"]
+
+_RUNTIMES = ("ai-edge-litert", "onnxruntime", "tensorflow", "tf-keras")
+
+
+def data_record(data: Path, protocol: Path | None, pairs: Pairs) -> dict[str, Any]:
+    """Returns what the pairs are: names and SHA-256 of the files they were read from, and of the pairs themselves.
+
+    Args:
+        data: file or folder of the images; of a folder the images are hashed in the order of `pairs.names`.
+        protocol: the file or folder that lists the pairs, if any.
+        pairs: as opened.
+    """
+    hashes = {}
+    if data.is_file():
+        hashes[data.name] = sha256_of(data)
+    else:
+        digest = hashlib.sha256()
+        for at in range(len(pairs.names)):
+            digest.update(pairs.read(at))
+        hashes[f"{data.name}/ (images)"] = digest.hexdigest()
+    if protocol is not None and protocol.is_file():
+        hashes[protocol.name] = sha256_of(protocol)
+    return {
+        "name": data.name,
+        "pairs_sha256": pairs_sha256(pairs.names, pairs.index, pairs.same),
+        "sha256": hashes,
+    }
+
+
+def comparison_record(
+    other: Verification, described: dict[str, Any], comparison: Comparison, pairs: Pairs
+) -> dict[str, Any]:
+    """Returns the entry "comparison" of a record: the second embedder's figures, and what changed."""
+    farthest = comparison.farthest
+    return {
+        "embedder": described,
+        "figures": other.to_json(),
+        "accuracy_change": comparison.accuracy_change,
+        "mcnemar_p": comparison.p_value,
+        "lost": _pair_names(comparison.lost, pairs),
+        "gained": _pair_names(comparison.gained, pairs),
+        "embedding_cosine": comparison.cosine,
+        "farthest_image": None if farthest is None else pairs.names[farthest],
+    }
+
+
+def _pair_names(chosen: np.ndarray, pairs: Pairs) -> list[list[str]]:
+    return [[pairs.names[image] for image in pairs.index[pair]] for pair in chosen]
+
+
+def provenance(command: Sequence[str]) -> dict[str, Any]:
+    """Returns what produced a record: command line, versions of the software, machine."""
+    versions = {"seesaw_keras": seesaw_keras.__version__, "Python": platform.python_version(), "NumPy": np.__version__}
+    versions["OpenCV"] = cv2.__version__
+    for name in _RUNTIMES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "command": " ".join(command),
+        "versions": versions,
+        "machine": f"{_processor()}, {os.cpu_count()} logical cores, {platform.system()} {platform.machine()}",
+    }
+
+
+def _processor() -> str:
+    """Returns the processor's marketing name where Linux tells it."""
+    listed = Path("/proc/cpuinfo")
+    found = re.search(r"model name\s*:\s*(.+)", listed.read_text("utf-8", "replace")) if listed.exists() else None
+    return found[1].strip() if found else platform.processor() or "unknown processor"
+
+
+def scientific(rate: float) -> str:
+    """Returns a rate as 1e-4, without the zeros that Python puts into exponents."""
+    mantissa, exponent = f"{rate:.2e}".split("e")
+    return f"{float(mantissa):g}e{int(exponent)}"
+
+
+def figure_rows(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Returns (figure, value, interval) as text, one for each figure of `Verification.to_json()`."""
+    intervals = figures["intervals"]
+    rows = [
+        (
+            "ten-fold accuracy",
+            f"{figures['accuracy']:.2f} ± {figures['accuracy_std']:.2f} %",
+            _interval(intervals["accuracy"]),
+        ),
+        ("EER", f"{figures['eer']:.2f} %", _interval(intervals["eer"])),
+        ("AUC", f"{figures['auc']:.5f}", _interval(intervals["auc"], 5)),
+        (
+            "d-prime",
+            "infinite" if figures["d_prime"] is None else f"{figures['d_prime']:.3f}",
+            _interval(intervals["d_prime"], 3),
+        ),
+    ]
+    for point in figures["tar_at_far"]:
+        name = f"TAR at FAR {scientific(point['far'])}"
+        if point["tar"] is None:
+            rows.append((name, point["note"], ""))
+        else:
+            rows.append((name, f"{point['tar']:.2f} %", _interval(intervals[f"tar@{point['far']:g}"])))
+    found = figures["identification"] or {}
+    ranks = [key for key in found if key.startswith("rank_")]
+    return rows + [(f"rank-{key.removeprefix('rank_')} identification", f"{found[key]:.2f} %", "") for key in ranks]
+
+
+def _interval(ends: list[float | None], digits: int = 2) -> str:
+    low, high = ends
+    return "" if low is None or high is None else f"{low:.{digits}f} to {high:.{digits}f}"
+
+
+def comparison_rows(compared: dict[str, Any]) -> list[tuple[str, str]]:
+    """Returns (question, answer) as text for the entry "comparison" of a record."""
+    lost, gained, p_value = len(compared["lost"]), len(compared["gained"]), compared["mcnemar_p"]
+    verdict = "more than chance" if p_value < 0.05 else "not told from chance"
+    rows = [
+        ("accuracy, change", f"{compared['accuracy_change']:+.2f} points"),
+        ("pairs lost, gained", f"{lost}, {gained}"),
+        ("McNemar's exact test", f"p = {p_value:.3g} ({verdict} at 5 %)"),
+    ]
+    cosine = compared["embedding_cosine"]
+    if cosine is None:
+        return [*rows, ("cosine between embeddings", "lengths differ")]
+    listed = ", ".join(f"{name} {value:.4f}" for name, value in cosine.items())
+    return [*rows, ("cosine between embeddings", listed), ("farthest image", compared["farthest_image"])]
+
+
+def threshold_text(figures: dict[str, Any]) -> str:
+    """Returns one sentence on the threshold for the FAR asked for."""
+    section = figures["calibration"]
+    if section is None:
+        return f"No threshold chosen: {figures['calibration_note']}."
+    return (
+        f"Accept at cosine {section['threshold']:.6f} or more: FAR {scientific(section['measured_far'])} measured for "
+        f"{scientific(section['far'])} wanted, TAR {100 * section['tar']:.2f} %."
+    )
+
+
+def method_text(figures: dict[str, Any]) -> str:
+    """Returns one sentence on how the intervals were made, and one on who was searched among whom."""
+    by = figures["intervals_by"]
+    why = "" if by["resampled"] == "identities" else ", because the data set names no identities"
+    found = figures["identification"]
+    searched = f" Identification: {found['probes']:,} probes among {found['identities']:,} identities." if found else ""
+    return (
+        f"Intervals: {100 * by['level']:g} % percentile bootstrap, {by['replicates']} draws of {by['units']:,} "
+        f"{by['resampled']}{why}.{searched}"
+    )
+
+
+def embedder_text(embedder: dict[str, Any]) -> str:
+    """Returns one line on an embedder: runtime, preprocessing, size, latency."""
+    parts = [embedder["runtime"]]
+    if "preprocess" in embedder:
+        height, width = embedder["input_size"]
+        parts.append(f"input {height}x{width}, preprocess {embedder['preprocess']}")
+    if "bytes" in embedder:
+        parts.append(f"{embedder['bytes']:,} bytes")
+    if "latency_ms" in embedder:
+        taken = embedder["latency_ms"]
+        parts.append(f"{taken['min']:.2f} ms an image at best, {taken['median']:.2f} in the median")
+    return ", ".join(parts)
+
+
+def title(record: dict[str, Any]) -> str:
+    """Returns the heading of a record."""
+    return f"{record['embedder']['name']} on {record['data']['name']}"
+
+
+def to_markdown(record: dict[str, Any]) -> str:
+    """Returns a record as Markdown that is also a readable table on a terminal."""
+    pairs, compared = record["pairs"], record["comparison"]
+    columns = [["figure", "value", "95 % interval"], *map(list, figure_rows(record))]
+    if compared is not None:
+        for row, (_, value, interval) in zip(
+            columns, [("", compared["embedder"]["name"], ""), *figure_rows(compared["figures"])], strict=True
+        ):
+            row += [value, interval]
+    lines = [
+        f"# {title(record)}",
+        "",
+        f"{embedder_text(record['embedder'])}{', flipped copy added' if record['flip'] else ''}.",
+        f"{pairs['genuine']:,} genuine and {pairs['impostor']:,} impostor pairs of {pairs['images']:,} images.",
+        "",
+        *_table(columns),
+        "",
+        threshold_text(record),
+        method_text(record),
+    ]
+    if compared is not None:
+        lines += [
+            "",
+            f"## {compared['embedder']['name']} in its place",
+            "",
+            f"{embedder_text(compared['embedder'])}.",
+            "",
+            *_table([["question", "answer"], *map(list, comparison_rows(compared))]),
+        ]
+    produced = record["provenance"]
+    lines += ["", f"Produced by `{produced['command']}` on {produced['machine']}.", ""]
+    return "\n".join(lines)
+
+
+def _table(rows: list[list[str]]) -> list[str]:
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in cells
+    ]
+    return [lines[0], "| " + " | ".join("-" * width for width in widths) + " |", *lines[1:]]

@@ -1,0 +1,148 @@
+"""Images on their way into a served network: checked, decoded and scaled by operations of the graph itself.
+
+>>> import tensorflow as tf
+>>> from seesaw_keras.serving.image_decoding import decode, scale
+>>> jpeg = tf.io.encode_jpeg(tf.zeros((112, 112, 3), tf.uint8))
+>>> scale(decode(tf.stack([jpeg, jpeg]), (112, 112))).shape.as_list()
+[2, 112, 112, 3]
+
+What is wrong with a request becomes InvalidArgumentError, which TensorFlow Serving hands to the client as
+INVALID_ARGUMENT (gRPC) or 400 (REST), with a message that says which image, what it is and what it should be.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+__all__ = ["check_pixels", "check_range", "check_same_count", "decode", "scale"]
+
+Size = tuple[int, int]  # height, width
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_JPEG = b"\xff\xd8\xff"
+_SLACK = 1e-3  # beyond [-1, 1]: clients round in float16, too
+
+
+def scale(images: Any) -> Any:
+    """Returns pixels as the networks take them: (pixel - 127.5) / 127.5, float32 in [-1, 1]."""
+    return (tf.cast(images, tf.float32) - 127.5) / 127.5
+
+
+def check_pixels(images: Any, size: Size) -> Any:
+    """Returns images (n, height, width, 3) of any type, or fails on another shape and on none.
+
+    The signature names the shape already, but a server does not hold requests to it, and an image of another size
+    would fail somewhere inside of the network, if at all.
+    """
+    return _check_shape(images, (*size, 3))
+
+
+def check_range(images: Any) -> Any:
+    """Returns float images (n, height, width, 3), or fails on entries beyond [-1, 1], such as pixels, and on NaN."""
+    inside = tf.reduce_all(tf.abs(images) <= 1 + _SLACK, axis=(1, 2, 3))
+    remedy = "send (pixel - 127.5) / 127.5, or pixels to the signature `pixels`"
+    with _require(inside, lambda place: _said_of(place, f"is not within [-1, 1]: {remedy}")):
+        return tf.identity(images)
+
+
+def check_same_count(left: Any, right: Any) -> tuple[Any, Any]:
+    """Returns two batches, or fails if they differ in length."""
+    counts = tf.shape(left)[0], tf.shape(right)[0]
+    message = "left has {} images, right has {}; as many are needed"
+    with _require((counts[0] == counts[1])[None], lambda _: tf.strings.format(message, counts)):
+        return tf.identity(left), tf.identity(right)
+
+
+def decode(data: Any, size: Size) -> Any:
+    """Decodes JPEG and PNG files, or fails on what is neither, is damaged, or has another size, and on none.
+
+    An image's size is read off its header first: a small file that would become a huge image costs nothing.
+
+    Args:
+        data: strings (n,).
+        size: that every image has to have; none is resized, for that would undo the alignment.
+
+    Returns:
+        uint8 RGB (n, height, width, 3). Grey images become RGB, transparency is dropped.
+    """
+    data = _check_shape(data, ())
+    starts = tf.strings.substr(data, 0, len(_PNG))
+    known = (starts == _PNG) | (tf.strings.substr(starts, 0, len(_JPEG)) == _JPEG)
+    with _require(known, lambda place: _said_of(place, "is neither JPEG nor PNG")):
+        data = tf.identity(data)
+    readable, sizes, images = _decode_readable(data, size)
+    with _require(readable, lambda place: _said_of(place, "is damaged: its JPEG or PNG data do not decode")):
+        sizes = tf.identity(sizes)
+    message = f"is {{}} pixels high and {{}} wide; {size[0]} and {size[1]} are needed"
+    with _require(
+        tf.reduce_all(sizes == size, axis=1), lambda place: _said_of(place, message, sizes[place, 0], sizes[place, 1])
+    ):
+        return tf.identity(images)
+
+
+def _decode_readable(data: Any, size: Size) -> tuple[Any, Any, Any]:
+    """Returns which images decode, bool (n,), and the size, (n, 2), and the pixels of each, zeros if of another size.
+
+    A graph has no `try`; a data set can leave out what fails.
+    """
+    count = tf.size(data)
+    tried = tf.data.Dataset.from_tensor_slices((tf.range(count), data)).map(
+        lambda place, one: (place, *_decode_one(one, size)), num_parallel_calls=tf.data.AUTOTUNE
+    )
+    # A last one that succeeds, because there is no batch of nothing.
+    nothing = tf.data.Dataset.from_tensors((count, tf.zeros(2, tf.int32), tf.zeros((*size, 3), tf.uint8)))
+    readable = tried.ignore_errors().concatenate(nothing).batch(tf.cast(count + 1, tf.int64))
+    places, sizes, images = (each[:-1] for each in readable.get_single_element())
+    return tf.scatter_nd(places[:, None], tf.ones_like(places), [count]) > 0, sizes, images
+
+
+def _decode_one(data: Any, size: Size) -> tuple[Any, Any]:
+    """Returns the size of an image, int32 (2,), and its pixels, zeros if it is not of the size wanted."""
+    found = tf.cond(
+        tf.strings.substr(data, 0, len(_PNG)) == _PNG,
+        lambda: _png_size(data),
+        lambda: tf.image.extract_jpeg_shape(data)[:2],
+    )
+    image = tf.cond(
+        tf.reduce_all(found == size),
+        lambda: tf.io.decode_image(data, channels=3, expand_animations=False),
+        lambda: tf.zeros((*size, 3), tf.uint8),
+    )
+    return found, tf.ensure_shape(image, (*size, 3))
+
+
+def _png_size(data: Any) -> Any:
+    """Reads height and width of a PNG: two big-endian numbers at byte 16 (PNG specification, 11.2.2)."""
+    width_height = tf.io.decode_raw(tf.strings.substr(data, 16, 8), tf.int32, little_endian=False)
+    return tf.reverse(tf.reshape(width_height, (2,)), axis=[0])
+
+
+def _check_shape(batch: Any, one: tuple[int, ...]) -> Any:
+    # An optimiser that took the signature's shape for granted could drop the check.
+    batch = tf.raw_ops.PlaceholderWithDefault(input=batch, shape=tf.TensorShape(None))
+    shape = tf.shape(batch)
+    fine = (tf.size(shape) == 1 + len(one)) & tf.reduce_all(shape > 0)
+    fine &= tf.reduce_all(shape[1:] == tf.constant(one, tf.int32))
+    wanted = f"({', '.join(['n', *map(str, one)])}{'' if one else ','}) with n of 1 or more is needed"
+    with _require(fine[None], lambda _: tf.strings.format(f"the batch has shape {{}}; {wanted}", (shape,))):
+        return tf.ensure_shape(tf.identity(batch), (None, *one))
+
+
+def _said_of(place: Any, message: str, *values: Any) -> Any:
+    return tf.strings.format(f"image {{}} (from 0) of the batch {message}", (place, *values))
+
+
+def _require(fine: Any, message: Callable[[Any], Any]) -> Any:
+    """Makes what is computed within it fail unless all entries of `fine`, bool (n,), are true.
+
+    Args:
+        fine: one entry an image, or one for all.
+        message: what to say of the place of the first entry that is false.
+    """
+
+    def fail() -> Any:
+        first = tf.argmin(tf.cast(fine, tf.int32), output_type=tf.int32)
+        return tf.debugging.Assert(False, [message(first)])
+
+    return tf.control_dependencies([tf.cond(tf.reduce_all(fine), tf.no_op, fail)])

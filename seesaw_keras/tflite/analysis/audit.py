@@ -1,0 +1,235 @@
+"""Which operators of a model run fast where: XNNPACK on phones, TFLite Micro with CMSIS-NN on Arm microcontrollers.
+
+>>> from pathlib import Path
+>>> from seesaw_keras.tflite.analysis.audit import audit
+>>> print(audit(Path("shuffle_int8.tflite").read_bytes()).table())  # doctest: +SKIP
+
+What XNNPACK takes is measured: LiteRT prepares the model, and says which parts of the graph it handed over. Between two
+of these parts LiteRT's own kernels run, several times slower and on one thread. What TFLite Micro has is the list of
+its wheel's operators; a test asks the wheel for each. What has a kernel of CMSIS-NN is what has one in
+tensorflow/lite/micro/kernels/cmsis_nn (August 2026), all of them for int8; for the rest TFLite Micro runs plain loops.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+from seesaw_keras.native import quiet_native_stderr
+from seesaw_keras.tflite import flatbuffer
+from seesaw_keras.tflite.analysis.costs import count_madds
+from seesaw_keras.tflite.flatbuffer import Model, Operator
+
+__all__ = ["MICRO_OPERATORS", "Audit", "AuditRow", "audit", "has_fast_micro_kernel", "xnnpack_partitions"]
+
+_MICRO_WHEEL = """
+ABS ADD ADD_N ARG_MAX ARG_MIN ASSIGN_VARIABLE AVERAGE_POOL_2D BATCH_MATMUL BATCH_TO_SPACE_ND BROADCAST_ARGS
+BROADCAST_TO CALL_ONCE CAST CEIL CONCATENATION CONV_2D COS CUMSUM DEPTHWISE_CONV_2D DEPTH_TO_SPACE DEQUANTIZE DIV
+DYNAMIC_UPDATE_SLICE ELU EMBEDDING_LOOKUP EQUAL EXP EXPAND_DIMS FILL FLOOR FLOOR_DIV FLOOR_MOD FULLY_CONNECTED
+GATHER GATHER_ND GREATER GREATER_EQUAL HARD_SWISH IF L2_NORMALIZATION L2_POOL_2D LEAKY_RELU LESS LESS_EQUAL LOG
+LOGICAL_AND LOGICAL_NOT LOGICAL_OR LOGISTIC LOG_SOFTMAX MAXIMUM MAX_POOL_2D MEAN MINIMUM MIRROR_PAD MUL NEG
+NOT_EQUAL PACK PAD PADV2 PRELU QUANTIZE READ_VARIABLE REDUCE_ALL REDUCE_MAX REDUCE_MIN RELU RELU6 RESHAPE
+RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR REVERSE_V2 ROUND RSQRT SELECT_V2 SHAPE SIN SLICE SOFTMAX SPACE_TO_BATCH_ND
+SPACE_TO_DEPTH SPLIT SPLIT_V SQRT SQUARE SQUARED_DIFFERENCE SQUEEZE STRIDED_SLICE SUB SUM SVDF TANH TRANSPOSE
+TRANSPOSE_CONV UNIDIRECTIONAL_SEQUENCE_LSTM UNPACK VAR_HANDLE WHILE ZEROS_LIKE
+"""
+_CMSIS_FOLDER = """
+ADD AVERAGE_POOL_2D BATCH_MATMUL CONV_2D DEPTHWISE_CONV_2D FULLY_CONNECTED MAXIMUM MAX_POOL_2D MINIMUM MUL PAD PADV2
+SOFTMAX SVDF TRANSPOSE TRANSPOSE_CONV UNIDIRECTIONAL_SEQUENCE_LSTM
+"""
+MICRO_OPERATORS = frozenset(_MICRO_WHEEL.split())
+_CMSIS = frozenset(_CMSIS_FOLDER.split())
+_MEMCPY = frozenset(("EXPAND_DIMS", "RESHAPE", "SQUEEZE"))
+_SAME_SHAPE = ("ADD", "MUL")  # CMSIS-NN's do not broadcast
+_MOST_DIMENSIONS = 4  # of CMSIS-NN's TRANSPOSE
+
+_MERGED = "a copy: --target phone merges uneven pairs into dense products where that is faster"
+_FOLDED = "a copy: --target phone folds channel shuffles into the weights before and behind them"
+_FUSED = "a loop in fixed point on a microcontroller: ReLU6 costs nothing, for it fuses into the convolution"
+_EXTREME = "not delegated in int8: ReLU6 costs nothing, if this is part of a PReLU"
+# What to do about an int8 operator that is slow somewhere, or is not the same everywhere.
+_ADVICE = {
+    "CONCATENATION": _MERGED,
+    "FULLY_CONNECTED": "LiteRT and TFLite Micro round it differently: tools/convert_tflite.py makes it a 1x1 CONV_2D",
+    "GATHER": _FOLDED,
+    "HARD_SWISH": "not delegated in int8, and a loop on a microcontroller: swish is delegated, ReLU6 costs nothing",
+    "L2_NORMALIZATION": "a cosine needs no unit length: leave it out (--normalize none)",
+    "LOGISTIC": _FUSED,
+    "MAXIMUM": _EXTREME,
+    "MEAN": "a loop on a microcontroller, small beside a convolution",
+    "MINIMUM": _EXTREME,
+    "MUL": "a loop on a microcontroller where it broadcasts: a network without squeeze-excite has none of these",
+    "PRELU": "not delegated in int8: ReLU6 costs nothing; --target phone makes faster operators of PReLUs of images",
+    "QUANTIZE": "a pass over its tensor; of an image, int8 input takes pixel - 128 without it",
+    "RELU6": "not the same integers in LiteRT and TFLite Micro: put it behind a convolution, into which it fuses",
+    "SPLIT": _MERGED,
+    "STRIDED_SLICE": _MERGED,
+    "SUM": "LiteRT's reference kernel takes int8 for uint8: MEAN is right in both",
+    "TANH": _FUSED,
+    "TRANSPOSE": _FOLDED,
+}
+_ALWAYS = ("FULLY_CONNECTED", "RELU6", "SUM")  # advice however fast they are
+
+
+@dataclass(frozen=True)
+class AuditRow:
+    """All operators of one kind.
+
+    Attributes:
+        code: of the operators.
+        count: how many there are.
+        madds: multiply-adds of one image.
+        traffic: bytes that they read and write; constants count.
+        in_xnnpack: how many of them XNNPACK takes.
+        in_cmsis: how many have a kernel of CMSIS-NN, or only copy memory.
+        in_micro: whether TFLite Micro has them, for some types.
+    """
+
+    code: str
+    count: int
+    madds: int
+    traffic: int
+    in_xnnpack: int
+    in_cmsis: int
+    in_micro: bool
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The operators of a model.
+
+    Attributes:
+        rows: one a kind, the largest traffic first.
+        partitions: parts of the graph that XNNPACK runs; one is best.
+        slow: "XNNPACK" and "CMSIS-NN" -> the shares (0 to 1) of multiply-adds and of traffic on operators that it has
+            no kernel for.
+        advice: what to do about operators that are slow, or are not the same integers everywhere; a line each.
+    """
+
+    rows: list[AuditRow]
+    partitions: int
+    slow: dict[str, tuple[float, float]]
+    advice: list[str]
+
+    def table(self) -> str:
+        """Returns the audit as lines for people."""
+        madds, traffic = (max(1, sum(getattr(row, name) for row in self.rows)) for name in ("madds", "traffic"))
+        width = max(len(row.code) for row in self.rows)
+        lines = [f"{'':{width}}  count  madds  bytes  XNNPACK  TFLite Micro  CMSIS-NN"]
+        for row in self.rows:
+            shares = f"{row.madds / madds:>5.1%}  {row.traffic / traffic:>5.1%}"
+            micro = "yes" if row.in_micro else "no"
+            lines.append(
+                f"{row.code:{width}}  {row.count:>5}  {shares}  {row.in_xnnpack:>7}  {micro:>12}  {row.in_cmsis:>8}"
+            )
+        parts = {"XNNPACK": f", in {self.partitions} partition{'s' * (self.partitions != 1)}"}
+        for name, (slow_madds, slow_traffic) in self.slow.items():
+            shares = f"{slow_madds:.1%} of multiply-adds and {slow_traffic:.1%} of bytes are not"
+            lines.append(f"{name}{parts.get(name, '')}: {shares} on its kernels")
+        return "\n".join([*lines, *self.advice])
+
+
+def audit(data: bytes) -> Audit:
+    """Says which operators of a model have fast kernels.
+
+    Args:
+        data: the file.
+
+    Raises:
+        FlatbufferError: the file is damaged.
+        ValueError: LiteRT cannot run it.
+    """
+    model = flatbuffer.loads(data)
+    operators = model.main.operators
+    parts = xnnpack_partitions(model)
+    in_xnnpack = {operator for part in parts for operator in part}
+    in_cmsis = {operator for operator in operators if has_fast_micro_kernel(operator)}
+    rows = []
+    for code in dict.fromkeys(operator.code for operator in operators):
+        kind = [operator for operator in operators if operator.code == code]
+        rows.append(
+            AuditRow(
+                code=code,
+                count=len(kind),
+                madds=sum(map(count_madds, kind)),
+                traffic=sum(map(_traffic, kind)),
+                in_xnnpack=len(in_xnnpack.intersection(kind)),
+                in_cmsis=len(in_cmsis.intersection(kind)),
+                in_micro=code in MICRO_OPERATORS,
+            )
+        )
+    rows.sort(key=lambda row: -row.traffic)
+    slow = {"XNNPACK": _shares(operators, in_xnnpack), "CMSIS-NN": _shares(operators, in_cmsis)}
+    return Audit(rows, len(parts), slow, _advice(rows, operators, in_xnnpack & in_cmsis))
+
+
+def _advice(rows: list[AuditRow], operators: list[Operator], fast: set[Operator]) -> list[str]:
+    integers = {operator for operator in operators if operator.outputs[0].type == "INT8"}
+    slow = {operator.code for operator in integers if operator not in fast or operator.code in _ALWAYS}
+    lines = [f"{row.code}: {_ADVICE[row.code]}" for row in rows if row.code in slow & _ADVICE.keys()]
+    floats = sum(operator.outputs[0].type == "FLOAT32" for operator in operators)
+    if floats:
+        lines.append(f"{floats} operators compute in float: CMSIS-NN has kernels for int8 alone")
+    return [*lines, *(f"{row.code}: TFLite Micro does not have it" for row in rows if not row.in_micro)]
+
+
+def has_fast_micro_kernel(operator: Operator) -> bool:
+    """Returns whether TFLite Micro runs an operator by a kernel of CMSIS-NN, or by copying memory in one go."""
+    given, made = operator.inputs[0] if operator.inputs else None, operator.outputs[0]
+    if operator.code in _MEMCPY:
+        return True
+    if operator.code not in _CMSIS or made.type != "INT8" or given is None or given.type != "INT8":
+        return False
+    if operator.code in _SAME_SHAPE:
+        return len({tensor.shape for tensor in operator.inputs if tensor is not None}) == 1
+    return operator.code != "TRANSPOSE" or len(made.shape) <= _MOST_DIMENSIONS
+
+
+def xnnpack_partitions(model: Model) -> list[list[Operator]]:
+    """Returns the operators that XNNPACK takes in LiteRT, those that it runs in one go together: measured.
+
+    Raises:
+        FlatbufferError: the model contradicts itself.
+        ValueError: LiteRT cannot run it.
+    """
+    graph = model.main
+    with quiet_native_stderr():
+        try:
+            interpreter = Interpreter(model_content=flatbuffer.dumps(model), num_threads=1)
+            interpreter.allocate_tensors()
+        except (RuntimeError, ValueError) as error:
+            raise ValueError(f"LiteRT cannot run the model: {error}") from error
+    parts = []
+    for node in interpreter._get_ops_details():
+        if node["op_name"] == "DELEGATE":
+            # It stands for all operators between the tensors that it takes and those that it hands back.
+            borders = {graph.tensors[number] for number in node["inputs"]}
+            inside = _between(graph, borders, (graph.tensors[number] for number in node["outputs"]))
+            parts.append([operator for operator in graph.operators if operator in inside])
+    return parts
+
+
+def _between(graph: flatbuffer.Subgraph, borders: set, outputs: Iterable[flatbuffer.Tensor]) -> set[Operator]:
+    producers = graph.producers()
+    inside: set[Operator] = set()
+    wanted = list(outputs)
+    while wanted:
+        tensor = wanted.pop()
+        producer = None if tensor in borders else producers.get(tensor)
+        if producer is not None and producer not in inside:
+            inside.add(producer)
+            wanted += [given for given in producer.inputs if given is not None]
+    return inside
+
+
+def _traffic(operator: Operator) -> int:
+    return sum(tensor.nbytes for tensor in [*operator.inputs, *operator.outputs] if tensor is not None)
+
+
+def _shares(operators: list[Operator], fast: set[Operator]) -> tuple[float, float]:
+    """The shares of multiply-adds and of traffic of those that are not fast."""
+    costs = np.array([[count_madds(operator), _traffic(operator)] for operator in operators], np.float64)
+    slow = costs[[operator not in fast for operator in operators]].sum(0)
+    madds, traffic = slow / np.maximum(costs.sum(0), 1)
+    return float(madds), float(traffic)

@@ -1,0 +1,179 @@
+"""One image's way through a flatbuffer: what every operator made of it, where that saturates, and how far it is off.
+
+>>> import numpy as np
+>>> from seesaw_keras.tflite import flatbuffer
+>>> from seesaw_keras.tflite.analysis.explain import explain
+>>> steps = explain(flatbuffer.read("shuffle_int8.tflite"), np.zeros((1, 112, 112, 3), np.int8))  # doctest: +SKIP
+>>> steps[1].operator.code, steps[1].saturated  # doctest: +SKIP
+('CONV_2D', (0, 12))
+
+The integers are those of a device (`seesaw_keras.tflite.reference`). What an operator itself loses is seen beside the
+same operator in real numbers, given what its integer inputs stand for. What the network has lost up to there is seen
+beside the float network, which has the same names for what is computed (`seesaw_keras.tflite.conversion` gives them).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from seesaw_keras.tflite.flatbuffer import Model, Operator, Tensor, build
+from seesaw_keras.tflite.reference import Flavor, Interpreter
+
+__all__ = ["MOVERS", "Step", "explain", "relative_error"]
+
+# Operators that make no new numbers: what is to be said of their output was said of their input.
+_MOVERS = """
+CONCATENATION EXPAND_DIMS GATHER MAX_POOL_2D PACK PAD PADV2 RESHAPE SHAPE SLICE SPLIT SPLIT_V SQUEEZE STRIDED_SLICE
+TRANSPOSE
+"""
+MOVERS = frozenset(_MOVERS.split())
+_PRODUCTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+_INTEGERS = ("INT8", "UINT8")
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """What an operator made of the image.
+
+    Attributes:
+        number: of the operator.
+        operator: it.
+        output: the tensor that it computed.
+        values: the tensor's entries.
+        alone: what the operator makes in real numbers of what its inputs stand for; None where it is not arithmetic
+            on integers.
+        wanted: the same tensor of the float network; None where that is not known.
+    """
+
+    number: int
+    operator: Operator
+    output: Tensor
+    values: npt.NDArray
+    alone: npt.NDArray[np.float32] | None
+    wanted: npt.NDArray[np.float32] | None
+
+    @property
+    def real(self) -> npt.NDArray[np.float32]:
+        """What the entries stand for."""
+        return self.output.real(self.values)
+
+    @property
+    def representable(self) -> tuple[float, float] | None:
+        """The range of real numbers that the integers can stand for; None without a scale."""
+        if self.output.quantization is None or not np.issubdtype(self.values.dtype, np.integer):
+            return None
+        limits = np.iinfo(self.values.dtype)
+        low, high = self.output.real(np.array([limits.min, limits.max]))
+        return float(low), float(high)
+
+    @property
+    def beyond(self) -> npt.NDArray[np.int8]:
+        """For each entry whether its number is under (-1) or over (1) the range, by half a step at least, or in it."""
+        if self.alone is None or self.representable is None or self.output.quantization is None:
+            return np.zeros(self.values.shape, np.int8)
+        low, high = self.representable
+        half = self.output.quantization.scale / 2
+        return (self.alone > high + half).astype(np.int8) - (self.alone < low - half).astype(np.int8)
+
+    @property
+    def saturated(self) -> tuple[int, int]:
+        """How many entries are clamped to the least, and to the greatest integer."""
+        return int((self.beyond < 0).sum()), int((self.beyond > 0).sum())
+
+    @property
+    def own_error(self) -> float | None:
+        """What the operator itself loses by rounding and clamping; see `relative_error`."""
+        return None if self.alone is None else relative_error(self.real, self.alone)
+
+    @property
+    def error(self) -> float | None:
+        """What is lost up to here against the float network; see `relative_error`."""
+        return None if self.wanted is None else relative_error(self.real, self.wanted)
+
+
+def relative_error(made: npt.NDArray, wanted: npt.NDArray) -> float | None:
+    """Returns the root mean square of the differences over that of what is wanted; None where that is 0."""
+    wanted = wanted.astype(np.float64)
+    size = np.sqrt((wanted**2).mean())
+    return float(np.sqrt(((made - wanted) ** 2).mean()) / size) if size > 0 else None
+
+
+def explain(
+    model: Model,
+    image: npt.NDArray,
+    real: tuple[Model, npt.NDArray[np.float32]] | None = None,
+    *,
+    flavor: Flavor = "litert",
+) -> list[Step]:
+    """Runs a network on one image.
+
+    Args:
+        model: of one input.
+        image: of the input's shape and type.
+        real: the float network and the same image as it takes it.
+        flavor: whose integers are computed; see `seesaw_keras.tflite.reference`.
+
+    Returns:
+        A step for each tensor that is computed, in the order of computation.
+
+    Raises:
+        ValueError: an operator is not supported, or an image does not fit.
+    """
+    values = {tensor: array[0] for tensor, array in Interpreter(model, flavor).tensors(image[None]).items()}
+    wanted = _by_name(*real) if real is not None else {}
+    steps = []
+    for number, operator in enumerate(model.main.operators):
+        alone = _alone(operator, values)
+        for output in operator.outputs:
+            counterpart = wanted.get(output.name)
+            same = counterpart is not None and counterpart.shape == values[output].shape
+            steps.append(
+                Step(number, operator, output, values[output], alone.get(output), counterpart if same else None)
+            )
+    return steps
+
+
+def _alone(operator: Operator, values: Mapping[Tensor, npt.NDArray]) -> dict[Tensor, npt.NDArray[np.float32]]:
+    """What an operator on integers makes in real numbers of the same inputs; nothing for any other."""
+    if operator.code in MOVERS | {"QUANTIZE", "DEQUANTIZE"} or operator.outputs[0].type not in _INTEGERS:
+        return {}
+    taken = [_in_real_numbers(operator, place) for place in range(len(operator.inputs))]
+    made = [Tensor(tensor.name, values[tensor].shape, "FLOAT32") for tensor in operator.outputs]
+    model = build(Operator(operator.code, taken, made, operator.options), outputs=made)
+    given = [
+        tensor.real(values[tensor])[None]
+        for mine, tensor in zip(taken, operator.inputs, strict=True)
+        if mine is not None and tensor is not None and mine.data is None
+    ]
+    outputs = Interpreter(model).run(*given)
+    return {tensor: array[0] for tensor, array in zip(operator.outputs, outputs, strict=True)}
+
+
+def _in_real_numbers(operator: Operator, place: int) -> Tensor | None:
+    """An input of an operator on integers as its float form takes it; axes and the like stay as they are."""
+    tensor = operator.inputs[place]
+    if tensor is None:
+        return None
+    if operator.code in _PRODUCTS and place == 2 and tensor.data is not None:
+        return Tensor.constant(tensor.name, (tensor.data * _scale_of_sums(operator)).astype(np.float32))
+    if tensor.type not in _INTEGERS:
+        return tensor
+    if tensor.data is None:
+        return Tensor(tensor.name, tensor.shape, "FLOAT32")
+    return Tensor.constant(tensor.name, tensor.real(tensor.data))
+
+
+def _scale_of_sums(operator: Operator) -> npt.NDArray[np.float32]:
+    """The unit of a bias: kernels do not look at what the file says of it."""
+    x, weights = operator.inputs[:2]
+    assert x is not None and x.quantization is not None and weights is not None and weights.quantization is not None
+    return x.quantization.scales * weights.quantization.scales
+
+
+def _by_name(model: Model, image: npt.NDArray[np.float32]) -> Mapping[str, npt.NDArray[np.float32]]:
+    """The tensors of a float network, less names that two of them share."""
+    values = Interpreter(model).tensors(image[None])
+    names = [tensor.name for tensor in values]
+    return {tensor.name: array[0] for tensor, array in values.items() if names.count(tensor.name) == 1}

@@ -1,0 +1,3 @@
+"""Comparing runtimes tensor by tensor."""
+
+__all__: list[str] = []

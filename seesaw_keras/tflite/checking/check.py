@@ -1,0 +1,205 @@
+"""Runs a flatbuffer in every runtime and says whether they agree.
+
+>>> import numpy as np
+>>> from seesaw_keras.tflite.checking.check import check
+>>> images = np.zeros((4, 112, 112, 3), np.int8)
+>>> check("shuffle_int8.tflite", {"black": images}).passed  # doctest: +SKIP
+True
+
+Two questions: how close is each runtime's output to that of LiteRT's reference kernels, which define what operators
+compute; and do those runtimes that have to compute the same (`Runtime.equals`) do so in every entry of every tensor?
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from seesaw_keras.tflite.checking.check_result import ADVERSARIAL_GROUP, CheckResult, Closeness, Equality
+from seesaw_keras.tflite.checking.tensor_diff import OperatorDifference, differing, first_difference, largest_difference
+from seesaw_keras.tflite.conversion.interface import read_facts
+from seesaw_keras.tflite.flatbuffer import Model, Tensor
+from seesaw_keras.tflite.runtimes import Micro, Runtime, available_runtimes, open_runtime
+
+__all__ = ["ADVERSARIAL", "adversarial_inputs", "check"]
+
+ADVERSARIAL = ("all minimum", "all maximum", "noise", "one hot pixel")
+
+Progress = Callable[[str, int, int], object]
+Arrays = Mapping[str, np.ndarray]
+
+
+def adversarial_inputs(given: Tensor, images: Sequence[np.ndarray] = ()) -> np.ndarray:
+    """Returns inputs at the edges of what a model can be given, the same ones every time.
+
+    Args:
+        given: the model's input, of batch 1.
+        images: whose least and greatest entry are the edges of a float input; without any, -1 and 1.
+
+    Returns:
+        (4, ...) of the input's type, as `ADVERSARIAL` names them.
+    """
+    if np.issubdtype(given.dtype, np.floating):
+        low = min((float(group.min()) for group in images), default=-1.0)
+        high = max((float(group.max()) for group in images), default=1.0)
+    else:
+        limits = np.iinfo(given.dtype)
+        low, high = limits.min, limits.max
+    shape = given.shape[1:]
+    r = np.random.default_rng(0)
+    noise = r.uniform(low, high, shape) if isinstance(low, float) else r.integers(low, high, shape, endpoint=True)
+    hot = np.full(shape, low, given.dtype)
+    hot[tuple(r.integers(0, size) for size in shape[:-1])] = high
+    return np.stack([np.full(shape, low), np.full(shape, high), noise, hot]).astype(given.dtype)
+
+
+def check(
+    model: str | Path | bytes | Model,
+    inputs: Mapping[str, np.ndarray],
+    *,
+    float_embeddings: Mapping[str, np.ndarray] | None = None,
+    runtimes: Sequence[str] | None = None,
+    threads: int = 1,
+    progress: Progress = lambda stage, done, total: None,
+) -> CheckResult:
+    """Runs a model of one input and one output, both of batch 1, in the runtimes that are installed.
+
+    It passes unless two runtimes that have to compute the same differ in one integer of one tensor (in a float by more
+    than the order of sums can explain), or the file says that the network is trained and the least cosine between the
+    outputs of XNNPACK and of the reference kernels is under 0.995, adversarial inputs aside.
+
+    Args:
+        model: a file's path or bytes, or the model itself.
+        inputs: groups of inputs by name, each (n, ...) of the input's type. A group "adversarial" is added.
+        float_embeddings: (n, length) of the float model, for any of the groups.
+        runtimes: which to run beside LiteRT's reference kernels, by their names in `RUNTIMES`; None for all.
+        threads: of XNNPACK.
+        progress: called with a stage, how many inputs of it are done, and of how many.
+
+    Raises:
+        ValueError: the file is damaged, LiteRT cannot run it, it has another interface, or inputs do not fit it.
+        OSError: the file cannot be read.
+    """
+    reference = open_runtime("reference", model)
+    opened, refused = {"reference": reference}, []
+    for name in available_runtimes():
+        if name == "reference" or (runtimes is not None and name not in runtimes):
+            continue
+        try:
+            opened[name] = open_runtime(name, model, threads=threads)
+        except ValueError as error:
+            refused.append(str(error))
+    groups = {**inputs, ADVERSARIAL_GROUP: adversarial_inputs(reference.model.main.inputs[0], list(inputs.values()))}
+    outputs = {name: _outputs(runtime, groups, progress) for name, runtime in opened.items()}
+    rows = [
+        _closeness(
+            name, opened[name], group, made[group], outputs["reference"][group], (float_embeddings or {}).get(group)
+        )
+        for name, made in outputs.items()
+        for group in groups
+    ]
+    graph = reference.model.main
+    return CheckResult(
+        name=reference.name,
+        trained=read_facts(reference.model).get("trained") is True,
+        integers=not any(np.issubdtype(tensor.dtype, np.floating) for tensor in graph.producers()),
+        rows=rows,
+        equalities=_equalities(opened, groups, outputs, progress),
+        refused=refused,
+        arena=next((runtime.arena for runtime in opened.values() if isinstance(runtime, Micro)), None),
+    )
+
+
+def _outputs(runtime: Runtime, groups: Arrays, progress: Progress) -> dict[str, np.ndarray]:
+    """The outputs of a runtime for each group."""
+    total, done = sum(map(len, groups.values())), 0
+    outputs = {}
+    for group, inputs in groups.items():
+        rows = []
+        for one in inputs:
+            rows.append(runtime.run(one[None]))
+            done += 1
+            progress(runtime.title, done, total)
+        outputs[group] = np.concatenate(rows)
+    return outputs
+
+
+def _closeness(
+    name: str, runtime: Runtime, group: str, made: np.ndarray, expected: np.ndarray, real: np.ndarray | None
+) -> Closeness:
+    (output,) = runtime.model.main.outputs
+    with_float = None if real is None else _cosines(output.real(made), real)
+    return Closeness(
+        runtime=name,
+        title=runtime.title,
+        group=group,
+        inputs=len(made),
+        largest=largest_difference(made, expected),
+        share=float((made != expected).mean()),
+        cosine=float(_cosines(output.real(made), output.real(expected)).min()),
+        float_cosine=None if with_float is None else (float(with_float.mean()), float(with_float.min())),
+    )
+
+
+def _cosines(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """The cosine of each row with its counterpart; 1 for two rows of zeros, 0 for one."""
+    left, right = (rows.reshape(len(rows), -1).astype(np.float64) for rows in (left, right))
+    lengths = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
+    both_zero = ~(left.any(axis=1) | right.any(axis=1))
+    return np.where(both_zero, 1, (left * right).sum(axis=1) / np.where(lengths > 0, lengths, 1))
+
+
+def _equalities(
+    runtimes: Mapping[str, Runtime], groups: Arrays, outputs: Mapping[str, Arrays], progress: Progress
+) -> list[Equality]:
+    """Compares every tensor of the runtimes that have to compute the same."""
+    pairs = [(runtime.equals, name) for name, runtime in runtimes.items() if runtime.equals in runtimes]
+    names = {name for pair in pairs for name in pair}
+    inputs = [(group, number) for group, members in groups.items() for number in range(len(members))]
+    found = [_Comparison(runtimes[left], runtimes[right]) for left, right in pairs]
+    for done, (group, number) in enumerate(inputs if pairs else [], 1):
+        one = groups[group][number]
+        tensors = {name: runtimes[name].tensors(one[None]) for name in names}
+        where = (
+            f"input {number} ({ADVERSARIAL[number]})" if group == ADVERSARIAL_GROUP else f"input {number} of {group}"
+        )
+        for comparison, (left, right) in zip(found, pairs, strict=True):
+            comparison.add(where, one[None], tensors[left], tensors[right])
+            comparison.differing += int(differing(outputs[left][group][number], outputs[right][group][number]).sum())
+        progress("all tensors", done, len(inputs))
+    return [comparison.result() for comparison in found]
+
+
+class _Comparison:
+    """Two runtimes, of which one input after the other is compared."""
+
+    def __init__(self, left: Runtime, right: Runtime) -> None:
+        self._left, self._right = left, right
+        self._inputs = self._tensors = self._entries = self.differing = 0
+        self._first: OperatorDifference | None = None
+        self._where = ""
+
+    def add(self, where: str, one: np.ndarray, left: Mapping[int, np.ndarray], right: Mapping[int, np.ndarray]) -> None:
+        """Compares the tensors of one input."""
+        both = left.keys() & right.keys()
+        self._inputs += 1
+        self._tensors = len(both)
+        self._entries += sum(left[number].size for number in both)
+        differences = sum(int(differing(left[number], right[number]).sum()) for number in both)
+        self.differing += differences
+        first = first_difference(self._left, self._right, [one], left, right) if differences else None
+        if first is not None and (self._first is None or first.operator < self._first.operator):
+            self._first, self._where = first, where
+
+    def result(self) -> Equality:
+        """Returns what came of it."""
+        return Equality(
+            left=self._left.title,
+            right=self._right.title,
+            inputs=self._inputs,
+            tensors=self._tensors,
+            entries=self._entries,
+            differing=self.differing,
+            first=self._first,
+            input=self._where,
+        )

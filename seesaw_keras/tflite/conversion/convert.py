@@ -1,0 +1,301 @@
+"""From a Keras model or SavedModel to a flatbuffer that has one image in and one embedding out.
+
+>>> import numpy as np
+>>> import seesaw_keras
+>>> from seesaw_keras.tflite.conversion.convert import convert
+>>> network = seesaw_keras.build("shuffle", weights="shuffle.weights.h5")  # doctest: +SKIP
+>>> flatbuffer = convert(network, images=np.zeros((1, 112, 112, 3), np.uint8))  # doctest: +SKIP
+
+The only module of `seesaw_keras.tflite` that imports TensorFlow, and only when it converts. The network is frozen
+first: with its weights as constants and without Keras' objects around it, saving takes a fraction of a second, and the
+converter has less to do than in `from_keras_model` (`benchmarks/conversion.py` measures both).
+"""
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from seesaw_keras.native import quiet_native_stderr
+from seesaw_keras.tflite import flatbuffer
+from seesaw_keras.tflite.conversion.dense_layers import dense_to_convolution
+from seesaw_keras.tflite.conversion.empty_channels import restore_biases
+from seesaw_keras.tflite.conversion.interface import (
+    InputType,
+    name_tensors,
+    set_normalization,
+    set_pixel_input,
+    store_facts,
+)
+from seesaw_keras.tflite.conversion.range_calibration import Range, measure_ranges
+from seesaw_keras.tflite.conversion.scale_alignment import settle_scales
+
+__all__ = ["TYPES", "Type", "convert", "input_shape", "load_saved_model", "weights_sha256"]
+
+Type = Literal["int8", "float32", "float16", "dynamic"]
+TYPES: tuple[Type, ...] = get_args(Type)
+_SIGNATURE = "serving_default"
+
+
+def convert(
+    model: Any,
+    *,
+    type: Type = "int8",
+    images: npt.NDArray[np.uint8] | None = None,
+    input_type: InputType = "int8",
+    normalize: bool = False,
+    facts: dict[str, Any] | None = None,
+) -> bytes:
+    """Converts a network to a flatbuffer with batch 1 and static shapes.
+
+    | type | weights | arithmetic | input, of pixels 0 to 255 in RGB | output |
+    | --- | --- | --- | --- | --- |
+    | int8 | int8, a scale a channel | integers alone | int8: pixel - 128 | int8 |
+    | float32 | float32 | float32 | float32: (pixel - 127.5) / 127.5 | float32 |
+    | float16 | float16 | float32, or float16 where the hardware has it | as float32 | float32 |
+    | dynamic | int8, a scale a channel | float32, products in int8 with ranges found then | as float32 | float32 |
+
+    A network that was trained quantization-aware brings its ranges along, but for that of its input, which need not be
+    quantized; any other is quantized with ranges measured on `images`. What int8 input means is in
+    `interface.set_pixel_input`. LiteRT's reference kernels and TFLite Micro compute the same integers of an int8
+    network, as far as `dense` and `agreement` can see to it.
+
+    Args:
+        model: a Keras model (also a quantization-aware one) or what `load_saved_model` returns, from
+            (batch, height, width, 3) RGB in [-1, 1] to (batch, length), all float32.
+        type: see the table.
+        images: uint8 RGB (n, height, width, 3), for "int8" unless the model is quantization-aware.
+        input_type: "uint8" makes an int8 network take the pixels as they are, for one QUANTIZE operator.
+        normalize: whether the embedding has unit length, by a L2_NORMALIZATION at the end; what the model has there
+            itself is dropped if not. Its int8 output has a fixed scale of 1/128, in which the entries of a 512-d unit
+            vector are about six steps: rounding alone holds the cosine with float at 0.9987. A cosine between
+            embeddings needs no unit length.
+        facts: what else to store in the metadata `seesaw_keras`, such as the variant; see `interface.store_facts`.
+
+    Returns:
+        The file's bytes; the same ones every time on one machine.
+
+    Raises:
+        ValueError: the model has another interface, an argument does not fit the others, TensorFlow Lite cannot
+            convert the model, or something of an int8 network stays in float.
+    """
+    if type not in TYPES:
+        raise ValueError(f"unknown type {type!r}: choose one of {', '.join(TYPES)}")
+    if input_type != "int8" and type != "int8":
+        raise ValueError(f"input {input_type!r} is for type int8; a {type} network takes float32")
+    concrete = _concrete_function(model)
+    shape = tuple(concrete.inputs[0].shape)
+    frozen, aware = _freeze(concrete)
+    if aware and type != "int8":
+        raise ValueError(f"a quantization-aware network holds int8 ranges: type {type} is for one that is not")
+    if type == "int8" and not aware:
+        images = _checked(images, shape)
+        plain = _tensorflow_lite(frozen, shape, "float32")
+        converted = flatbuffer.loads(_quantize(plain, measure_ranges(plain, images)))
+        restore_biases(converted, flatbuffer.loads(plain))
+    else:
+        converted = flatbuffer.loads(_tensorflow_lite(_with_input_range(frozen) if aware else frozen, shape, type))
+    if type == "int8":
+        dense_to_convolution(converted)
+        set_pixel_input(converted, input_type)
+    set_normalization(converted, normalize)
+    name_tensors(converted)
+    store_facts(
+        converted,
+        type=type,
+        normalized=normalize,
+        weights_sha256=weights_sha256(variable.numpy() for variable in concrete.variables),
+        **(facts or {}),
+    )
+    if type == "int8":
+        settle_scales(converted)
+        _require_integers(converted)
+    return flatbuffer.dumps(converted)
+
+
+def weights_sha256(arrays: Iterable[np.ndarray]) -> str:
+    """Returns a SHA-256 of a network's float weights that is the same in every container.
+
+    It is the digest of the sorted digests of all arrays (shape and little-endian float32 entries), so neither names
+    nor order count: a weights file, a .keras file and a SavedModel of one network have the same.
+    """
+    digests = []
+    for array in arrays:
+        if np.issubdtype(array.dtype, np.floating):
+            digests.append(hashlib.sha256(f"{array.shape}".encode() + array.astype("<f4").tobytes()).hexdigest())
+    return hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()
+
+
+def load_saved_model(path: str | Path) -> Any:
+    """Loads a SavedModel for `convert`.
+
+    Raises:
+        ValueError: TensorFlow cannot load it, or it has no signature `serving_default` of one float32 input and one
+            output.
+    """
+    import tensorflow as tf
+
+    try:
+        loaded = tf.saved_model.load(str(path))
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(f"{path}: TensorFlow cannot load it as a SavedModel: {error}") from error
+    if _SIGNATURE not in loaded.signatures:
+        raise ValueError(f"{path}: it has no signature {_SIGNATURE}, only {', '.join(loaded.signatures) or 'none'}")
+    given = loaded.signatures[_SIGNATURE].structured_input_signature[1]
+    made = loaded.signatures[_SIGNATURE].structured_outputs
+    if len(given) != 1 or len(made) != 1:
+        raise ValueError(f"{path}: a network has one input and one output, this has {len(given)} and {len(made)}")
+    (spec,) = given.values()
+    if spec.shape.rank is None or spec.dtype != tf.float32:
+        raise ValueError(f"{path}: the input is {spec}; float32 (batch, height, width, 3) is needed")
+    return loaded
+
+
+def input_shape(model: Any) -> tuple[int, int, int]:
+    """Returns the (height, width, 3) of the images that a model takes.
+
+    Args:
+        model: as for `convert`.
+
+    Raises:
+        ValueError: it has not one such input of fixed size.
+    """
+    if hasattr(model, "signatures"):
+        (spec,) = model.signatures[_SIGNATURE].structured_input_signature[1].values()
+        shape: Any = spec.shape.as_list()
+    else:
+        shape = model.input_shape
+    if not isinstance(shape, (tuple, list)) or len(shape) != 4 or shape[3] != 3 or None in shape[1:]:
+        raise ValueError(f"the input has shape {shape}; (batch, height, width, 3) of fixed size is needed")
+    return tuple(shape[1:])
+
+
+def _concrete_function(model: Any) -> Any:
+    """Traces a model at batch 1: `image` to `embedding`."""
+    import tensorflow as tf
+
+    spec = tf.TensorSpec((1, *input_shape(model)), tf.float32, name="image")
+    call = _call_of_signature(model) if hasattr(model, "signatures") else _call_of_keras(model)
+    concrete = tf.function(lambda image: {"embedding": call(image)}).get_concrete_function(image=spec)
+    made = concrete.structured_outputs["embedding"].shape
+    if made.rank != 2:
+        raise ValueError(f"the output has shape {made}; (batch, length) is needed")
+    return concrete
+
+
+def _call_of_keras(model: Any) -> Callable[[Any], Any]:
+    if isinstance(model.output_shape, (list, dict)):
+        raise ValueError(f"{model.name}: a network has one output")
+    for layer in model.layers:
+        if layer.compute_dtype != "float32":
+            raise ValueError(
+                f"{model.name}: {layer.name} computes in {layer.compute_dtype}; build the network under the policy "
+                f"float32 and load its weights there"
+            )
+    return lambda image: model(image, training=False)
+
+
+def _call_of_signature(model: Any) -> Callable[[Any], Any]:
+    signature = model.signatures[_SIGNATURE]
+    (key,) = signature.structured_input_signature[1]
+
+    def call(image: Any) -> Any:
+        (embedding,) = signature(**{key: image}).values()
+        return embedding
+
+    return call
+
+
+def _freeze(concrete: Any) -> tuple[Any, bool]:
+    """Turns variables into constants; says also whether the network was made by quantization-aware training."""
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    frozen = convert_variables_to_constants_v2(concrete)
+    aware = any(node.op.startswith("FakeQuantWithMinMaxVars") for node in frozen.graph.as_graph_def().node)
+    return frozen, aware
+
+
+def _with_input_range(frozen: Any) -> Any:
+    """Quantizes the input of a quantization-aware network that does not do so itself: pixels need no training."""
+    import tensorflow as tf
+
+    operators = [user for tensor in frozen.inputs for user in tensor.consumers()]
+    if any(operator.type.startswith("FakeQuant") for operator in operators):
+        return frozen
+    return lambda image: frozen(tf.quantization.fake_quant_with_min_max_args(image, -1.0, 1.0))
+
+
+def _checked(images: npt.NDArray[np.uint8] | None, shape: tuple) -> npt.NDArray[np.uint8]:
+    if images is None:
+        raise ValueError("int8 wants images to measure ranges on, unless the network is quantization-aware")
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != shape[1:] or not len(images):
+        raise ValueError(
+            f"calibration images are {images.dtype} {images.shape}; the network wants uint8 (n, {str(shape[1:])[1:]}"
+        )
+    return images
+
+
+def _tensorflow_lite(frozen: Any, shape: tuple, type: Type) -> bytes:
+    """Runs TensorFlow Lite's converter on a frozen function by way of a SavedModel, which keeps the signature.
+
+    Args:
+        frozen: with constants for variables; quantization-aware for "int8".
+        shape: of the input.
+        type: as for `convert`.
+    """
+    import tensorflow as tf
+
+    spec = tf.TensorSpec(shape, tf.float32, name="image")
+    function = tf.function(lambda image: {"embedding": frozen(image)[0]}).get_concrete_function(image=spec)
+    with tempfile.TemporaryDirectory() as folder, quiet_native_stderr():
+        tf.saved_model.save(tf.Module(), folder, signatures=function)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        converter.exclude_conversion_metadata = True
+        if type != "float32":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if type == "float16":
+            converter.target_spec.supported_types = [tf.float16]
+        if type == "int8":
+            converter.inference_input_type = converter.inference_output_type = tf.int8
+        try:
+            return bytes(converter.convert())
+        except Exception as error:  # the converter raises half a dozen kinds
+            raise ValueError(f"TensorFlow Lite cannot convert the network to {type}: {error}") from error
+
+
+def _quantize(plain: bytes, ranges: Mapping[int, Range]) -> bytes:
+    """Runs TensorFlow Lite's quantizer on a float flatbuffer whose ranges are known."""
+    import tensorflow as tf
+    from tensorflow.lite.python.convert import mlir_quantize
+    from tensorflow.lite.python.schema_py_generated import QuantizationParametersT
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    table = flatbuffer_utils.convert_bytearray_to_object(plain)
+    for number, (minimum, maximum) in ranges.items():
+        parameters = QuantizationParametersT()
+        parameters.min, parameters.max = [minimum], [maximum]
+        table.subgraphs[0].tensors[number].quantization = parameters
+    with quiet_native_stderr():
+        try:
+            return bytes(
+                mlir_quantize(
+                    bytes(flatbuffer_utils.convert_object_to_bytearray(table)),
+                    input_data_type=tf.int8,
+                    output_data_type=tf.int8,
+                )
+            )
+        except Exception as error:  # as above
+            raise ValueError(f"TensorFlow Lite cannot quantize the network: {error}") from error
+
+
+def _require_integers(model: flatbuffer.Model) -> None:
+    floats = [tensor.name for tensor in model.main.tensors if tensor.type.startswith(("FLOAT", "BFLOAT"))]
+    if floats:
+        raise ValueError(
+            f"{len(floats)} tensors of the int8 network stayed in float, {floats[0]!r} is the first: its operator has "
+            f"no int8 form, or quantization-aware training left it without a range"
+        )

@@ -1,0 +1,273 @@
+"""What a converted model shows to the outside: its input, its output, the names of its tensors, its metadata.
+
+>>> from seesaw_keras.tflite import flatbuffer
+>>> from seesaw_keras.tflite.conversion.interface import read_facts
+>>> read_facts(flatbuffer.read("shuffle_int8.tflite"))["preprocessing"]  # doctest: +SKIP
+'pixel - 128'
+"""
+
+import json
+from collections import Counter
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+import seesaw_keras
+from seesaw_keras.tflite.flatbuffer import Model, Operator, Quantization, Subgraph, Tensor
+
+__all__ = [
+    "INPUT_TYPES",
+    "METADATA",
+    "PIXEL_SCALE",
+    "InputType",
+    "name_tensors",
+    "pixel_table",
+    "read_facts",
+    "set_normalization",
+    "set_pixel_input",
+    "store_facts",
+    "to_float",
+]
+
+InputType = Literal["int8", "uint8"]
+INPUT_TYPES: tuple[InputType, ...] = get_args(InputType)
+METADATA = "seesaw_keras"  # name of the entry
+PIXEL_SCALE = 1 / 127.5
+# What the constants among an operator's inputs are called; their place in the list counts.
+_ROLES = {
+    "CONV_2D": ("", "weights", "bias"),
+    "DEPTHWISE_CONV_2D": ("", "weights", "bias"),
+    "FULLY_CONNECTED": ("", "weights", "bias"),
+    "PRELU": ("", "slopes"),
+    "PAD": ("", "paddings"),
+    "RESHAPE": ("", "shape"),
+    "TRANSPOSE": ("", "permutation"),
+    "MEAN": ("", "axes"),
+    "STRIDED_SLICE": ("", "begin", "end", "strides"),
+}
+
+
+def to_float(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Returns pixels as the float networks take them: (pixel - 127.5) / 127.5."""
+    return (images.astype(np.float32) - np.float32(127.5)) / np.float32(127.5)
+
+
+_PIXELS = np.arange(256, dtype=np.uint8)
+# The input of each type, for the pixels 0 to 255 of an RGB image: what the metadata say, and what that is.
+_PREPROCESSING: dict[str, tuple[str, np.ndarray]] = {
+    "INT8": ("pixel - 128", (_PIXELS ^ 128).view(np.int8)),
+    "UINT8": ("pixel", _PIXELS),
+    "FLOAT32": ("(pixel - 127.5) / 127.5", to_float(_PIXELS)),
+}
+
+
+def set_pixel_input(model: Model, input_type: InputType = "int8") -> None:
+    """Makes an int8 network take pixel - 128, for pixels 0 to 255, and mean (pixel - 127.5) / 127.5 by it.
+
+    An int8 input of scale 1/127.5 has no zero point for that: q = pixel - 128 stands for (q + 0.5) / 127.5, and zero
+    points are whole. With zero point 0, as the file then says, q means (pixel - 128) / 127.5, half a step too dark.
+    The missing half step is the same everywhere, so the first convolution's bias takes it: half of the sum of each
+    channel's integer weights, in units of the bias. That is exact to half a unit of the bias, some thousandth of a
+    step of the output. Only what lies beyond the image's border is still 0 in integers, so half a step above the 0 of
+    the float network.
+
+    So an image goes in by subtracting 128 (flipping the highest bit of every byte), without a float in sight. Do not
+    quantize (pixel - 127.5) / 127.5 by the file's scale and zero point instead: every value would be a tie.
+
+    The scale that calibration or quantization-aware training found for the input is replaced; the bias, whose unit it
+    sets, is converted.
+
+    Args:
+        model: an int8 network whose input goes into convolutions, directly or by padding; changed in place.
+        input_type: "uint8" puts a QUANTIZE in front, which costs a pass over the image; the input is then the pixel.
+
+    Raises:
+        ValueError: the input goes elsewhere.
+    """
+    graph = model.main
+    (given,) = graph.inputs
+    old = given.quantization
+    if given.type != "INT8" or old is None:
+        raise ValueError(f"the input {given.name!r} is {given.type}, not a quantized INT8")
+    moved, convolutions = _first_convolutions(graph, given)
+    for convolution in convolutions:
+        _take_half_step(graph, convolution, old.scale)
+    for tensor in moved:
+        tensor.quantization = Quantization(PIXEL_SCALE, 0)
+    if input_type == "uint8":
+        pixels = Tensor("pixels", given.shape, "UINT8", Quantization(PIXEL_SCALE, 128))
+        graph.tensors.insert(0, pixels)
+        graph.inputs[:] = [pixels]
+        graph.operators.insert(0, Operator("QUANTIZE", [pixels], [given]))
+        _replace_in_signatures(model, given, pixels)
+
+
+def _first_convolutions(graph: Subgraph, given: Tensor) -> tuple[list[Tensor], list[Operator]]:
+    """Returns the tensors that hold pixels (the input, and its padded copies) and the convolutions that read them."""
+    tensors, convolutions = [given], []
+    consumers = graph.consumers()
+    for tensor in tensors:
+        for operator in consumers[tensor]:
+            if operator.code == "PAD":
+                tensors += operator.outputs
+            elif operator.code in ("CONV_2D", "DEPTHWISE_CONV_2D") and _constant(operator, 1) is not None:
+                convolutions.append(operator)
+            else:
+                raise ValueError(
+                    f"the input goes into {operator.code}; into a convolution, or PAD before it, it has to go for int8 "
+                    f"pixels: take the preprocessing out of the network"
+                )
+    return tensors, convolutions
+
+
+def _constant(operator: Operator, place: int) -> np.ndarray | None:
+    tensor = operator.inputs[place] if place < len(operator.inputs) else None
+    return None if tensor is None else tensor.data
+
+
+def _take_half_step(graph: Subgraph, convolution: Operator, old_scale: float) -> None:
+    """Gives a convolution of pixels a bias in the unit of the new scale, half a step of the input included."""
+    weights = convolution.inputs[1]
+    assert weights is not None and weights.data is not None and weights.quantization is not None
+    axis = 0 if convolution.code == "CONV_2D" else 3
+    sums = weights.data.sum(axis=tuple(set(range(4)) - {axis}), dtype=np.int64)
+    bias = _constant(convolution, 2)
+    in_new_unit = 0.0 if bias is None else bias * (old_scale / PIXEL_SCALE)
+    values = np.rint(in_new_unit + sums / 2)
+    if np.abs(values).max(initial=0) > np.iinfo(np.int32).max:
+        raise ValueError(f"the bias of {weights.name!r} leaves int32")
+    scales = weights.quantization.scales * np.float32(PIXEL_SCALE)
+    tensor = Tensor.constant(f"{weights.name}/bias", values.astype(np.int32), Quantization(scales))
+    graph.tensors.append(tensor)
+    convolution.inputs[2:] = [tensor]
+
+
+def set_normalization(model: Model, normalize: bool) -> None:
+    """Puts a L2_NORMALIZATION at the end of a network, or drops the one that is there.
+
+    Args:
+        model: with one output (1, length); changed in place.
+        normalize: whether it shall be there.
+    """
+    graph = model.main
+    (made,) = graph.outputs
+    last = graph.producers()[made]
+    if (last.code == "L2_NORMALIZATION") == normalize:
+        return
+    if normalize:
+        # The scale that the operator's definition fixes for int8.
+        quantization = Quantization(1 / 128, 0) if made.quantization else None
+        output = Tensor("unit_embedding", made.shape, made.type, quantization)
+        graph.tensors.append(output)
+        graph.operators.append(Operator("L2_NORMALIZATION", [made], [output], version=2 if quantization else 1))
+    else:
+        (before,) = last.inputs
+        assert before is not None
+        output = before
+        graph.operators.remove(last)
+    graph.outputs[:] = [output]
+    _replace_in_signatures(model, made, output)
+
+
+def _replace_in_signatures(model: Model, old: Tensor, new: Tensor) -> None:
+    for signature in model.signatures:
+        for ends in (signature.inputs, signature.outputs):
+            ends.update({name: new for name, tensor in ends.items() if tensor is old})
+
+
+def name_tensors(model: Model) -> None:
+    """Names tensors after the Keras layers that make them: what is computed has the same name in every type.
+
+    The input is `image`, the output `embedding`. What a layer's last operator puts out has the layer's name, without
+    the `_conv` and `_bn` that have become one operator; what is before has `/` and the operator after it
+    (`stem_act/logistic`). A constant has the name of what its first user puts out, `/` and its role (`stem/weights`).
+
+    Args:
+        model: fresh from TensorFlow's converter; changed in place. Tensors that nothing uses are dropped, the rest put
+            in the order of use.
+    """
+    graph = model.main
+    layers = [_layer(operator) for operator in graph.operators]
+    last = {layer: number for number, layer in enumerate(layers)}
+    names: dict[Tensor, str] = dict.fromkeys(graph.inputs, "image") | dict.fromkeys(graph.outputs, "embedding")
+    seen = Counter(names.values())
+
+    def name(tensor: Tensor, wish: str) -> None:
+        if tensor not in names:
+            seen[wish] += 1
+            names[tensor] = wish if seen[wish] == 1 else f"{wish}_{seen[wish]}"
+
+    for number, (operator, layer) in enumerate(zip(graph.operators, layers, strict=True)):
+        code = operator.code.lower()
+        own = layer if layer and last[layer] == number and layer not in seen else f"{layer}/{code}".lstrip("/")
+        for output in operator.outputs:
+            name(output, own)
+        roles = _ROLES.get(operator.code, ())
+        for place, tensor in enumerate(operator.inputs):
+            if tensor is not None and tensor.data is not None:
+                role = roles[place] if place < len(roles) else f"operand{place}"
+                name(tensor, f"{names[operator.outputs[0]]}/{role}")
+    for tensor, new in names.items():
+        tensor.name = new
+    graph.tensors[:] = list(names)
+
+
+def _layer(operator: Operator) -> str:
+    """The Keras layer that an operator comes from: the second part of the paths in the converter's names, "" if none.
+
+    Such as `seesaw_shuffle/stem_dw_bn/FusedBatchNormV3;seesaw_shuffle/stem_dw_conv/depthwise1`, for which that is
+    `stem_dw`, behind `PartitionedCall/` where functions called functions.
+    """
+    for path in operator.outputs[0].name.split(";"):
+        parts = [part for part in path.split("/") if not part.endswith("PartitionedCall")]
+        if len(parts) > 2:
+            layer = parts[1].removeprefix("quant_")
+            if operator.code in ("CONV_2D", "DEPTHWISE_CONV_2D"):
+                layer = layer.removesuffix("_act").removesuffix("_bn").removesuffix("_conv")
+            return layer
+    return ""
+
+
+def store_facts(model: Model, **facts: Any) -> None:
+    """Stores facts as one JSON object in the model's metadata, under `seesaw_keras`.
+
+    Args:
+        model: changed in place.
+        **facts: what JSON can hold. The package's version and the preprocessing are added.
+    """
+    preprocessing, _ = _PREPROCESSING.get(model.main.inputs[0].type, (None, None))
+    facts |= {
+        "package_version": seesaw_keras.__version__,
+        "preprocessing": preprocessing,
+        "channels": "RGB",
+    }
+    model.metadata[METADATA] = json.dumps(facts, sort_keys=True, allow_nan=False).encode()
+
+
+def read_facts(model: Model) -> dict[str, Any]:
+    """Returns what `store_facts` stored; an empty dictionary for a model of other origin.
+
+    Raises:
+        ValueError: the entry is there and is not a JSON object.
+    """
+    try:
+        facts = json.loads(model.metadata.get(METADATA, b"{}"))
+    except (ValueError, RecursionError) as error:  # the latter of brackets in brackets
+        raise ValueError(f"metadata {METADATA!r}: not JSON: {error}") from error
+    if not isinstance(facts, dict):
+        raise ValueError(f"metadata {METADATA!r}: not a JSON object")
+    return facts
+
+
+def pixel_table(model: Model) -> np.ndarray | None:
+    """Returns what a network that `convert` made takes for each pixel value, exactly.
+
+    Returns:
+        (256,) of the input's type: `table[images]` is the input for uint8 RGB images. None for a model of other origin.
+
+    Raises:
+        ValueError: see `read_facts`.
+    """
+    known = _PREPROCESSING.get(model.main.inputs[0].type)
+    return known[1] if known and read_facts(model).get("preprocessing") == known[0] else None

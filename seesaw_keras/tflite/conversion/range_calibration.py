@@ -1,0 +1,151 @@
+"""The range that every tensor of a float flatbuffer should have in int8, measured on images.
+
+>>> import numpy as np
+>>> from pathlib import Path
+>>> from seesaw_keras.tflite.conversion.range_calibration import measure_ranges
+>>> images = np.zeros((1, 112, 112, 3), np.uint8)
+>>> ranges = measure_ranges(Path("shuffle_float32.tflite").read_bytes(), images)  # doctest: +SKIP
+>>> ranges[0]  # doctest: +SKIP
+Range(minimum=-1.0, maximum=-1.0)
+
+The range that loses least is not the span of all entries. A trained stem puts out -42 to 42 while most of its channels
+stay within 2: in 255 steps of such a span the quiet channels are noise, and the depthwise convolution behind, which
+normalizes each channel for itself, makes that noise as loud as the rest. So the range is narrowed to where noise,
+counted by each channel's own variance, is least: what is clipped at the ends weighs against what is rounded within.
+(Clipping by least squares over the whole tensor is known from arXiv 1810.05723; the weight by channel is ours.) It
+raises the mean cosine between float and int8 embeddings of `phone`, trained on faces, from 0.895 to 0.987
+(`benchmarks/representative.py --test 64`).
+
+TensorFlow Lite's own calibrator takes longer and measures too much: it looks at an operator's inputs after the operator
+ran, when ADD and MUL have already overwritten one of them in place. A swish before an ADD, whose minimum is -0.28, got
+the range of the sum, and by it a scale 2.7 times too coarse (dw_v2, TensorFlow 2.21).
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+from seesaw_keras.tflite import flatbuffer
+from seesaw_keras.tflite.conversion.interface import to_float
+
+__all__ = ["SHARES", "Range", "least_noise_share", "measure_ranges"]
+
+SHARES = (1.0, 0.8, 0.64, 0.5, 0.4, 0.32, 0.25, 0.2, 0.16, 0.125)  # of a span, that are tried
+_IMAGES, _PIXELS = 16, 256  # entries to weigh noise on: at most so many images, and so many pixels of each
+_QUIET = 0.1  # a channel with less than this of the median variance weighs no more for it
+
+
+class Range(NamedTuple):
+    """What is quantized without clipping."""
+
+    minimum: float
+    maximum: float
+
+    def narrowed(self, share: float) -> "Range":
+        """Clips both ends to a share of the one that is farther from zero."""
+        reach = share * max(-self.minimum, self.maximum)
+        return Range(max(min(self.minimum, reach), -reach), min(max(self.maximum, -reach), reach))
+
+
+def least_noise_share(values: npt.NDArray[np.float32], span: Range) -> float:
+    """Returns which share of a span makes least noise as the range of an int8 tensor; see `Range.narrowed`.
+
+    Args:
+        values: float32 (n, height, width, channels); with one pixel a channel is too rarely seen to tell, and the share
+            is 1.
+        span: of all values.
+
+    Returns:
+        One of `SHARES`.
+    """
+    noise = _Noise()
+    noise.add(values, span)
+    return noise.least()
+
+
+def measure_ranges(model: bytes, images: npt.NDArray[np.uint8]) -> dict[int, Range]:
+    """Runs a float flatbuffer on images and returns the range for each float tensor that is computed, or is the input.
+
+    Args:
+        model: a flatbuffer with one input (1, height, width, 3) in [-1, 1].
+        images: uint8 RGB (n, height, width, 3), one or more.
+
+    Returns:
+        Ranges by the tensor's number in the file; the input's is the span of its entries.
+    """
+    graph = flatbuffer.loads(model).main
+    computed = {*graph.inputs, *graph.producers()}
+    numbers = [n for n, tensor in enumerate(graph.tensors) if tensor in computed and tensor.type == "FLOAT32"]
+    run = _runner(model, numbers)
+    lows, highs = np.full(len(numbers), np.inf), np.full(len(numbers), -np.inf)
+    for image in images:
+        values = run(image)
+        lows = np.minimum(lows, [value.min() for value in values])
+        highs = np.maximum(highs, [value.max() for value in values])
+    spans = [Range(low, high) for low, high in zip(lows.tolist(), highs.tolist(), strict=True)]
+    noises = [_Noise() for _ in numbers]
+    for image in images[:: -(-len(images) // _IMAGES)]:
+        for noise, value, span in zip(noises, run(image), spans, strict=True):
+            noise.add(value, span)
+    inputs = {n for n in numbers if graph.tensors[n] in graph.inputs}
+    return {
+        n: span if n in inputs else span.narrowed(noise.least())
+        for n, span, noise in zip(numbers, spans, noises, strict=True)
+    }
+
+
+def _runner(model: bytes, numbers: list[int]) -> Callable[[npt.NDArray[np.uint8]], list[npt.NDArray[np.float32]]]:
+    interpreter = Interpreter(
+        model_content=model,
+        # XNNPACK hides the tensors inside of what it takes, and nothing may be overwritten.
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        experimental_preserve_all_tensors=True,
+    )
+    interpreter.allocate_tensors()
+    given = interpreter.get_input_details()[0]["index"]
+
+    def run(image: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.float32]]:
+        interpreter.set_tensor(given, to_float(image)[None])
+        interpreter.invoke()
+        return [interpreter.get_tensor(number) for number in numbers]
+
+    return run
+
+
+class _Noise:
+    """Squared error by share and channel, summed over batches, and the variance to count it by."""
+
+    def __init__(self) -> None:
+        self._errors: Any = 0.0
+        self._count, self._sum, self._squares = 0, 0.0, 0.0
+
+    def add(self, values: npt.NDArray[np.float32], span: Range) -> None:
+        """Counts a batch in, or some of its pixels."""
+        if values.ndim != 4 or values.shape[1] * values.shape[2] == 1:
+            return
+        rows = values.reshape(-1, values.shape[-1])
+        rows = rows[:: -(-len(rows) // (_PIXELS * len(values)))]
+        self._errors += np.stack([_squared_error(rows, span.narrowed(share)) for share in SHARES])
+        self._count += len(rows)
+        self._sum += rows.sum(0, dtype=np.float64)
+        self._squares += np.square(rows, dtype=np.float64).sum(0)
+
+    def least(self) -> float:
+        """The share with the least noise; the widest of several."""
+        if not self._count:
+            return SHARES[0]
+        variance = self._squares / self._count - (self._sum / self._count) ** 2
+        floor = max(_QUIET * float(np.median(variance)), np.finfo(np.float32).tiny)
+        return SHARES[int(np.argmin((self._errors / np.maximum(variance, floor)).sum(1)))]
+
+
+def _squared_error(rows: npt.NDArray[np.float32], limits: Range) -> npt.NDArray[np.float64]:
+    """Rounds to 255 steps between limits that are widened to hold zero, and clips; sums by channel."""
+    low, high = min(limits.minimum, 0.0), max(limits.maximum, 0.0)
+    step = np.float32(max(high - low, np.finfo(np.float32).tiny * 255) / 255)
+    first = np.round(np.float32(low) / step)
+    error = np.clip(np.round(rows / step), first, first + 255) * step - rows
+    return np.square(error).sum(0, dtype=np.float64)

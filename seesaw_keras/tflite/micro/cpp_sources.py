@@ -1,0 +1,205 @@
+"""An int8 network as C++17 for a firmware: the templates beside this file, filled in.
+
+>>> from pathlib import Path
+>>> from seesaw_keras.tflite.micro.cpp_sources import export
+>>> made = export(Path("micro_int8.tflite").read_bytes(), name="micro_int8.tflite")  # doctest: +SKIP
+>>> sorted(made.files)[:3]  # doctest: +SKIP
+['CMakeLists.txt', 'README.md', 'cosine.cc']
+"""
+
+import hashlib
+import re
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import resources
+from string import Template
+from typing import Any
+
+import seesaw_keras
+from seesaw_keras.tflite import flatbuffer
+from seesaw_keras.tflite.analysis.costs import cost_of
+from seesaw_keras.tflite.conversion.interface import pixel_table, read_facts
+from seesaw_keras.tflite.flatbuffer import Model
+from seesaw_keras.tflite.micro.arena import MARGIN, arena_size
+from seesaw_keras.tflite.micro.cosine import LONGEST_EMBEDDING, ONE_Q15, cosine_q15
+from seesaw_keras.tflite.micro.golden import golden_images
+from seesaw_keras.tflite.micro.operators import resolver_methods
+from seesaw_keras.tflite.runtimes import Arena, Micro
+
+__all__ = ["MADE_BY", "Export", "export"]
+
+MADE_BY = "Made by seesaw_keras"  # how every file begins
+_BYTES_A_LINE = 32
+
+
+class _Template(Template):
+    delimiter = "@"  # $ is CMake's
+
+
+@dataclass(frozen=True)
+class Export:
+    """What a firmware needs.
+
+    Attributes:
+        files: text by file name.
+        methods: of the operator resolver, by operator.
+        arena: measured on this machine.
+        arena_size: bytes that the firmware sets aside.
+        threshold: cosine from which on two faces are the same person.
+        threshold_q15: the same in units of 1/32768.
+    """
+
+    files: dict[str, str]
+    methods: dict[str, str]
+    arena: Arena
+    arena_size: int
+    threshold: float
+    threshold_q15: int
+
+
+def export(data: bytes, *, name: str = "model", threshold: float | None = None) -> Export:
+    """Writes the sources, with golden vectors and the arena's size from TFLite Micro.
+
+    Args:
+        data: a flatbuffer of an image in and an int8 embedding out, as `convert` makes them.
+        name: of its file.
+        threshold: cosine from -1 to 1; None for the one stored in the file.
+
+    Raises:
+        FlatbufferError: the file is damaged.
+        ImportError: TFLite Micro is not installed.
+        ValueError: the model is no such network, TFLite Micro lacks an operator or cannot run it, or there is no
+            threshold. The message names the file and what is wrong.
+    """
+    model = flatbuffer.loads(data, name)
+    try:
+        _require_embedder(model)
+        methods = resolver_methods(model)
+        threshold = _threshold(model, threshold)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+    runtime = Micro(data, name=name)
+    threshold_q15 = round(threshold * ONE_Q15)
+    values = {
+        **_about_file(data, name),
+        **_about_interface(model),
+        **_about_memory(runtime.arena),
+        **_about_operators(model, methods),
+        **_golden(runtime),
+        "threshold": f"{threshold:g}",
+        "threshold_q15": threshold_q15,
+    }
+    templates = resources.files("seesaw_keras.tflite.micro").joinpath("templates").iterdir()
+    files = {template.name: _Template(template.read_text("utf-8")).substitute(values) for template in templates}
+    return Export(files, methods, runtime.arena, arena_size(runtime.arena), threshold, threshold_q15)
+
+
+def _require_embedder(model: Model) -> None:
+    """Raises ValueError unless the firmware can feed the model and compare what it puts out."""
+    graph = model.main
+    remedy = "tools/convert_tflite.py --type int8 makes what is needed"
+    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
+        raise ValueError(f"it has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs, not one of each")
+    (given,), (made,) = graph.inputs, graph.outputs
+    if given.type not in ("INT8", "UINT8") or len(given.shape) != 4 or given.shape[::3] != (1, 3) or not given.size:
+        raise ValueError(
+            f"the input is {given.type} {given.shape}, not one RGB image in int8 or uint8, (1, height, width, 3); "
+            f"{remedy}"
+        )
+    if pixel_table(model) is None:
+        raise ValueError(f"the metadata do not say that the input is pixel - 128, or the pixel; {remedy}")
+    quantization = made.quantization
+    if made.type != "INT8" or quantization is None or quantization.scales.size != 1:
+        raise ValueError(f"the output is {made.type}, not int8 with one scale; {remedy}")
+    if made.shape[:1] != (1,) or not 0 < made.size <= LONGEST_EMBEDDING:
+        raise ValueError(f"the output is {made.shape}, not one embedding of 1 to {LONGEST_EMBEDDING} entries")
+
+
+def _threshold(model: Model, asked: float | None) -> float:
+    threshold = read_facts(model).get("threshold") if asked is None else asked
+    if threshold is None:
+        raise ValueError("no threshold is stored in it; give one by --threshold")
+    if isinstance(threshold, bool) or not isinstance(threshold, (int, float)) or not -1 <= threshold <= 1:
+        raise ValueError(f"the threshold is {threshold!r}, not a cosine from -1 to 1; give one by --threshold")
+    return float(threshold)
+
+
+def _about_file(data: bytes, name: str) -> dict[str, Any]:
+    plain = re.sub(r"[^\w.+-]", "_", name.replace("\\", "/").rpartition("/")[2])  # it goes into comments
+    digest = hashlib.sha256(data).hexdigest()
+    return {
+        "stamp": f"{MADE_BY} {seesaw_keras.__version__}, tools/export_micro.py, from {plain} (sha256 {digest}).",
+        "model_name": plain,
+        "model_size": len(data),
+        "model_size_text": f"{len(data):,}",
+        "model_crc32": zlib.crc32(data),
+        "model_bytes": _lines(data),
+    }
+
+
+def _about_interface(model: Model) -> dict[str, Any]:
+    (given,), (made,) = model.main.inputs, model.main.outputs
+    signed = given.type == "INT8"
+    assert made.quantization is not None
+    return {
+        "height": given.shape[1],
+        "width": given.shape[2],
+        "preprocessing": "pixel - 128 in int8" if signed else "the pixel in uint8",
+        "pixel_flip": "0x80" if signed else "0x00",
+        "embedding_size": made.size,
+        "longest": LONGEST_EMBEDDING,
+        "zero_point": made.quantization.zero_point,
+    }
+
+
+def _about_memory(arena: Arena) -> dict[str, Any]:
+    size = arena_size(arena)
+    return {
+        "arena_total": arena.total,
+        "planned": arena.planned,
+        "persistent": arena.persistent,
+        "margin": MARGIN,
+        "arena_size": size,
+        "planned_text": f"{arena.planned:,}",
+        "persistent_text": f"{arena.persistent:,}",
+        "margin_text": f"{MARGIN:,}",
+        "arena_size_text": f"{size:,}",
+        "spare_text": f"{size - arena.planned - arena.persistent:,}",
+    }
+
+
+def _about_operators(model: Model, methods: dict[str, str]) -> dict[str, Any]:
+    cost = cost_of(model)
+    return {
+        "operator_count": len(methods),
+        "operator_calls": " &&\n         ".join(f"operators.{call}() == kTfLiteOk" for call in methods.values()),
+        "operator_names": ", ".join(methods),
+        "operator_total": sum(cost.operators.values()),
+        "madds_text": f"{cost.madds:,}",
+    }
+
+
+def _golden(runtime: Micro) -> dict[str, Any]:
+    (given,), (made,) = runtime.model.main.inputs, runtime.model.main.outputs
+    images = golden_images(*given.shape[1:3])
+    table = pixel_table(runtime.model)
+    assert table is not None and made.quantization is not None
+    embeddings = runtime.run(table[images]).reshape(len(images), -1)
+    zero_point = made.quantization.zero_point
+    return {
+        "golden_crc32s": _lines(f"{zlib.crc32(image.tobytes())}u" for image in images),
+        "golden_embeddings": _rows(embeddings),
+        "golden_cosines": _rows([[cosine_q15(a, b, zero_point) for b in embeddings] for a in embeddings]),
+    }
+
+
+def _lines(values: Iterable[Any]) -> str:
+    """Values with commas, some a line."""
+    texts = list(map(str, values))
+    starts = range(0, len(texts), _BYTES_A_LINE)
+    return "".join(f"{','.join(texts[start : start + _BYTES_A_LINE])},\n" for start in starts)
+
+
+def _rows(rows: Iterable[Iterable[Any]]) -> str:
+    return "".join(f"{{\n{_lines(row)}}},\n" for row in rows)

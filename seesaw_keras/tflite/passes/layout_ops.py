@@ -1,0 +1,69 @@
+"""Operators that move values about and compute none, as passes put them into a graph.
+
+>>> from seesaw_keras.tflite.flatbuffer import Tensor
+>>> from seesaw_keras.tflite.passes.layout_ops import Moves
+>>> moves = Moves("turned")
+>>> moves.transpose(moves.reshape(Tensor("x", (1, 2, 3), "FLOAT32"), 2, 3), 1, 0).shape
+(3, 2)
+>>> [operator.code for operator in moves.operators]
+['RESHAPE', 'TRANSPOSE']
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from seesaw_keras.tflite.flatbuffer import Operator, Tensor
+
+__all__ = ["Moves"]
+
+
+class Moves:
+    """A growing list of operators. Each method adds one and returns what it puts out.
+
+    Attributes:
+        operators: in the order of execution.
+    """
+
+    def __init__(self, name: str) -> None:
+        """Takes what the names of new tensors begin with; the operator and a number follow."""
+        self.operators: list[Operator] = []
+        self._name = name
+
+    def reshape(self, x: Tensor, *shape: int) -> Tensor:
+        """Reads a tensor in another shape."""
+        return self._add("RESHAPE", x, shape, {"shape": shape}, new_shape=shape)
+
+    def transpose(self, x: Tensor, *axes: int) -> Tensor:
+        """Puts axes into another order."""
+        return self._add("TRANSPOSE", x, [x.shape[axis] for axis in axes], {"permutation": axes})
+
+    def pad(self, x: Tensor, *after: int) -> Tensor:
+        """Appends so many zeros along each axis."""
+        shape = [size + more for size, more in zip(x.shape, after, strict=True)]
+        return self._add("PAD", x, shape, {"paddings": [(0, more) for more in after]})
+
+    def cut(self, x: Tensor, begins: Sequence[int], ends: Sequence[int]) -> Tensor:
+        """Takes what lies between two bounds along each axis."""
+        shape = [end - begin for begin, end in zip(begins, ends, strict=True)]
+        return self._add("STRIDED_SLICE", x, shape, {"begin": begins, "end": ends, "strides": [1] * len(shape)})
+
+    def join(self, parts: Sequence[Tensor]) -> Tensor:
+        """Concatenates tensors along the last axis."""
+        shape = (*parts[0].shape[:-1], sum(part.shape[-1] for part in parts))
+        made = self._add("CONCATENATION", parts[0], shape, {}, axis=len(shape) - 1)
+        self.operators[-1].inputs[:] = parts
+        return made
+
+    def into(self, made: Tensor) -> None:
+        """Has the last operator put out an existing tensor."""
+        self.operators[-1].outputs[:] = [made]
+
+    def _add(
+        self, code: str, x: Tensor, shape: Sequence[int], numbers: dict[str, Sequence], **options: object
+    ) -> Tensor:
+        made = Tensor(f"{self._name}/{code.lower()}{len(self.operators)}", tuple(shape), x.type, x.quantization)
+        constants = [Tensor.constant(f"{made.name}/{role}", np.array(n, np.int32)) for role, n in numbers.items()]
+        version = 1 if code == "RESHAPE" or x.type != "INT8" else 2
+        self.operators.append(Operator(code, [x, *constants], [made], options, version))
+        return made

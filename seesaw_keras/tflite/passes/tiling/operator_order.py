@@ -1,0 +1,129 @@
+"""Operators in the order that needs the least memory.
+
+>>> from seesaw_keras.tflite import flatbuffer
+>>> from seesaw_keras.tflite.passes.tiling.operator_order import order_operators
+>>> order_operators(flatbuffer.read("shuffle_hard.tflite").main)  # doctest: +SKIP
+0
+
+Which of two branches comes first decides what waits meanwhile. A search goes through the graph operator by operator
+and keeps the orders of which the most memory used so far is least. It does so in stretches: between two moments at
+which little lives, an order is a matter of its own.
+"""
+
+from typing import NamedTuple
+
+from seesaw_keras.tflite.analysis.costs import lifetimes, live_bytes
+from seesaw_keras.tflite.flatbuffer import Operator, Subgraph, Tensor
+
+__all__ = ["order_operators"]
+
+_KEPT = 24  # orders that are looked at further
+_STRETCH = 60  # operators that are ordered at once, at most
+
+
+class _State(NamedTuple):
+    """An order of some operators.
+
+    Attributes:
+        peak: the most bytes that lived at once.
+        live: bytes that live after them.
+        done: which operators they are, as bits.
+        order: their numbers.
+    """
+
+    peak: int
+    live: int
+    done: int
+    order: tuple[int, ...]
+
+
+def order_operators(graph: Subgraph) -> int:
+    """Puts operators into an order of a smaller peak; where none is found, all stay where they are.
+
+    Args:
+        graph: changed in place.
+
+    Returns:
+        How many operators are elsewhere than before.
+    """
+    before = list(graph.operators)
+    operators: list[Operator] = []
+    begin = 0
+    for end in _bounds(graph):
+        operators += _ordered(graph, before[begin:end], before[end:])
+        begin = end
+    old = live_bytes(graph)
+    graph.operators[:] = operators
+    if max(live_bytes(graph)) > max(old):
+        graph.operators[:] = before
+    return sum(one is not other for one, other in zip(graph.operators, before, strict=True))
+
+
+def _bounds(graph: Subgraph) -> list[int]:
+    """Where stretches end: where the least lives, as far apart as can be ordered."""
+    after = _live_after(graph)
+    bounds, begin = [], 0
+    while begin < len(after):
+        window = range(begin + 1, min(begin + _STRETCH, len(after)) + 1)
+        if len(after) - begin <= _STRETCH:
+            begin = len(after)
+        else:
+            begin = min(window[len(window) // 4 :], key=lambda place: (after[place - 1], -place))
+        bounds.append(begin)
+    return bounds
+
+
+def _live_after(graph: Subgraph) -> list[int]:
+    """Bytes that live between each operator and the next one."""
+    count = len(graph.operators)
+    after = [0] * count
+    for tensor, (born, dies) in lifetimes(graph).items():
+        for step in range(born, dies if tensor not in graph.outputs else count):
+            after[step] += tensor.nbytes
+    return after
+
+
+def _ordered(graph: Subgraph, operators: list[Operator], later: list[Operator]) -> list[Operator]:
+    """Orders a stretch."""
+    numbers = {tensor: number for number, o in enumerate(operators) for tensor in o.outputs}
+    taken = [list(dict.fromkeys(t for t in o.inputs if t is not None and t.data is None)) for o in operators]
+    waits = [sum(1 << n for n in {numbers[t] for t in inputs if t in numbers}) for inputs in taken]
+    users: dict[Tensor, int] = {}
+    for number, inputs in enumerate(taken):
+        for tensor in inputs:
+            users[tensor] = users.get(tensor, 0) | 1 << number
+    kept = {t for o in later for t in o.inputs if t is not None} | set(graph.outputs)
+    # Bytes that are free once all users of a tensor have run, and who they are.
+    frees = [[(t.nbytes, users[t]) for t in inputs if t not in kept] for inputs in taken]
+    makes = [sum(t.nbytes for t in o.outputs) for o in operators]
+    unused = [sum(t.nbytes for t in o.outputs if t not in users and t not in kept) for o in operators]
+
+    def grown(state: _State, number: int) -> _State:
+        done = state.done | 1 << number
+        peak = state.live + makes[number]
+        freed = sum(size for size, mask in frees[number] if mask & ~done == 0) + unused[number]
+        return _State(max(state.peak, peak), peak - freed, done, (*state.order, number))
+
+    given = _State(0, 0, 0, ())
+    for number in range(len(operators)):
+        given = grown(given, number)
+    states = [_State(0, 0, 0, ())]
+    ready = {0: [n for n, wait in enumerate(waits) if not wait]}  # what can come next, after those that are done
+    for _ in operators:
+        found: dict[int, _State] = {}
+        for state in states:
+            steps = [grown(state, n) for n in ready[state.done]]
+            # What leaves no more behind than it finds, and needs no more than was needed, can only be right.
+            free = [step for step in steps if step.live <= state.live and step.peak <= state.peak]
+            for step in free[:1] or steps:
+                if step.done not in found or step < found[step.done]:
+                    found[step.done] = step
+        states = sorted(found.values())[:_KEPT]
+        ready = {done: _next(ready[done & ~(1 << last)], last, done, waits) for _, _, done, (*_, last) in states}
+    return [operators[n] for n in min(given, *states, key=lambda state: state.peak).order]
+
+
+def _next(ready: list[int], last: int, done: int, waits: list[int]) -> list[int]:
+    """What can come next after one more of those that could."""
+    freed = (n for n, wait in enumerate(waits) if wait >> last & 1 and wait & ~done == 0)
+    return [*(n for n in ready if n != last), *freed]

@@ -1,0 +1,101 @@
+"""Windows that slide over images: what convolutions and pooling share.
+
+>>> import numpy as np
+>>> from seesaw_keras.tflite.reference.operators.windows import Windows
+>>> windows = Windows((5, 5), (3, 3), strides=(2, 2), padding="SAME")
+>>> windows.output, windows.beyond(0)
+((3, 3), (1, 1))
+>>> [tap.shape for tap in windows.taps(np.zeros((1, 5, 5, 4)))][:2]
+[(1, 3, 3, 4), (1, 3, 3, 4)]
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from seesaw_keras.tflite.reference.node import Array, Node
+
+__all__ = ["Windows"]
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Where windows of one size lie (kernels/padding.h).
+
+    Attributes:
+        image: height and width of the images.
+        size: height and width of the window in taps.
+        strides: from a window to the next, down and to the right.
+        padding: "VALID" for windows within the image, "SAME" for as many as the image has strides.
+        dilations: from a tap of the window to the next.
+    """
+
+    image: tuple[int, int]
+    size: tuple[int, int]
+    strides: tuple[int, int]
+    padding: Literal["SAME", "VALID"]
+    dilations: tuple[int, int] = (1, 1)
+
+    @classmethod
+    def of(cls, node: Node, size: tuple[int, int]) -> "Windows":
+        """Makes those of a convolution or pooling.
+
+        Raises:
+            UnsupportedError: the image is smaller than the window, or no image.
+        """
+        shape = node.shape()
+        node.require(len(shape) == 4, f"the input's shape {shape} is not of 4 dimensions")
+        options = node.operator.options
+        dilations = options.get("dilation_h_factor", 1), options.get("dilation_w_factor", 1)
+        strides = node.option("stride_h"), node.option("stride_w")
+        windows = cls((shape[1], shape[2]), size, strides, node.option("padding"), dilations)
+        node.require(min(windows.output) > 0, f"a window of {size} with steps {dilations} in an image of {shape[1:3]}")
+        return windows
+
+    def _extent(self, side: int) -> int:
+        """What a window covers: of its height (0) or width (1)."""
+        return (self.size[side] - 1) * self.dilations[side] + 1
+
+    def _count(self, side: int) -> int:
+        covered = 1 if self.padding == "SAME" else self._extent(side)
+        return (self.image[side] - covered) // self.strides[side] + 1
+
+    @property
+    def output(self) -> tuple[int, int]:
+        """How many windows there are, down and to the right."""
+        return self._count(0), self._count(1)
+
+    def beyond(self, side: int) -> tuple[int, int]:
+        """How far windows reach beyond the image: before and after it; the odd one is after it.
+
+        Args:
+            side: 0 for above and below, 1 for left and right.
+        """
+        reach = (self._count(side) - 1) * self.strides[side] + self._extent(side)
+        missing = max(0, reach - self.image[side])
+        return missing // 2, missing - missing // 2
+
+    def taps(self, images: Array, value: float = 0) -> Iterator[Array]:
+        """Yields for each tap of the window, row by row, what lies under it in all windows.
+
+        Args:
+            images: (n, height, width, channels).
+            value: of what lies beyond the image.
+
+        Yields:
+            A view (n, rows of windows, columns of windows, channels).
+        """
+        sides = self.beyond(0), self.beyond(1)
+        if sides != ((0, 0), (0, 0)):
+            images = np.pad(images, [(0, 0), *sides, (0, 0)], constant_values=value)
+        for row in range(self.size[0]):
+            rows = self._places(row, 0)
+            for column in range(self.size[1]):
+                yield images[:, rows, self._places(column, 1)]
+
+    def _places(self, tap: int, side: int) -> slice:
+        """Where a row or column of taps lies in all windows."""
+        start, stride = tap * self.dilations[side], self.strides[side]
+        return slice(start, start + (self._count(side) - 1) * stride + 1, stride)

@@ -1,0 +1,3 @@
+"""What watches a training: history, progress bar, TensorBoard, validation."""
+
+__all__: list[str] = []

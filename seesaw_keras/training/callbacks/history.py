@@ -1,0 +1,141 @@
+"""A training's course as a table: `history.csv` in its folder, one row every some steps. No TensorFlow import.
+
+>>> from seesaw_keras.training.callbacks.history import read_history
+>>> history = read_history("runs/paper/history.csv")  # doctest: +SKIP
+>>> history["step"], history["loss"]  # doctest: +SKIP
+(array([20., 40., 60.]), array([42.1, 40.7, 39.8]))
+
+A row holds the means over the steps since the row before; figures of a validation stand in the row of their step, and
+the other rows leave them empty. A killed training leaves a table that reads; one that goes on from a checkpoint cuts
+the rows after it, so no step is told twice.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from seesaw_keras.files import replacing
+from seesaw_keras.training.callbacks.callback import Monitor, Run, StepReport, ValidationReport
+from seesaw_keras.training.callbacks.step_means import Averages
+
+__all__ = ["HISTORY", "History", "read_history"]
+
+HISTORY = "history.csv"
+_LEADING = ["step", "epoch", "loss", "learning_rate", "images_per_second"]
+
+_Row = dict[str, str]
+
+
+class History(Monitor):
+    """Writes `history.csv` while the training runs.
+
+    Args:
+        every: steps that a row is the mean of.
+
+    Raises:
+        ValueError: if `every` is below 1; by `begin`, if `history.csv` is there and is not such a table.
+    """
+
+    def __init__(self, every: int = 20) -> None:
+        if every < 1:
+            raise ValueError(f"every must be 1 or more, got {every}")
+        self._every = every
+        self._averages = Averages()
+        self._figures: dict[str, float] = {}
+        self._columns = list(_LEADING)
+
+    def begin(self, run: Run) -> None:
+        """Keeps the rows up to the step from which the training goes on."""
+        self._path = run.out / HISTORY
+        rows: list[_Row] = []
+        if self._path.exists():
+            self._columns, rows = _read(self._path)
+        self._rewrite(row for row in rows if float(row["step"]) <= run.first_step)
+
+    def step(self, report: StepReport) -> None:
+        """Writes a row when the one before is `every` steps back."""
+        # Only now, because the figures of a validation after the last step belong into its row.
+        if len(self._averages) >= self._every or self._figures:
+            self._write()
+        self._averages.add(report)
+
+    def validated(self, report: ValidationReport) -> None:
+        """Keeps the figures for the row of this step."""
+        self._figures |= {"step": report.step, **report.figures}
+
+    def checkpoint(self, step: int, path: Path) -> None:
+        """Writes what is known, because a restart goes on after this step."""
+        self._write()
+
+    def end(self, run: Run) -> None:
+        """Writes the last row."""
+        self._write()
+
+    def _write(self) -> None:
+        row = {name: f"{value:.8g}" for name, value in (self._averages.take() | self._figures).items()}
+        self._figures = {}
+        if not row:
+            return
+        new = [name for name in row if name not in self._columns]
+        if new:
+            _, rows = _read(self._path)
+            self._columns += new
+            self._rewrite([*rows, row])
+            return
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(_lines([row], self._columns))
+
+    def _rewrite(self, rows: Iterable[_Row]) -> None:
+        with replacing(self._path) as beside:
+            beside.write_text(",".join(self._columns) + "\n" + _lines(rows, self._columns), "utf-8")
+
+
+def _lines(rows: Iterable[_Row], columns: list[str]) -> str:
+    """Returns rows as text, to be written at once: a kill then loses whole rows."""
+    return "".join(",".join(row.get(name, "") for name in columns) + "\n" for row in rows)
+
+
+def _read(path: Path) -> tuple[list[str], list[_Row]]:
+    """Returns the columns and the rows, without a last line that was not written to its end."""
+    whole, newline, _ = path.read_bytes().decode("utf-8", errors="replace").rpartition("\n")
+    head, *lines = whole.split("\n")
+    columns = head.split(",")
+    if columns[: len(_LEADING)] != _LEADING or not newline:
+        raise ValueError(f"{path}: no history of a training, which begins with {','.join(_LEADING)}; move it away")
+    rows = []
+    for number, line in enumerate(lines, 2):
+        cells = line.split(",")
+        if len(cells) != len(columns) or not cells[0] or not all(_is_number(cell) for cell in cells if cell):
+            raise ValueError(
+                f"{path}, line {number}: no row of a history, {len(columns)} numbers, the first a step; mend it or "
+                "move the file away"
+            )
+        rows.append(dict(zip(columns, cells, strict=True)))
+    return columns, rows
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def read_history(path: str | Path) -> dict[str, npt.NDArray[np.float64]]:
+    """Reads a history.
+
+    Args:
+        path: of `history.csv`; the training may be running or have been killed.
+
+    Returns:
+        A column (rows,) by name, NaN where a row has no such figure.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is no such table; the message names the line.
+    """
+    columns, rows = _read(Path(path))
+    return {name: np.array([float(row[name] or "nan") for row in rows]) for name in columns}

@@ -1,0 +1,112 @@
+"""A training's course for TensorBoard: `tensorboard --logdir runs`.
+
+>>> from seesaw_keras.training.callbacks.tensorboard import TensorBoardMonitor
+>>> train(recipe, source, out, monitors=[TensorBoardMonitor()])  # doctest: +SKIP
+"""
+
+import struct
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+from seesaw_keras.training.callbacks.callback import Monitor, Run, StepReport, ValidationReport
+from seesaw_keras.training.callbacks.step_means import Averages
+
+__all__ = ["FOLDER", "TensorBoardMonitor"]
+
+FOLDER = "tensorboard"
+SHEET = 64  # images of the first batch that are shown
+COLUMNS = 8
+
+
+class TensorBoardMonitor(Monitor):
+    """Writes scalars and images to the folder `tensorboard` of a training.
+
+    `train/` holds means over some steps, `validation/` the figures and pictures of validations, `input/first_batch`
+    the first images as the network sees them. A training that goes on from a checkpoint tells TensorBoard to forget
+    what came after it.
+
+    Args:
+        every: steps that a scalar is the mean of.
+
+    Raises:
+        ValueError: if `every` is below 1.
+    """
+
+    def __init__(self, every: int = 20) -> None:
+        if every < 1:
+            raise ValueError(f"every must be 1 or more, got {every}")
+        self._every = every
+        self._averages = Averages()
+
+    def begin(self, run: Run) -> None:
+        """Opens a file of events, and shows the first batch of a new training."""
+        self._writer = EventFileWriter(str(run.out / FOLDER))
+        start = SessionLog(status=SessionLog.START)
+        # TensorBoard drops the events of earlier files from this step on.
+        step = run.first_step + 1 if run.first_step else 0
+        self._writer.add_event(Event(wall_time=time.time(), step=step, session_log=start))
+        if run.first_batch is not None and not run.first_step:
+            self._write(0, [_image("input/first_batch", _png(_sheet(run.first_batch()[:SHEET])))])
+        self._writer.flush()
+
+    def step(self, report: StepReport) -> None:
+        """Writes scalars every some steps."""
+        self._averages.add(report)
+        if len(self._averages) >= self._every:
+            self._write_means()
+
+    def validated(self, report: ValidationReport) -> None:
+        """Writes the figures and pictures."""
+        figures = [_scalar(f"validation/{name}", value) for name, value in report.figures.items()]
+        pictures = [_image(f"validation/{name}", png) for name, png in report.pictures.items()]
+        self._write(report.step, [*figures, *pictures])
+
+    def checkpoint(self, step: int, path: Path) -> None:
+        """Writes what is known, because a restart goes on after this step."""
+        self._write_means()
+
+    def end(self, run: Run) -> None:
+        """Writes the last scalars and closes the file."""
+        self._write_means()
+        self._writer.close()
+
+    def _write_means(self) -> None:
+        means = self._averages.take()
+        if means:
+            step = int(means.pop("step"))
+            self._write(step, [_scalar(f"train/{name}", value) for name, value in means.items()])
+
+    def _write(self, step: int, values: list[Summary.Value]) -> None:
+        self._writer.add_event(Event(wall_time=time.time(), step=step, summary=Summary(value=values)))
+        self._writer.flush()
+
+
+def _scalar(tag: str, value: float) -> Summary.Value:
+    return Summary.Value(tag=tag, simple_value=value)
+
+
+def _image(tag: str, png: bytes) -> Summary.Value:
+    width, height = struct.unpack(">II", png[16:24])  # of the header, which is always the first chunk
+    picture = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=png)
+    return Summary.Value(tag=tag, image=picture)
+
+
+def _png(image: npt.NDArray[np.uint8]) -> bytes:
+    return cv2.imencode(".png", image[:, :, ::-1])[1].tobytes()
+
+
+def _sheet(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Lays images (n, h, w, 3) out in rows of eight, on black."""
+    number, height, width, _ = images.shape
+    columns = min(COLUMNS, number)
+    rows = -(-number // columns)
+    padded = np.zeros((rows * columns, *images.shape[1:]), np.uint8)
+    padded[:number] = images
+    return padded.reshape(rows, columns, height, width, 3).swapaxes(1, 2).reshape(rows * height, columns * width, 3)

@@ -1,0 +1,234 @@
+"""A network's training pass with fewer passes over memory: the same function of the same variables.
+
+On a CPU the 1x1 products run near the machine's peak; what lies between them waits for memory. So here
+
+- an uneven pair is one dense product, whose kernel has two blocks of zeros, and one batch normalisation: no slices of
+  the input, no concatenation of the outputs, and in the gradient nothing to pad and to add up;
+- the channel shuffle behind it is the order of that kernel's columns and of the normalisation's parameters;
+- swish, with squeeze-excite's means and factors where they follow, is one pass each way (`fast_ops`).
+
+>>> import seesaw_keras
+>>> network = seesaw_keras.build("shuffle")
+>>> forward = FastForward(network)
+>>> embeddings = forward(images, training=True)  # doctest: +SKIP
+"""
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from seesaw_keras.api import keras
+from seesaw_keras.models.layers import ChannelShuffle, ChannelSlice
+from seesaw_keras.training.fast.fast_ops import COMPILED, activate, activate_and_gate
+
+__all__ = ["FastForward"]
+
+
+class FastForward:
+    """Computes in training what a network computes, with its variables; updates its moving statistics, too.
+
+    Layers that no rule knows are called as they are; so are pairs whose batch normalisation is synchronised over
+    replicas.
+
+    Args:
+        network: a flat functional model of one input and one output, such as `seesaw_keras.build` makes.
+    """
+
+    def __init__(self, network: Any) -> None:
+        self._network = network
+        self._input, self._output = network.input_names[0], network.output_names[0]
+        graph = _Graph(network)
+        for name in list(graph.sources):
+            _join_pair(graph, name)
+            _join_gate(graph, name)
+        self._steps = graph.steps
+
+    @property
+    def trainable_variables(self) -> list[Any]:
+        """The network's."""
+        return self._network.trainable_variables
+
+    def __call__(self, images: Any, training: bool = False) -> Any:
+        """Returns what the network returns; outside of training the network itself computes it."""
+        if not training:
+            return self._network(images, training=False)
+        outputs = {self._input: images}
+        for name, step in self._steps.items():
+            outputs[name] = step.compute(*(outputs[source] for source in step.sources))
+        return outputs[self._output]
+
+
+class _Step(NamedTuple):
+    """What to compute, and from the outputs of which layers."""
+
+    compute: Callable[..., Any]
+    sources: list[str]
+
+
+class _Graph:
+    """A network's layers by name, in the order of computation, and the steps that compute their outputs.
+
+    Attributes:
+        layers: name to layer.
+        sources: name to the layers that it reads; none for the input.
+        steps: name to step. A rule that joins layers leaves the step of the last of them.
+    """
+
+    def __init__(self, network: Any) -> None:
+        self.layers = {layer.name: layer for layer in network.layers}
+        self.sources = {
+            name: [source.name for source in tf.nest.flatten(layer.inbound_nodes[0].inbound_layers)]
+            for name, layer in self.layers.items()
+        }
+        self.steps = {name: _Step(_plain(self.layers[name]), of) for name, of in self.sources.items() if of}
+
+    def users(self, name: str) -> list[str]:
+        """Who reads a layer's output."""
+        return [user for user, sources in self.sources.items() if name in sources]
+
+    def only_user(self, name: str, *kinds: Any) -> str | None:
+        """The one layer that reads a layer's output, if it is of one of these kinds."""
+        users = self.users(name)
+        return users[0] if len(users) == 1 and isinstance(self.layers[users[0]], kinds) else None
+
+
+def _plain(layer: Any) -> Callable[..., Any]:
+    """A layer as it is."""
+    if isinstance(layer, COMPILED):
+        return lambda x: activate(type(layer), x)
+    training = {"training": True} if "training" in inspect.signature(layer.call).parameters else {}
+    return lambda *inputs: layer(inputs[0] if len(inputs) == 1 else list(inputs), **training)
+
+
+class _Branch(NamedTuple):
+    """One of an uneven pair."""
+
+    piece: Any
+    conv: Any
+    bn: Any
+    activation: Any | None
+
+
+def _join_pair(graph: _Graph, name: str) -> None:
+    """Joins the pair that a concatenation ends, with the shuffle behind it if there is one."""
+    if not isinstance(graph.layers[name], keras.layers.Concatenate):
+        return
+    branches = [_branch(graph, source) for source in graph.sources[name]]
+    found = [branch for branch in branches if branch is not None]
+    inputs = {graph.sources[branch.piece.name][0] for branch in found}
+    if len(found) < len(branches) or len(inputs) > 1:
+        return
+    last = graph.only_user(name, *COMPILED) or name
+    shuffle = graph.only_user(last, ChannelShuffle)
+    groups = graph.layers[shuffle].groups if shuffle else 1
+    graph.steps[name] = _Step(_Pair(found, groups), [*inputs])
+    if shuffle:
+        graph.steps[shuffle] = _Step(tf.identity, [last])
+    for layer in (layer for branch in found for layer in branch if layer is not None):
+        del graph.steps[layer.name]
+
+
+def _branch(graph: _Graph, name: str) -> _Branch | None:
+    """The slice, convolution, normalisation and ReLU that end with a layer, if they are these."""
+    names = [name]
+    while len(names) < 4 and graph.sources[names[-1]]:
+        names.append(graph.sources[names[-1]][0])
+    layers = [graph.layers[name] for name in names if len(graph.users(name)) == 1]
+    activation = layers.pop(0) if layers and isinstance(layers[0], keras.layers.ReLU) else None
+    kinds = (keras.layers.BatchNormalization, keras.layers.Conv2D, ChannelSlice)
+    if len(layers) < 3 or not all(map(isinstance, layers, kinds)) or not layers[0].fused:
+        return None
+    bn, conv, piece = layers[:3]
+    return _Branch(piece, conv, bn, activation)
+
+
+class _Pair:
+    """Convolutions of slices, normalised, (rectified,) concatenated and shuffled, as one dense convolution.
+
+    Args:
+        branches: in the order of the concatenation.
+        groups: of the shuffle; 1 for none.
+    """
+
+    def __init__(self, branches: Sequence[_Branch], groups: int) -> None:
+        self._branches = branches
+        self._groups = groups
+
+    def __call__(self, x: Any) -> Any:
+        channels = x.shape[-1]
+        kernel = self._join(
+            [
+                tf.pad(branch.conv.kernel, ((0, 0), (0, 0), (branch.piece.start, channels - branch.piece.stop), (0, 0)))
+                for branch in self._branches
+            ]
+        )
+        y = self._normalise(tf.nn.conv2d(x, tf.cast(kernel, x.dtype), 1, "VALID"))
+        activation = self._branches[0].activation
+        return activation(y) if activation else y
+
+    def _normalise(self, x: Any) -> Any:
+        bns = [branch.bn for branch in self._branches]
+        gamma, beta = self._join([bn.gamma for bn in bns]), self._join([bn.beta for bn in bns])
+        # Keras, too, normalises by the moving statistics where the layer is frozen.
+        trains = all(bn.trainable for bn in bns)
+        fixed = []
+        if not trains:
+            fixed = [self._join([bn.moving_mean for bn in bns]), self._join([bn.moving_variance for bn in bns])]
+        y, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            x, gamma, beta, *fixed, epsilon=bns[0].epsilon, is_training=trains
+        )
+        if trains:
+            for bn, batch_mean, batch_variance in zip(bns, self._part(mean), self._part(variance), strict=True):
+                for moving, new in ((bn.moving_mean, batch_mean), (bn.moving_variance, batch_variance)):
+                    moving.assign_sub((moving - new) * (1 - bn.momentum))
+        return y
+
+    def _join(self, parts: Sequence[Any]) -> Any:
+        """Concatenates along the last axis and shuffles."""
+        joined = tf.concat(parts, -1)
+        if self._groups == 1:
+            return joined
+        return tf.reshape(tf.stack(tf.split(joined, self._groups, -1), -1), joined.shape)
+
+    def _part(self, joined: Any) -> list[Any]:
+        """What `_join` made, apart again, of a vector."""
+        if self._groups > 1:
+            joined = tf.concat(tf.unstack(tf.reshape(joined, (-1, self._groups)), axis=-1), 0)
+        return tf.split(joined, [branch.conv.filters for branch in self._branches])
+
+
+def _join_gate(graph: _Graph, name: str) -> None:
+    """Joins squeeze-excite, which a multiplication ends, with the activation before it."""
+    if not isinstance(graph.layers[name], keras.layers.Multiply):
+        return
+    x, *gate = graph.sources[name]
+    while graph.sources[gate[-1]] and not isinstance(graph.layers[gate[-1]], keras.layers.GlobalAveragePooling2D):
+        gate.append(graph.sources[gate[-1]][0])
+    if graph.sources[gate[-1]] != [x] or len(graph.users(x)) != 2 or not isinstance(graph.layers[x], COMPILED):
+        return
+    excite = [_of_one_pixel(graph.layers[layer]) for layer in reversed(gate[:-1])]
+    kind = type(graph.layers[x])
+
+    def compute(inputs: Any) -> Any:
+        return activate_and_gate(kind, inputs, lambda mean: functools.reduce(lambda y, layer: layer(y), excite, mean))
+
+    graph.steps[name] = _Step(compute, graph.sources[x])
+    for layer in (x, *gate):
+        del graph.steps[layer]
+
+
+def _of_one_pixel(layer: Any) -> Callable[[Any], Any]:
+    """A layer for inputs (batch, 1, 1, channels): a 1x1 convolution is a matrix product, which starts sooner."""
+    if type(layer) is not keras.layers.Conv2D or layer.kernel_size != (1, 1):
+        return layer
+
+    def compute(x: Any) -> Any:
+        y = tf.matmul(tf.squeeze(x, (1, 2)), tf.cast(layer.kernel[0, 0], x.dtype))
+        if layer.use_bias:
+            y = tf.nn.bias_add(y, tf.cast(layer.bias, x.dtype))
+        return layer.activation(tf.reshape(y, (-1, 1, 1, layer.filters)))
+
+    return compute

@@ -1,0 +1,172 @@
+"""What the sources say of a model, read from their text, and which models they are not for."""
+
+import hashlib
+import json
+import re
+import zlib
+
+import numpy as np
+import pytest
+
+import seesaw_keras
+from seesaw_keras.tflite import flatbuffer
+from seesaw_keras.tflite.conversion.interface import METADATA, store_facts
+from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Tensor
+from seesaw_keras.tflite.micro.arena import arena_size
+from seesaw_keras.tflite.micro.cosine import cosine_q15
+from seesaw_keras.tflite.micro.cpp_sources import MADE_BY, export
+from seesaw_keras.tflite.micro.golden import golden_images
+from seesaw_keras.tflite.runtimes import available_runtimes, open_runtime
+
+pytestmark = pytest.mark.skipif("micro" not in available_runtimes(), reason="TFLite Micro is not installed")
+
+
+def numbers(text, name):
+    """The entries of a C array."""
+    body = re.search(rf"{name}[^=;]*= \{{(.*?)^\}};", text, re.M | re.S)[1]
+    return [int(number) for number in re.findall(r"-?\d+", body)]
+
+
+def constants(text):
+    return dict(re.findall(r"constexpr [\w:]+ (k\w+) = ([-\w.]+);", text))
+
+
+@pytest.mark.parametrize(("input_type", "flip"), [("INT8", "0x80"), ("UINT8", "0x00")])
+def test_model_and_constants(flat, input_type, flip):
+    data = flat(input_type, -3)
+    made = export(data, name="flat.tflite")
+    known = constants(made.files["model.h"])
+    assert numbers(made.files["model.cc"], "kModel") == list(data)
+    assert int(known["kModelSize"]) == len(data)
+    assert int(known["kModelCrc32"].rstrip("u")) == zlib.crc32(data)
+    assert (known["kImageHeight"], known["kImageWidth"], known["kEmbeddingSize"]) == ("4", "5", "60")
+    assert known["kEmbeddingZeroPoint"] == "-3"
+    assert known["kPixelFlip"] == flip
+    assert known["kThresholdQ15"] == str(round(0.35 * 32768)) == str(made.threshold_q15)
+    arena = open_runtime("micro", data).arena
+    assert made.arena == arena
+    assert int(known["kArenaSize"]) == made.arena_size == arena_size(arena)
+
+
+def test_the_same_operators_as_in_the_flatbuffer(converted):
+    data = converted("shuffle")
+    made = export(data, threshold=0.5)
+    resolver = made.files["operators.h"]
+    called = re.findall(r"operators\.Add(\w+)\(\) == kTfLiteOk", resolver)
+    wanted = {operator.code.replace("_", "").lower() for operator in flatbuffer.loads(data).main.operators}
+    assert sorted(name.lower() for name in called) == sorted(wanted)
+    assert re.search(r"MicroMutableOpResolver<(\d+)>", resolver)[1] == str(len(wanted))
+
+
+def test_golden_embeddings_are_those_of_micro(converted):
+    data = converted("shuffle")
+    model = flatbuffer.loads(data)
+    text = export(data, threshold=0.5).files["golden.cc"]
+    images = golden_images(32, 32)
+    embeddings = open_runtime("micro", data).run((images ^ 128).view(np.int8))
+    zero_point = model.main.outputs[0].quantization.zero_point
+    assert numbers(text, "kGoldenEmbeddings") == embeddings.reshape(-1).tolist()
+    assert [n for n in numbers(text, "kGoldenImageCrc32") if n] == [zlib.crc32(image.tobytes()) for image in images]
+    assert numbers(text, "kGoldenCosinesQ15") == [cosine_q15(a, b, zero_point) for a in embeddings for b in embeddings]
+    assert len({row.tobytes() for row in embeddings}) == len(embeddings)
+
+
+def test_every_file_says_what_made_it(flat):
+    data = flat()
+    stamp = f"{MADE_BY} {seesaw_keras.__version__}, tools/export_micro.py, from a_b.tflite "
+    made = export(data, name="folder/a\nb.tflite")
+    for text in made.files.values():
+        first = text.splitlines()[0]
+        assert stamp in first
+        assert f"(sha256 {hashlib.sha256(data).hexdigest()})" in first
+        assert text.endswith("\n")
+        assert "@" not in text
+
+
+def test_the_page_names_the_files_and_the_figures(flat):
+    made = export(flat())
+    page = made.files["README.md"]
+    for name in made.files:
+        assert f"`{name}`" in page or name == "README.md"
+    for figure in (made.arena.planned, made.arena.persistent, made.arena_size, len(flat())):
+        assert f"| {figure:,} bytes |" in page
+
+
+def test_a_threshold_that_is_given_comes_before_the_stored_one(flat):
+    made = export(flat(threshold=0.25), threshold=-0.5)
+    assert (made.threshold, made.threshold_q15) == (-0.5, -16384)
+
+
+def network(given, made, *, code="RESHAPE", facts=None):
+    x, y = (Tensor(name, *what) for name, what in (("x", given), ("y", made)))
+    model = flatbuffer.build(Operator(code, [x], [y]))
+    store_facts(model, **(facts if facts is not None else {"threshold": 0.5}))
+    return model
+
+
+def two(what):
+    """A model with two of its inputs or outputs."""
+    tensors = [Tensor(name, *IMAGE) for name in "xyz"]
+    if what == "inputs":
+        return flatbuffer.build(Operator("ADD", tensors[:2], tensors[2:]))
+    return flatbuffer.build(*(Operator("RELU", tensors[:1], [made]) for made in tensors[1:]))
+
+
+UNIT = Quantization(1 / 127.5)
+IMAGE, EMBEDDING = ((1, 2, 2, 3), "INT8", UNIT), ((1, 12), "INT8", UNIT)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (network(IMAGE, EMBEDDING, code="LSH_PROJECTION"), "TFLite Micro does not have LSH_PROJECTION"),
+        (
+            network(((1, 2, 2, 3), "FLOAT32"), EMBEDDING),
+            r"the input is FLOAT32 \(1, 2, 2, 3\), not one RGB image in int8",
+        ),
+        (network(((2, 2, 2, 3), "INT8", UNIT), ((2, 12), "INT8", UNIT)), r"the input is INT8 \(2, 2, 2, 3\), not one"),
+        (network(((1, 2, 6, 1), "INT8", UNIT), EMBEDDING), r"the input is INT8 \(1, 2, 6, 1\), not one RGB image"),
+        (network(((1, 0, 2, 3), "INT8", UNIT), EMBEDDING), r"the input is INT8 \(1, 0, 2, 3\), not one RGB image"),
+        (network(((1, 12), "INT8", UNIT), EMBEDDING), r"the input is INT8 \(1, 12\), not one RGB image"),
+        (network(IMAGE, ((1, 12), "FLOAT32")), "the output is FLOAT32, not int8 with one scale"),
+        (network(IMAGE, ((1, 12), "INT8", Quantization([0.5] * 12, axis=1))), "the output is INT8, not int8 with one"),
+        (network(IMAGE, ((2, 6), "INT8", UNIT)), r"the output is \(2, 6\), not one embedding of 1 to 33025 entries"),
+        (network(IMAGE, ((1, 33026), "INT8", UNIT)), r"the output is \(1, 33026\), not one embedding"),
+        (network(IMAGE, EMBEDDING, facts={}), "no threshold is stored in it; give one by --threshold"),
+        (network(IMAGE, EMBEDDING, facts={"threshold": 1.5}), "the threshold is 1.5, not a cosine"),
+        (network(IMAGE, EMBEDDING, facts={"threshold": "0.5"}), "the threshold is '0.5', not a cosine"),
+        (network(IMAGE, EMBEDDING, facts={"threshold": True}), "the threshold is True, not a cosine"),
+        (two("inputs"), "it has 2 inputs and 1 outputs, not one of each"),
+        (two("outputs"), "it has 1 inputs and 2 outputs, not one of each"),
+    ],
+)
+def test_models_that_it_is_not_for(model, message):
+    with pytest.raises(ValueError, match=rf"^its name: {message}"):
+        export(flatbuffer.dumps(model), name="its name")
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        (b"{}", "the metadata do not say that the input is pixel - 128, or the pixel"),
+        (json.dumps({"preprocessing": "pixel", "threshold": 0.5}).encode(), "the metadata do not say that the input"),
+        (json.dumps({"preprocessing": "pixel - 128", "threshold": float("nan")}).encode(), "the threshold is nan, not"),
+        (b"[1]", "metadata 'seesaw_keras': not a JSON object"),
+    ],
+)
+def test_metadata_that_do_not_fit(facts, message):
+    model = network(IMAGE, EMBEDDING)
+    model.metadata[METADATA] = facts
+    with pytest.raises(ValueError, match=f"^its name: {message}"):
+        export(flatbuffer.dumps(model), name="its name")
+
+
+def test_what_micro_cannot_run():
+    """It has the operator, and not for these shapes."""
+    with pytest.raises(ValueError, match=r"^its name: TFLite Micro cannot run it: .*RESHAPE"):
+        export(flatbuffer.dumps(network(IMAGE, ((1, 13), "INT8", UNIT))), name="its name")
+
+
+def test_a_damaged_file(flat):
+    with pytest.raises(flatbuffer.FlatbufferError, match="its name"):
+        export(flat()[:-100], name="its name")
