@@ -218,9 +218,9 @@ def draw(forms: list[Form], rounds: list[dict[str, float]], path: Path) -> None:
     figure = Figure(figsize=(8, 0.28 * len(forms) + 1), layout="constrained")
     axes = figure.add_subplot()
     times = [min(line[key(form, threads)] for line in rounds) for form in forms]
-    colours = ["tab:gray" if form.form == "plain" else "tab:green" for form in forms]
+    colors = ["tab:gray" if form.form == "plain" else "tab:green" for form in forms]
     names = [" ".join(filter(None, (form.network, form.type, form.form if form.type else "(peer)"))) for form in forms]
-    bars = axes.barh(names, times, color=colours)
+    bars = axes.barh(names, times, color=colors)
     axes.bar_label(bars, fmt="%.2f", padding=2)
     axes.invert_yaxis()
     axes.margins(x=0.1, y=0.01)

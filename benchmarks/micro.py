@@ -137,11 +137,11 @@ def draw(rows: dict[Path, dict[str, Any]], path: Path) -> None:
 
     figure = Figure(figsize=(9, 2.6 * len(rows)), layout="constrained")
     for axes, (file, one) in zip(figure.subplots(len(rows), squeeze=False)[:, 0], rows.items(), strict=True):
-        for form, colour in (("plain", "tab:gray"), ("micro", "tab:green")):
+        for form, color in (("plain", "tab:gray"), ("micro", "tab:green")):
             live = np.array(one[form]["live"]) / 1024
             places = np.linspace(0, 1, len(live) + 1)
             label = f"{form}: {len(live)} operators, {one[form]['planned'] / 1024:.0f} KiB planned"
-            axes.stairs(live, places, fill=True, alpha=0.5, color=colour, label=label)
+            axes.stairs(live, places, fill=True, alpha=0.5, color=color, label=label)
         axes.set_title(file.stem)
         axes.set_ylabel("KiB alive")
         axes.set_xticks([])

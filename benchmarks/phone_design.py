@@ -289,8 +289,8 @@ def design_to_train(design: Design, image_size: int) -> Any:
 
 def targets(recipe: Recipe, source: Any) -> Any:
     """Returns the teachers' embeddings of the data, None if the recipe has no loss for them."""
-    if recipe.distils != bool(FLAGS.teacher):
-        raise ValueError(f"--teacher: the recipe {recipe.name} {'needs' if recipe.distils else 'does not use'} one")
+    if recipe.distills != bool(FLAGS.teacher):
+        raise ValueError(f"--teacher: the recipe {recipe.name} {'needs' if recipe.distills else 'does not use'} one")
     if not FLAGS.teacher:
         return None
     preprocesses = FLAGS.teacher_preprocess or [None] * len(FLAGS.teacher)

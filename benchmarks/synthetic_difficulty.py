@@ -1,4 +1,4 @@
-"""How hard the synthetic faces are: accuracy on pairs of unseen people, by pixels, by colour, by a trained network.
+"""How hard the synthetic faces are: accuracy on pairs of unseen people, by pixels, by color, by a trained network.
 
     python benchmarks/synthetic_difficulty.py
     python benchmarks/synthetic_difficulty.py --identities 1000 --epochs 20
@@ -46,7 +46,7 @@ def accuracy(embeddings: np.ndarray, pairs: Pairs) -> float:
 
 
 def histograms(images: np.ndarray) -> np.ndarray:
-    """Returns a histogram of eight bins for each colour of each image."""
+    """Returns a histogram of eight bins for each color of each image."""
     rows = [[np.bincount(image[..., c].ravel() >> 5, minlength=8) for c in range(3)] for image in images]
     return np.array(rows, np.float32).reshape(len(images), -1)
 
@@ -83,7 +83,7 @@ def results() -> Iterator[tuple[str, float]]:
     pixels = unseen.reshape(len(unseen), -1).astype(np.float32)
     yield "pixels, less their mean", accuracy(pixels - images.reshape(len(images), -1).mean(0), pairs)
     counts = histograms(unseen)
-    yield "colour histogram", accuracy(counts - counts.mean(0), pairs)
+    yield "color histogram", accuracy(counts - counts.mean(0), pairs)
     network = train(images, labels)
     yield "network", accuracy(network.predict(unseen / np.float32(127.5) - 1.0, batch_size=256, verbose=0), pairs)
 

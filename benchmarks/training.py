@@ -5,7 +5,7 @@
     python benchmarks/training.py --profile shuffle
 
 Every line trains the same network with a softmax over 1,000 classes and SGD with momentum, on one batch in memory:
-`Keras` is `Model.train_on_batch`; `trainer` is `TrainingStep`, which normalises the embeddings and class centres
+`Keras` is `Model.train_on_batch`; `trainer` is `TrainingStep`, which normalizes the embeddings and class centers
 before the softmax, decays weights and keeps statistics, over `FastForward`. Each in float32, in bfloat16, and in
 float32 with the whole step compiled by XLA. Rounds alternate between the lines, and medians are printed; what else runs
 on the machine falls on all of them. Processor time is that of all cores, and less disturbed by others.

@@ -1,4 +1,4 @@
-"""Makes a trained network smaller: prunes it, quantizes it in training, or both; what it said before is learnt again.
+"""Makes a trained network smaller: prunes it, quantizes it in training, or both; what it said before is learned again.
 
     python tools/compress.py --stage quantize --model model.keras --data faces --verify synthetic:2000@32 --out int8
     python tools/compress.py --stage prune+quantize --sparsity 0.9 --recipe faces --data train.rec --verify lfw.bin ...
@@ -72,7 +72,7 @@ def teacher(source: Source, recipe: Recipe, out: Path) -> Any:
     """Returns the network's own embeddings of the data, None if the recipe was told to learn from labels alone."""
     from seesaw_keras.training.distillation.teacher import teacher_targets
 
-    if not recipe.distils:
+    if not recipe.distills:
         return None
     with tqdm(total=len(source), desc="teacher", unit="image", disable=None) as bar:
         return teacher_targets(

@@ -40,7 +40,7 @@ flags.DEFINE_multi_string("set", [], "key=value: another value for a field of th
 flags.DEFINE_string("data", None, "Faces to train on; for the recipe `synthetic`, people who do not exist.")
 flags.DEFINE_string("verify", None, "Pairs to verify: a .bin, LFW's or CFP's images, or synthetic:2000@32.")
 flags.DEFINE_string("pairs", None, "LFW's pairs.txt or CFP's Protocol/Split/FP, for --verify of images.")
-flags.DEFINE_string("teacher", None, "Who is learned from, for a recipe that distils.")
+flags.DEFINE_string("teacher", None, "Who is learned from, for a recipe that distills.")
 flags.DEFINE_enum("teacher_preprocess", None, list(PREPROCESSES), "What the teacher wants of pixels; pm1 if not given.")
 flags.DEFINE_string("photographs", None, "In place of --data: photographs in which to find the faces first.")
 flags.DEFINE_string("yunet", None, "A YuNet model to find them by, see tools/align_faces.py --help.")

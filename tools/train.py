@@ -146,7 +146,7 @@ def verification_pairs(recipe: Recipe) -> dict[str, Pairs]:
 
 def teacher(recipe: Recipe, source: Source, out: Path) -> Any:
     """Returns the teachers' embeddings of the data, None if the recipe has no loss for them."""
-    if not recipe.distils:
+    if not recipe.distills:
         if FLAGS.teacher:
             raise ValueError("--teacher: the recipe does not learn from one; --set cosine_weight=20, for example")
         return None

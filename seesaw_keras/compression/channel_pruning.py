@@ -30,7 +30,7 @@ _LEAST_OF_MEAN = 1 / 3  # of its channels, relative to the mean, every group of 
 
 
 def gamma_importance(model: Any) -> dict[int, float]:
-    """Returns the importance of tied channels: the mean magnitude of batch normalisation's gammas (arXiv 1708.06519).
+    """Returns the importance of tied channels: the mean magnitude of batch normalization's gammas (arXiv 1708.06519).
 
     Each layer's gammas are divided by their mean. Where there is none, in squeeze-excite, the norms of the kernel that
     writes the channel take their place. They are multiplied by the multiply-adds that go with the channels, so that

@@ -1,4 +1,4 @@
-"""The training of a network that is being compressed: what the network said before, learnt again.
+"""The training of a network that is being compressed: what the network said before, learned again.
 
 >>> from seesaw_keras.compression.fine_tuning import fine_tuning
 >>> from seesaw_keras.training.recipe import get_recipe

@@ -75,7 +75,7 @@ class PruningNetwork(GivenNetwork):
     Args:
         model: the network to prune, from `seesaw_keras.build`; it stays as it is.
         sparsities: share of entries to become zero by the name of a convolution, 0 or more and below 1, as
-            `sensitivity.allocate` returns them. None for two of any four neighbouring input channels, from the first
+            `sensitivity.allocate` returns them. None for two of any four neighboring input channels, from the first
             step on, in all layers of `prunable_layers(model, also)`.
         also: see `prunable_layers`, where `sparsities` is None.
 

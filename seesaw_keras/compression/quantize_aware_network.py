@@ -34,7 +34,7 @@ def quantize_aware(model: Any, images: npt.NDArray[np.float32]) -> Any:
     """Makes a network that emulates int8 arithmetic in training, of TFMOT's wrappers.
 
     Kernels have a scale for each output channel, and their zeros stay zeros, in training and in the integers; values
-    have the range that loses least on `images` (`tflite.calibration`), until training moves it. Batch normalisation is
+    have the range that loses least on `images` (`tflite.calibration`), until training moves it. Batch normalization is
     folded by the converter; with a scale for each channel that is the same as quantizing the folded kernel. The two
     branches of an uneven pair share one range. The input is left as it is: the 256 values of a pixel are 8 bits
     already.

@@ -69,7 +69,7 @@ def _move(variable: tf.Variable, value: Any, momentum: float) -> None:
 class KernelQuantizer(tfmot.quantization.keras.quantizers.LastValueQuantizer):
     """8 bits, symmetric, a scale for each output channel of a convolution's kernel; zeros stay zeros.
 
-    Batch normalisation multiplies whole channels, so to fold it into the quantized kernel, as the converter does, is to
+    Batch normalization multiplies whole channels, so to fold it into the quantized kernel, as the converter does, is to
     quantize the folded one.
 
     TFMOT's prune-preserving scheme does the same for `Conv2D`, with one exception: a channel of nothing but zeros gets

@@ -119,10 +119,10 @@ def image_size(data: bytes, *, name: str) -> tuple[int, int]:
 def decode_image(data: bytes, *, name: str, max_pixels: int = MAX_PIXELS) -> npt.NDArray[np.uint8]:
     """Decodes an image to RGB and turns it upright.
 
-    EXIF orientation is applied. Greyscale becomes three equal channels, palettes and CMYK become RGB. Of 16 bits a
-    channel the upper 8 stay. An alpha channel is dropped: the colours stored under transparent pixels show (as with
+    EXIF orientation is applied. Grayscale becomes three equal channels, palettes and CMYK become RGB. Of 16 bits a
+    channel the upper 8 stay. An alpha channel is dropped: the colors stored under transparent pixels show (as with
     Pillow's `convert("RGB")`). Of an animation the first frame is taken. A JPEG without its end is refused, because
-    decoders fill the missing part with grey.
+    decoders fill the missing part with gray.
 
     Args:
         data: a JPEG, PNG, WebP or BMP file.

@@ -100,7 +100,7 @@ def warp(image: npt.NDArray[np.uint8], matrix: npt.NDArray[np.float64], size: in
     # No more than the image has to give, also where landmarks far apart ask for a minute face.
     factor = int(np.clip(0.5 / scale, 1, max(1, max(image.shape[:2]) // size)))
     finer = matrix * factor
-    finer[:, 2] += (factor - 1) / 2  # pixel centres: block i of `factor` pixels is centred on i * factor + this
+    finer[:, 2] += (factor - 1) / 2  # pixel centers: block i of `factor` pixels is centerd on i * factor + this
     warped = cv2.warpAffine(image, finer, (size * factor, size * factor), flags=cv2.INTER_LINEAR)
     if factor > 1:
         return resize(warped, (size, size))  # type: ignore[arg-type]

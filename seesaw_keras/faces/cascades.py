@@ -23,9 +23,9 @@ EYE_CASCADES = ("eye", "eye_tree_eyeglasses")
 MAX_SIDE = 1600  # a larger photograph is searched scaled down: the time goes with the pixels
 SCALE_STEP = 1.1
 MIN_FACE = 30  # pixels of the image searched
-MIN_NEIGHBOURS = 3
+MIN_NEIGHBORS = 3
 # Where an eye is not seen: of 13 such boxes with fewer, in the 191 pictures and five photographs, 8 were no face.
-MIN_NEIGHBOURS_EYELESS = 8
+MIN_NEIGHBORS_EYELESS = 8
 
 # Eyes are looked for in the face box scaled to this side. Positions and distances below are fractions of the box,
 # medians of YuNet's landmarks in the boxes of `FACE_CASCADE` on 191 LFW pictures; the least and greatest are generous.
@@ -34,7 +34,7 @@ EYES = np.array([[0.307, 0.390], [0.684, 0.383]])
 EYE_WINDOW = 0.26  # half the side of the square around `EYES` to search, far enough for a head tilted by 20 degrees
 EYE_SIZE = (0.14, 0.45)
 EYE_STEP = 1.05
-EYE_NEIGHBOURS = 2
+EYE_NEIGHBORS = 2
 EYE_TOLERANCE = 0.13  # of an eye from where it is expected
 EYE_DISTANCE = (0.26, 0.50)
 MAX_TILT = 25.0  # degrees of the line through the eyes
@@ -70,20 +70,20 @@ class CascadeDetector:
         Raises:
             ValueError: if the image has another type or shape, or no pixels.
         """
-        grey: npt.NDArray[np.uint8] = cv2.cvtColor(checked(image), cv2.COLOR_RGB2GRAY)  # type: ignore[assignment]
-        scale = min(1.0, MAX_SIDE / max(grey.shape))
-        width, height = (max(1, round(side * scale)) for side in grey.shape[::-1])
-        boxes, neighbours = self._cascades()[0].detectMultiScale2(
-            cv2.equalizeHist(resize(grey, (width, height))), SCALE_STEP, MIN_NEIGHBOURS, minSize=(MIN_FACE, MIN_FACE)
+        gray: npt.NDArray[np.uint8] = cv2.cvtColor(checked(image), cv2.COLOR_RGB2GRAY)  # type: ignore[assignment]
+        scale = min(1.0, MAX_SIDE / max(gray.shape))
+        width, height = (max(1, round(side * scale)) for side in gray.shape[::-1])
+        boxes, neighbors = self._cascades()[0].detectMultiScale2(
+            cv2.equalizeHist(resize(gray, (width, height))), SCALE_STEP, MIN_NEIGHBORS, minSize=(MIN_FACE, MIN_FACE)
         )
         faces = []
-        for k in np.argsort(-np.asarray(neighbours), kind="stable"):
+        for k in np.argsort(-np.asarray(neighbors), kind="stable"):
             x, y, side = (int(value / scale) for value in boxes[k][:3])
-            eyes, estimated = self._eyes(grey[y : y + side, x : x + side])
-            if estimated and neighbours[k] < MIN_NEIGHBOURS_EYELESS:
+            eyes, estimated = self._eyes(gray[y : y + side, x : x + side])
+            if estimated and neighbors[k] < MIN_NEIGHBORS_EYELESS:
                 continue
             landmarks = (eyes * side + [x, y]).astype(np.float32)
-            faces.append(Face(np.array([x, y, side, side], np.float32), float(neighbours[k]), landmarks, estimated))
+            faces.append(Face(np.array([x, y, side, side], np.float32), float(neighbors[k]), landmarks, estimated))
         return faces
 
     def _cascades(self) -> tuple[cv2.CascadeClassifier, ...]:
@@ -116,11 +116,11 @@ class CascadeDetector:
         seen = []
         for cascade in self._cascades()[1:]:
             found = cascade.detectMultiScale(
-                window, EYE_STEP, EYE_NEIGHBOURS, minSize=(smallest, smallest), maxSize=(largest, largest)
+                window, EYE_STEP, EYE_NEIGHBORS, minSize=(smallest, smallest), maxSize=(largest, largest)
             )
             boxes = np.array(found, np.float64).reshape(-1, 4)
-            centres = (boxes[:, :2] + boxes[:, 2:] / 2 + [left, top]) / FACE_SIDE
-            distance = np.linalg.norm(centres - expected, axis=1)
+            centers = (boxes[:, :2] + boxes[:, 2:] / 2 + [left, top]) / FACE_SIDE
+            distance = np.linalg.norm(centers - expected, axis=1)
             if distance.min(initial=np.inf) <= EYE_TOLERANCE:
-                seen.append(centres[distance.argmin()])
+                seen.append(centers[distance.argmin()])
         return np.mean(seen, axis=0) if seen else None

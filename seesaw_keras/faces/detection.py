@@ -46,7 +46,7 @@ def main_face(faces: Sequence[Face], shape: tuple[int, ...]) -> int:
         shape: (height, width, ...) of the photograph.
 
     Returns:
-        The position in `faces` of the one with the largest (area - 2 * squared distance from the centre).
+        The position in `faces` of the one with the largest (area - 2 * squared distance from the center).
 
     Raises:
         ValueError: if there are no faces.

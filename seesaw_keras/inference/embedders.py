@@ -50,7 +50,7 @@ class Embedder(ABC):
 
     @abstractmethod
     def embed(self, images: np.ndarray) -> np.ndarray:
-        """Returns float32 (n, d), not normalised, for uint8 RGB images (n, h, w, 3).
+        """Returns float32 (n, d), not normalized, for uint8 RGB images (n, h, w, 3).
 
         Raises:
             ValueError: the images do not fit the model's input.
@@ -313,7 +313,7 @@ def load_embedder(
     Raises:
         FileNotFoundError: there is no such file.
         ImportError: the runtime is not installed.
-        ValueError: it is of no known kind, does not load, does not take single RGB images, or its quantised input
+        ValueError: it is of no known kind, does not load, does not take single RGB images, or its quantized input
             cannot hold what `preprocess` gives.
     """
     chosen = preprocess or DEFAULT_PREPROCESS

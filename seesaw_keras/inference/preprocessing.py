@@ -1,4 +1,4 @@
-"""From pixels to a model's input by one look-up table, quantised inputs included.
+"""From pixels to a model's input by one look-up table, quantized inputs included.
 
 >>> import numpy as np
 >>> from seesaw_keras.inference.preprocessing import InputLayout, to_input
@@ -8,7 +8,7 @@
 -1.0
 
 Every preprocessing here maps one of 256 pixel values of one channel to one number, so a table of (256, 3) holds it
-together with the rounding of a quantised input: exact, and faster than the arithmetic.
+together with the rounding of a quantized input: exact, and faster than the arithmetic.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ PREPROCESSES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "raw": lambda pixel: pixel,
     "imagenet": lambda pixel: (pixel / 255 - _IMAGENET_MEAN) / _IMAGENET_STD,
 }
-LEAST_LEVELS = 128  # of 256 that a quantised input must keep apart; fewer mean another preprocessing
+LEAST_LEVELS = 128  # of 256 that a quantized input must keep apart; fewer mean another preprocessing
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,11 @@ class InputLayout:
         Args:
             preprocess: a key of `PREPROCESSES`.
             dtype: float32, or uint8 or int8.
-            scale: of a quantised input; 0 for one that is not quantised: numbers go in as they are.
-            zero_point: of a quantised input.
+            scale: of a quantized input; 0 for one that is not quantized: numbers go in as they are.
+            zero_point: of a quantized input.
 
         Raises:
-            ValueError: the name is unknown, or a quantised input cannot hold what the preprocessing gives.
+            ValueError: the name is unknown, or a quantized input cannot hold what the preprocessing gives.
         """
         if preprocess not in PREPROCESSES:
             raise ValueError(f"unknown preprocess {preprocess!r}: choose one of {', '.join(PREPROCESSES)}")

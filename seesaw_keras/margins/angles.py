@@ -1,7 +1,7 @@
 """Functions of angles that stay finite, with their gradients, from cosine -1 to cosine 1.
 
->>> from seesaw_keras.margins.angles import angle, normalise
->>> unit, norms = normalise(tf.constant([[3.0, 4.0]]), axis=-1)
+>>> from seesaw_keras.margins.angles import angle, normalize
+>>> unit, norms = normalize(tf.constant([[3.0, 4.0]]), axis=-1)
 >>> angle(unit[:, 0])  # arccos(0.6)  # doctest: +SKIP
 """
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
-__all__ = ["additive_angular", "angle", "lengths", "normalise", "sine"]
+__all__ = ["additive_angular", "angle", "lengths", "normalize", "sine"]
 
 # Of squares. The smallest 1 - cos^2 above 0 in float32 is 1e-7: this leaves all but the poles as they are, and there
 # tf.maximum passes no gradient on, where that of arccos is infinite.
@@ -33,7 +33,7 @@ def lengths(vectors: Any, axis: int) -> tuple[Any, Any]:
     return norms, tf.where(squares > _TINY, 1.0 / norms, 0.0)
 
 
-def normalise(vectors: Any, axis: int) -> tuple[Any, Any]:
+def normalize(vectors: Any, axis: int) -> tuple[Any, Any]:
     """Returns the vectors at unit length, and their lengths; see `lengths`.
 
     Args:

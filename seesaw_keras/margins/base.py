@@ -1,4 +1,4 @@
-"""What all margins share: class centres, cosines, Partial FC, scale. A margin overrides `apply_margin` and no more.
+"""What all margins share: class centers, cosines, Partial FC, scale. A margin overrides `apply_margin` and no more.
 
 >>> from seesaw_keras.api import keras
 >>> from seesaw_keras.margins.base import Margin
@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 import tensorflow as tf
 
 from seesaw_keras.api import keras
-from seesaw_keras.margins.angles import lengths, normalise
+from seesaw_keras.margins.angles import lengths, normalize
 from seesaw_keras.margins.partial_fc import sample_classes
 
 __all__ = ["Cosines", "Margin", "MarginOutput"]
@@ -26,8 +26,8 @@ class Cosines(NamedTuple):
     """What a margin may look at; all float32, k the number of classes in the softmax.
 
     Attributes:
-        target: (n,) cosine of each embedding with the centre of its own class, in [-1, 1].
-        all: (n, k) cosines with all centres; rounding may carry them past 1 by some 1e-7.
+        target: (n,) cosine of each embedding with the center of its own class, in [-1, 1].
+        all: (n, k) cosines with all centers; rounding may carry them past 1 by some 1e-7.
         is_target: (n, k) bool, True at each example's own class.
         norms: (n,) lengths of the embeddings.
         training: whether running statistics are to be updated.
@@ -46,8 +46,8 @@ class MarginOutput(NamedTuple):
     Attributes:
         logits: (n, k) float32.
         labels: (n,) int32 in [0, k): the column of each example's own class.
-        target_cosine: (n,) float32 in [-1, 1], cosine with the own class' centre, before the margin.
-        other_cosine: (n,) float32 in [-1, 1], the largest cosine with another class' centre.
+        target_cosine: (n,) float32 in [-1, 1], cosine with the own class' center, before the margin.
+        other_cosine: (n,) float32 in [-1, 1], the largest cosine with another class' center.
         regularizer: (n,) float32 to add to the loss of each example, or None.
     """
 
@@ -143,7 +143,7 @@ class Margin(keras.layers.Layer):
         return self.s
 
     def centers_shape(self, embedding_size: int) -> tuple[int, ...]:
-        """Shape of the centres; the second axis is the classes'."""
+        """Shape of the centers; the second axis is the classes'."""
         return (embedding_size, self.num_classes)
 
     def class_cosines(self, unit: Any, centers: Any) -> Any:
@@ -151,20 +151,20 @@ class Margin(keras.layers.Layer):
 
         Args:
             unit: (n, embedding_size) embeddings of unit length.
-            centers: the centres of k classes, in the layout of `centers_shape`.
+            centers: the centers of k classes, in the layout of `centers_shape`.
 
         Returns:
             (n, k).
         """
-        # The products are scaled, not the centres: a batch has fewer rows than an embedding has entries.
+        # The products are scaled, not the centers: a batch has fewer rows than an embedding has entries.
         return tf.matmul(unit, centers) * lengths(centers, axis=0)[1]
 
     def build(self, input_shape: Any) -> None:
-        """Makes the centres, given the shape of the embeddings, or that and the shape of the labels."""
+        """Makes the centers, given the shape of the embeddings, or that and the shape of the labels."""
         shape = tuple(input_shape[0] if isinstance(input_shape[0], tuple | list | tf.TensorShape) else input_shape)
         if len(shape) != 2 or shape[1] is None:
             raise ValueError(f"{self.name}: the embeddings must be (batch, embedding_size), got shape {shape}")
-        # Of length 1 or nearly, as in the reference: with weight decay the length decides how fast a centre turns.
+        # Of length 1 or nearly, as in the reference: with weight decay the length decides how fast a center turns.
         initial = keras.initializers.RandomNormal(stddev=shape[1] ** -0.5)
         self.centers = self.add_weight(name="centers", shape=self.centers_shape(shape[1]), initializer=initial)
         if self.sample_rate < 1:
@@ -172,7 +172,7 @@ class Margin(keras.layers.Layer):
         super().build(input_shape)
 
     def add_state(self, name: str, value: float, dtype: str = "float32", aggregation: str = "mean") -> Any:
-        """Makes a running statistic, a scalar kept as batch normalisation keeps its own.
+        """Makes a running statistic, a scalar kept as batch normalization keeps its own.
 
         Each replica updates its own from its part of the batch; where one value is wanted (checkpoints, evaluation) it
         is their mean.
@@ -209,7 +209,7 @@ class Margin(keras.layers.Layer):
     def _forward(self, embeddings: Any, labels: Any, training: bool | None) -> tuple[MarginOutput, Any]:
         """`forward`, and the classes of the columns, (k,), or None for all."""
         labels = tf.reshape(tf.cast(labels, tf.int32), (-1,))
-        unit, norms = normalise(tf.cast(embeddings, tf.float32), axis=-1)
+        unit, norms = normalize(tf.cast(embeddings, tf.float32), axis=-1)
         norms = tf.squeeze(norms, -1)
         centers, classes = tf.convert_to_tensor(self.centers), None
         if training and self.sample_rate < 1:
@@ -233,7 +233,7 @@ class Margin(keras.layers.Layer):
             training: as for `forward`.
 
         Returns:
-            (n, num_classes) float32. A regulariser goes to the layer's losses, as a mean over the batch.
+            (n, num_classes) float32. A regularizer goes to the layer's losses, as a mean over the batch.
         """
         embeddings, labels = inputs
         output, classes = self._forward(embeddings, labels, training)

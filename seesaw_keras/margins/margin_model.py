@@ -56,7 +56,7 @@ def with_margin(
 
 
 def _embedding(model: Any, margin: Any) -> Any:
-    """The network's embedding before unit normalisation: the margin normalises by itself."""
+    """The network's embedding before unit normalization: the margin normalizes by itself."""
     outputs = getattr(model, "outputs", None)
     if not outputs or len(outputs) != 1 or len(model.inputs) != 1 or len(outputs[0].shape) != 2:
         raise ValueError("with_margin wants a functional model with one input and one output, (batch, embedding_size)")
@@ -66,7 +66,7 @@ def _embedding(model: Any, margin: Any) -> Any:
     if margin.needs_length and (isinstance(last, keras.Model) or "Lambda" in type(last).__name__):
         raise ValueError(
             f"{margin.name} looks at the length of the embeddings, and whether they still have theirs after "
-            f"{last.name!r} ({type(last).__name__}) cannot be told: let the model end before they are normalised, or "
+            f"{last.name!r} ({type(last).__name__}) cannot be told: let the model end before they are normalized, or "
             "in a UnitNormalization"
         )
     return outputs[0]

@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from seesaw_keras.margins.angles import normalise
+from seesaw_keras.margins.angles import normalize
 
 __all__ = ["triplet_loss"]
 
@@ -26,7 +26,7 @@ def triplet_loss(embeddings: Any, labels: Any, margin: float = 0.2, mining: str 
     "hard" (batch hard of arXiv 1703.07737, equation 5): max(0, max d(a, p) - min d(a, n) + margin), d the distance.
 
     Args:
-        embeddings: (n, embedding_size) of any float dtype and any length; they are normalised, in float32.
+        embeddings: (n, embedding_size) of any float dtype and any length; they are normalized, in float32.
         labels: (n,) integers.
         margin: of squared distances or distances between unit vectors, positive.
         mining: "semi_hard" or "hard".
@@ -41,7 +41,7 @@ def triplet_loss(embeddings: Any, labels: Any, margin: float = 0.2, mining: str 
         raise ValueError(f"unknown mining {mining!r}: choose semi_hard or hard")
     if not margin > 0:
         raise ValueError(f"triplet_loss: margin must be above 0, got {margin}")
-    unit, _ = normalise(tf.cast(embeddings, tf.float32), axis=-1)
+    unit, _ = normalize(tf.cast(embeddings, tf.float32), axis=-1)
     squared = tf.maximum(2.0 - 2.0 * tf.matmul(unit, unit, transpose_b=True), 0.0)
     labels = tf.reshape(labels, (-1,))
     same = labels[:, None] == labels[None, :]

@@ -34,7 +34,7 @@ def activation(x: Any, kind: Activation, name: str) -> Any:
 
 
 def _he_normal(channels: int = 1) -> Any:
-    """He's initialisation (arXiv 1502.01852): standard deviation sqrt(2 / fan_in).
+    """He's initialization (arXiv 1502.01852): standard deviation sqrt(2 / fan_in).
 
     Args:
         channels: of a depthwise kernel, whose fan-in Keras takes to be all of them together.
@@ -52,7 +52,7 @@ def conv_bn(
     padding: str = "same",
     zero_gamma: bool = False,
 ) -> Any:
-    """A convolution without bias and its batch normalisation.
+    """A convolution without bias and its batch normalization.
 
     Args:
         x: (batch, height, width, channels).

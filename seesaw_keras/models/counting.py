@@ -94,7 +94,7 @@ def _kind(layer: Any) -> str:
             return "{}x{} convolution".format(*layer.kernel_size)
         return "dense (1x1 on one pixel)" if tuple(layer.output.shape[1:3]) == (1, 1) else "1x1 convolution"
     if name == "BatchNormalization":
-        return "batch normalisation"
+        return "batch normalization"
     if name in _NONLINEAR:
         return "nonlinearity"
     if name in _MOVES:
@@ -125,7 +125,7 @@ def count_parameters(model: Any) -> int:
 def activation_peak(model: Any) -> int:
     """Returns the largest number of entries that are live at once: bytes in int8, a quarter of the bytes in float32.
 
-    Layers run in the order of `model.layers`; a tensor lives from its making to its last use; batch normalisation and
+    Layers run in the order of `model.layers`; a tensor lives from its making to its last use; batch normalization and
     nonlinearities work in place. What a runtime's arena needs beyond that is measured, not computed.
     """
     last_use: dict[int, int] = {}

@@ -3,7 +3,7 @@
 Two implementations are known, each by the names that it gives its parameters:
 
 - github.com/cvtower/seesawfacenet_pytorch (`share`, `shuffle`, `dw_v1`, `dw_v2`, `mobilefacenet`);
-- github.com/pshashk/seesaw-facenet (`shuffle_hard`), also with batch normalisation folded into the convolutions, as its
+- github.com/pshashk/seesaw-facenet (`shuffle_hard`), also with batch normalization folded into the convolutions, as its
   released TorchScript has it.
 
 >>> import seesaw_keras
@@ -33,8 +33,8 @@ class _Scheme:
         anchor: a name that tells the implementation, and the prefix of all names, from the rest.
         blocks: block of ours -> theirs; `{}` is the number of the residual block from 0.
         parts: part of a block of ours -> theirs.
-        suffixes: of the convolution, the batch normalisation and the PReLU of a block's part.
-        embedding: the embedding layer and its batch normalisation.
+        suffixes: of the convolution, the batch normalization and the PReLU of a block's part.
+        embedding: the embedding layer and its batch normalization.
         unused: pattern of parameters that the implementation creates and never calls.
     """
 
@@ -217,5 +217,5 @@ def _values(layer: Any, module: str, left: dict[str, np.ndarray], problems: list
 
 
 def _convolution(module: str) -> str:
-    """The convolution before a batch normalisation, where an implementation can fold the two."""
+    """The convolution before a batch normalization, where an implementation can fold the two."""
     return module.removesuffix(_PSHASHK.suffixes["bn"]) + _PSHASHK.suffixes["conv"]

@@ -1,4 +1,4 @@
-"""Batch normalisation's statistics, taken from images: what makes a network that was never trained worth converting.
+"""Batch normalization's statistics, taken from images: what makes a network that was never trained worth converting.
 
 >>> import numpy as np
 >>> import seesaw_keras
@@ -18,7 +18,7 @@ __all__ = ["set_batch_statistics"]
 
 
 def set_batch_statistics(model: Any, images: np.ndarray) -> None:
-    """Sets every batch normalisation's moving statistics to those of one batch: each then normalises it exactly.
+    """Sets every batch normalization's moving statistics to those of one batch: each then normalizes it exactly.
 
     Fresh moving statistics (mean 0, variance 1) let the activations of a random network drift over many orders of
     magnitude. A gamma that is zero throughout (`ModelConfig.zero_gamma`) hides its branch, and leaves a range of zero,
@@ -38,7 +38,7 @@ def set_batch_statistics(model: Any, images: np.ndarray) -> None:
             layer.momentum = 0.0  # the moving average forgets all but this batch
         model(images, training=True)
         for layer in layers:
-            # The kernel keeps the unbiased variance, but normalises by the biased one; over fifty layers that adds up.
+            # The kernel keeps the unbiased variance, but normalizes by the biased one; over fifty layers that adds up.
             count = len(images) * math.prod(layer.input.shape[1:-1])
             layer.moving_variance.assign(layer.moving_variance * ((count - 1) / count))
     finally:

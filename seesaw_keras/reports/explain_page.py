@@ -195,7 +195,7 @@ def _maps(step: Step) -> str:
     unit = float(np.abs(real).max()) or 1.0
     values, clamped = _grids(real / unit), _grids(step.beyond != 0)
     kept = np.sort(np.argsort(values.std(axis=(1, 2)), kind="stable")[::-1][:MAPS])  # in their own order
-    tiles = [_shrunk(_colours(values[number], clamped[number])) for number in kept]
+    tiles = [_shrunk(_colors(values[number], clamped[number])) for number in kept]
     gap = np.full((len(tiles[0]), 1, 3), 255, np.uint8)
     strip = np.concatenate([part for tile in tiles for part in (tile, gap)][:-1], axis=1)
     return f'<img alt="" src="{data_uri(_png(strip), "png")}">'
@@ -208,7 +208,7 @@ def _grids(values: npt.NDArray) -> npt.NDArray:
     return values.reshape(1, 1, -1)
 
 
-def _colours(values: npt.NDArray, clamped: npt.NDArray) -> npt.NDArray[np.uint8]:
+def _colors(values: npt.NDArray, clamped: npt.NDArray) -> npt.NDArray[np.uint8]:
     """Numbers from -1 to 1 as BGR pixels: white at 0, red to 1, blue to -1, yellow where clamped."""
     ends = np.array([[0xAC, 0x66, 0x21], [0x2B, 0x18, 0xB2]], np.float32)  # of -1 and of 1
     amount = np.abs(values)[..., None]

@@ -1,4 +1,4 @@
-"""How the package's diagrams look: colours, and axes without a box around them.
+"""How the package's diagrams look: colors, and axes without a box around them.
 
 >>> from matplotlib.figure import Figure
 >>> from seesaw_keras.reports.plot_style import BLUE, DPI, styled
@@ -8,10 +8,10 @@
 
 from matplotlib.axes import Axes
 
-__all__ = ["BLUE", "DPI", "GREEN", "GREY", "INK", "ORANGE", "styled"]
+__all__ = ["BLUE", "DPI", "GRAY", "GREEN", "INK", "ORANGE", "styled"]
 
-# Okabe and Ito's colours, which readers with any colour vision tell apart.
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#8a8f98"
+# Okabe and Ito's colors, which readers with any color vision tell apart.
+BLUE, ORANGE, GREEN, GRAY = "#0072B2", "#D55E00", "#009E73", "#8a8f98"
 INK = "#1f2430"
 DPI = 180
 _GRID = "#e4e7ec"
@@ -20,7 +20,7 @@ _GRID = "#e4e7ec"
 def styled(axes: Axes) -> Axes:
     """Gives axes the package's look: two spines, a light grid behind what is drawn."""
     axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(GREY)
+    axes.spines[["left", "bottom"]].set_color(GRAY)
     axes.tick_params(colors=INK)
     axes.grid(color=_GRID, linewidth=0.8)
     axes.set_axisbelow(True)

@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from seesaw_keras.files import replacing
-from seesaw_keras.reports.plot_style import BLUE, DPI, GREY, ORANGE, styled
+from seesaw_keras.reports.plot_style import BLUE, DPI, GRAY, ORANGE, styled
 from seesaw_keras.tflite.analysis.quantization_error import TensorError, worst
 
 __all__ = ["plot_errors"]
@@ -31,12 +31,12 @@ def plot_errors(errors: list[TensorError], png: str | Path, count: int = 10) -> 
         figure.add_subplot(xlabel="tensor, in the order of computation", ylabel="signal to quantization noise [dB]")
     )
     places = range(1, len(errors) + 1)
-    axes.plot(places, [error.own for error in errors], color=GREY, linewidth=1, label="its own rounding and clipping")
+    axes.plot(places, [error.own for error in errors], color=GRAY, linewidth=1, label="its own rounding and clipping")
     axes.plot(places, [error.total for error in errors], color=BLUE, linewidth=1.5, label="all noise up to it")
     for rank, error in enumerate(worst(errors, count), 1):
         place = errors.index(error) + 1
         axes.plot(place, error.total, "o", color=ORANGE, markersize=4, label=f"{rank}  {error.name}")
-        aside = (0, -11 if rank % 2 else 5)  # below and above in turn, for they are neighbours
+        aside = (0, -11 if rank % 2 else 5)  # below and above in turn, for they are neighbors
         axes.annotate(str(rank), (place, error.total), aside, textcoords="offset points", ha="center", fontsize=7)
     axes.set_xlim(0, len(errors) + 1)
     figure.legend(loc="outside right upper", frameon=False, fontsize=7.5, handlelength=1.4)

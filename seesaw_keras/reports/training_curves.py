@@ -16,7 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from seesaw_keras.files import replacing
-from seesaw_keras.reports.plot_style import BLUE, DPI, GREEN, GREY, ORANGE, styled
+from seesaw_keras.reports.plot_style import BLUE, DPI, GRAY, GREEN, ORANGE, styled
 from seesaw_keras.training.callbacks.callback import Monitor, Run
 from seesaw_keras.training.callbacks.history import HISTORY, read_history
 
@@ -24,11 +24,11 @@ __all__ = ["CURVES", "TrainingCurves", "plot_history"]
 
 CURVES = "curves.png"
 
-COLOURS = (
+COLORS = (
     BLUE,
     ORANGE,
     GREEN,
-    GREY,
+    GRAY,
     "#CC79A7",
     "#56B4E9",
     "#E69F00",
@@ -88,7 +88,7 @@ def _panels(columns: _Columns) -> dict[str, _Columns]:
     panels: dict[str, _Columns] = {
         "loss": {"sum": columns["loss"], **parts} if len(parts) > 1 else {"": columns["loss"]},
         LEARNING_RATE: {"": columns["learning_rate"]},
-        "angle to class centres [degrees]": {label: columns[name] for name, label in ANGLES.items() if name in columns},
+        "angle to class centers [degrees]": {label: columns[name] for name, label in ANGLES.items() if name in columns},
         "verification accuracy [%]": {
             name.removesuffix("_accuracy"): values for name, values in columns.items() if name.endswith("_accuracy")
         },
@@ -98,10 +98,10 @@ def _panels(columns: _Columns) -> dict[str, _Columns]:
 
 def _draw(axes: Axes, epochs: npt.NDArray[np.float64], curves: _Columns) -> None:
     styled(axes)
-    for (name, values), colour in zip(curves.items(), itertools.cycle(COLOURS)):
+    for (name, values), color in zip(curves.items(), itertools.cycle(COLORS)):
         known = np.isfinite(values)
         style: dict[str, Any] = {"marker": "o", "markersize": 3} if known.sum() <= FEW else {}
-        axes.plot(epochs[known], values[known], color=colour, linewidth=1.5, label=name, **style)
+        axes.plot(epochs[known], values[known], color=color, linewidth=1.5, label=name, **style)
     axes.set_xlim(0, epochs.max())
     if any(curves):
         axes.legend(frameon=False)

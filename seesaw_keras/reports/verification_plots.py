@@ -15,7 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from seesaw_keras.reports.plot_style import BLUE, DPI, GREEN, GREY, INK, ORANGE, styled
+from seesaw_keras.reports.plot_style import BLUE, DPI, GRAY, GREEN, INK, ORANGE, styled
 from seesaw_keras.verification.metrics import Roc
 
 __all__ = ["det_curves", "roc_curves", "score_change", "score_histogram"]
@@ -58,9 +58,9 @@ def roc_curves(curves: Mapping[str, Roc]) -> bytes:
     """Draws TAR over logarithmic FAR, one curve a name; the lower axis starts where all curves are seen."""
     figure, axes = _axes("FAR (false accept rate)", "TAR (true accept rate)")
     start = _log_far(axes, curves)
-    for (name, curve), colour in zip(curves.items(), (BLUE, ORANGE), strict=False):
+    for (name, curve), color in zip(curves.items(), (BLUE, ORANGE), strict=False):
         far, tar = _from_first_false_accept(curve)
-        axes.step(np.maximum(far, start), tar, where="post", color=colour, linewidth=1.8, label=name)
+        axes.step(np.maximum(far, start), tar, where="post", color=color, linewidth=1.8, label=name)
     lowest = min(_from_first_false_accept(curve)[1][0] for curve in curves.values())
     axes.set_ylim(max(0.0, lowest - 0.1 * (1 - lowest) - 0.005), 1.002)
     axes.yaxis.set_major_formatter(FuncFormatter(_percent))
@@ -73,11 +73,11 @@ def det_curves(curves: Mapping[str, Roc]) -> bytes:
     figure, axes = _axes("FAR (false accept rate)", "FRR (false reject rate, 1 - TAR)")
     start = _log_far(axes, curves)
     least = min(0.5 / curve.genuine for curve in curves.values())
-    for (name, curve), colour in zip(curves.items(), (BLUE, ORANGE), strict=False):
+    for (name, curve), color in zip(curves.items(), (BLUE, ORANGE), strict=False):
         far, tar = _from_first_false_accept(curve)
         frr = np.maximum(1 - tar, least)
-        axes.step(np.maximum(far, start), frr, where="post", color=colour, linewidth=1.8, label=name)
-    axes.plot([start, 1], [start, 1], color=GREY, linewidth=0.9, linestyle=(0, (4, 4)))
+        axes.step(np.maximum(far, start), frr, where="post", color=color, linewidth=1.8, label=name)
+    axes.plot([start, 1], [start, 1], color=GRAY, linewidth=0.9, linestyle=(0, (4, 4)))
     axes.set_yscale("log")
     axes.set_ylim(least, 1)
     axes.yaxis.set_minor_formatter(NullFormatter())
@@ -89,9 +89,9 @@ def score_histogram(scores: np.ndarray, same: np.ndarray, threshold: float) -> b
     """Draws how the cosines (n,) of genuine and impostor pairs are distributed, and the threshold between them."""
     figure, axes = _axes("cosine", "pairs")
     bins = np.linspace(min(-0.25, scores.min()), 1, 76).tolist()
-    for label, chosen, colour in (("impostor", ~same, ORANGE), ("genuine", same, BLUE)):
-        axes.hist(scores[chosen], bins=bins, color=colour, alpha=0.55, label=f"{label} ({chosen.sum():,})")
-        axes.hist(scores[chosen], bins=bins, color=colour, histtype="step", linewidth=1.2)
+    for label, chosen, color in (("impostor", ~same, ORANGE), ("genuine", same, BLUE)):
+        axes.hist(scores[chosen], bins=bins, color=color, alpha=0.55, label=f"{label} ({chosen.sum():,})")
+        axes.hist(scores[chosen], bins=bins, color=color, histtype="step", linewidth=1.2)
     axes.axvline(threshold, color=INK, linewidth=1.2, linestyle=(0, (4, 3)), label=f"threshold {threshold:.4f}")
     axes.set_xlim(bins[0], bins[-1])
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False, **COMPACT)
@@ -104,9 +104,9 @@ def score_change(
     """Draws each pair's cosine by two embedders, (n,) each, and marks the pairs that only one judges rightly."""
     figure, axes = _axes(f"cosine, {names[0]}", f"cosine, {names[1]}")
     agree = np.setdiff1d(np.arange(first.size), np.concatenate([lost, gained]))
-    axes.plot(first[agree], second[agree], ".", color=GREY, markersize=2, alpha=0.35, label="judged alike")
-    for at, colour, label in ((lost, ORANGE, "lost"), (gained, GREEN, "gained")):
-        axes.plot(first[at], second[at], "o", color=colour, markersize=4, alpha=0.85, label=f"{label} ({at.size})")
+    axes.plot(first[agree], second[agree], ".", color=GRAY, markersize=2, alpha=0.35, label="judged alike")
+    for at, color, label in ((lost, ORANGE, "lost"), (gained, GREEN, "gained")):
+        axes.plot(first[at], second[at], "o", color=color, markersize=4, alpha=0.85, label=f"{label} ({at.size})")
     low = min(first.min(), second.min())
     axes.plot([low, 1], [low, 1], color=INK, linewidth=0.8)
     axes.legend(loc="upper left", frameon=False, markerscale=1.5)

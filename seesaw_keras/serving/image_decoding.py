@@ -64,7 +64,7 @@ def decode(data: Any, size: Size) -> Any:
         size: that every image has to have; none is resized, for that would undo the alignment.
 
     Returns:
-        uint8 RGB (n, height, width, 3). Grey images become RGB, transparency is dropped.
+        uint8 RGB (n, height, width, 3). Gray images become RGB, transparency is dropped.
     """
     data = _check_shape(data, ())
     starts = tf.strings.substr(data, 0, len(_PNG))
@@ -119,7 +119,7 @@ def _png_size(data: Any) -> Any:
 
 
 def _check_shape(batch: Any, one: tuple[int, ...]) -> Any:
-    # An optimiser that took the signature's shape for granted could drop the check.
+    # An optimizer that took the signature's shape for granted could drop the check.
     batch = tf.raw_ops.PlaceholderWithDefault(input=batch, shape=tf.TensorShape(None))
     shape = tf.shape(batch)
     fine = (tf.size(shape) == 1 + len(one)) & tf.reduce_all(shape > 0)

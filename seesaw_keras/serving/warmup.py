@@ -4,7 +4,7 @@
 >>> [signature for signature, inputs in read_warmup("face/1")]  # doctest: +SKIP
 ['serving_default', 'pixels', 'encoded', 'compare']
 
-Without them, the first client waits until TensorFlow has optimised the graph of the signature that he calls.
+Without them, the first client waits until TensorFlow has optimized the graph of the signature that he calls.
 """
 
 from collections.abc import Iterable, Iterator

@@ -213,7 +213,7 @@ class LiteRTReference(_LiteRT):
 
 
 class LiteRTXnnpack(_LiteRT):
-    """LiteRT as an application runs it: XNNPACK for the operators that it takes, optimised kernels for the others."""
+    """LiteRT as an application runs it: XNNPACK for the operators that it takes, optimized kernels for the others."""
 
     title = "LiteRT XNNPACK"
     resolver = "AUTO"

@@ -127,7 +127,7 @@ class Objective(keras.layers.Layer):
 
         Args:
             embeddings: (n, d) of any length; margins that look at the length (AdaFace, MagFace) need them as they were
-                before normalisation. n may be 0.
+                before normalization. n may be 0.
             labels: integers (n,), `UNLABELED` for none.
             teacher: (n, e), needed for distillation, else ignored.
             training: whether margins that adapt do so, and Partial FC draws classes.

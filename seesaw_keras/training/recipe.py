@@ -66,7 +66,7 @@ class Recipe:
         warmup_epochs: over which it rises from 0 at the start.
         final_learning_rate: where "cosine" and "polynomial" end.
         weight_decay: of all weights but the following.
-        last_weight_decay: of the embedding layer and the class centres. Batch normalisation has none.
+        last_weight_decay: of the embedding layer and the class centers. Batch normalization has none.
         clip_norm: bound of the gradient's global norm, None for none.
         ema: decay a step of the exponential moving average of the weights, 0 for none.
         precision: Keras' mixed-precision policy.
@@ -133,11 +133,11 @@ class Recipe:
             _check(0 <= getattr(self, name) < 1, name, "0 or more, below 1", getattr(self, name))
         _check(0 <= self.degrade <= 1, "degrade", "0 to 1", self.degrade)
         _check(self.clip_norm is None or self.clip_norm > 0, "clip_norm", "above 0, or none", self.clip_norm)
-        if not self.distils and (self.margin is None or not self.label_weight):
+        if not self.distills and (self.margin is None or not self.label_weight):
             raise ValueError("recipe: no loss: set margin, cosine_weight, relation_weight or contrast_weight")
 
     @property
-    def distils(self) -> bool:
+    def distills(self) -> bool:
         """Whether a teacher is needed."""
         return bool(self.cosine_weight or self.relation_weight or self.contrast_weight)
 

@@ -47,7 +47,7 @@ class TrainingStep:
         objective: the losses.
         optimizer: changes the weights.
         average: of the weights, updated after each step; None for none.
-        accumulate: the number of parts into which a replica's share is cut. Each is normalised by its own batch
+        accumulate: the number of parts into which a replica's share is cut. Each is normalized by its own batch
             statistics; but for that, and for losses that compare the images of a batch, the result does not change.
         dropout: share of the embeddings' dimensions that are set to zero, anew for each image.
         seed: of the dropout, which is a function of it and of the number of the step.
@@ -139,7 +139,7 @@ class TrainingStep:
     def _cut(self, batch: Any, part: int) -> tuple[Any, Any]:
         """Returns a part of a batch and the weight of each of its images.
 
-        A part without images takes one that weighs nothing, because batch normalisation makes NaN of no images.
+        A part without images takes one that weighs nothing, because batch normalization makes NaN of no images.
         """
         if self._accumulate == 1:
             return batch, tf.ones(tf.shape(batch[1]))

@@ -106,7 +106,7 @@ def share_batches(
 
 
 def synchronize(network: Any) -> Any:
-    """Returns a copy of a network, weights included, whose batch normalisation counts the images of all replicas.
+    """Returns a copy of a network, weights included, whose batch normalization counts the images of all replicas.
 
     Its statistics are sums of squares, so it computes in float32 whatever the policy.
 

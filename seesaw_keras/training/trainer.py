@@ -109,8 +109,8 @@ def train(
         KeyboardInterrupt: on Ctrl-C, after a checkpoint.
         SystemExit: on SIGTERM, after a checkpoint.
     """
-    if recipe.distils != (teacher is not None):
-        wanted = "needs the teacher's embeddings" if recipe.distils else "has no weight for a teacher"
+    if recipe.distills != (teacher is not None):
+        wanted = "needs the teacher's embeddings" if recipe.distills else "has no weight for a teacher"
         raise ValueError(f"recipe {recipe.name!r} {wanted}: see cosine_weight and relation_weight")
     if deterministic:
         tf.config.experimental.enable_op_determinism()

@@ -114,7 +114,7 @@ def bootstrap(
     fold = contiguous_folds(score.size) if folds is None else fold_numbers(folds, score.size)
     owners = np.repeat(np.arange(score.size)[:, None], 2, axis=1) if identities is None else np.asarray(identities)
     if identities is not None and not np.array_equal(owners[:, 0] == owners[:, 1], label):
-        raise ValueError("a pair of the same identity must be labelled the same, and one of two identities different")
+        raise ValueError("a pair of the same identity must be labeled the same, and one of two identities different")
     people, owners = np.unique(owners, return_inverse=True)
     keys, n_folds = fold_keys(distance, label, fold), int(fold.max()) + 1
     order = np.argsort(-score, kind="stable")  # once, for all replicates

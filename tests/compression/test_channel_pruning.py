@@ -59,7 +59,7 @@ def unlike(network):
 
 @pytest.mark.parametrize("variant", ["phone", "share", "dw_v2", "mobilefacenet"])
 def test_what_is_left_computes_what_the_network_computes_without_these_channels(variant, unlike, floats):
-    """A channel is gone where its batch normalisation puts out zeros and all that follows leaves zeros zero."""
+    """A channel is gone where its batch normalization puts out zeros and all that follows leaves zeros zero."""
     model = unlike(variant)
     before = model.get_weights()
     smaller = prune_channels(model, SHARE, random_importance(model), multiple=4)
@@ -70,12 +70,12 @@ def test_what_is_left_computes_what_the_network_computes_without_these_channels(
     assert all(kept.any() for kept in left.values())
     for (
         layer
-    ) in model.layers:  # squeeze-excite has no batch normalisation: what its inside reads and writes is compared
+    ) in model.layers:  # squeeze-excite has no batch normalization: what its inside reads and writes is compared
         if isinstance(layer, keras.layers.BatchNormalization):
             kept = left[layer.name.removesuffix("_bn")]
             layer.gamma.assign(layer.gamma * kept)
             layer.beta.assign(layer.beta * kept)
-        if layer.name.endswith("se_reduce_conv"):  # has no batch normalisation: its kernel's columns are found again
+        if layer.name.endswith("se_reduce_conv"):  # has no batch normalization: its kernel's columns are found again
             read = left[layer.name.replace("se_reduce_conv", "dw")]
             columns = layer.kernel.numpy()[0, 0][read].T.tolist()
             kept = [column in smaller.get_layer(layer.name).kernel.numpy()[0, 0].T.tolist() for column in columns]

@@ -20,7 +20,7 @@ def test_batches_are_the_recipes_and_the_teacher_is_the_network(name, network):
     assert (tuned.batch_size, tuned.views, tuned.seed) == (recipe.batch_size, recipe.views, recipe.seed)
     assert tuned.degrade == tuned.dropout == tuned.contrast_weight == 0
     assert (tuned.image_size, tuned.embedding_size) == (48, 24)
-    assert tuned.distils and tuned.margin is None
+    assert tuned.distills and tuned.margin is None
     assert tuned.ema == 0 and tuned.weight_decay == tuned.last_weight_decay == 0  # zeros must stay zeros
 
 
@@ -32,4 +32,4 @@ def test_whole_epochs_come_near_the_steps(images, steps, epochs, network):
 
 def test_fields_can_be_overridden_to_learn_from_labels(network):
     tuned = fine_tuning(get_recipe("paper"), network, images=1000, steps=10)
-    assert not tuned.override(["margin=arcface", "cosine_weight=0"]).distils
+    assert not tuned.override(["margin=arcface", "cosine_weight=0"]).distills

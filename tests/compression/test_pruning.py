@@ -75,7 +75,7 @@ def test_the_wanted_share_is_zero_at_the_end_and_rises_before(plain, teach):
     assert [layer.name for layer in sparse.layers] == [layer.name for layer in plain.layers]
 
 
-def test_two_of_four_neighbouring_channels(plain, teach):
+def test_two_of_four_neighboring_channels(plain, teach):
     given = PruningNetwork(plain, None, also=["squeeze_excite"])
     sparse = given.finished(teach(given))
     pruned = ["stage1_se_reduce_conv", "stage1_project_conv", "embedding_conv"]

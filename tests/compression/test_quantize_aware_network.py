@@ -169,8 +169,8 @@ def test_zeros_stay_zeros_in_training_and_all_else_learns(compressed, floats):
             loss = tf.reduce_sum(aware(image, training=True) ** 3)
         gradients = tape.gradient(loss, aware.trainable_weights)
         optimizer.apply_gradients(zip(gradients, aware.trainable_weights, strict=True))
-    learnt = next(weight for weight in aware.trainable_weights if "kernel" in weight.name).numpy()
-    np.testing.assert_array_equal(learnt[zeros], 0)
+    learned = next(weight for weight in aware.trainable_weights if "kernel" in weight.name).numpy()
+    np.testing.assert_array_equal(learned[zeros], 0)
     assert all(np.any(old != new) for old, new in zip(before, aware.trainable_weights, strict=True))
 
 

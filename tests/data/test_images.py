@@ -29,8 +29,8 @@ def chunk(kind, content):
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
-def png(width, height, depth=8, colour=2, rows=b""):
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+def png(width, height, depth=8, color=2, rows=b""):
+    header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
     body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + body
 
@@ -61,7 +61,7 @@ def test_lossy_formats_are_as_pillow_decodes_them(form):
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P"])
-def test_greyscale_and_palette_become_rgb(mode):
+def test_grayscale_and_palette_become_rgb(mode):
     data = encode(SMOOTH, mode=mode)
     np.testing.assert_array_equal(decode_image(data, name=mode), pillow(data))
 
@@ -86,7 +86,7 @@ def test_sixteen_bits_keep_the_upper_eight():
     np.testing.assert_array_equal(decode_image(png(9, 7, 16, 2, rows), name="rgb"), values >> 8)
     rows = b"".join(b"\0" + row[:, 0].astype(">u2").tobytes() for row in values)
     np.testing.assert_array_equal(
-        decode_image(png(9, 7, 16, 0, rows), name="grey"), (values >> 8)[..., :1].repeat(3, 2)
+        decode_image(png(9, 7, 16, 0, rows), name="gray"), (values >> 8)[..., :1].repeat(3, 2)
     )
 
 
@@ -103,8 +103,8 @@ def test_cmyk_jpeg(adobe):
         start = data.index(b"\xff\xee")
         data = data[:start] + data[start + 2 + int.from_bytes(data[start + 2 : start + 4], "big") :]
     image = decode_image(data, name="cmyk.jpg")
-    for left, (*colours, black) in zip((0, 16, 32), ink[0, ::16].astype(int), strict=True):
-        expected = [(255 - colour) * (255 - black) / 255 for colour in colours]
+    for left, (*colors, black) in zip((0, 16, 32), ink[0, ::16].astype(int), strict=True):
+        expected = [(255 - color) * (255 - black) / 255 for color in colors]
         np.testing.assert_allclose(image[4:-4, left + 4 : left + 12].mean((0, 1)), expected, atol=4)
 
 

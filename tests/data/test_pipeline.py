@@ -98,7 +98,7 @@ def test_pixels_are_those_of_tensorflow(open_input, records):
             decoded = tf.io.decode_image(records[index].image, channels=3)
             if records[index].image[:2] == b"\xff\xd8":
                 decoded = tf.io.decode_jpeg(records[index].image, channels=3, dct_method="INTEGER_ACCURATE")
-            # Builds of libjpeg differ by a grey level; those that were tried do not.
+            # Builds of libjpeg differ by a gray level; those that were tried do not.
             np.testing.assert_allclose(image * 127.5 + 127.5, decoded, rtol=0, atol=1.001)
 
 

@@ -9,8 +9,8 @@ from seesaw_keras.data.representative import representative_images
 from seesaw_keras.data.synthetic import SyntheticFaces
 
 
-class Greys(Source):
-    """Record i is an image of the grey i."""
+class Grays(Source):
+    """Record i is an image of the gray i."""
 
     def __init__(self, count, shape=(8, 8)):
         self._count, self._shape = count, shape
@@ -20,17 +20,17 @@ class Greys(Source):
 
     def _record(self, position):
         image = np.full((*self._shape, 3), position, np.uint8)
-        return Record(cv2.imencode(".png", image)[1].tobytes(), 0, f"greys[{position}]")
+        return Record(cv2.imencode(".png", image)[1].tobytes(), 0, f"grays[{position}]")
 
 
 def test_are_spread_over_the_source():
-    assert representative_images(Greys(100), 4, side=8)[:, 0, 0, 0].tolist() == [0, 25, 50, 75]
-    assert representative_images(Greys(3), 10, side=8)[:, 0, 0, 0].tolist() == [0, 1, 2]
+    assert representative_images(Grays(100), 4, side=8)[:, 0, 0, 0].tolist() == [0, 25, 50, 75]
+    assert representative_images(Grays(3), 10, side=8)[:, 0, 0, 0].tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize("side", [4, 16])
 def test_are_scaled(side):
-    images = representative_images(Greys(2), 2, side=side)
+    images = representative_images(Grays(2), 2, side=side)
     assert images.shape == (2, side, side, 3)
     assert images[1].min() == images[1].max() == 1
 
@@ -42,9 +42,9 @@ def test_are_synthetic_faces_by_default():
 
 
 def test_bad_sources_are_named():
-    with pytest.raises(ValueError, match=r"greys\[0\]: 9 x 8 pixels are not square"):
-        representative_images(Greys(1, (8, 9)), 1, side=8)
+    with pytest.raises(ValueError, match=r"grays\[0\]: 9 x 8 pixels are not square"):
+        representative_images(Grays(1, (8, 9)), 1, side=8)
     with pytest.raises(ValueError, match="hold no image"):
-        representative_images(Greys(0), 1, side=8)
+        representative_images(Grays(0), 1, side=8)
     with pytest.raises(ValueError, match="one image or more, not 0"):
         representative_images(None, 0, side=8)

@@ -127,7 +127,7 @@ def test_warp_down_to_half_is_bilinear_sampling():
 
 def test_warp_far_down_takes_means():
     image = np.random.default_rng(0).integers(0, 256, (800, 800), np.uint8)
-    eighth = np.array([[1 / 8, 0, -7 / 16], [0, 1 / 8, -7 / 16]])  # block means: pixel centres (i + 0.5) / 8 - 0.5
+    eighth = np.array([[1 / 8, 0, -7 / 16], [0, 1 / 8, -7 / 16]])  # block means: pixel centers (i + 0.5) / 8 - 0.5
     means = image.reshape(100, 8, 100, 8).mean(axis=(1, 3))
     # Four blocks of 2x2 samples, each the mean of its four pixels: two roundings.
     np.testing.assert_allclose(warp(image, eighth, 100), means, atol=1.01)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from seesaw_keras.faces.cascades import EYES, FACE_SIDE, MIN_NEIGHBOURS_EYELESS, CascadeDetector
+from seesaw_keras.faces.cascades import EYES, FACE_SIDE, MIN_NEIGHBORS_EYELESS, CascadeDetector
 
 BOX = (100, 50, 96, 96)  # x, y, side, side: half of FACE_SIDE
 
@@ -11,32 +11,32 @@ BOX = (100, 50, 96, 96)  # x, y, side, side: half of FACE_SIDE
 class Faces:
     """A face cascade that finds `BOX`."""
 
-    def __init__(self, neighbours):
-        self.neighbours = neighbours
+    def __init__(self, neighbors):
+        self.neighbors = neighbors
 
     def detectMultiScale2(self, image, *_, **__):  # noqa: N802
-        return np.array([BOX]), np.array([self.neighbours])
+        return np.array([BOX]), np.array([self.neighbors])
 
 
 class Eyes:
-    """An eye cascade that finds the given centres, fractions of the face, in whichever window they lie."""
+    """An eye cascade that finds the given centers, fractions of the face, in whichever window they lie."""
 
-    def __init__(self, *centres):
-        self.centres = centres
+    def __init__(self, *centers):
+        self.centers = centers
 
     def detectMultiScale(self, window, *_, **__):  # noqa: N802
         top, left = window[0, 0]  # the image tells every pixel's place, coarsely
         boxes = []
-        for x, y in self.centres:
+        for x, y in self.centers:
             column, row = x * FACE_SIDE - left, y * FACE_SIDE - top
             if 0 <= column < window.shape[1] and 0 <= row < window.shape[0]:
                 boxes.append([round(column) - 20, round(row) - 20, 40, 40])
         return np.array(boxes) if boxes else ()
 
 
-def detect(monkeypatch, *eye_cascades, neighbours=50):
+def detect(monkeypatch, *eye_cascades, neighbors=50):
     detector = CascadeDetector()
-    monkeypatch.setattr(detector, "_cascades", lambda: (Faces(neighbours), *eye_cascades))
+    monkeypatch.setattr(detector, "_cascades", lambda: (Faces(neighbors), *eye_cascades))
     monkeypatch.setattr(
         "seesaw_keras.faces.cascades.resize", lambda image, size: np.indices((size[1], size[0])).transpose(1, 2, 0)
     )
@@ -44,8 +44,8 @@ def detect(monkeypatch, *eye_cascades, neighbours=50):
     return detector.detect(np.zeros((200, 300, 3), np.uint8))
 
 
-def placed(*centres):
-    return np.array(centres) * BOX[2] + BOX[:2]
+def placed(*centers):
+    return np.array(centers) * BOX[2] + BOX[:2]
 
 
 def test_two_eyes_seen(monkeypatch):
@@ -86,9 +86,9 @@ def test_implausible_eyes_are_estimated(monkeypatch, eyes):
 
 
 def test_few_windows_and_no_eyes_are_no_face(monkeypatch):
-    assert detect(monkeypatch, Eyes(), neighbours=MIN_NEIGHBOURS_EYELESS - 1) == []
-    assert len(detect(monkeypatch, Eyes(), neighbours=MIN_NEIGHBOURS_EYELESS)) == 1
-    assert len(detect(monkeypatch, Eyes(*EYES), neighbours=3)) == 1
+    assert detect(monkeypatch, Eyes(), neighbors=MIN_NEIGHBORS_EYELESS - 1) == []
+    assert len(detect(monkeypatch, Eyes(), neighbors=MIN_NEIGHBORS_EYELESS)) == 1
+    assert len(detect(monkeypatch, Eyes(*EYES), neighbors=3)) == 1
 
 
 @pytest.mark.parametrize("shape", [(480, 640), (1, 1), (1, 3000), (2000, 1700)])

@@ -7,7 +7,7 @@ from seesaw_keras.faces.video import frames
 
 @pytest.fixture(params=[("film.avi", "MJPG"), ("film.mp4", "mp4v")])
 def film(request, tmp_path):
-    """Twenty pictures at ten a second, each of another grey."""
+    """Twenty pictures at ten a second, each of another gray."""
     name, codec = request.param
     writer = cv2.VideoWriter(str(tmp_path / name), cv2.VideoWriter.fourcc(*codec), 10.0, (64, 48))
     for number in range(20):

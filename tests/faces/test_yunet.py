@@ -35,7 +35,7 @@ class Network:
         for box in self.boxes(image):
             if 17 <= box[2] <= 340:
                 for score, error in self.anchors:
-                    points = POINTS * box[2:] + box[:2] + np.array([error - 0.5, -0.5])  # pixel centres
+                    points = POINTS * box[2:] + box[:2] + np.array([error - 0.5, -0.5])  # pixel centers
                     rows.append([*box, *points.ravel(), score])
         return 1, np.array(rows, np.float32) if rows else None
 

@@ -63,7 +63,7 @@ def test_float_models_of_every_form_agree(models, name):
 
 
 @pytest.mark.parametrize("name", ["int8.tflite", "uint8.tflite"])
-def test_quantised_models_are_fed_and_read_by_scale_and_zero_point(models, name):
+def test_quantized_models_are_fed_and_read_by_scale_and_zero_point(models, name):
     folder, _, expected = models
     got = load_embedder(folder / name).embed(IMAGES)
     assert got.dtype == np.float32

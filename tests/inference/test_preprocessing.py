@@ -31,7 +31,7 @@ def test_float_inputs_are_the_formula(name, formula):
 
 
 @pytest.mark.parametrize(("dtype", "zero_point"), [(np.int8, 0), (np.int8, -1), (np.uint8, 128)])
-def test_quantised_inputs_round_and_clip(dtype, zero_point):
+def test_quantized_inputs_round_and_clip(dtype, zero_point):
     layout = InputLayout(16, 16, channels_first=False)
     image = every_pixel_value()
     got = to_input(image, layout.table("pm1", np.dtype(dtype), 1 / 127, zero_point), layout)
@@ -48,7 +48,7 @@ def test_uint8_input_for_raw_pixels_is_the_pixels():
     np.testing.assert_array_equal(to_input(image, layout.table("raw", np.dtype(np.uint8)), layout), image)
 
 
-def test_a_preprocess_that_the_quantised_input_was_not_made_for():
+def test_a_preprocess_that_the_quantized_input_was_not_made_for():
     with pytest.raises(ValueError, match="'pm1' leaves 2 of 256 levels in this uint8 input"):
         HWC.table("pm1", np.dtype(np.uint8), 1.0, 0)
     with pytest.raises(ValueError, match="'raw' leaves 2 of 256 levels in this int8 input"):
@@ -56,8 +56,8 @@ def test_a_preprocess_that_the_quantised_input_was_not_made_for():
 
 
 def test_unknown_names_and_types():
-    with pytest.raises(ValueError, match=f"'centred': choose one of {', '.join(PREPROCESSES)}"):
-        HWC.table("centred", FLOAT)
+    with pytest.raises(ValueError, match=f"'centerd': choose one of {', '.join(PREPROCESSES)}"):
+        HWC.table("centerd", FLOAT)
     with pytest.raises(ValueError, match="float64 is not supported"):
         HWC.table("pm1", np.dtype(np.float64))
 

@@ -20,7 +20,7 @@ IDS = ["-".join([name, *kwargs]) for name, kwargs in CASES]
 
 
 def data(centers, seed=0):
-    """Embeddings whose angles to their own centre are spread over the whole range, and lengths from 5 to 130."""
+    """Embeddings whose angles to their own center are spread over the whole range, and lengths from 5 to 130."""
     r = np.random.default_rng(seed)
     labels = r.integers(0, CLASSES, EXAMPLES)
     own = centers.reshape(SIZE, CLASSES, -1)[:, labels, 0].T
@@ -57,7 +57,7 @@ def psi(theta, m):
 
 
 def naive(name, margin, x, centers, labels, state, lengths=None):
-    """Logits (n, classes) and regulariser (n,) by the papers' formulas; `lengths` are those without a gradient."""
+    """Logits (n, classes) and regularizer (n,) by the papers' formulas; `lengths` are those without a gradient."""
     x, centers = np.asarray(x, np.float64), np.asarray(centers, np.float64).reshape(SIZE, CLASSES, -1)
     m, s, logits, extra = margin.m, margin.s, np.empty((len(x), CLASSES)), np.zeros(len(x))
     if name == "adacos":

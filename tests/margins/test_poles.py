@@ -1,4 +1,4 @@
-"""Embeddings equal or opposite to a class centre, of no length, or very long: finite values and gradients."""
+"""Embeddings equal or opposite to a class center, of no length, or very long: finite values and gradients."""
 
 import math
 
@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from seesaw_keras.margins import list_margins, make_margin
-from seesaw_keras.margins.angles import additive_angular, angle, normalise, sine
+from seesaw_keras.margins.angles import additive_angular, angle, normalize, sine
 
 SIZE, CLASSES = 24, 6
 CASES = [(name, {}) for name in list_margins()] + [
@@ -71,8 +71,8 @@ def test_the_additive_margin_falls_with_the_angle_and_meets_its_fall_back_from_a
     np.testing.assert_allclose(easy[cosines > 0], np.cos(np.arccos(cosines[cosines > 0]) + m), atol=1e-6)
 
 
-def test_normalise_returns_units_and_lengths():
+def test_normalize_returns_units_and_lengths():
     vectors = np.random.default_rng(0).normal(size=(5, 7)).astype(np.float32)
-    unit, norms = normalise(vectors, axis=0)
+    unit, norms = normalize(vectors, axis=0)
     np.testing.assert_allclose(norms, np.linalg.norm(vectors, axis=0, keepdims=True), rtol=1e-6)
     np.testing.assert_allclose(unit * norms, vectors, rtol=1e-6)

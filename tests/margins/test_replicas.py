@@ -59,7 +59,7 @@ def test_two_replicas_train_as_one(tmp_path, repository):
         (margin, _, losses, states), (_, _, losses_of_two, states_of_two) = one, two
         assert losses[-1] < losses[0]
         if margin == "curricularface":
-            # Its t is each replica's own, as batch normalisation's statistics are: alike, not equal.
+            # Its t is each replica's own, as batch normalization's statistics are: alike, not equal.
             np.testing.assert_allclose(losses_of_two[0], losses[0], rtol=1e-2)
             np.testing.assert_allclose(states_of_two, states, atol=0.02)
         else:

@@ -16,8 +16,8 @@ def images(count=2, side=32, seed=0):
     return np.random.default_rng(seed).uniform(-1, 1, (count, side, side, 3)).astype(np.float32)
 
 
-def randomise_gammas(model, seed=1):
-    """Zero-initialised gammas would hide whole branches from a test."""
+def randomize_gammas(model, seed=1):
+    """Zero-initialized gammas would hide whole branches from a test."""
     r = np.random.default_rng(seed)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -29,7 +29,7 @@ def small(request):
     """A quarter-width 32x32 network of every variant in turn, all of its branches alive."""
     keras.utils.set_random_seed(0)  # the deep networks amplify rounding by a factor that depends on their weights
     model = seesaw_keras.build(request.param, **SMALL)
-    randomise_gammas(model)
+    randomize_gammas(model)
     return model
 
 

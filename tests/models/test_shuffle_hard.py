@@ -119,8 +119,8 @@ def test_embeddings_equal_the_independent_computation(arrays, model, images):
     np.testing.assert_allclose(model(images.astype(np.float32)), expected(arrays, images), atol=1e-5)
 
 
-def test_a_checkpoint_with_folded_batch_normalisation_is_the_same_network(arrays, model, images):
-    """The released TorchScript has `0.weight` and `0.bias` in the place of convolution and normalisation."""
+def test_a_checkpoint_with_folded_batch_normalization_is_the_same_network(arrays, model, images):
+    """The released TorchScript has `0.weight` and `0.bias` in the place of convolution and normalization."""
     folded = dict(arrays)
     for bn in [name.removesuffix(".running_var") for name in arrays if name.endswith(".1.running_var")]:
         gamma, beta, mean, variance = (

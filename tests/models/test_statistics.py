@@ -1,4 +1,4 @@
-"""Batch statistics are those of the batch, in every batch normalisation at once."""
+"""Batch statistics are those of the batch, in every batch normalization at once."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from seesaw_keras.api import keras
 from seesaw_keras.models.statistics import set_batch_statistics
 
 
-def test_every_normalisation_then_whitens_the_batch():
+def test_every_normalization_then_whitens_the_batch():
     keras.utils.set_random_seed(0)
     model = seesaw_keras.build("shuffle_hard", input_shape=(32, 32, 3), width=0.25, embedding_size=16)
     images = np.random.default_rng(0).uniform(-1, 1, (16, 32, 32, 3)).astype(np.float32)

@@ -40,7 +40,7 @@ def test_panels_hold_the_table(axes, tmp_path):
     assert [panel.get_ylabel() for panel in axes] == [
         "loss",
         "learning rate",
-        "angle to class centres [degrees]",
+        "angle to class centers [degrees]",
         "verification accuracy [%]",
     ]
     lines = {line.get_label(): np.transpose(line.get_data()).tolist() for panel in axes for line in panel.get_lines()}

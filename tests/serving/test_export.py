@@ -1,4 +1,4 @@
-"""The folder that is exported: complete, labelled, version beside version."""
+"""The folder that is exported: complete, labeled, version beside version."""
 
 import hashlib
 import json

@@ -40,13 +40,13 @@ def test_three_signatures_embed_as_keras_does(server, embeddings, faces, count):
 
 
 def test_jpegs_and_pngs_of_any_kind_are_what_tensorflow_decodes(server, embeddings, faces):
-    grey = tf.reduce_mean(tf.cast(faces[:1], tf.float32), axis=3, keepdims=True)
+    gray = tf.reduce_mean(tf.cast(faces[:1], tf.float32), axis=3, keepdims=True)
     alpha = np.concatenate([faces[2], faces[3][..., :1]], axis=2)
     data = np.concatenate(
         [
             files(faces[:1], lambda image: tf.io.encode_jpeg(image, quality=90)),
-            files(tf.cast(grey, tf.uint8), tf.io.encode_jpeg),
-            files(tf.cast(grey, tf.uint16) * 257),
+            files(tf.cast(gray, tf.uint8), tf.io.encode_jpeg),
+            files(tf.cast(gray, tf.uint16) * 257),
             files([alpha]),
             files(faces[:1], lambda image: tf.io.encode_jpeg(image, format="rgb", progressive=True)),
         ]

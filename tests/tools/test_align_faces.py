@@ -20,7 +20,7 @@ def run(*flags):
 def photographs(tmp_path):
     root = tmp_path / "photographs"
     root.mkdir()
-    cv2.imwrite(str(root / "grey.png"), np.full((120, 160, 3), 128, np.uint8))
+    cv2.imwrite(str(root / "gray.png"), np.full((120, 160, 3), 128, np.uint8))
     (root / "broken.jpg").write_bytes(b"\xff\xd8 no image")
     return root
 
@@ -32,7 +32,7 @@ def test_reports_what_it_does_not_find(photographs, tmp_path):
         assert "0 faces of 0 photographs" in done.stdout and "nothing in 2 photographs" in done.stdout
     with (tmp_path / "out" / "not_found.csv").open(newline="", encoding="utf-8") as table:
         rows = list(csv.DictReader(table))
-    assert [row["photograph"] for row in rows] == ["broken.jpg", "grey.png"]
+    assert [row["photograph"] for row in rows] == ["broken.jpg", "gray.png"]
     assert rows[0]["problem"] and rows[1]["problem"] == "no face found"
     assert cv2.imread(str(tmp_path / "out" / "contact_sheet.png")).shape[1] > 1000
 

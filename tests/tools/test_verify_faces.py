@@ -14,11 +14,11 @@ FACES = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3)).astype(np.uint8)
 
 @pytest.fixture
 def folder(tmp_path, pixel_network, monkeypatch):
-    """A folder with two aligned faces, a grey picture and a network whose embedding is the pixels; worked in."""
+    """A folder with two aligned faces, a gray picture and a network whose embedding is the pixels; worked in."""
     pixel_network(threshold=0.25)
     for name, face in zip("ab", FACES, strict=True):
         cv2.imwrite(str(tmp_path / f"{name}.png"), face[..., ::-1])
-    cv2.imwrite(str(tmp_path / "grey.png"), np.full((100, 100, 3), 128, np.uint8))
+    cv2.imwrite(str(tmp_path / "gray.png"), np.full((100, 100, 3), 128, np.uint8))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -42,7 +42,7 @@ def test_it_answers_and_draws(folder):
     ("arguments", "message"),
     [
         (["a.png"], "two photographs are compared, not 1"),
-        (["a.png", "grey.png"], "a.png: no face found"),
+        (["a.png", "gray.png"], "a.png: no face found"),
         (["--aligned", "a.png", "absent.png"], "absent.png: there is no such file"),
         (["a.png", "b.png", "--out", "both.jpg"], "'both.jpg' must end in .png"),
         (["a.png", "b.png", "--yunet", "absent.onnx"], "absent.onnx: no such YuNet model"),

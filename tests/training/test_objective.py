@@ -193,7 +193,7 @@ def test_mixed_precision_computes_in_float32(keras_policy, policy):
     np.testing.assert_array_equal(got[0], expected[0])
 
 
-def test_embeddings_at_and_opposite_to_their_centre_and_teacher():
+def test_embeddings_at_and_opposite_to_their_center_and_teacher():
     objective = Objective(arcface(), cosine_weight=1.0, relation_weight=1.0, teacher_size=SIZE)
     objective.build((None, SIZE))
     own = objective.margin.centers.numpy().T[LABELS]

@@ -30,7 +30,7 @@ def test_the_issues_recipes_are_there():
     assert {"paper", "arcface_mbf", "shuffle_hard", "distill", "synthetic", "faces"} <= set(list_recipes())
     hard = get_recipe("shuffle_hard")
     assert (hard.variant, hard.margin, hard.m) == ("shuffle_hard", "li_arcface", 0.45)
-    assert get_recipe("distill").distils
+    assert get_recipe("distill").distills
 
 
 def test_fields_are_read_as_their_type():

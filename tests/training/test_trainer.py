@@ -1,4 +1,4 @@
-"""The loop, in this process: what is learnt, what is refused, and that a restart changes nothing."""
+"""The loop, in this process: what is learned, what is refused, and that a restart changes nothing."""
 
 import os
 import re
@@ -19,7 +19,7 @@ PEOPLE, PICTURES, SIDE = 10, 3, 32
 
 
 class Faces(Source):
-    """Each person a colour, with noise."""
+    """Each person a color, with noise."""
 
     def __init__(self, people=PEOPLE, damaged=None):
         self._people = people
@@ -33,9 +33,9 @@ class Faces(Source):
 
     def _record(self, position):
         label = position // PICTURES
-        colour = np.random.default_rng(label).integers(40, 215, 3)
+        color = np.random.default_rng(label).integers(40, 215, 3)
         noise = np.random.default_rng(1000 + position).integers(-40, 40, (SIDE, SIDE, 3))
-        data = cv2.imencode(".png", (colour + noise).astype(np.uint8))[1].tobytes()
+        data = cv2.imencode(".png", (color + noise).astype(np.uint8))[1].tobytes()
         return Record(data[:40] if position == self._damaged else data, label, f"faces[{position}]")
 
 
@@ -280,7 +280,7 @@ def test_a_full_disk_at_the_end_is_an_error(train, monkeypatch):
         train("epochs=1")
 
 
-def test_a_teacher_is_learnt_from(train):
+def test_a_teacher_is_learned_from(train):
     teacher = np.random.default_rng(0).normal(size=(2, 30, 12)).astype(np.float32)
     settings = ("cosine_weight=5", "relation_weight=1", "margin=none", "epochs=10")
     _, recorder = train(*settings, teacher=teacher)

@@ -29,7 +29,7 @@ def small_network(recipe, normalize):
 
 
 def freeze_statistics(network):
-    """Lets batch normalisation use, and keep, its moving statistics."""
+    """Lets batch normalization use, and keep, its moving statistics."""
     for layer in network.layers:
         if "BatchNormalization" in type(layer).__name__:
             layer.trainable = False

@@ -24,7 +24,7 @@ class Thumbnails(Embedder):
 
 
 def made_pairs(people=30, each=3, size=8, named=True):
-    """Noisy images of people, each pair of a person's and as many pairs of neighbours."""
+    """Noisy images of people, each pair of a person's and as many pairs of neighbors."""
     generator = np.random.default_rng(0)
     faces = generator.integers(0, 256, (people, size, size, 3))
     noisy = np.repeat(faces, each, axis=0) + generator.normal(0, 120, (people * each, size, size, 3))

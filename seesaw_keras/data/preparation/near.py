@@ -36,7 +36,7 @@ class Exclusion:
 
     Attributes:
         path: the test set: verification pairs (.bin) or whatever `open_source` opens.
-        embed: makes float embeddings (n, d), not normalised, of uint8 RGB images (n, h, w, 3).
+        embed: makes float embeddings (n, d), not normalized, of uint8 RGB images (n, h, w, 3).
         embedder: what it is, for the manifest; another one is another run.
         cosine: an identity this similar to somebody of the test set, or more, is left out.
     """

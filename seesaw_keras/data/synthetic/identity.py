@@ -10,7 +10,7 @@ from functools import lru_cache
 from seesaw_keras.data.synthetic.person import (
     Beard,
     Brows,
-    Colour,
+    Color,
     Eyes,
     Glasses,
     Hair,
@@ -27,8 +27,8 @@ __all__ = ["sample_identity"]
 
 IDENTITY_STREAM = 0  # first word of the key; the pictures of an identity draw from another stream
 
-SKIN_TONES: tuple[Colour, ...] = ((246, 213, 190), (235, 192, 160), (216, 166, 128), (172, 120, 86), (116, 76, 54))
-HAIR_COLOURS: tuple[Colour, ...] = (
+SKIN_TONES: tuple[Color, ...] = ((246, 213, 190), (235, 192, 160), (216, 166, 128), (172, 120, 86), (116, 76, 54))
+HAIR_COLORS: tuple[Color, ...] = (
     (34, 28, 28),
     (62, 42, 32),
     (98, 66, 44),
@@ -36,8 +36,8 @@ HAIR_COLOURS: tuple[Colour, ...] = (
     (206, 168, 104),
     (150, 66, 34),
 )
-GREY_HAIR: Colour = (186, 184, 182)
-EYE_COLOURS: tuple[Colour, ...] = (
+GRAY_HAIR: Color = (186, 184, 182)
+EYE_COLORS: tuple[Color, ...] = (
     (64, 40, 26),
     (98, 62, 34),
     (112, 108, 58),
@@ -45,7 +45,7 @@ EYE_COLOURS: tuple[Colour, ...] = (
     (84, 126, 168),
     (118, 136, 146),
 )
-FRAME_COLOURS: tuple[Colour, ...] = (
+FRAME_COLORS: tuple[Color, ...] = (
     (30, 28, 30),
     (92, 54, 34),
     (150, 150, 156),
@@ -81,7 +81,7 @@ def sample_identity(identity: int, *, seed: int = 0) -> Identity:
         eyes=_eyes(dice, tone, softness, age),
         brows=_brows(dice, softness),
         nose=_nose(dice),
-        mouth=_mouth(dice, skin.colour, softness),
+        mouth=_mouth(dice, skin.color, softness),
         hair=hair,
         beard=_beard(dice, softness),
         glasses=_glasses(dice),
@@ -99,7 +99,7 @@ def _skin(dice: Dice, tone: float, age: float) -> Skin:
     count = dice.choice((0, 16, 34), (7, 1, 1)) if tone < 0.5 else 0
     freckles = tuple((dice.normal(0, 13), dice.normal(-4, 5)) for _ in range(count))
     return Skin(
-        colour=(red, green + dice.normal(0, 3), blue + dice.normal(0, 4)),
+        color=(red, green + dice.normal(0, 3), blue + dice.normal(0, 4)),
         rosiness=dice.uniform(0.0, 1.0) * (1 - 0.6 * tone),
         gloss=dice.uniform(0.1, 0.6),
         age=age,
@@ -142,7 +142,7 @@ def _eyes(dice: Dice, tone: float, softness: float, age: float) -> Eyes:
         bags=dice.uniform(0.0, 1.0) * (0.35 + 0.65 * age),
         lashes=dice.uniform(0.2, 0.6) + 0.6 * softness,
         iris=dice.normal(4.0, 0.4),
-        colour=mix(dice.choice(EYE_COLOURS, weights), (90, 80, 70), dice.uniform(0.0, 0.3)),
+        color=mix(dice.choice(EYE_COLORS, weights), (90, 80, 70), dice.uniform(0.0, 0.3)),
     )
 
 
@@ -173,7 +173,7 @@ def _nose(dice: Dice) -> Nose:
     )
 
 
-def _mouth(dice: Dice, skin: Colour, softness: float) -> Mouth:
+def _mouth(dice: Dice, skin: Color, softness: float) -> Mouth:
     lipstick = softness > 0.55 and dice.chance(0.45)
     natural = mix(mix(skin, (176, 84, 84), 0.55), (120, 60, 60), dice.uniform(0.0, 0.25))
     painted = dice.choice(((178, 36, 52), (196, 84, 100), (140, 36, 60), (190, 96, 80)), (1, 1, 1, 1))
@@ -184,15 +184,15 @@ def _mouth(dice: Dice, skin: Colour, softness: float) -> Mouth:
         lower=max(1.4, dice.normal(3.9 + 0.8 * softness, 1.37)),
         bow=dice.uniform(0.0, 1.0),
         curve=dice.normal(0.9, 1.15),
-        colour=mix(natural, painted, 0.75) if lipstick else natural,
+        color=mix(natural, painted, 0.75) if lipstick else natural,
         gap_teeth=dice.chance(0.12),
     )
 
 
 def _hair(dice: Dice, tone: float, age: float, softness: float) -> Hair:
     dark = (5, 3, 0.5, 0.1, 0.05, 0.1) if tone > 0.55 else (1.5, 2.5, 2.5, 2, 1.6, 0.8)
-    colour = mix(dice.choice(HAIR_COLOURS, dark), dice.choice(HAIR_COLOURS, dark), dice.uniform(0.0, 0.4))
-    colour = mix(colour, GREY_HAIR, min(1.0, max(0.0, (age - 0.5) * 2 + dice.normal(0, 0.25))) if age > 0.45 else 0.0)
+    color = mix(dice.choice(HAIR_COLORS, dark), dice.choice(HAIR_COLORS, dark), dice.uniform(0.0, 0.4))
+    color = mix(color, GRAY_HAIR, min(1.0, max(0.0, (age - 0.5) * 2 + dice.normal(0, 0.25))) if age > 0.45 else 0.0)
     style = dice.choice(
         ("bald", "short", "swept", "fringe", "parted", "curly"),
         (1.2 * (1 - softness), 3 - 2 * softness, 2, 1.4 + softness, 1.2 + 2 * softness, 1.5 + tone),
@@ -206,7 +206,7 @@ def _hair(dice: Dice, tone: float, age: float, softness: float) -> Hair:
         volume=max(0.5, dice.normal(4.0, 2.0) + (4.0 if style == "curly" else 0.0)),
         parting=dice.uniform(-0.8, 0.8),
         wave=max(0.0, dice.normal(0.2, 0.6)),
-        colour=colour,
+        color=color,
     )
 
 
@@ -229,5 +229,5 @@ def _glasses(dice: Dice) -> Glasses:
         height=dice.normal(9.6, 1.5),
         roundness=dice.uniform(2.0, 4.5),
         rim=dice.uniform(0.9, 2.2),
-        colour=dice.choice(FRAME_COLOURS, (4, 2, 2, 1.5, 1, 1)),
+        color=dice.choice(FRAME_COLORS, (4, 2, 2, 1.5, 1, 1)),
     )

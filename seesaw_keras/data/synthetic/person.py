@@ -1,6 +1,6 @@
 """What a synthetic person consists of.
 
-Lengths are in pixels of the 112x112 ArcFace template, colours are RGB in 0..255.
+Lengths are in pixels of the 112x112 ArcFace template, colors are RGB in 0..255.
 
 >>> from seesaw_keras.data.synthetic.person import mix
 >>> mix((0.0, 0.0, 0.0), (200.0, 100.0, 0.0), 0.25)
@@ -9,13 +9,13 @@ Lengths are in pixels of the 112x112 ArcFace template, colours are RGB in 0..255
 
 from dataclasses import dataclass
 
-__all__ = ["Beard", "Brows", "Colour", "Eyes", "Glasses", "Hair", "Head", "Identity", "Mouth", "Nose", "Skin", "mix"]
+__all__ = ["Beard", "Brows", "Color", "Eyes", "Glasses", "Hair", "Head", "Identity", "Mouth", "Nose", "Skin", "mix"]
 
-Colour = tuple[float, float, float]
+Color = tuple[float, float, float]
 
 
-def mix(first: Colour, second: Colour, share: float) -> Colour:
-    """Returns the colour that lies `share` of the way from the first to the second."""
+def mix(first: Color, second: Color, share: float) -> Color:
+    """Returns the color that lies `share` of the way from the first to the second."""
     return (
         first[0] + (second[0] - first[0]) * share,
         first[1] + (second[1] - first[1]) * share,
@@ -25,10 +25,10 @@ def mix(first: Colour, second: Colour, share: float) -> Colour:
 
 @dataclass(frozen=True)
 class Skin:
-    """Colour and marks.
+    """Color and marks.
 
     Attributes:
-        colour: base colour.
+        color: base color.
         rosiness: redness of cheeks and nose, 0..1.
         gloss: strength of the highlights, 0..1.
         age: depth of the folds and wrinkles, 0..1.
@@ -36,7 +36,7 @@ class Skin:
         freckles: positions, each (x, y).
     """
 
-    colour: Colour
+    color: Color
     rosiness: float
     gloss: float
     age: float
@@ -52,9 +52,9 @@ class Head:
         temple: half width at the temples.
         cheek: half width at the cheekbones, the widest.
         jaw: half width at the corners of the jaw.
-        jaw_height: how far below the centre those corners lie.
+        jaw_height: how far below the center those corners lie.
         chin: half width of the chin.
-        length: how far below the centre the chin ends.
+        length: how far below the center the chin ends.
         depth: how far the face stands out of the plane of the ears.
         cheekbones: relief of the cheekbones.
         cheeks: fullness of the cheeks below them, negative for hollow ones.
@@ -83,7 +83,7 @@ class Head:
 
 @dataclass(frozen=True)
 class Eyes:
-    """Eyes: `spacing` is half the distance of their centres, `tilt` lifts the outer corner, `crease` the lid fold."""
+    """Eyes: `spacing` is half the distance of their centers, `tilt` lifts the outer corner, `crease` the lid fold."""
 
     spacing: float
     height: float
@@ -96,7 +96,7 @@ class Eyes:
     bags: float
     lashes: float
     iris: float
-    colour: Colour
+    color: Color
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class Nose:
 
 @dataclass(frozen=True)
 class Mouth:
-    """Mouth: half `width`, `height` of its line, lips' thickness, `bow` of the upper lip, rest `curve`, colour."""
+    """Mouth: half `width`, `height` of its line, lips' thickness, `bow` of the upper lip, rest `curve`, color."""
 
     width: float
     height: float
@@ -137,7 +137,7 @@ class Mouth:
     lower: float
     bow: float
     curve: float
-    colour: Colour
+    color: Color
     gap_teeth: bool
 
 
@@ -148,12 +148,12 @@ class Hair:
     Attributes:
         style: "bald", "short", "swept", "fringe", "parted" or "curly".
         length: how far below the eyes it hangs at the sides; 0 for none.
-        line: height of the hairline above the centre of the face.
+        line: height of the hairline above the center of the face.
         recession: how far the line recedes at the temples.
         volume: how far the hair stands out of the skull.
         parting: where it is parted, -1..1.
         wave: amplitude of waves.
-        colour: its colour.
+        color: its color.
     """
 
     style: str
@@ -163,7 +163,7 @@ class Hair:
     volume: float
     parting: float
     wave: float
-    colour: Colour
+    color: Color
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,7 @@ class Glasses:
     height: float
     roundness: float
     rim: float
-    colour: Colour
+    color: Color
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ class AdaCos(Margin):
     m_range = (0.0, 0.0)
 
     def build(self, input_shape: Any) -> None:
-        """Makes the centres and the scale."""
+        """Makes the centers and the scale."""
         super().build(input_shape)
         # With two classes the formula gives 0, at which nothing would ever be learned.
         fixed = math.sqrt(2.0) * math.log(max(self.num_classes - 1, 2))

@@ -47,7 +47,7 @@ class AdaFace(Margin):
         self.h = h
 
     def build(self, input_shape: Any) -> None:
-        """Makes the centres and the running statistics."""
+        """Makes the centers and the running statistics."""
         super().build(input_shape)
         self.mean = self.add_state("mean", 20.0)
         self.deviation = self.add_state("deviation", 100.0)

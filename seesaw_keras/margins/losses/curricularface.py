@@ -31,7 +31,7 @@ class CurricularFace(Margin):
     momentum = 0.99
 
     def build(self, input_shape: Any) -> None:
-        """Makes the centres and t."""
+        """Makes the centers and t."""
         super().build(input_shape)
         self.t = self.add_state("t", 0.0)
 

@@ -1,4 +1,4 @@
-"""MagFace: ArcFace whose margin grows with the embedding's length, and a regulariser that wants it long.
+"""MagFace: ArcFace whose margin grows with the embedding's length, and a regularizer that wants it long.
 
 >>> from seesaw_keras.margins import MagFace
 >>> logits = MagFace(1000)([embeddings, labels])  # doctest: +SKIP

@@ -21,7 +21,7 @@ class SphereFace(Margin):
     """s psi(theta) for the own class, psi the monotonic continuation of cos(m theta).
 
     psi(theta) = (-1)^k cos(m theta) - 2k for theta in [k pi / m, (k + 1) pi / m] (SphereFace, arXiv 1704.08063,
-    equation 7 and after). As in SphereFace Revived (arXiv 2109.05565, hard feature normalisation) the scale s takes the
+    equation 7 and after). As in SphereFace Revived (arXiv 2109.05565, hard feature normalization) the scale s takes the
     place of the embedding's length, with the defaults of its code (s = 30, m = 1.5): it trains without the annealing
     that the first paper needs for m = 4.
     """

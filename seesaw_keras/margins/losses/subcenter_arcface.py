@@ -1,4 +1,4 @@
-"""Sub-center ArcFace: several centres a class, so that noisy labels need not pull the one that counts.
+"""Sub-center ArcFace: several centers a class, so that noisy labels need not pull the one that counts.
 
 >>> from seesaw_keras.margins import SubcenterArcFace
 >>> logits = SubcenterArcFace(1000, subcenters=3)([embeddings, labels])  # doctest: +SKIP
@@ -19,7 +19,7 @@ __all__ = ["SubcenterArcFace"]
 class SubcenterArcFace(ArcFace):
     """ArcFace on the largest of a class' K cosines (Sub-center ArcFace, ECCV 2020, section 3); K = 3.
 
-    The centres are (embedding_size, num_classes, subcenters).
+    The centers are (embedding_size, num_classes, subcenters).
 
     Raises:
         ValueError: if there is no sub-center.
@@ -36,7 +36,7 @@ class SubcenterArcFace(ArcFace):
         return (embedding_size, self.num_classes, self.subcenters)
 
     def class_cosines(self, unit: Any, centers: Any) -> Any:
-        """The largest cosine with any of a class' centres, (n, k)."""
+        """The largest cosine with any of a class' centers, (n, k)."""
         flat = super().class_cosines(unit, tf.reshape(centers, (centers.shape[0], -1)))
         cosines = tf.reshape(flat, (tf.shape(unit)[0], -1, self.subcenters))
         # Not reduce_max, whose gradient along so short an axis takes several times as long.

@@ -40,7 +40,7 @@ MAX_FOUND, MAX_NOT_FOUND = 96, 30  # photographs on a sheet; of more, evenly spa
 MAX_FACES = 36  # of a photograph; with this the sheet stays below Matplotlib's 65,536 pixels
 
 PAPER, CARD, INK, MUTED = (255, 255, 255), (241, 243, 245), (33, 37, 41), (110, 118, 125)
-GREEN, ORANGE, GREY, RED = (18, 150, 90), (226, 120, 0), (190, 196, 202), (200, 40, 40)
+GREEN, ORANGE, GRAY, RED = (18, 150, 90), (226, 120, 0), (190, 196, 202), (200, 40, 40)
 
 # Matplotlib's own first, then whatever a machine has for the scripts it lacks.
 FONTS = (
@@ -62,7 +62,7 @@ class _Text:
     y: float  # of the baseline
     words: str
     pixels: int = 12
-    colour: tuple[int, int, int] = MUTED
+    color: tuple[int, int, int] = MUTED
     bold: bool = False
     to_the_left: bool = False  # whether it ends at x instead of beginning there
 
@@ -103,11 +103,11 @@ def contact_sheet(photographs: ImageFiles, findings: Sequence[Finding], *, title
         _Text(MARGIN, MARGIN + 24, title, 26, INK, bold=True),
         _Text(MARGIN, MARGIN + 52, counts + f"{len(missed) - without:,} unreadable", 15, INK),
     ]
-    legend = (("aligned", GREEN), ("aligned by estimated eyes", ORANGE), ("another face", GREY))
+    legend = (("aligned", GREEN), ("aligned by estimated eyes", ORANGE), ("another face", GRAY))
     right = WIDTH - MARGIN
-    for words, colour in legend[::-1]:
+    for words, color in legend[::-1]:
         right -= int(7.8 * len(words)) + 26
-        pictures.append((right, MARGIN + 41, np.full((12, 12, 3), colour, np.uint8)))
+        pictures.append((right, MARGIN + 41, np.full((12, 12, 3), color, np.uint8)))
         texts.append(_Text(right + 18, MARGIN + 52, words, 13))
     bottom = MARGIN + 72
     for heading, part, limit in (("Found", found, MAX_FOUND), ("Not found", missed, MAX_NOT_FOUND)):
@@ -144,8 +144,8 @@ def _card(photographs: ImageFiles, finding: Finding) -> _Card:
         x, y = left + k % columns * (TILE + GAP), PADDING + k // columns * (TILE + CAPTION + GAP)
         card.pictures.append((x, y, align(image, face.landmarks)))
         score = f"{face.score:.2f}" if face.score <= 1 else f"{face.score:.0f}"
-        colour = ORANGE if face.landmarks_estimated else GREEN
-        card.texts.append(_Text(x + TILE, y + TILE + 14, score, 12, colour, bold=True, to_the_left=True))
+        color = ORANGE if face.landmarks_estimated else GREEN
+        card.texts.append(_Text(x + TILE, y + TILE + 14, score, 12, color, bold=True, to_the_left=True))
     return card
 
 
@@ -174,17 +174,15 @@ def _photograph(image: _Picture, finding: Finding, height: int) -> _Picture:
 
 
 def _draw_face(canvas: _Picture, face: Face, scale: float, *, aligned: bool) -> None:
-    colour = (ORANGE if face.landmarks_estimated else GREEN) if aligned else GREY
+    color = (ORANGE if face.landmarks_estimated else GREEN) if aligned else GRAY
     x, y, width, height = (int(value) for value in np.round(face.box * scale))
-    cv2.rectangle(
-        canvas, (x, y), (x + width, y + height), colour, 2 if aligned and width > MIN_BOLD else 1, cv2.LINE_AA
-    )
+    cv2.rectangle(canvas, (x, y), (x + width, y + height), color, 2 if aligned and width > MIN_BOLD else 1, cv2.LINE_AA)
     if not aligned or width < MIN_DOTTED:
         return
     for point in face.landmarks * scale:
         at = (int(point[0] * 16), int(point[1] * 16))  # sixteenths of a pixel
         cv2.circle(canvas, at, 3 * 16, PAPER, -1, cv2.LINE_AA, shift=4)
-        cv2.circle(canvas, at, 2 * 16, colour, -1, cv2.LINE_AA, shift=4)
+        cv2.circle(canvas, at, 2 * 16, color, -1, cv2.LINE_AA, shift=4)
 
 
 def _place(cards: list[_Card], top: int, pictures: list[tuple[int, int, _Picture]], texts: list[_Text]) -> int:
@@ -221,7 +219,7 @@ def _render(height: int, pictures: list[tuple[int, int, _Picture]], texts: list[
             1 - text.y / height,
             text.words,
             fontsize=text.pixels * 0.72,
-            color=tuple(value / 255 for value in text.colour),
+            color=tuple(value / 255 for value in text.color),
             family=fonts,
             ha="right" if text.to_the_left else "left",
             weight="bold" if text.bold else "normal",

@@ -18,7 +18,7 @@ __all__ = ["verdict_picture"]
 
 FACE, MARGIN = 224, 16  # pixels
 BELOW = 92  # height of scale and words
-GREEN, RED, INK, GREY, PAPER = (18, 150, 90), (200, 40, 40), (33, 37, 41), (190, 196, 202), (255, 255, 255)
+GREEN, RED, INK, GRAY, PAPER = (18, 150, 90), (200, 40, 40), (33, 37, 41), (190, 196, 202), (255, 255, 255)
 SCALE = (-0.2, 1.0)  # cosines drawn; strangers lie around 0
 
 
@@ -43,15 +43,15 @@ def verdict_picture(
         picture[MARGIN : MARGIN + FACE, left : left + FACE] = cv2.resize(
             crop, (FACE, FACE), interpolation=interpolation
         )
-    colour = GREEN if verdict.same else RED
+    color = GREEN if verdict.same else RED
     bar = FACE + 2 * MARGIN + 14
-    cv2.line(picture, (MARGIN, bar), (width - MARGIN, bar), GREY, 4, cv2.LINE_AA)
+    cv2.line(picture, (MARGIN, bar), (width - MARGIN, bar), GRAY, 4, cv2.LINE_AA)
     at = _place(verdict.threshold, width)
     cv2.line(picture, (at, bar - 12), (at, bar + 12), INK, 2, cv2.LINE_AA)
-    cv2.circle(picture, (_place(verdict.similarity, width), bar), 9, colour, -1, cv2.LINE_AA)
+    cv2.circle(picture, (_place(verdict.similarity, width), bar), 9, color, -1, cv2.LINE_AA)
     sign = ">=" if verdict.same else "<"
     words = "same person" if verdict.same else "different people"
-    _write(picture, words, bar + 40, 0.8, colour)
+    _write(picture, words, bar + 40, 0.8, color)
     _write(picture, f"similarity {verdict.similarity:.4f} {sign} threshold {verdict.threshold:.4f}", bar + 66, 0.5, INK)
     return picture
 
@@ -61,5 +61,5 @@ def _place(cosine: float, width: int) -> int:
     return round(MARGIN + min(1.0, max(0.0, share)) * (width - 2 * MARGIN))
 
 
-def _write(picture: npt.NDArray[np.uint8], words: str, below: int, scale: float, colour: tuple[int, int, int]) -> None:
-    cv2.putText(picture, words, (MARGIN, below), cv2.FONT_HERSHEY_SIMPLEX, scale, colour, 1, cv2.LINE_AA)
+def _write(picture: npt.NDArray[np.uint8], words: str, below: int, scale: float, color: tuple[int, int, int]) -> None:
+    cv2.putText(picture, words, (MARGIN, below), cv2.FONT_HERSHEY_SIMPLEX, scale, color, 1, cv2.LINE_AA)

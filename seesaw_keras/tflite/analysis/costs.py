@@ -22,7 +22,7 @@ class Cost:
 
     Attributes:
         operators: how often each occurs, the most frequent first.
-        parameters: entries of weights, biases and slopes; batch normalisation has become part of them.
+        parameters: entries of weights, biases and slopes; batch normalization has become part of them.
         madds: multiply-adds of one image, in convolutions and dense layers.
         activation_peak: bytes; see `activation_peak`.
     """

@@ -21,7 +21,7 @@ BAR_SECONDS, LINE_SECONDS = 0.5, 30.0  # between two looks on a terminal and in 
 
 
 class ProgressBar(Monitor):
-    """Shows epoch, loss, images/s, time left, and the mean angles to the own and the nearest other class centre.
+    """Shows epoch, loss, images/s, time left, and the mean angles to the own and the nearest other class center.
 
     On a terminal it is a bar, elsewhere a line twice a minute. Numbers are means since the last look; time left is by
     all steps of this process but the first, which compiles, validations included.

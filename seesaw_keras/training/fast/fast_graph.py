@@ -2,9 +2,9 @@
 
 On a CPU the 1x1 products run near the machine's peak; what lies between them waits for memory. So here
 
-- an uneven pair is one dense product, whose kernel has two blocks of zeros, and one batch normalisation: no slices of
+- an uneven pair is one dense product, whose kernel has two blocks of zeros, and one batch normalization: no slices of
   the input, no concatenation of the outputs, and in the gradient nothing to pad and to add up;
-- the channel shuffle behind it is the order of that kernel's columns and of the normalisation's parameters;
+- the channel shuffle behind it is the order of that kernel's columns and of the normalization's parameters;
 - swish, with squeeze-excite's means and factors where they follow, is one pass each way (`fast_ops`).
 
 >>> import seesaw_keras
@@ -30,7 +30,7 @@ __all__ = ["FastForward"]
 class FastForward:
     """Computes in training what a network computes, with its variables; updates its moving statistics, too.
 
-    Layers that no rule knows are called as they are; so are pairs whose batch normalisation is synchronised over
+    Layers that no rule knows are called as they are; so are pairs whose batch normalization is synchronized over
     replicas.
 
     Args:
@@ -132,7 +132,7 @@ def _join_pair(graph: _Graph, name: str) -> None:
 
 
 def _branch(graph: _Graph, name: str) -> _Branch | None:
-    """The slice, convolution, normalisation and ReLU that end with a layer, if they are these."""
+    """The slice, convolution, normalization and ReLU that end with a layer, if they are these."""
     names = [name]
     while len(names) < 4 and graph.sources[names[-1]]:
         names.append(graph.sources[names[-1]][0])
@@ -146,7 +146,7 @@ def _branch(graph: _Graph, name: str) -> _Branch | None:
 
 
 class _Pair:
-    """Convolutions of slices, normalised, (rectified,) concatenated and shuffled, as one dense convolution.
+    """Convolutions of slices, normalized, (rectified,) concatenated and shuffled, as one dense convolution.
 
     Args:
         branches: in the order of the concatenation.
@@ -165,14 +165,14 @@ class _Pair:
                 for branch in self._branches
             ]
         )
-        y = self._normalise(tf.nn.conv2d(x, tf.cast(kernel, x.dtype), 1, "VALID"))
+        y = self._normalize(tf.nn.conv2d(x, tf.cast(kernel, x.dtype), 1, "VALID"))
         activation = self._branches[0].activation
         return activation(y) if activation else y
 
-    def _normalise(self, x: Any) -> Any:
+    def _normalize(self, x: Any) -> Any:
         bns = [branch.bn for branch in self._branches]
         gamma, beta = self._join([bn.gamma for bn in bns]), self._join([bn.beta for bn in bns])
-        # Keras, too, normalises by the moving statistics where the layer is frozen.
+        # Keras, too, normalizes by the moving statistics where the layer is frozen.
         trains = all(bn.trainable for bn in bns)
         fixed = []
         if not trains:

@@ -18,7 +18,7 @@ from seesaw_keras.models.layers import HardSwish, Swish
 
 __all__ = ["COMPILED", "activate", "activate_and_gate"]
 
-# The activations that gain by it; ReLU is one pass as it is, and PReLU has slopes to be learnt.
+# The activations that gain by it; ReLU is one pass as it is, and PReLU has slopes to be learned.
 COMPILED = (Swish, HardSwish)
 
 

@@ -20,7 +20,7 @@ class WeightAverage(tf.Module):
 
     The averages start at the variables' values. Update number t, from 0, is
     average += (1 - min(decay, (1 + t) / (10 + t))) * (variable - average), as `tf.train.ExponentialMovingAverage` has
-    it: the first values, of a network that has learnt nothing, are soon forgotten. Variables of whole numbers are
+    it: the first values, of a network that has learned nothing, are soon forgotten. Variables of whole numbers are
     copied.
 
     Under a strategy, create it in the strategy's scope. An average is placed as its variable is, so that an update

@@ -161,7 +161,7 @@ class Optimizer(tf.Module):
         """Puts into the variables what the optimizer holds to be their final values; to be called after training.
 
         That is the average for "swa", as far as averaging has begun; the others change nothing. Averaged weights want
-        the moving statistics of batch normalisation measured anew (arXiv 1803.05407, section 3.2).
+        the moving statistics of batch normalization measured anew (arXiv 1803.05407, section 3.2).
         """
         if self._averages and self.iterations.numpy() > self._base._get_hyper("start_averaging"):
             self._base.assign_average_vars(variables)
@@ -197,7 +197,7 @@ class Optimizer(tf.Module):
 def reference_weight_decay(weight_decay: float, last_weight_decay: float) -> Callable[[tf.Variable], float]:
     """The parameter groups of the reference (cvtower/seesawfacenet_pytorch, src/Learner.py and `separate_bn_paras`).
 
-    None for gamma and beta of batch normalisation; `last_weight_decay` for the embedding layer and the class centres;
+    None for gamma and beta of batch normalization; `last_weight_decay` for the embedding layer and the class centers;
     `weight_decay` for everything else: kernels, and, as there, PReLU slopes and biases too.
 
     Args:

@@ -12,7 +12,7 @@ RECIPE = Recipe(
     epochs=12,
     teacher_views=4,
     degrade=0.5,
-    # Five pictures a person say little: random class centres still stood at 90 degrees when a teacher had taught much.
+    # Five pictures a person say little: random class centers still stood at 90 degrees when a teacher had taught much.
     margin=None,
     cosine_weight=20.0,
     optimizer="adamw",

@@ -295,8 +295,8 @@ def test_settings_out_of_range_are_refused():
             Settings(**wrong)
 
 
-# Images of one colour: an embedding is the colour less grey, so directions are known.
-class ColourEmbedder:
+# Images of one color: an embedding is the color less gray, so directions are known.
+class ColorEmbedder:
     def __init__(self):
         self.images = 0
 
@@ -306,38 +306,38 @@ class ColourEmbedder:
         return images.mean((1, 2)) - 127.5
 
 
-def _colour_folder(folder, people):
-    for name, colours in people.items():
+def _color_folder(folder, people):
+    for name, colors in people.items():
         (folder / name).mkdir(parents=True)
-        for number, colour in enumerate(colours):
+        for number, color in enumerate(colors):
             size = 4 + number % 2  # two sizes: a call may only have one
-            pixels = np.broadcast_to(np.uint8(colour)[::-1], (size, size, 3))
+            pixels = np.broadcast_to(np.uint8(color)[::-1], (size, size, 3))
             cv2.imwrite(str(folder / name / f"{number}.png"), pixels)
     return folder
 
 
 def _exclusion(path, embed, cosine=0.5):
-    return Exclusion(path, embed, {"name": "colour"}, cosine)
+    return Exclusion(path, embed, {"name": "color"}, cosine)
 
 
 @pytest.fixture(scope="module")
-def colours(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("colours")
+def colors(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("colors")
     generator = np.random.default_rng(0)
     ours = {f"p{i:03d}": generator.integers(0, 256, (1 + i % 4, 3)) for i in range(90)}
     theirs = {f"t{i}": generator.integers(0, 256, (1 + i % 3, 3)) for i in range(4)}
-    return _colour_folder(folder / "ours", ours), _colour_folder(folder / "theirs", theirs), ours, theirs
+    return _color_folder(folder / "ours", ours), _color_folder(folder / "theirs", theirs), ours, theirs
 
 
-def _direction(colours):
-    rows = np.asarray(colours, np.float64) - 127.5
+def _direction(colors):
+    rows = np.asarray(colors, np.float64) - 127.5
     mean = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).sum(0)
     return mean / np.linalg.norm(mean)
 
 
-def test_people_near_a_test_set_are_left_out(colours, tmp_path):
-    folder, near, ours, theirs = colours
-    manifest = prepare_faces(folder, tmp_path / "out", exclusion=_exclusion(near, ColourEmbedder(), 0.9), processes=1)
+def test_people_near_a_test_set_are_left_out(colors, tmp_path):
+    folder, near, ours, theirs = colors
+    manifest = prepare_faces(folder, tmp_path / "out", exclusion=_exclusion(near, ColorEmbedder(), 0.9), processes=1)
     best = {
         name: max((float(_direction(images) @ _direction(others)), other) for other, others in theirs.items())
         for name, images in ours.items()
@@ -351,13 +351,13 @@ def test_people_near_a_test_set_are_left_out(colours, tmp_path):
     assert {row["identity"]: row["detail"] for row in rows} == {
         name: f"cosine {best[name][0]:.3f} with the person of {best[name][1]}/0.png" for name in gone
     }
-    assert manifest["exclude_near"]["embedder"] == {"name": "colour"}
+    assert manifest["exclude_near"]["embedder"] == {"name": "color"}
     assert manifest["exclude_near"]["cosine"] == 0.9
 
 
-def test_an_interrupted_embedding_goes_on(colours, tmp_path):
-    folder, near, _, _ = colours
-    whole, stopped = ColourEmbedder(), ColourEmbedder()
+def test_an_interrupted_embedding_goes_on(colors, tmp_path):
+    folder, near, _, _ = colors
+    whole, stopped = ColorEmbedder(), ColorEmbedder()
     prepare_faces(folder, tmp_path / "whole", exclusion=_exclusion(near, whole), processes=1)
 
     def stopping(images):
@@ -367,40 +367,40 @@ def test_an_interrupted_embedding_goes_on(colours, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         prepare_faces(folder, tmp_path / "stopped", exclusion=_exclusion(near, stopping), processes=1)
-    resumed = ColourEmbedder()
+    resumed = ColorEmbedder()
     prepare_faces(folder, tmp_path / "stopped", exclusion=_exclusion(near, resumed), processes=1)
     assert resumed.images < whole.images / 2
     assert tree(tmp_path / "stopped") == tree(tmp_path / "whole")
 
 
-def test_another_embedder_or_threshold_is_another_run(colours, tmp_path):
-    folder, near, _, _ = colours
-    prepare_faces(folder, tmp_path / "out", exclusion=_exclusion(near, ColourEmbedder()), processes=1)
+def test_another_embedder_or_threshold_is_another_run(colors, tmp_path):
+    folder, near, _, _ = colors
+    prepare_faces(folder, tmp_path / "out", exclusion=_exclusion(near, ColorEmbedder()), processes=1)
     with pytest.raises(ValueError, match=r"exclude_near\.cosine = 0\.5, not 0\.6"):
-        prepare_faces(folder, tmp_path / "out", exclusion=_exclusion(near, ColourEmbedder(), 0.6))
+        prepare_faces(folder, tmp_path / "out", exclusion=_exclusion(near, ColorEmbedder(), 0.6))
     with pytest.raises(ValueError, match=r"exclude_near"):
         prepare_faces(folder, tmp_path / "out")
 
 
-def test_an_image_that_changes_meanwhile_is_found(colours, tmp_path):
-    folder = shutil.copytree(colours[0], tmp_path / "in")
-    embed = ColourEmbedder()
+def test_an_image_that_changes_meanwhile_is_found(colors, tmp_path):
+    folder = shutil.copytree(colors[0], tmp_path / "in")
+    embed = ColorEmbedder()
 
     def changing(images):
         (folder / "p050" / "0.png").write_bytes((folder / "p051" / "0.png").read_bytes())
         return embed(images)
 
     with pytest.raises(ValueError, match=r"p050/0\.png: changed while the set was prepared"):
-        prepare_faces(folder, tmp_path / "out", exclusion=_exclusion(colours[1], changing, 1.1), processes=1)
+        prepare_faces(folder, tmp_path / "out", exclusion=_exclusion(colors[1], changing, 1.1), processes=1)
     assert not (tmp_path / "out" / "manifest.json").exists()
 
 
 @pytest.mark.parametrize("value", [0.0, np.nan])
-def test_an_embedding_without_direction_is_an_error(colours, tmp_path, value):
+def test_an_embedding_without_direction_is_an_error(colors, tmp_path, value):
     with pytest.raises(ValueError, match=r"t0/0\.png: its embedding is all zero or not finite"):
         prepare_faces(
-            colours[0],
+            colors[0],
             tmp_path / "out",
-            exclusion=_exclusion(colours[1], lambda images: np.full((len(images), 3), value)),
+            exclusion=_exclusion(colors[1], lambda images: np.full((len(images), 3), value)),
             processes=1,
         )

@@ -35,8 +35,8 @@ def shows(sheet, picture):
     return cv2.matchTemplate(sheet, picture, cv2.TM_SQDIFF).min() == 0
 
 
-def has_colour(sheet, colour):
-    return bool((sheet == colour).all(axis=2).any())
+def has_color(sheet, color):
+    return bool((sheet == color).all(axis=2).any())
 
 
 def test_shows_the_crops_that_were_written():
@@ -56,8 +56,8 @@ def test_marks_estimated_eyes_and_unreadable_files():
 
     assert orange_pixels(True) > orange_pixels(False) + 100
     missed = [Finding("bad.png", [], [], "damaged"), Finding("b.png", [], [], NO_FACE)]
-    assert has_colour(contact_sheet(Photographs(), missed, title="Faces"), RED)
-    assert not has_colour(contact_sheet(Photographs(), missed[1:], title="Faces"), RED)
+    assert has_color(contact_sheet(Photographs(), missed, title="Faces"), RED)
+    assert not has_color(contact_sheet(Photographs(), missed[1:], title="Faces"), RED)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from seesaw_keras.reports.pictures.face_sheets import GAP, MARGIN, face_sheet, v
 
 
 class Plain(Source):
-    """One-coloured images of given labels and sizes."""
+    """One-colored images of given labels and sizes."""
 
     def __init__(self, labels, shape=(20, 20), folder=""):
         self._labels, self._shape, self._folder = labels, shape, folder

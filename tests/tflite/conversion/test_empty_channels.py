@@ -13,7 +13,7 @@ EMPTY = {"stem_conv": [1, 4], "stage1_dw_conv": [2], "embedding_conv": [0]}
 
 @pytest.fixture(scope="module")
 def sparse():
-    """A network in which some channels have no weights, and a batch normalisation that would scale them up."""
+    """A network in which some channels have no weights, and a batch normalization that would scale them up."""
     keras.utils.set_random_seed(0)
     r = np.random.default_rng(0)
     image = keras.Input((8, 8, 3), name="image")

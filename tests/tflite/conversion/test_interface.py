@@ -155,7 +155,7 @@ class TestNames:
         interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
         interpreter.invoke()
         numbers = {details["name"]: details["index"] for details in interpreter.get_tensor_details()}
-        # Not the embedding's normalisation: the output has its name.
+        # Not the embedding's normalization: the output has its name.
         layers = [
             layer
             for layer in model.layers[1:-1]

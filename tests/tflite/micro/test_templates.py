@@ -14,7 +14,7 @@ from seesaw_keras.tflite.conversion.interface import pixel_table
 from seesaw_keras.tflite.micro.cosine import LONGEST_EMBEDDING, ONE_Q15, cosine_q15
 from seesaw_keras.tflite.micro.golden import golden_images
 
-# Undefined behaviour, an overflow above all, ends the program; no library is needed for that.
+# Undefined behavior, an overflow above all, ends the program; no library is needed for that.
 CHECKED = ("-O1", "-fsanitize=undefined", "-fsanitize-undefined-trap-on-error")
 FIRMWARE = ("-Os", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics")
 PARTS = ("cosine.cc", "golden.cc", "model.cc", "self_test_parts.cc")

@@ -157,14 +157,14 @@ def test_whatever_matters_is_in_the_key(records, model, cache, tmp_path):
     other_model = tmp_path / "other.bin"
     other_model.write_bytes(b"other weights")
     swapped = [records[1], records[0], *records[2:]]
-    relabelled = [Record(records[0].image, 1, records[0].name), *records[1:]]
+    relabeled = [Record(records[0].image, 1, records[0].name), *records[1:]]
     redrawn = [Record(records[1].image, 0, records[0].name), *records[1:]]
     runs = [
         (Linear(model), records, True),
         (Linear(model), records, False),
         (Linear(other_model), records, True),
         (Linear(model, preprocess="pm1"), records, True),
-        *((Linear(model), some, True) for some in (records[:5], swapped, relabelled, redrawn)),
+        *((Linear(model), some, True) for some in (records[:5], swapped, relabeled, redrawn)),
     ]
     for count, (teacher, some, flip) in enumerate(runs, 1):
         teacher_embeddings(teacher, Listed(some), cache, views=Views(flip=flip))

@@ -29,11 +29,11 @@ def small_network(config, seed=0):
     squeezed = bool(config.squeeze_excite)
     x = bottleneck(inputs, 8, 24, config, name="down", strides=2, squeezed=squeezed)
     network = keras.Model(inputs, bottleneck(x, 8, 16, config, name="block", squeezed=squeezed))
-    randomise(network, seed)
+    randomize(network, seed)
     return network
 
 
-def randomise(network, seed=0):
+def randomize(network, seed=0):
     r = np.random.default_rng(seed)
     for weight in network.weights:
         positive = "gamma" in weight.name or "variance" in weight.name
@@ -73,7 +73,7 @@ def test_output_gradients_and_statistics_are_the_networks(name):
     assert_close(training_pass(fast, network, x), training_pass(network, network, x))
 
 
-def test_frozen_batch_normalisation_stays_frozen():
+def test_frozen_batch_normalization_stays_frozen():
     network = small_network(SHUFFLE)
     for layer in network.layers:
         layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
@@ -139,6 +139,6 @@ def test_what_no_rule_knows_is_computed_as_it_is():
     x = keras.layers.Concatenate()([a, b])
     x = keras.layers.Multiply()([x, keras.layers.Activation("tanh")(x)])
     network = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(x))
-    randomise(network)
+    randomize(network)
     x = images(4, 4, 4, 3)
     assert_close(training_pass(FastForward(network), network, x), training_pass(network, network, x), 1e-6)

@@ -269,8 +269,8 @@ def test_the_reference_groups_cover_a_network():
     model = seesaw_keras.build("shuffle", input_shape=(32, 32, 3), width=0.25, activation="prelu")
     decay = reference_weight_decay(4e-5, 4e-4)
     groups = {rate: {v.name for v in model.trainable_variables if decay(v) == rate} for rate in (0.0, 4e-5, 4e-4)}
-    normalised = [layer for layer in model.layers if layer.__class__.__name__ == "BatchNormalization"]
-    assert groups[0.0] == {v.name for layer in normalised for v in layer.trainable_variables}
+    normalized = [layer for layer in model.layers if layer.__class__.__name__ == "BatchNormalization"]
+    assert groups[0.0] == {v.name for layer in normalized for v in layer.trainable_variables}
     assert groups[4e-4] == {"embedding_conv/kernel:0"}
     assert sum(map(len, groups.values())) == len(model.trainable_variables)
     assert {name.rsplit("/", 1)[1] for name in groups[4e-5]} >= {"kernel:0", "alpha:0", "bias:0"}

@@ -19,12 +19,12 @@ from seesaw_keras.data.synthetic.stable_rng import Dice
 __all__ = ["take"]
 
 NOISE_STEPS = 16  # of its deviation
-LOUDEST = 16.0  # grey levels of deviation at the last step
+LOUDEST = 16.0  # gray levels of deviation at the last step
 
 
 @lru_cache(maxsize=NOISE_STEPS + 1)
 def _noise_table(step: int) -> np.ndarray:
-    """Returns 256 Gaussian quantiles, scaled to the deviation of that step, as int16 grey levels."""
+    """Returns 256 Gaussian quantiles, scaled to the deviation of that step, as int16 gray levels."""
     deviation = step * LOUDEST / NOISE_STEPS
     # Winitzki's closed form of the inverse error function; within 0.5% of the quantiles.
     u = (np.arange(256) + 0.5) / 128 - 1.0
@@ -38,7 +38,7 @@ def take(light: np.ndarray, camera: Camera, dice: Dice, *, scale: float) -> np.n
     """Takes the picture.
 
     Args:
-        light: float32 (3, size, size), grey levels; overwritten.
+        light: float32 (3, size, size), gray levels; overwritten.
         camera: what to do to it.
         dice: where the noise comes from.
         scale: pixels of the picture for a template pixel.
@@ -46,11 +46,11 @@ def take(light: np.ndarray, camera: Camera, dice: Dice, *, scale: float) -> np.n
     Returns:
         uint8 RGB (size, size, 3).
     """
-    grey = light[0] * np.float32(0.3) + light[1] * np.float32(0.59) + light[2] * np.float32(0.11)
-    grey *= np.float32(camera.exposure * (1.0 - camera.saturation))
-    grey += np.float32(0.5)  # for the rounding
+    gray = light[0] * np.float32(0.3) + light[1] * np.float32(0.59) + light[2] * np.float32(0.11)
+    gray *= np.float32(camera.exposure * (1.0 - camera.saturation))
+    gray += np.float32(0.5)  # for the rounding
     light *= np.float32(camera.exposure * camera.saturation)
-    light += grey
+    light += gray
     np.maximum(light, np.float32(0.0), out=light)
     np.minimum(light, np.float32(255.0), out=light)
     red, green, blue = light.astype(np.uint8)

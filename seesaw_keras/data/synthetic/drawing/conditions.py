@@ -7,7 +7,7 @@ True
 
 from dataclasses import dataclass
 
-from seesaw_keras.data.synthetic.person import Colour, mix
+from seesaw_keras.data.synthetic.person import Color, mix
 from seesaw_keras.data.synthetic.stable_rng import Dice
 
 __all__ = ["BACKDROP_CELLS", "NEUTRAL", "Camera", "Conditions", "Expression", "Light", "Pose", "sample_conditions"]
@@ -53,14 +53,14 @@ class Light:
     Attributes:
         direction: unit vector from the face to the lamp: right, down, towards the viewer.
         ambient: share of the light that comes from everywhere, 0..1.
-        lamp: colour of the lamp, factors around 1.
-        surroundings: colour of the rest, factors around 1.
+        lamp: color of the lamp, factors around 1.
+        surroundings: color of the rest, factors around 1.
     """
 
     direction: tuple[float, float, float] = (0.0, -0.3, 0.954)
     ambient: float = 0.6
-    lamp: Colour = (1.0, 1.0, 1.0)
-    surroundings: Colour = (1.0, 1.0, 1.0)
+    lamp: Color = (1.0, 1.0, 1.0)
+    surroundings: Color = (1.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -69,14 +69,14 @@ class Camera:
 
     Attributes:
         exposure: factor on all light.
-        contrast: factor around middle grey.
+        contrast: factor around middle gray.
         gamma: exponent of the tone curve.
-        saturation: 0 for a black and white picture, 1 for natural colours.
+        saturation: 0 for a black and white picture, 1 for natural colors.
         blur: deviation of the Gaussian blur, in template pixels.
         motion: length of the motion blur, in template pixels; below 2 for none.
         motion_upright: whether that motion is vertical.
         resolution: side the picture once had, as a share of the present one.
-        noise: deviation of the sensor's noise, in grey levels.
+        noise: deviation of the sensor's noise, in gray levels.
         jpeg: quality of the compression, 1..100; 0 for none.
     """
 
@@ -105,9 +105,9 @@ class Conditions:
         groomed: factor on beard and stubble of the day.
         tousled: displacement of the hair of the day.
         cover: "", "sunglasses", "mask", "cap", "hand" or "object": what hides a part of the face.
-        cover_colour: its colour.
+        cover_color: its color.
         cover_place: where it lies, two numbers in 0..1.
-        backdrop: BACKDROP_CELLS x BACKDROP_CELLS colours behind the head, row by row.
+        backdrop: BACKDROP_CELLS x BACKDROP_CELLS colors behind the head, row by row.
     """
 
     pose: Pose
@@ -118,9 +118,9 @@ class Conditions:
     groomed: float
     tousled: float
     cover: str
-    cover_colour: Colour
+    cover_color: Color
     cover_place: tuple[float, float]
-    backdrop: tuple[Colour, ...]
+    backdrop: tuple[Color, ...]
 
 
 NEUTRAL = Conditions(
@@ -132,7 +132,7 @@ NEUTRAL = Conditions(
     groomed=1.0,
     tousled=0.0,
     cover="",
-    cover_colour=(0.0, 0.0, 0.0),
+    cover_color=(0.0, 0.0, 0.0),
     cover_place=(0.5, 0.5),
     backdrop=((128.0, 136.0, 144.0),) * BACKDROP_CELLS**2,
 )
@@ -163,7 +163,7 @@ def sample_conditions(identity: int, image: int, *, seed: int = 0) -> Conditions
         groomed=dice.uniform(0.4, 1.15),
         tousled=dice.normal(0.0, 1.0),
         cover=dice.choice(covers, (92, 1.6, 1.0, 2.0, 1.4, 2.0)),
-        cover_colour=_colour(dice),
+        cover_color=_color(dice),
         cover_place=(dice.uniform(0.0, 1.0), dice.uniform(0.0, 1.0)),
         backdrop=_backdrop(dice),
     )
@@ -220,19 +220,19 @@ def _camera(dice: Dice) -> Camera:
     )
 
 
-def _colour(dice: Dice) -> Colour:
-    """Returns a colour, more often a muted one than a glaring one."""
-    grey, vivid = dice.uniform(15, 235), 75 * dice.uniform(0.0, 1.0) ** 2
-    return (grey + dice.uniform(-vivid, vivid), grey + dice.uniform(-vivid, vivid), grey + dice.uniform(-vivid, vivid))
+def _color(dice: Dice) -> Color:
+    """Returns a color, more often a muted one than a glaring one."""
+    gray, vivid = dice.uniform(15, 235), 75 * dice.uniform(0.0, 1.0) ** 2
+    return (gray + dice.uniform(-vivid, vivid), gray + dice.uniform(-vivid, vivid), gray + dice.uniform(-vivid, vivid))
 
 
-def _backdrop(dice: Dice) -> tuple[Colour, ...]:
-    """Returns a gradient from one colour down to another, with blotches."""
-    first, second = _colour(dice), _colour(dice)
+def _backdrop(dice: Dice) -> tuple[Color, ...]:
+    """Returns a gradient from one color down to another, with blotches."""
+    first, second = _color(dice), _color(dice)
     busy = dice.uniform(0.0, 45.0)
     cells = []
     for cell in range(BACKDROP_CELLS**2):
         red, green, blue = mix(first, second, (cell // BACKDROP_CELLS) / (BACKDROP_CELLS - 1))
-        grey, tint = dice.uniform(-busy, busy), 0.5 * dice.uniform(-busy, busy)
-        cells.append((red + grey + tint, green + grey, blue + grey - tint))
+        gray, tint = dice.uniform(-busy, busy), 0.5 * dice.uniform(-busy, busy)
+        cells.append((red + gray + tint, green + gray, blue + gray - tint))
     return tuple(cells)

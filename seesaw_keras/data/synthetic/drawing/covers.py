@@ -34,13 +34,13 @@ def draw_cover(sketch: Sketch, identity: Identity, conditions: Conditions) -> No
 
 
 def _sunglasses(sketch: Sketch, identity: Identity, conditions: Conditions) -> None:
-    draw_glasses(sketch, identity, lens=mix(SHADOW, conditions.cover_colour, 0.15))
+    draw_glasses(sketch, identity, lens=mix(SHADOW, conditions.cover_color, 0.15))
 
 
 def _mask(sketch: Sketch, identity: Identity, conditions: Conditions) -> None:
     """A surgical mask over nose and mouth."""
     head = identity.head
-    colour = mix(conditions.cover_colour, (200, 215, 225), 0.6)
+    color = mix(conditions.cover_color, (200, 215, 225), 0.6)
     half = [
         (0.0, -7.0),
         (14.0, -4.0),
@@ -50,28 +50,28 @@ def _mask(sketch: Sketch, identity: Identity, conditions: Conditions) -> None:
     ]
     bottom = [(0.0, head.length + 4.0)]
     outline = smooth(half + bottom + [(-x, y) for x, y in half[:0:-1]])
-    sketch.fill(outline, colour, relief=3.0)
+    sketch.fill(outline, color, relief=3.0)
     t = span(11)
     for height in (8.0, 16.0, 24.0):
         fold = points(0.85 * head.jaw * t, height + 2.0 * (1 - t * t))
-        sketch.line(fold, mix(colour, SHADOW, 0.2), 0.9, relief=3.0)
+        sketch.line(fold, mix(color, SHADOW, 0.2), 0.9, relief=3.0)
 
 
 def _cap(sketch: Sketch, identity: Identity, conditions: Conditions) -> None:
     """A cap with its peak over the forehead."""
-    colour = conditions.cover_colour
+    color = conditions.cover_color
     arc = skull_arc(sketch, identity, identity.hair.volume * 0.5 + 3.0, 1.35, count=25)
     t = span(25)
     edge = points(identity.head.temple * 1.05 * t, -37.0 - 4.0 * (1 - t * t))
-    sketch.fill(ribbon(arc, sketch.view.lift(edge, 2.0)), colour)
+    sketch.fill(ribbon(arc, sketch.view.lift(edge, 2.0)), color)
     peak = points(identity.head.temple * 0.9 * t, -40.0 + 9.0 * (1 - t * t) ** 0.6)
-    sketch.fill(ribbon(points(0.9 * edge[:, 0], edge[:, 1] - 1.0), peak), mix(colour, SHADOW, 0.4), relief=12.0)
+    sketch.fill(ribbon(points(0.9 * edge[:, 0], edge[:, 1] - 1.0), peak), mix(color, SHADOW, 0.4), relief=12.0)
 
 
 def _hand(sketch: Sketch, identity: Identity, conditions: Conditions) -> None:
     """Fingers on a cheek."""
     side = 1.0 if conditions.cover_place[0] > 0.5 else -1.0
-    skin = identity.skin.colour
+    skin = identity.skin.color
     edge = mix(skin, (150, 50, 40), 0.3)
     for finger in range(4):
         x, y = 30.0 + 6.5 * finger, 12.0 - 16.0 * conditions.cover_place[1] + 4.0 * abs(finger - 1.5)
@@ -89,4 +89,4 @@ def _object(sketch: Sketch, identity: Identity, conditions: Conditions) -> None:
     across, down = conditions.cover_place
     x = (46.0 if across > 0.5 else -46.0) * (0.75 + 0.5 * abs(across - 0.5))
     outline = ellipse(x, -50.0 + 100.0 * down, 24.0, 30.0, 24)
-    sketch.fill(at_depth(outline, 40.0), conditions.cover_colour, lit=140)
+    sketch.fill(at_depth(outline, 40.0), conditions.cover_color, lit=140)

@@ -15,12 +15,12 @@ import numpy as np
 from seesaw_keras.data.synthetic.drawing.conditions import Conditions
 from seesaw_keras.data.synthetic.drawing.curves import at_depth, ellipse, points, ribbon, smooth, span
 from seesaw_keras.data.synthetic.drawing.sketch import Sketch, mouth_corner
-from seesaw_keras.data.synthetic.person import Colour, Head, Identity, mix
+from seesaw_keras.data.synthetic.person import Color, Head, Identity, mix
 
 __all__ = ["draw_ear", "draw_face", "draw_glasses", "draw_head", "draw_neck"]
 
-BLACK: Colour = (20.0, 14.0, 14.0)
-FLUSH: Colour = (150.0, 50.0, 40.0)  # where skin folds and turns darker, it also turns redder
+BLACK: Color = (20.0, 14.0, 14.0)
+FLUSH: Color = (150.0, 50.0, 40.0)  # where skin folds and turns darker, it also turns redder
 IRIS_RINGS = (1.0, 0.8, 0.42)  # dark edge, iris and pupil: shares of its radius
 RINGS = ((1.0, -4.0), (0.93, 16.0), (0.78, 29.0))  # outline of the head at three depths: factor, z
 
@@ -56,7 +56,7 @@ def draw_neck(sketch: Sketch, identity: Identity) -> None:
     """Draws the neck, in the shade of the chin."""
     width = 0.72 * identity.head.jaw + 3.0
     outline = np.array([(-width, 10, -8), (width, 10, -8), (width * 1.1, 75, -12), (-width * 1.1, 75, -12)], np.float64)
-    sketch.fill(outline, mix(identity.skin.colour, FLUSH, 0.38), lit=230)
+    sketch.fill(outline, mix(identity.skin.color, FLUSH, 0.38), lit=230)
 
 
 @lru_cache(maxsize=256)
@@ -75,13 +75,13 @@ def draw_ear(sketch: Sketch, identity: Identity, side: float) -> None:
     The one that the head turns away from the viewer belongs behind the head, the other before it.
     """
     ear, shell = _ear(identity.head)
-    sketch.fill(ear * (side, 1.0, 1.0), mix(identity.skin.colour, FLUSH, 0.10))
-    sketch.fill(shell * (side, 1.0, 1.0), mix(identity.skin.colour, FLUSH, 0.33))
+    sketch.fill(ear * (side, 1.0, 1.0), mix(identity.skin.color, FLUSH, 0.10))
+    sketch.fill(shell * (side, 1.0, 1.0), mix(identity.skin.color, FLUSH, 0.33))
 
 
 def draw_head(sketch: Sketch, identity: Identity) -> None:
     """Draws the bare head: what the turned outlines at several depths enclose together."""
-    sketch.hull(_head_rings(identity.head), identity.skin.colour)
+    sketch.hull(_head_rings(identity.head), identity.skin.color)
 
 
 def draw_face(sketch: Sketch, identity: Identity, conditions: Conditions) -> None:
@@ -99,8 +99,8 @@ def draw_face(sketch: Sketch, identity: Identity, conditions: Conditions) -> Non
 def _marks(sketch: Sketch, identity: Identity) -> None:
     skin = identity.skin
     for x, y, radius in skin.moles:
-        sketch.fill(ellipse(x, y, radius, radius, 8), mix(skin.colour, (60, 34, 28), 0.75))
-    freckle = mix(skin.colour, (170, 96, 58), 0.45)
+        sketch.fill(ellipse(x, y, radius, radius, 8), mix(skin.color, (60, 34, 28), 0.75))
+    freckle = mix(skin.color, (170, 96, 58), 0.45)
     for x, y in skin.freckles:
         sketch.fill(ellipse(x, y, 0.55, 0.55, 5), freckle)
 
@@ -111,7 +111,7 @@ def _folds(sketch: Sketch, identity: Identity, conditions: Conditions) -> None:
     smile = max(0.0, conditions.expression.smile)
     corner_x, corner_y = mouth_corner(identity, conditions.expression)
     deep = min(1.0, 0.75 * skin.age + 0.45 * smile)
-    crease = mix(skin.colour, FLUSH, 0.08 + 0.26 * deep)
+    crease = mix(skin.color, FLUSH, 0.08 + 0.26 * deep)
     if deep > 0.25:
         fold = [
             (nose.width + 1.5, nose.base - 4.5),
@@ -127,18 +127,18 @@ def _folds(sketch: Sketch, identity: Identity, conditions: Conditions) -> None:
     if eyes.bags > 0.3:
         bag = [(-6.5, 5.5), (0.0, 8.2), (6.5, 5.5)]
         arc = np.add(smooth(bag, closed=False), (eyes.spacing, eyes.height))
-        sketch.line_both(arc, mix(skin.colour, (120, 70, 90), 0.35 * eyes.bags), 0.9)
+        sketch.line_both(arc, mix(skin.color, (120, 70, 90), 0.35 * eyes.bags), 0.9)
     if skin.age > 0.4 or conditions.expression.brows > 0.55:
         t = span(9)
         bend = 1.6 * t * t - conditions.expression.brows
         rows = np.array([points(17.0 * t, height + bend) for height in (-37.0, -41.5, -46.0)])
-        sketch.lines(rows, mix(skin.colour, FLUSH, 0.10 + 0.14 * skin.age), 0.7)
+        sketch.lines(rows, mix(skin.color, FLUSH, 0.10 + 0.14 * skin.age), 0.7)
 
 
 def _nose(sketch: Sketch, identity: Identity) -> None:
     """Draws wings, nostrils and the shade below; the ridge itself comes from the light (relief.py)."""
     nose, skin = identity.nose, identity.skin
-    # Of the colour of the face: it shows where a turned head has its nose before the backdrop.
+    # Of the color of the face: it shows where a turned head has its nose before the backdrop.
     half = nose.bridge * 0.8
     profile = np.array(
         [
@@ -151,15 +151,15 @@ def _nose(sketch: Sketch, identity: Identity) -> None:
             (nose.crooked, nose.tip + 1.5, 0.95 * nose.relief),
         ]
     )
-    sketch.hull(sketch.view.lift(profile[:, :2], profile[:, 2]), skin.colour)
-    shade = mix(skin.colour, FLUSH, 0.30)
+    sketch.hull(sketch.view.lift(profile[:, :2], profile[:, 2]), skin.color)
+    shade = mix(skin.color, FLUSH, 0.30)
     low = nose.relief * 0.55
     t = span(13)
     below = ribbon(
         points(0.62 * nose.width * t, nose.base - 0.6 - 1.2 * (1 - t * t)),
         points(0.72 * nose.width * t, nose.base + 0.9 * (1 - t * t)),
     )
-    sketch.fill(below, mix(skin.colour, FLUSH, 0.24), relief=low)
+    sketch.fill(below, mix(skin.color, FLUSH, 0.24), relief=low)
     wing = [
         (0.62 * nose.width, nose.base - 6.5),
         (0.98 * nose.width, nose.base - 4.0),
@@ -168,7 +168,7 @@ def _nose(sketch: Sketch, identity: Identity) -> None:
     ]
     sketch.line_both(smooth(wing, closed=False), shade, 1.0, relief=0.35 * nose.relief)
     hole = ellipse(0.44 * nose.width, nose.base - 0.7, 0.24 * nose.width, 0.95 * nose.nostrils, 12)
-    sketch.fill_both(hole, mix(skin.colour, (40, 10, 8), 0.72), relief=low)
+    sketch.fill_both(hole, mix(skin.color, (40, 10, 8), 0.72), relief=low)
 
 
 def _mouth(sketch: Sketch, identity: Identity, conditions: Conditions) -> None:
@@ -186,7 +186,7 @@ def _mouth(sketch: Sketch, identity: Identity, conditions: Conditions) -> None:
     bottom = lower_edge + thin * mouth.lower * arch**0.8
 
     x = corner_x * t
-    dark = mix(mouth.colour, BLACK, 0.55)
+    dark = mix(mouth.color, BLACK, 0.55)
     if gap > 0.8:
         inside = ribbon(points(x, upper_edge), points(x, lower_edge))
         sketch.fill(inside, (70, 18, 22))
@@ -198,12 +198,12 @@ def _mouth(sketch: Sketch, identity: Identity, conditions: Conditions) -> None:
         if gap > 5.0:
             tongue = ellipse(0.0, lower_edge[8] - 0.1 * gap, 0.5 * corner_x, 0.26 * gap, 14)
             sketch.fill(tongue, (186, 84, 88))
-    sketch.fill(ribbon(points(x, top), points(x, upper_edge)), mix(mouth.colour, BLACK, 0.12))
-    sketch.fill(ribbon(points(x, lower_edge), points(x, bottom)), mouth.colour)
+    sketch.fill(ribbon(points(x, top), points(x, upper_edge)), mix(mouth.color, BLACK, 0.12))
+    sketch.fill(ribbon(points(x, lower_edge), points(x, bottom)), mouth.color)
     if gap <= 0.8:
         sketch.line(points(1.04 * x, seam), dark, 0.9)
     shine = points(0.35 * x, lower_edge + 0.45 * thin * mouth.lower)
-    sketch.line(shine, mix(mouth.colour, (255, 235, 230), 0.3), 0.8)
+    sketch.line(shine, mix(mouth.color, (255, 235, 230), 0.3), 0.8)
 
 
 def _eyes(sketch: Sketch, identity: Identity, conditions: Conditions) -> None:
@@ -222,30 +222,30 @@ def _eyes(sketch: Sketch, identity: Identity, conditions: Conditions) -> None:
 
     disc_y = eyes.height - 0.3 * up + 1.6 * expression.gaze[1]
     for side in (1.0, -1.0):
-        centre = eyes.spacing + 2.4 * side * expression.gaze[0]
+        center = eyes.spacing + 2.4 * side * expression.gaze[0]
         discs = np.concatenate(
-            [ellipse(centre, disc_y - 0.5, radius * eyes.iris, radius * eyes.iris) for radius in IRIS_RINGS]
+            [ellipse(center, disc_y - 0.5, radius * eyes.iris, radius * eyes.iris) for radius in IRIS_RINGS]
         )
         discs[:, 1] = np.clip(discs[:, 1], np.interp(discs[:, 0], x, upper), np.interp(discs[:, 0], x, lower))
         discs *= (side, 1.0)
         discs[:, 1] -= side * skew
         rim, iris, pupil = discs.reshape(3, -1, 2)
-        sketch.fill(rim, mix(eyes.colour, BLACK, 0.45))
-        sketch.fill(iris, eyes.colour)
+        sketch.fill(rim, mix(eyes.color, BLACK, 0.45))
+        sketch.fill(iris, eyes.color)
         sketch.fill(pupil, BLACK)
         if expression.eyes_open > 0.4:
             sketch.fill(
-                ellipse(side * centre + 1.3, disc_y - 1.8 - side * skew, 0.85, 0.85, 8), (255, 255, 255), lit=120
+                ellipse(side * center + 1.3, disc_y - 1.8 - side * skew, 0.85, 0.85, 8), (255, 255, 255), lit=120
             )
 
-    lash = mix(mix(skin.colour, FLUSH, 0.5), BLACK, min(1.0, 0.35 + 0.6 * eyes.lashes))
+    lash = mix(mix(skin.color, FLUSH, 0.5), BLACK, min(1.0, 0.35 + 0.6 * eyes.lashes))
     thick = (0.7 + 1.3 * eyes.lashes) * (0.75 + 0.25 * t)
     wing = x + np.where(t > 0.85, 1.6 * eyes.lashes, 0.0)
     sketch.fill_both(ribbon(points(wing, upper - thick), points(x, upper + 0.25)), lash, skew=skew)
-    sketch.line_both(points(x, lower + 0.3), mix(skin.colour, FLUSH, 0.34), 0.7, skew=skew)
+    sketch.line_both(points(x, lower + 0.3), mix(skin.color, FLUSH, 0.34), 0.7, skew=skew)
     if eyes.crease > 0.5:
         fold = points(x + 0.3 * t, upper - 0.9 - eyes.crease * arch**0.5)
-        sketch.line_both(fold, mix(skin.colour, FLUSH, 0.36), 0.8, skew=skew)
+        sketch.line_both(fold, mix(skin.color, FLUSH, 0.36), 0.8, skew=skew)
 
 
 def _brows(sketch: Sketch, identity: Identity, conditions: Conditions) -> None:
@@ -255,12 +255,12 @@ def _brows(sketch: Sketch, identity: Identity, conditions: Conditions) -> None:
     frown = 0.7 * max(0.0, -lift) * (1 - t)
     y = identity.eyes.height - brows.height - 2.6 * lift - brows.arch * (1.0 - (t - 0.25) ** 2) - brows.tilt * t + frown
     half = np.maximum(0.5 * brows.thickness * np.minimum(1.0, 1.35 - 0.85 * np.abs(t + 0.35) ** 1.3), 0.25)
-    colour = mix(identity.skin.colour, mix(identity.hair.colour, BLACK, 0.25), brows.strength)
-    sketch.fill_both(ribbon(points(x, y - half), points(x, y + half)), colour, relief=1.0, skew=identity.head.lopsided)
+    color = mix(identity.skin.color, mix(identity.hair.color, BLACK, 0.25), brows.strength)
+    sketch.fill_both(ribbon(points(x, y - half), points(x, y + half)), color, relief=1.0, skew=identity.head.lopsided)
 
 
-def _hair_on_skin(identity: Identity, density: float) -> Colour:
-    return mix(identity.skin.colour, mix(identity.hair.colour, BLACK, 0.2), density)
+def _hair_on_skin(identity: Identity, density: float) -> Color:
+    return mix(identity.skin.color, mix(identity.hair.color, BLACK, 0.2), density)
 
 
 def _beard(sketch: Sketch, identity: Identity, conditions: Conditions) -> None:
@@ -307,8 +307,8 @@ def _moustache(sketch: Sketch, identity: Identity, conditions: Conditions) -> No
     sketch.fill(outline, _hair_on_skin(identity, min(0.95, density)), relief=1.0)
 
 
-def draw_glasses(sketch: Sketch, identity: Identity, *, lens: Colour | None = None) -> None:
-    """Draws the frame of the glasses, with dark lenses where a colour is given."""
+def draw_glasses(sketch: Sketch, identity: Identity, *, lens: Color | None = None) -> None:
+    """Draws the frame of the glasses, with dark lenses where a color is given."""
     glasses, eyes, head = identity.glasses, identity.eyes, identity.head
     relief, y = 9.0, eyes.height + 1.8
     circle = ellipse(0.0, 0.0, 1.0, 1.0, 28)
@@ -316,14 +316,14 @@ def draw_glasses(sketch: Sketch, identity: Identity, *, lens: Colour | None = No
     corner = np.sign(circle) * np.abs(circle) ** (2.0 / glasses.roundness)
     height = glasses.height + (2.5 if lens else 0.0)
     for side in (-1.0, 1.0):
-        centre = side * max(eyes.spacing + 0.8, glasses.width + 2.0)
-        outline = corner * (glasses.width, height) + (centre, y)
+        center = side * max(eyes.spacing + 0.8, glasses.width + 2.0)
+        outline = corner * (glasses.width, height) + (center, y)
         if lens is not None:
             sketch.fill(outline, lens, relief=relief, lit=200)
-        sketch.line(np.concatenate((outline, outline[:1])), glasses.colour, glasses.rim, relief=relief)
-        edge = abs(centre) + glasses.width
+        sketch.line(np.concatenate((outline, outline[:1])), glasses.color, glasses.rim, relief=relief)
+        edge = abs(center) + glasses.width
         temple = np.array([(side * edge, y - 2.0, 36.0), (side * (head.cheek + 1.0), y, -4.0)])
-        sketch.line(temple, glasses.colour, glasses.rim)
+        sketch.line(temple, glasses.color, glasses.rim)
     inner = max(eyes.spacing + 0.8, glasses.width + 2.0) - glasses.width
     t = span(7)
-    sketch.line(points(inner * t, y - 2.0 - 1.4 * (1 - t * t)), glasses.colour, glasses.rim, relief=relief)
+    sketch.line(points(inner * t, y - 2.0 - 1.4 * (1 - t * t)), glasses.color, glasses.rim, relief=relief)

@@ -13,14 +13,14 @@ import numpy as np
 from seesaw_keras.data.synthetic.drawing.conditions import Conditions
 from seesaw_keras.data.synthetic.drawing.curves import at_depth, ellipse, points, ribbon, smooth, span
 from seesaw_keras.data.synthetic.drawing.sketch import Sketch
-from seesaw_keras.data.synthetic.person import Colour, Identity, mix
+from seesaw_keras.data.synthetic.person import Color, Identity, mix
 
 __all__ = ["draw_back_hair", "draw_front_hair", "skull_arc"]
 
-SKULL_CENTRE = (0.0, -20.0, -15.0)
+SKULL_CENTER = (0.0, -20.0, -15.0)
 SKULL_HEIGHT = 50.0
-LIGHT: Colour = (255.0, 236.0, 206.0)
-DARK: Colour = (12.0, 8.0, 10.0)
+LIGHT: Color = (255.0, 236.0, 206.0)
+DARK: Color = (12.0, 8.0, 10.0)
 STRANDS = 15
 
 
@@ -35,12 +35,12 @@ def skull_arc(sketch: Sketch, identity: Identity, volume: float, reach: float, c
         count: number of points.
     """
     angles = reach * span(count)
-    centre = sketch.view.rotation @ np.array(SKULL_CENTRE)
+    center = sketch.view.rotation @ np.array(SKULL_CENTER)
     width = identity.head.cheek + 1.0 + 0.8 * volume
     seen = np.empty((count, 3))
-    seen[:, 0] = centre[0] + width * np.sin(angles)
-    seen[:, 1] = centre[1] - (SKULL_HEIGHT + volume) * np.cos(angles)
-    seen[:, 2] = centre[2]
+    seen[:, 0] = center[0] + width * np.sin(angles)
+    seen[:, 1] = center[1] - (SKULL_HEIGHT + volume) * np.cos(angles)
+    seen[:, 2] = center[2]
     return sketch.view.facing(seen)
 
 
@@ -48,9 +48,9 @@ def draw_back_hair(sketch: Sketch, identity: Identity) -> None:
     """Draws the skull with its hair, and long hair behind the neck."""
     hair = identity.hair
     if hair.style == "bald":
-        sketch.fill(skull_arc(sketch, identity, 0.0, 2.6), identity.skin.colour)
+        sketch.fill(skull_arc(sketch, identity, 0.0, 2.6), identity.skin.color)
         return
-    shade = mix(hair.colour, DARK, 0.3)
+    shade = mix(hair.color, DARK, 0.3)
     sketch.fill(skull_arc(sketch, identity, hair.volume, 2.2 if hair.length else 1.7), shade)
     if hair.length:
         width = identity.head.cheek + 3.0 + hair.volume
@@ -78,7 +78,7 @@ def draw_front_hair(sketch: Sketch, identity: Identity, conditions: Conditions) 
     line = _hairline(identity, conditions)
     on_head = sketch.view.lift(line, 1.5)
     arc = skull_arc(sketch, identity, hair.volume, 1.55 if hair.length else 1.42, count=len(line))
-    sketch.fill(ribbon(arc, on_head), hair.colour)
+    sketch.fill(ribbon(arc, on_head), hair.color)
     if hair.style == "curly":
         _ringlets(sketch, identity, arc, on_head)
     else:
@@ -133,9 +133,9 @@ def _lock(sketch: Sketch, identity: Identity, conditions: Conditions, side: floa
     def place(edge: np.ndarray) -> np.ndarray:
         return points(side * edge[:, 0], edge[:, 1], np.where(edge[:, 1] < -20.0, 12.0, 2.0))
 
-    sketch.fill(ribbon(place(inner), place(outer)), mix(hair.colour, DARK, 0.1))
+    sketch.fill(ribbon(place(inner), place(outer)), mix(hair.color, DARK, 0.1))
     for share, tone, amount in ((0.2, DARK, 0.3), (0.45, LIGHT, 0.16), (0.7, DARK, 0.22), (0.85, LIGHT, 0.1)):
-        sketch.line(place(inner + (outer - inner) * share), mix(hair.colour, tone, amount), 1.0)
+        sketch.line(place(inner + (outer - inner) * share), mix(hair.color, tone, amount), 1.0)
 
 
 def _strands(sketch: Sketch, identity: Identity, conditions: Conditions, arc: np.ndarray, line: np.ndarray) -> None:
@@ -153,27 +153,27 @@ def _strands(sketch: Sketch, identity: Identity, conditions: Conditions, arc: np
     t = np.linspace(0.0, 1.0, 5)[:, None]
     paths = start + (stop - start) * t + bow * (t * (1.0 - t))
     for first, tone, amount in ((0, LIGHT, 0.15), (1, DARK, 0.30), (2, LIGHT, 0.07)):
-        sketch.lines(paths[first::3], mix(hair.colour, tone, amount), 1.0)
+        sketch.lines(paths[first::3], mix(hair.color, tone, amount), 1.0)
 
 
-def _curls(sketch: Sketch, identity: Identity, colour: Colour) -> None:
+def _curls(sketch: Sketch, identity: Identity, color: Color) -> None:
     """Draws the bumpy outline of curly hair."""
     arc = skull_arc(sketch, identity, identity.hair.volume, 1.75, count=17)
     disc = _disc(sketch, 1.0)
-    for number, centre in enumerate(arc):
-        sketch.fill(centre + disc * (6.0 + 1.5 * (number * 7 % 3)), colour)
+    for number, center in enumerate(arc):
+        sketch.fill(center + disc * (6.0 + 1.5 * (number * 7 % 3)), color)
 
 
 def _ringlets(sketch: Sketch, identity: Identity, arc: np.ndarray, line: np.ndarray) -> None:
     """Draws curls along the edge of the hair and in it."""
-    colour = identity.hair.colour
+    color = identity.hair.color
     disc = _disc(sketch, 1.0)
     for number in range(1, len(line) - 1, 3):
-        sketch.fill(line[number] + disc * (3.2 + number * 5 % 3), colour)
+        sketch.fill(line[number] + disc * (3.2 + number * 5 % 3), color)
     inner = line[2:-2:3, None]
     outward = arc[2:-2:3, None] - inner
     for share, tone, amount in ((0.25, LIGHT, 0.10), (0.62, DARK, 0.25)):
-        sketch.lines(inner + outward * share + 3.4 * disc[:8], mix(colour, tone, amount), 1.0)
+        sketch.lines(inner + outward * share + 3.4 * disc[:8], mix(color, tone, amount), 1.0)
 
 
 def _disc(sketch: Sketch, radius: float) -> np.ndarray:

@@ -25,7 +25,7 @@ __all__ = ["light_up"]
 RADIUS_X, RADIUS_Y = 52.0, 66.0  # of the ellipsoid that gives the head its roundness, in template pixels
 FLATTEST = 0.16  # of the squared z of its normals: the rim is not black
 BRIGHTNESS = 1.32  # of the lamp
-GLOSS_LEVELS = 46.0  # grey levels of the strongest highlight
+GLOSS_LEVELS = 46.0  # gray levels of the strongest highlight
 FIXED_ONE = 4096  # 1.0 in the fixed-point light map
 BLUSH = (0.25, -1.0, -0.8)  # what a unit of redness adds to red, green and blue
 # x, y, relief, width, height, bump, darkness, redness of one Gaussian
@@ -84,23 +84,23 @@ def _bumps(identity: Identity, conditions: Conditions) -> np.ndarray:
 
 
 def light_up(canvas: np.ndarray, view: View, identity: Identity, conditions: Conditions) -> np.ndarray:
-    """Lets the light of the scene fall on the painted colours.
+    """Lets the light of the scene fall on the painted colors.
 
     Args:
-        canvas: uint8 (size, size, 4): colours and how much of the light falls on them, as `Sketch.paint` leaves it.
+        canvas: uint8 (size, size, 4): colors and how much of the light falls on them, as `Sketch.paint` leaves it.
         view: of the head.
         identity: whose face it is.
         conditions: whose lamp it is.
 
     Returns:
-        float32 (3, size, size): red, green and blue in grey levels, not yet limited to 0..255.
+        float32 (3, size, size): red, green and blue in gray levels, not yet limited to 0..255.
     """
     light = conditions.light
     size = len(canvas)
     slope_x, slope_y, dark, red, grid = _maps(view, identity, conditions, size)
-    centre = view.project(np.zeros((1, 3)))[0]
-    across = ((grid - centre[0]) / (RADIUS_X * view.scale)).astype(np.float32)[None, :]
-    along = ((grid - centre[1]) / (RADIUS_Y * view.scale)).astype(np.float32)[:, None]
+    center = view.project(np.zeros((1, 3)))[0]
+    across = ((grid - center[0]) / (RADIUS_X * view.scale)).astype(np.float32)[None, :]
+    along = ((grid - center[1]) / (RADIUS_Y * view.scale)).astype(np.float32)[:, None]
     z = np.sqrt(np.maximum(np.float32(1.0) - across * across - along * along, np.float32(FLATTEST)))
     x, y = across + slope_x, along + slope_y
     length = np.sqrt(x * x + y * y + z * z)
@@ -150,13 +150,13 @@ def _apply(canvas: np.ndarray, light_map: np.ndarray) -> np.ndarray:
     light_map *= np.float32(FIXED_ONE)
     fixed = np.rint(light_map, out=light_map).astype(np.int16)
     *factors, gloss = (cv2.pyrUp(plane, dstsize=(size, size)) for plane in fixed)
-    *colours, lit = cv2.split(canvas)
+    *colors, lit = cv2.split(canvas)
     share = lit * np.float32(1 / (255 * FIXED_ONE))
     shine = gloss * np.float32(GLOSS_LEVELS)
     planes = np.empty((3, size, size), np.float32)
-    for plane, colour, factor in zip(planes, colours, factors, strict=True):
-        np.multiply(factor, colour, out=plane, dtype=np.float32)
+    for plane, color, factor in zip(planes, colors, factors, strict=True):
+        np.multiply(factor, color, out=plane, dtype=np.float32)
         plane += shine
         plane *= share
-        plane += colour
+        plane += color
     return planes

@@ -93,6 +93,6 @@ def render(person: Identity, conditions: Conditions, dice: Dice, *, size: int = 
 def _backdrop(conditions: Conditions, size: int) -> np.ndarray:
     """Returns the out-of-focus scene behind the head: uint8 (size, size, 4), its fourth channel 0."""
     cells = np.zeros((BACKDROP_CELLS, BACKDROP_CELLS, 4), np.uint8)
-    colours = np.array(conditions.backdrop).reshape(BACKDROP_CELLS, BACKDROP_CELLS, 3)
-    cells[..., :3] = np.clip(colours, 0, 255)
+    colors = np.array(conditions.backdrop).reshape(BACKDROP_CELLS, BACKDROP_CELLS, 3)
+    cells[..., :3] = np.clip(colors, 0, 255)
     return cv2.resize(cells, (size, size), interpolation=cv2.INTER_LINEAR_EXACT)

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from seesaw_keras.data.synthetic.drawing.conditions import Conditions, Expression
-from seesaw_keras.data.synthetic.person import Colour, Identity
+from seesaw_keras.data.synthetic.person import Color, Identity
 
 __all__ = ["HEAD_X", "HEAD_Y", "TEMPLATE", "TEMPLATE_SIZE", "Sketch", "View", "mouth_corner"]
 
@@ -28,7 +28,7 @@ TEMPLATE = np.array(
 )
 _COMPLEX = TEMPLATE[:, 0] + 1j * TEMPLATE[:, 1]  # plane similarities are complex numbers
 TEMPLATE_MIDDLE = complex(_COMPLEX.mean())
-TEMPLATE_CENTRED = _COMPLEX - TEMPLATE_MIDDLE
+TEMPLATE_CENTERD = _COMPLEX - TEMPLATE_MIDDLE
 HEAD_X, HEAD_Y = 43.0, 74.0  # radii of the ellipsoid that carries the features; its third is the person's
 DISTANCE = 420.0  # of the viewer, for the perspective
 FILLED, HULL = 0.0, -1.0
@@ -43,20 +43,20 @@ def mouth_corner(identity: Identity, expression: Expression) -> tuple[float, flo
 
 
 class _Stroke(NamedTuple):
-    """Outlines of one colour.
+    """Outlines of one color.
 
     Attributes:
         flat: whether the points are on the face or of the head.
         length: number of points.
         parts: number of lines that they make, all of the same length.
-        colour: RGB and the share of the light.
+        color: RGB and the share of the light.
         width: FILLED, HULL or that of a line, in template pixels.
     """
 
     flat: bool
     length: int
     parts: int
-    colour: tuple[float, float, float, float]
+    color: tuple[float, float, float, float]
     width: float
 
 
@@ -92,12 +92,12 @@ class View:
         )
         flat = self._flatten(self.lift(points, np.array([0.0, 0.0, nose.relief, 0.0, 0.0])))
         ratio = size / TEMPLATE_SIZE
-        # The centre of the first pixel is at (0, 0), of the template as of the picture.
+        # The center of the first pixel is at (0, 0), of the template as of the picture.
         middle = (TEMPLATE_MIDDLE + complex(*pose.shift) + (0.5 + 0.5j)) * ratio - (0.5 + 0.5j)
         # Least squares over similarities, the closed form of Umeyama's alignment in two dimensions.
         flat_middle = complex(flat.mean())
-        centred = flat - flat_middle
-        factor = complex(np.vdot(centred, TEMPLATE_CENTRED)) / complex(np.vdot(centred, centred)) * ratio
+        centerd = flat - flat_middle
+        factor = complex(np.vdot(centerd, TEMPLATE_CENTERD)) / complex(np.vdot(centerd, centerd)) * ratio
         self._factor = factor * pose.zoom * complex(cos(radians(pose.roll)), sin(radians(pose.roll)))
         self._offset = middle - self._factor * flat_middle
         self.scale = abs(self._factor)
@@ -146,21 +146,21 @@ class Sketch:
         self._solid: list[np.ndarray] = []
         self._strokes: list[_Stroke] = []
 
-    def fill(self, points: np.ndarray, colour: Colour, *, relief: float = 0.0, lit: int = 255) -> None:
+    def fill(self, points: np.ndarray, color: Color, *, relief: float = 0.0, lit: int = 255) -> None:
         """Fills an outline: (n, 2) on the face, `relief` in front of it, or (n, 3) of the head."""
-        self._add(points, colour, FILLED, relief, lit)
+        self._add(points, color, FILLED, relief, lit)
 
-    def fill_both(self, points: np.ndarray, colour: Colour, *, relief: float = 0.0, skew: float = 0.0) -> None:
+    def fill_both(self, points: np.ndarray, color: Color, *, relief: float = 0.0, skew: float = 0.0) -> None:
         """Fills an outline (n, 2) or (n, 3) and its mirror image; `skew` lifts the first and lowers the second."""
         for outline in self._both(points, skew):
-            self._add(outline, colour, FILLED, relief, 255)
+            self._add(outline, color, FILLED, relief, 255)
 
     def line_both(
-        self, points: np.ndarray, colour: Colour, width: float, *, relief: float = 0.0, skew: float = 0.0
+        self, points: np.ndarray, color: Color, width: float, *, relief: float = 0.0, skew: float = 0.0
     ) -> None:
         """Draws a line and its mirror image, as `fill_both` does."""
         for outline in self._both(points, skew):
-            self._add(outline, colour, width, relief, 255)
+            self._add(outline, color, width, relief, 255)
 
     @staticmethod
     def _both(points: np.ndarray, skew: float) -> tuple[np.ndarray, np.ndarray]:
@@ -170,28 +170,26 @@ class Sketch:
         left[:, 0] *= -1.0
         return right, left
 
-    def hull(self, points: np.ndarray, colour: Colour) -> None:
+    def hull(self, points: np.ndarray, color: Color) -> None:
         """Fills the smallest convex outline around points (n, 3) of the head, as they land in the picture."""
-        self._add(points, colour, HULL, 0.0, 255)
+        self._add(points, color, HULL, 0.0, 255)
 
-    def line(self, points: np.ndarray, colour: Colour, width: float, *, relief: float = 0.0) -> None:
+    def line(self, points: np.ndarray, color: Color, width: float, *, relief: float = 0.0) -> None:
         """Draws a line of a width in template pixels through points: (n, 2) on the face or (n, 3) of the head."""
-        self._add(points, colour, width, relief, 255)
+        self._add(points, color, width, relief, 255)
 
-    def lines(self, points: np.ndarray, colour: Colour, width: float) -> None:
-        """Draws several lines of one colour at the cost of one: (lines, n, 2) on the face or (lines, n, 3)."""
-        self._add(points.reshape(-1, points.shape[2]), colour, width, 0.0, 255, parts=len(points))
+    def lines(self, points: np.ndarray, color: Color, width: float) -> None:
+        """Draws several lines of one color at the cost of one: (lines, n, 2) on the face or (lines, n, 3)."""
+        self._add(points.reshape(-1, points.shape[2]), color, width, 0.0, 255, parts=len(points))
 
-    def _add(
-        self, points: np.ndarray, colour: Colour, width: float, relief: float, lit: int, *, parts: int = 1
-    ) -> None:
+    def _add(self, points: np.ndarray, color: Color, width: float, relief: float, lit: int, *, parts: int = 1) -> None:
         flat = points.shape[1] == 2
         if flat:
             self._flat.append(points)
             self._relief.append(relief)
         else:
             self._solid.append(points)
-        self._strokes.append(_Stroke(flat, len(points), parts, (*colour, lit), width))
+        self._strokes.append(_Stroke(flat, len(points), parts, (*color, lit), width))
 
     def paint(self, canvas: np.ndarray) -> None:
         """Paints the outlines on a uint8 canvas (size, size, 4)."""
@@ -200,7 +198,7 @@ class Sketch:
         landed = self.view.project(np.concatenate((lifted, *self._solid)))
         fixed = np.rint(landed * (1 << SHIFT)).astype(np.int32)
         next_flat, next_solid = 0, len(lifted)
-        for flat, length, parts, colour, width in self._strokes:
+        for flat, length, parts, color, width in self._strokes:
             if flat:
                 outline = fixed[next_flat : next_flat + length]
                 next_flat += length
@@ -209,8 +207,8 @@ class Sketch:
                 next_solid += length
             if width > 0:
                 thickness = max(1, round(width * self.view.scale))
-                cv2.polylines(canvas, outline.reshape(parts, -1, 2), False, colour, thickness, cv2.LINE_AA, SHIFT)
+                cv2.polylines(canvas, outline.reshape(parts, -1, 2), False, color, thickness, cv2.LINE_AA, SHIFT)
                 continue
             if width == HULL:
                 outline = cv2.convexHull(outline)
-            cv2.fillPoly(canvas, [outline], colour, cv2.LINE_AA, SHIFT)
+            cv2.fillPoly(canvas, [outline], color, cv2.LINE_AA, SHIFT)

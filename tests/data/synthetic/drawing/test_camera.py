@@ -31,7 +31,7 @@ def test_exposure_contrast_and_gamma_are_the_formula(light):
     assert np.abs(taken - tones).max() <= 0.5 + 1e-3
 
 
-def test_without_saturation_the_picture_is_grey(light):
+def test_without_saturation_the_picture_is_gray(light):
     taken = take(light, Camera(saturation=0.0), Dice(1), scale=1.0)
     assert np.ptp(taken, axis=2).max() == 0
     luma = np.tensordot([0.3, 0.59, 0.11], light, 1)
@@ -46,11 +46,11 @@ def test_noise_follows_the_quantiles_of_a_gaussian(step):
 
 
 def test_noise_depends_on_the_dice_alone():
-    grey = np.full((3, 64, 64), 128, np.float32)
+    gray = np.full((3, 64, 64), 128, np.float32)
     camera = Camera(noise=8.0)
-    first = take(grey, camera, Dice(1), scale=1.0)
-    assert (first == take(grey, camera, Dice(1), scale=1.0)).all()
-    assert (first != take(grey, camera, Dice(2), scale=1.0)).any()
+    first = take(gray, camera, Dice(1), scale=1.0)
+    assert (first == take(gray, camera, Dice(1), scale=1.0)).all()
+    assert (first != take(gray, camera, Dice(2), scale=1.0)).any()
     assert abs(first.astype(float).std() - 8.0) < 0.3
 
 

@@ -17,7 +17,7 @@ def lit(light, share=255, size=112):
     return light_up(canvas, View(PERSON, conditions, size=size), PERSON, conditions)
 
 
-def test_the_backdrop_keeps_its_colours():
+def test_the_backdrop_keeps_its_colors():
     canvas = np.random.default_rng(0).integers(0, 256, (80, 80, 4), np.uint8)
     canvas[..., 3] = 0
     planes = light_up(canvas, View(PERSON, NEUTRAL, size=80), PERSON, NEUTRAL)
@@ -37,7 +37,7 @@ def test_light_from_everywhere_has_no_direction():
     assert np.abs(first - second).max() < 1e-3
 
 
-def test_colours_of_the_light_are_factors():
+def test_colors_of_the_light_are_factors():
     white = lit(Light(ambient=1.0))
     warm = lit(Light(ambient=1.0, surroundings=(1.2, 1.0, 0.8)))
     # At the rim, away from the blush of the cheeks.

@@ -78,7 +78,7 @@ def test_a_number_out_of_range_is_refused(argument, number):
         synthetic_face(**arguments)
 
 
-def test_people_are_told_apart_but_not_by_colour_alone():
+def test_people_are_told_apart_but_not_by_color_alone():
     # Nearest other picture of 40 people with 8 pictures each, after removing the mean: by pixels it is the same person
     # more often than chance, and far from always.
     faces = np.stack([synthetic_face(i // 8, i % 8, size=32) for i in range(320)]).reshape(320, -1).astype(float)

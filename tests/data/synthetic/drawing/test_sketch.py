@@ -44,7 +44,7 @@ def test_jitter_moves_all_points_together():
 
 
 def test_a_larger_picture_shows_the_same_points():
-    # Pixel centres: the first one's is half a pixel inside the picture, whatever its size.
+    # Pixel centers: the first one's is half a pixel inside the picture, whatever its size.
     person, conditions = sample_identity(3), sample_conditions(3, 1)
     small = View(person, conditions, size=112).landmarks
     assert np.allclose(View(person, conditions, size=224).landmarks, (small + 0.5) * 2 - 0.5)
