@@ -24,7 +24,7 @@ def fine_tuning(recipe: Recipe, model: Any, *, images: int, steps: int) -> Recip
     overridden, also to learn from labels again (`margin=arcface`).
 
     Args:
-        recipe: of the training; its batches, views of the images and seed are kept. Nothing is degraded: the compressed
+        recipe: of the training; its batches, flips and seed are kept. Nothing is jittered or degraded: the compressed
             network is to compute what the network computes of the same image.
         model: the network, whose input and output count, not the recipe's.
         images: of the data.
@@ -38,6 +38,7 @@ def fine_tuning(recipe: Recipe, model: Any, *, images: int, steps: int) -> Recip
         embedding_size=model.output_shape[-1],
         accumulate=1,
         epochs=epochs,
+        teacher_views=0,
         degrade=0.0,
         margin=None,
         cosine_weight=1.0,

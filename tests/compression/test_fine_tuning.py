@@ -17,8 +17,8 @@ def network():
 def test_batches_are_the_recipes_and_the_teacher_is_the_network(name, network):
     recipe = get_recipe(name)
     tuned = fine_tuning(recipe, network, images=10_000, steps=3000)
-    assert (tuned.batch_size, tuned.views, tuned.seed) == (recipe.batch_size, recipe.views, recipe.seed)
-    assert tuned.degrade == tuned.dropout == tuned.contrast_weight == 0
+    assert (tuned.batch_size, tuned.flip, tuned.seed) == (recipe.batch_size, recipe.flip, recipe.seed)
+    assert tuned.teacher_views == tuned.degrade == tuned.dropout == tuned.contrast_weight == 0
     assert (tuned.image_size, tuned.embedding_size) == (48, 24)
     assert tuned.distills and tuned.margin is None
     assert tuned.ema == 0 and tuned.weight_decay == tuned.last_weight_decay == 0  # zeros must stay zeros
