@@ -1,12 +1,9 @@
 """Signal to quantization noise, against figures that follow from how the noise was made."""
 
-import cv2
 import numpy as np
 import pytest
 
-from seesaw_keras.reports.quantization_error_plot import plot_errors
 from seesaw_keras.tflite import flatbuffer
-from seesaw_keras.tflite.analysis import quantization_error
 from seesaw_keras.tflite.analysis.quantization_error import (
     TensorError,
     error_table,
@@ -125,20 +122,3 @@ def test_the_worst_are_named():
     assert head == "signal to quantization noise, the 3 worst of 20 tensors:"
     assert first.split() == ["layer6", "CONV_2D", "22.0", "45.0"]
     assert len(others) == 2
-
-
-def test_the_picture_holds_all_and_names_the_worst(monkeypatch, tmp_path):
-    drawn = []
-    original = quantization_error.FigureCanvasAgg
-    monkeypatch.setattr(quantization_error, "FigureCanvasAgg", lambda figure: drawn.append(figure) or original(figure))
-    plot_errors(ERRORS, tmp_path / "errors.png", 3)
-    (axes,) = drawn[0].axes
-    own, total, *marks = axes.lines
-    np.testing.assert_array_equal(total.get_ydata(), [error.total for error in ERRORS])
-    np.testing.assert_array_equal(own.get_ydata(), [45.0] * 20)
-    assert [(mark.get_xdata()[0], mark.get_label()) for mark in marks] == [
-        (7, "1  layer6"),
-        (14, "2  layer13"),
-        (6, "3  layer5"),
-    ]
-    assert cv2.imread(str(tmp_path / "errors.png")).std() > 5
