@@ -1,15 +1,16 @@
-"""Takes every variant with every activation, at full size, to int8 by way of compression, and checks what comes out.
+"""Compresses and converts every variant with every activation to int8 at full size, and checks the flatbuffers.
 
     python benchmarks/compression.py --rows compression.jsonl
     python benchmarks/compression.py --rows compression.jsonl --variants phone --activations swish,relu6
 
-Each network goes two ways: `dense`, quantization-aware and converted, and `sparse`, the smallest entries of its 1x1
-kernels set to zero first. Neither is trained: random weights of seed 0 with batch statistics of synthetic faces.
+Each network is measured in two forms: `dense`, quantization-aware and converted, and `sparse`, with the smallest
+entries of its 1x1 kernels set to zero first. The networks are not trained: random weights with seed 0 and batch
+statistics of synthetic faces.
 
-Of each flatbuffer it is said whether it holds a float tensor, which share of zeros is left in the integers, how its
-operators compare with the quantization-aware network's (`fake_quantized_matches`), and whether it passes the check in
-all runtimes. Each row goes into --rows when it is done; started again, the benchmark goes on after the last one. A row
-takes two to ten minutes on two cores. Exit code 1 when any of these fails.
+Reports for each flatbuffer: the number of float tensors, the fraction of zeros in the integers, how closely its
+operators match the quantization-aware network (`fake_quantized_matches`), and whether it passes the check in all
+runtimes. Each row is written to --rows when done; a rerun continues after the last one. A row takes two to ten minutes
+on two cores. Exits with code 1 if any check fails.
 """
 
 import gzip
@@ -35,7 +36,7 @@ flags.DEFINE_integer("size", 112, "Pixels of the images' sides; smaller ones for
 flags.DEFINE_float("width", 1.0, "Of the networks, likewise.", 0.05)
 
 IMAGES = 64  # for batch statistics and ranges, in one batch
-COMPARED = 4  # by fake_quantized_matches
+COMPARED = 4  # images for fake_quantized_matches
 ADVERSARIAL = 4
 FORMS = ("dense", "sparse")
 COLUMNS = {
@@ -56,7 +57,7 @@ COLUMNS = {
 
 
 def sparse(network: Any) -> float:
-    """Sets the smallest entries of what is pruned to zero, and returns their share of these kernels."""
+    """Sets the smallest entries of the prunable kernels to zero; returns the fraction of zeros in these kernels."""
     from seesaw_keras.compression.pruning import kernel_of, prunable_layers
 
     zeros = entries = 0
@@ -69,7 +70,7 @@ def sparse(network: Any) -> float:
 
 
 def zeros_in(model: Any, network: Any) -> float:
-    """Returns the share of zeros in the integers of what is pruned."""
+    """Returns the fraction of zeros in the integer kernels of the prunable layers."""
     from seesaw_keras.compression.pruning import prunable_layers
 
     names = {layer.name.removesuffix("_conv") for layer in prunable_layers(network)}
@@ -127,17 +128,17 @@ def row(variant: str, activation: str, form: str, images: np.ndarray) -> dict[st
 
 
 def settings() -> list[Any]:
-    """Returns what else a row depends on."""
+    """Returns the other settings that a row depends on."""
     return [FLAGS.size, FLAGS.width, FLAGS.inputs, FLAGS.sparsity]
 
 
 def failed(row: dict[str, Any]) -> bool:
-    """Whether something of a row is not as it has to be."""
+    """Returns whether any check of a row failed."""
     return bool(row["floats"] or row["zeros"] < row["wanted"] or not row["good"] or not row["passed"])
 
 
 def main() -> None:
-    """Makes the rows that are missing, and prints the table of those asked for."""
+    """Computes the missing rows and prints the table of the requested ones."""
     from seesaw_keras.data.representative import representative_images
 
     path = Path(FLAGS.rows)

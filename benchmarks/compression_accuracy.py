@@ -1,12 +1,13 @@
-"""What compression costs in accuracy, and gains in bytes: every way of tools/compress.py on one trained network.
+"""Accuracy, size and latency of one trained network after each compression method of tools/compress.py.
 
     python tools/train.py --out runs/synthetic
     python benchmarks/compression_accuracy.py --run runs/synthetic
 
-Each way is a run of tools/compress.py into a folder below --out; stopped and started again, those that are finished are
-left as they are and the others go on. Without --data and --verify it takes the synthetic faces that the training drew.
-Milliseconds are the least of interleaved rounds: XNNPACK, one thread, in the form for phones, and TFLite Micro in the
-form for microcontrollers. A small network spends its time under XNNPACK between operators, which stay as many.
+Each method is a run of tools/compress.py with its own folder under --out; a rerun keeps finished runs and resumes the
+others. Without --data and --verify, the synthetic faces of the training run are used. Latencies in milliseconds are the
+minimum over interleaved rounds: XNNPACK with one thread in the form for phones, and TFLite Micro in the form for
+microcontrollers. With XNNPACK, a small network spends much of its time on per-operator overhead, and compression does
+not reduce the number of operators.
 """
 
 import json
@@ -46,12 +47,12 @@ TOOL = Path(__file__).resolve().parent.parent / "tools" / "compress.py"
 
 
 def folder(way: str) -> Path:
-    """Returns where the results of one way are."""
+    """Returns the folder with the results of one method."""
     return Path(FLAGS.out or Path(FLAGS.run) / "compression") / way.replace("%", "").replace(":", "_").replace(" ", "_")
 
 
 def report(way: str) -> dict:
-    """Returns the report of one way, which is gone if it was not."""
+    """Returns the report of one method; runs tools/compress.py if there is none yet."""
     run, out = Path(FLAGS.run), folder(way)
     if not (out / "report.json").exists():
         command = [sys.executable, str(TOOL), *WAYS[way], "--model", str(run / "model.keras"), "--out", str(out)]
@@ -64,7 +65,7 @@ def report(way: str) -> dict:
 
 
 def milliseconds(files: list[Path]) -> np.ndarray:
-    """Times flatbuffers, one after the other in each round; returns (files, runtimes)."""
+    """Times flatbuffers in interleaved rounds; returns the minimum milliseconds, (files, runtimes)."""
     runtimes = []
     for file in files:
         for name, form in FORMS.items():
@@ -76,7 +77,7 @@ def milliseconds(files: list[Path]) -> np.ndarray:
 
 
 def main() -> None:
-    """Goes the ways that are left and prints a table of all."""
+    """Runs the missing methods and prints a table of all of them."""
     reports = {way: report(way) for way in FLAGS.ways or WAYS}
     first, files = next(iter(reports.values())), [folder(way) / "after.tflite" for way in reports]
     rows = {"float": first["float"], "int8, after training": first["int8, after training"]}

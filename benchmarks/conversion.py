@@ -1,12 +1,12 @@
-"""Converts every variant with every activation at full size, and checks each in all runtimes over 32 inputs.
+"""Converts every variant with every activation at full size, and checks each in all runtimes on 32 inputs.
 
     python benchmarks/conversion.py --rows conversion.jsonl
     python benchmarks/conversion.py --rows conversion.jsonl --variants shuffle --activations swish,relu6
 
-Random weights of seed 0 with batch statistics of synthetic faces. Beside the seconds of our `convert` stand those of
-TensorFlow's own `from_keras_model` with the same images. Each row goes into --rows when it is done; started again,
-the benchmark goes on after the last one. A row takes two to ten minutes on two cores. Exit code 1 when a network has a
-float tensor inside, or does not pass the check.
+Networks have random weights with seed 0 and batch statistics of synthetic faces. The duration of our `convert` is
+reported next to that of TensorFlow's `from_keras_model` with the same images. Each row is written to --rows when done;
+a rerun continues after the last one. A row takes two to ten minutes on two cores. Exits with code 1 if a flatbuffer
+contains a float tensor or does not pass the check.
 """
 
 import sys
@@ -50,14 +50,14 @@ COLUMNS = {
 
 
 def seconds(work: Callable[[], Any]) -> tuple[Any, float]:
-    """Returns what a call returns, and how long it took."""
+    """Returns the result of a call and its duration in seconds."""
     start = time.perf_counter()
     result = work()
     return result, round(time.perf_counter() - start, 1)
 
 
 def by_tensorflow(network: Any, images: np.ndarray) -> bytes:
-    """Converts as TensorFlow's guide says: fully int8, ranges by its own calibrator."""
+    """Converts as in TensorFlow's guide: full int8 with TensorFlow's own calibrator."""
     import tensorflow as tf
 
     from seesaw_keras.tflite.conversion.interface import to_float
@@ -110,12 +110,12 @@ def row(variant: str, activation: str, images: np.ndarray) -> dict[str, Any]:
 
 
 def settings() -> list[Any]:
-    """Returns what else a row depends on."""
+    """Returns the other settings that a row depends on."""
     return [FLAGS.size, FLAGS.width, FLAGS.inputs, FLAGS.tensorflow]
 
 
 def main() -> None:
-    """Makes the rows that are missing, and prints the table of those asked for."""
+    """Computes the missing rows and prints the table of the requested ones."""
     from seesaw_keras.data.representative import representative_images
 
     path = Path(FLAGS.rows)

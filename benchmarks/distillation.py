@@ -60,6 +60,7 @@ class Row(NamedTuple):
 
 
 PLAIN = ("teacher_views=0", "degrade=0", "contrast_weight=0", "relation_weight=0", "cosine_weight=20")
+CONTRAST = ("contrast_weight=1", "temperature=0.07", "cosine_weight=0")
 ROWS = {
     "plain images": Row(PLAIN),
     "4 views": Row((*PLAIN, "teacher_views=4")),
@@ -70,7 +71,14 @@ ROWS = {
     "relation": Row(("relation_weight=1",)),
     "contrast at 0.07": Row(("contrast_weight=1", "temperature=0.07")),
     "contrast at 0.2": Row(("contrast_weight=5", "temperature=0.2")),
-    "contrast alone": Row(("contrast_weight=1", "temperature=0.07", "cosine_weight=0")),
+    "contrast alone": Row(CONTRAST),
+    "contrast alone at 0.04": Row((*CONTRAST, "temperature=0.04")),
+    "contrast alone at 0.12": Row((*CONTRAST, "temperature=0.12")),
+    "contrast alone; learning rate doubled": Row((*CONTRAST, "learning_rate=8e-3")),
+    "contrast alone; plain images": Row((*CONTRAST, "teacher_views=0", "degrade=0")),
+    "contrast alone; bank of 16384": Row((*CONTRAST, "bank_size=16384")),
+    "contrast alone; NormFace on labels": Row((*CONTRAST, "margin=normface", "s=16", "label_weight=0.1")),
+    "contrast alone; SGD": Row((*CONTRAST, "optimizer=sgd", "learning_rate=0.1", "weight_decay=4e-5")),
     "NormFace on labels": Row(("margin=normface", "s=16", "label_weight=0.1")),
     "ArcFace on labels": Row(("margin=arcface", "s=32", "m=0.3", "label_weight=0.1")),
     "SGD": Row(("optimizer=sgd", "learning_rate=0.05", "weight_decay=4e-5")),

@@ -1,11 +1,11 @@
-"""What the evaluation costs beside the model: a million-pair ROC, and LFW View 2 against the bare interpreter.
+"""Overhead of the evaluation: a ROC of a million pairs, and LFW View 2 compared with the bare interpreter.
 
     python benchmarks/evaluation.py --model model.tflite --preprocess raw --data lfw_view2_aligned112.zip \
         --pairs pairs.txt
 
-The bare interpreter is LiteRT's on decoded, preprocessed inputs: set, invoke, get, once for each image. Beside it stand
-`evaluate()` (reading, decoding, preprocessing, embedding, all figures with their intervals) and the whole of
-tools/evaluate.py as a process. Rounds alternate, and the fastest of each counts.
+The bare interpreter is LiteRT's on decoded and preprocessed inputs: set, invoke and get once per image. It is compared
+with `evaluate()` (reading, decoding, preprocessing, embedding, all metrics with their intervals) and with
+tools/evaluate.py as a process. Rounds are interleaved, and the fastest of each is reported.
 """
 
 import resource
@@ -38,14 +38,14 @@ MILLION = 1_000_000
 
 
 def seconds(work: Callable[[], Any]) -> float:
-    """Returns how long a call takes."""
+    """Returns the duration of a call in seconds."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
 
 
 def million_pairs() -> None:
-    """Prints time and memory of a ROC of a million pairs, and of all that is read off it."""
+    """Prints time and peak memory for the ROC of a million pairs and all metrics derived from it."""
     generator = np.random.default_rng(0)
     same = generator.random(MILLION) < 0.5
     scores = np.clip(generator.normal(0.6 * same, 0.15), -1, 1)
@@ -63,7 +63,7 @@ def million_pairs() -> None:
 
 
 def bare_interpreter(pairs: Pairs) -> Callable[[], None]:
-    """Returns a call that runs LiteRT once for each image, on inputs made beforehand."""
+    """Returns a function that runs LiteRT once per image on inputs prepared in advance."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_path=FLAGS.model, num_threads=1)
@@ -84,7 +84,7 @@ def bare_interpreter(pairs: Pairs) -> Callable[[], None]:
 
 
 def against_bare_interpreter() -> None:
-    """Prints the times of the three, and their ratios."""
+    """Prints the times of all three and their ratios to the bare interpreter."""
     pairs = open_pairs(FLAGS.data, FLAGS.pairs)
     embedder = load_embedder(FLAGS.model, preprocess=FLAGS.preprocess)
     tool = [sys.executable, str(Path(__file__).resolve().parents[1] / "tools" / "evaluate.py")]
@@ -105,7 +105,7 @@ def against_bare_interpreter() -> None:
 
 
 def main(argv: list[str]) -> None:
-    """Measures both."""
+    """Runs both measurements."""
     del argv
     million_pairs()
     if FLAGS.model:

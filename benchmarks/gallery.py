@@ -1,11 +1,12 @@
-"""What it takes to find one face among 100,000, to start, and to answer whether two photographs show one person.
+"""Times of a gallery search among 100,000 embeddings, of startup, and of verifying two photos.
 
     python benchmarks/gallery.py --model phone.tflite --yunet face_detection_yunet_2023mar.onnx A.jpg B.jpg
 
-A query is `Gallery.search`: a look whether another process wrote, one matrix product with all embeddings, the best of
-each person, the best people. A removal writes the whole file anew. The embeddings are random directions; no time
-depends on what they are. A start is a new process until `FaceEmbedder` is there; an answer is tools/verify_faces.py
-from start to end. Files are warm, as they are from the second time on. Prints a Markdown table.
+A query is a call of `Gallery.search`: it checks for changes by other processes, computes one matrix product with all
+embeddings, and selects the best match of each person and the best people. A removal rewrites the whole file. The
+embeddings are random unit vectors, which does not affect the times. Startup is measured in a new process until
+`FaceEmbedder` is ready, and verification is a complete run of tools/verify_faces.py. Files are in the page cache.
+Prints a Markdown table.
 """
 
 import statistics
@@ -42,7 +43,7 @@ START = (
 
 
 class Directions:
-    """In place of an embedder: embeddings are given."""
+    """Stand-in for an embedder; the embeddings are supplied directly."""
 
     model_sha256, threshold = "00" * 32, 0.5
 
@@ -51,7 +52,7 @@ class Directions:
 
 
 def seconds(work: Callable[[], Any]) -> float:
-    """Returns how long a call takes."""
+    """Returns the duration of a call in seconds."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
@@ -64,7 +65,7 @@ def directions(count: int, seed: int) -> np.ndarray:
 
 
 def gallery_times(path: Path) -> dict[str, list[float]]:
-    """Returns seconds to enroll a person, to open with the first query, of each further query, to remove a person."""
+    """Returns the seconds to enroll a person, open and run the first query, run further queries, remove a person."""
     taken: dict[str, list[float]] = {}
     with GalleryFile(path, Model(Directions.model_sha256, FLAGS.length)) as file:
         start = time.perf_counter()
@@ -84,7 +85,7 @@ def gallery_times(path: Path) -> dict[str, list[float]]:
 
 
 def start_times(photographs: list[str]) -> dict[str, list[float]]:
-    """Returns seconds of new processes."""
+    """Returns the seconds of each process to start or verify."""
     model = [*("--model", FLAGS.model), *(("--preprocess", FLAGS.preprocess) if FLAGS.preprocess else ())]
     detector = ["--yunet", FLAGS.yunet] if FLAGS.yunet else []
     answer = [sys.executable, str(TOOL), *model, *detector, "--threshold", "0.4", *photographs]
@@ -102,7 +103,7 @@ def start_times(photographs: list[str]) -> dict[str, list[float]]:
 
 
 def main(photographs: list[str]) -> None:
-    """Measures and prints."""
+    """Runs the measurements and prints the table."""
     if len(photographs) != 2:
         raise ValueError("two photographs are wanted, see --help")
     with tempfile.TemporaryDirectory() as folder:

@@ -1,13 +1,13 @@
-"""What damaged flatbuffers do to our reader, and to LiteRT with and without it.
+"""Mutation-based fuzzing of the flatbuffer reader, and of LiteRT with files that the reader accepts or rejects.
 
     python benchmarks/hostile_flatbuffers.py --models ../shared/peers/zye1996_993_quant.tflite --mutations 2000
 
-Each mutant is the file cut short, or with a few bits, bytes or words changed, or a piece copied elsewhere. Half of the
-changes fall anywhere, half outside of the buffers of weights, where the structure is. Our reader must refuse the mutant
-by a FlatbufferError or accept it; an accepted one must survive another round trip. Then LiteRT loads and runs, without
-delegates and each time in a process of its own, what the reader refused and what it accepted: a process that a signal
-ends has crashed, or hung. Without --models, a small network is taken. Exit code 1 when anything but a FlatbufferError
-came out of the reader, or when LiteRT crashed on what it had accepted.
+Each mutant is a truncated file, or a file with a few bits, bytes or words changed or a piece copied elsewhere. Half of
+the changes are at arbitrary positions, half outside the weight buffers, in the structure of the file. The reader must
+either reject a mutant with FlatbufferError or accept it; an accepted mutant must survive another round trip. All
+mutants are then loaded and run in LiteRT without delegates, each in a separate process; a process terminated by a
+signal has crashed or timed out. Without --models, a small network is used. Exits with code 1 if the reader raises
+anything other than FlatbufferError, or LiteRT crashes on an accepted mutant.
 """
 
 import os
@@ -38,7 +38,7 @@ WORDS = (0, 1, 2, 3, 4, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFC, 0xFF
 
 
 def small_network() -> bytes:
-    """Returns a file of five operators, most of which is structure."""
+    """Returns a flatbuffer with five operators that consists mostly of structure."""
     image, features, swish, mean, real = (
         Tensor("image", (1, 8, 8, 3), "INT8", Quantization(0.5, 3)),
         Tensor("features", (1, 4, 4, 8), "INT8", Quantization(0.1, -1)),
@@ -61,7 +61,7 @@ def small_network() -> bytes:
 
 
 def structure(data: bytes) -> np.ndarray:
-    """Returns the places of a file that are not weights."""
+    """Returns the byte offsets of a file that are not in weight buffers."""
     places = np.ones(len(data), bool)
     start = np.frombuffer(data, np.uint8).ctypes.data
     for subgraph in loads(data).subgraphs:
@@ -73,7 +73,7 @@ def structure(data: bytes) -> np.ndarray:
 
 
 def mutant(data: bytes, places: np.ndarray, r: random.Random) -> bytes:
-    """Returns the file, damaged."""
+    """Returns a randomly damaged copy of the file."""
     if r.random() < 0.1:
         return data[: r.randrange(len(data))]
     damaged = bytearray(data)
@@ -95,7 +95,7 @@ def mutant(data: bytes, places: np.ndarray, r: random.Random) -> bytes:
 
 
 def in_litert(data: bytes) -> str:
-    """Runs a file in a process of its own; returns "runs", "refuses", or the signal that ended it."""
+    """Runs a file in a separate process; returns "runs", "refuses", or the name of the signal that ended it."""
     child = os.fork()
     if child == 0:
         code = 1
@@ -124,7 +124,7 @@ def in_litert(data: bytes) -> str:
 
 
 def measure(name: str, data: bytes) -> bool:
-    """Prints the row of one file; returns whether nothing bad happened."""
+    """Prints the row of one file; returns whether there were no failures."""
     places = structure(data)
     litert: Counter[tuple[bool, str]] = Counter()
     bad = []
@@ -171,7 +171,7 @@ def _total(outcomes: Counter[tuple[bool, str]], accepted: bool, wanted: Callable
 
 def main() -> None:
     """Prints the table."""
-    import ai_edge_litert.interpreter  # noqa: F401 - once, before the processes that use it are made
+    import ai_edge_litert.interpreter  # noqa: F401 - imported once, before forking
 
     files = {Path(path).name: Path(path).read_bytes() for path in FLAGS.models} or {"small network": small_network()}
     print("| file | bytes | mutants | refused | accepted | failures | slowest read, ms | memory grew by, MB | ", end="")

@@ -1,11 +1,11 @@
-"""Is the input faster than training? Images a second of each alone, and of training that is fed by the input.
+"""Throughput of the input pipeline and of training in images per second, separately and combined.
 
     python benchmarks/input_pipeline.py --data shards
     taskset -c 0,1 python benchmarks/input_pipeline.py --variant phone --batch_size 64 --views 4 --degrade 0.5
 
-Without --data it writes 4,000 generated images (112x112, JPEG quality 90) to a temporary folder. A training step is
-that of the network with a softmax over 1,000 classes and SGD, by plain Keras. Rounds alternate between the three, and
-the median of the rounds is printed; what else runs on the machine falls on all of them.
+Without --data, 4,000 generated images (112x112, JPEG quality 90) are written to a temporary folder. The training step
+is plain Keras: the network with a softmax over 1,000 classes and SGD. The three measurements are interleaved, so that
+other load on the machine affects all of them, and the median over the rounds is printed.
 """
 
 import itertools
@@ -42,7 +42,7 @@ GENERATED, SHARDS = 4000, 4
 
 
 def generated_record(number: int) -> Record:
-    """Draws smooth noise, which takes about as many bytes as a face."""
+    """Returns a record of smooth noise, which has about the same file size as a face."""
     coarse = np.random.default_rng(number).integers(0, 256, (14, 14, 3), np.uint8)
     image = cv2.resize(coarse, (112, 112), interpolation=cv2.INTER_CUBIC)
     data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
@@ -50,7 +50,7 @@ def generated_record(number: int) -> Record:
 
 
 def rate(batches: Iterator[Any], use: Callable[..., Any] | None = None) -> tuple[float, float]:
-    """Uses batches for some seconds and returns images a second and milliseconds of processor time an image."""
+    """Consumes batches for --seconds; returns images per second and milliseconds of CPU time per image."""
     for batch in itertools.islice(batches, 3):
         if use:
             use(*batch)
@@ -66,7 +66,7 @@ def rate(batches: Iterator[Any], use: Callable[..., Any] | None = None) -> tuple
 
 
 def measure(path: str | Path) -> dict[str, tuple[float, float]]:
-    """Returns images a second and milliseconds an image of the input, the step, and both: medians of the rounds."""
+    """Returns the median images per second and CPU milliseconds per image of the input, the step, and both combined."""
     from seesaw_keras.api import keras
 
     faces = TrainingInput(path, batch_size=FLAGS.batch_size, views=Views(FLAGS.views), degrade=FLAGS.degrade)
@@ -81,7 +81,7 @@ def measure(path: str | Path) -> dict[str, tuple[float, float]]:
     one = next(iter(faces.dataset()))
     rounds: dict[str, list[tuple[float, float]]] = {"input": [], "step": [], "fed": []}
     for _ in range(FLAGS.rounds):
-        # An iterator reads ahead as long as it is there, so each measurement has its own.
+        # A live iterator keeps prefetching, so each measurement creates its own.
         rounds["input"].append(rate(iter(faces.dataset())))
         rounds["step"].append(rate(itertools.repeat(one), step))
         rounds["fed"].append(rate(iter(faces.dataset()), step))
@@ -92,7 +92,7 @@ def measure(path: str | Path) -> dict[str, tuple[float, float]]:
 
 
 def main(argv: list[str]) -> None:
-    """Measures and prints."""
+    """Runs the measurements and prints the results."""
     if argv[1:]:
         raise ValueError(f"unexpected argument {argv[1]!r}; see --help")
     cli.quiet_tensorflow()

@@ -1,19 +1,19 @@
-"""Times flatbuffers under XNNPACK: every variant, plain and as rewritten for phones, beside MobileFaceNet and peers.
+"""Latency of flatbuffers with XNNPACK: every variant, plain and rewritten for phones, with MobileFaceNet and peers.
 
     python benchmarks/latency.py --rounds latency.jsonl --plot latency.png
     python benchmarks/latency.py --rounds passes.jsonl --passes phone,share
     python benchmarks/latency.py --rounds passes_without_amx.jsonl --passes phone --without_amx
 
 Networks have random weights (seed 0) and batch statistics of synthetic faces; they are converted once, into --models.
-A round runs every flatbuffer twice, one after the other, and times the second run, so that whatever else happens on the
-machine falls on all of them. Minima and medians over the rounds are printed, and the minimum's share of the plain
-form's. Each round goes into the file when it is done; started again, the benchmark goes on until there are --count.
+Each round runs every flatbuffer twice and times the second run. Flatbuffers are interleaved, so that other load on the
+machine affects all of them. Prints minimum and median over the rounds, and the ratio of the minimum to the plain form's.
+Each round is written to --rounds when done; a rerun continues until there are --count rounds.
 
---passes times one network after each of the passes (seesaw_keras.tflite.passes), and with pairs merged never or always
-instead of where `merge_pairs` says.
+--passes times a network after each of the passes (seesaw_keras.tflite.passes), and with pairs merged never or always
+instead of as decided by `merge_pairs`.
 
-XNNPACK uses a processor's matrix unit (AMX) where there is one. Phones have none: --without_amx takes the right to use
-it from this process (Linux on x86-64), which leaves dot products of four bytes, as in phones.
+XNNPACK uses the processor's matrix unit (AMX) if available. Phones do not have one: --without_amx denies it to this
+process (Linux on x86-64), which leaves 4-byte dot products, as on phones.
 """
 
 import ctypes
@@ -52,10 +52,10 @@ class Form(NamedTuple):
     """A flatbuffer to time.
 
     Attributes:
-        network: for the table.
-        type: likewise.
-        form: likewise; "plain" is what the others of its network and type are compared with.
-        data: the file.
+        network: name of the network.
+        type: type of weights and arithmetic.
+        form: name of the form; "plain" is the baseline for the other forms of the same network and type.
+        data: contents of the file.
     """
 
     network: str
@@ -65,10 +65,12 @@ class Form(NamedTuple):
 
 
 def without_amx() -> None:
-    """Has Linux refuse this process the matrix unit: XNNPACK asks for it by arch_prctl, and does without if denied.
+    """Installs a seccomp filter that denies AMX to this process; XNNPACK then does not use it.
+
+    XNNPACK requests AMX with the system call arch_prctl.
 
     Raises:
-        ValueError: it cannot be done here.
+        ValueError: if this is not supported on this machine.
     """
     load_number, load_argument, jump_if, answer = 0x20, 0x20, 0x15, 0x06
     arch_prctl, get_permission, ask_permission, refuse, allow = 158, 0x1022, 0x1023, 0x50001, 0x7FFF0000
@@ -92,7 +94,7 @@ def without_amx() -> None:
 
 
 def converted(variant: str, type: str) -> bytes:
-    """Returns a network's flatbuffer as the converter makes it, made now or in an earlier run."""
+    """Returns a network's flatbuffer from the converter, cached in --models."""
     path = Path(FLAGS.models) / f"{variant.replace(', ', '_')}_{type}.tflite"
     if not path.exists():
         print(f"converting {variant} to {type} ...", file=sys.stderr, flush=True)
@@ -117,7 +119,7 @@ def converted(variant: str, type: str) -> bytes:
 
 
 def all_networks() -> Iterable[Form]:
-    """Every variant and MobileFaceNet with PReLU in both forms, and the peers' files as they are."""
+    """Yields every variant and MobileFaceNet with PReLU in both forms, and the peers' files unchanged."""
     from seesaw_keras.tflite import flatbuffer
     from seesaw_keras.tflite.passes import rewrite
 
@@ -133,7 +135,7 @@ def all_networks() -> Iterable[Form]:
 
 
 def after_each_pass() -> Iterable[Form]:
-    """Some variants after one more pass each time, and with other choices of what to merge."""
+    """Yields the variants in --passes after each additional pass, and with other choices of pairs to merge."""
     from seesaw_keras.tflite import flatbuffer, passes
     from seesaw_keras.tflite.passes import merge_pairs
 
@@ -153,12 +155,12 @@ def after_each_pass() -> Iterable[Form]:
 
 
 def key(form: Form, threads: str) -> str:
-    """The name of a flatbuffer in the file of rounds."""
+    """Returns the key of a flatbuffer in the rounds file."""
     return f"{form.network}; {form.type}; {form.form}; {threads}"
 
 
 def finished(path: Path, keys: set[str]) -> list[dict[str, float]]:
-    """Returns the rounds of a file, none if there is no file."""
+    """Returns the rounds stored in a file; empty if it does not exist."""
     if not path.exists():
         return []
     try:
@@ -171,7 +173,7 @@ def finished(path: Path, keys: set[str]) -> list[dict[str, float]]:
 
 
 def time_rounds(forms: list[Form]) -> list[dict[str, float]]:
-    """Runs the rounds that are missing; returns the milliseconds of each."""
+    """Runs the missing rounds; returns the milliseconds of all rounds."""
     from tqdm import tqdm
 
     from seesaw_keras.tflite.runtimes import open_runtime
@@ -193,7 +195,7 @@ def time_rounds(forms: list[Form]) -> list[dict[str, float]]:
 
 
 def print_table(forms: list[Form], rounds: list[dict[str, float]]) -> None:
-    """Prints minima and medians as Markdown."""
+    """Prints minimum and median times as a Markdown table."""
     from seesaw_keras.tflite import flatbuffer
 
     columns = [f"{word}, {n} thread{'s' * (n != '1')}" for n in FLAGS.threads for word in ("ms", "median", "of plain")]
@@ -210,7 +212,7 @@ def print_table(forms: list[Form], rounds: list[dict[str, float]]) -> None:
 
 
 def draw(forms: list[Form], rounds: list[dict[str, float]], path: Path) -> None:
-    """Draws the minima of the first number of threads as bars."""
+    """Plots the minimum times for the first entry of --threads as a bar chart."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -231,7 +233,7 @@ def draw(forms: list[Form], rounds: list[dict[str, float]], path: Path) -> None:
 
 
 def main() -> None:
-    """Times, prints and draws."""
+    """Runs the benchmark, prints the table and draws the plot."""
     forms = list(after_each_pass() if FLAGS.passes else all_networks())
     if FLAGS.without_amx:
         without_amx()

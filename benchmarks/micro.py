@@ -1,16 +1,16 @@
-"""What a microcontroller needs for a network, plain and as rewritten for a small arena: memory, flash, time, proof.
+"""Memory, flash and time of networks in TFLite Micro, plain and rewritten for a small arena, with a bit-exact check.
 
     python benchmarks/latency.py --rounds latency.jsonl --count 1 --types int8 --models runs/latency
     python benchmarks/micro.py --rows micro.jsonl --plot micro.png runs/latency/*_int8.tflite
 
-Both forms of each file run in TFLite Micro, one after the other in each round, so that whatever else happens on the
-machine falls on both; the median counts. Synthetic faces and what nobody sends by chance go through both in our NumPy
-kernels, LiteRT's reference kernels and TFLite Micro: every integer has to be the same. Arenas are of this machine,
-where pointers have 8 bytes. The share on slow kernels is that of the bytes that operators read and write for which
-CMSIS-NN has no kernel. --inputs 0 leaves the proof out.
+Both forms of each file run in TFLite Micro in interleaved rounds, so that other load on the machine affects both; the
+median is reported. Both forms are run on synthetic faces and adversarial inputs in our NumPy kernels, LiteRT's
+reference kernels and TFLite Micro, and must be bit-exact. Arena sizes are those of this machine, with 8-byte pointers.
+"slow" is the fraction of bytes read and written by operators for which CMSIS-NN has no kernel. --inputs 0 skips the
+bit-exact check.
 
-Each row goes into --rows when it is done; started again, the benchmark goes on after the last one. A network takes some
-minutes. Exit code 1 at the first difference.
+Each row is written to --rows when done; a rerun continues after the last one. A network takes a few minutes. Exits with
+code 1 at the first difference.
 """
 
 import statistics
@@ -62,7 +62,7 @@ def row(path: Path) -> dict[str, Any]:
     """Rewrites one file, measures both forms and compares them.
 
     Raises:
-        ValueError: they differ, or the arena cannot be reached.
+        ValueError: if they differ, or the arena size cannot be achieved.
     """
     before, after = flatbuffer.read(path), flatbuffer.read(path)
     rewrite(after, "micro", arena=cli.bytes_of(FLAGS.arena) if FLAGS.arena else None)
@@ -75,7 +75,7 @@ def row(path: Path) -> dict[str, Any]:
 
 
 def compare(path: Path, before: Model, after: Model) -> None:
-    """Runs both forms on faces and adversarial inputs."""
+    """Checks that both forms are bit-exact on faces and adversarial inputs."""
     (given,) = before.main.inputs
     table = pixel_table(before)
     if table is None:
@@ -88,7 +88,7 @@ def compare(path: Path, before: Model, after: Model) -> None:
 
 
 def facts(data: bytes, model: Model) -> dict[str, Any]:
-    """Returns what a form costs."""
+    """Returns the memory, flash and compute costs of one form."""
     arena, cost = Micro(data).arena, cost_of(model)
     return {
         "planned": arena.planned,
@@ -103,7 +103,7 @@ def facts(data: bytes, model: Model) -> dict[str, Any]:
 
 
 def timed(data: tuple[bytes, ...]) -> list[float]:
-    """Returns the milliseconds of each form, the median of rounds in which one runs after the other."""
+    """Returns the median milliseconds of each form over interleaved rounds."""
     runtimes = [Micro(one) for one in data]
     times: list[list[float]] = [[] for _ in runtimes]
     for _ in range(FLAGS.rounds):
@@ -116,12 +116,12 @@ def timed(data: tuple[bytes, ...]) -> list[float]:
 
 
 def settings(path: Path) -> list[Any]:
-    """Returns what a row depends on."""
+    """Returns the settings that a row depends on."""
     return [sha256_of(path), FLAGS.arena, FLAGS.inputs, FLAGS.rounds]
 
 
 def print_table(rows: dict[Path, dict[str, Any]]) -> None:
-    """Prints the rows as Markdown."""
+    """Prints the rows as a Markdown table."""
     print(f"\n| {' | '.join(COLUMNS)} |\n| --- | --- |{' ---: |' * (len(COLUMNS) - 2)}")
     for path, one in rows.items():
         for form in ("plain", "micro"):
@@ -131,7 +131,7 @@ def print_table(rows: dict[Path, dict[str, Any]]) -> None:
 
 
 def draw(rows: dict[Path, dict[str, Any]], path: Path) -> None:
-    """Draws for each file the bytes that live while each operator runs, before and after."""
+    """Plots the live tensor memory at each operator, plain and rewritten, for each file."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -154,7 +154,7 @@ def draw(rows: dict[Path, dict[str, Any]], path: Path) -> None:
 
 
 def main(words: list[str]) -> None:
-    """Makes the rows that are missing, prints the table of the files asked for, and draws it."""
+    """Computes the missing rows, prints the table of the given files, and draws the plot."""
     if not words:
         raise ValueError("name one flatbuffer or more")
     path = Path(FLAGS.rows)

@@ -1,17 +1,17 @@
-"""What the variant `micro` was chosen from: memory, flash, multiply-adds and accuracy of networks like it.
+"""Design alternatives for the variant `micro`: memory, flash, multiply-adds and accuracy of similar networks.
 
     python benchmarks/micro_design.py --rows micro_design.jsonl
     python benchmarks/micro_design.py --rows micro_design.jsonl --designs "micro,no squeeze-excite"
 
-A microcontroller of 512 KB SRAM leaves perhaps 256 KiB to the arena, and one of 1 MB flash 600 KB to the network.
-Memory and flash are of the micro form with random weights (seed 0): none of these figures follows from them. Arenas are
-TFLite Micro's on this machine, where pointers have 8 bytes.
+A microcontroller with 512 KB SRAM has about 256 KiB available for the arena, and one with 1 MB flash about 600 KB for
+the network. Memory and flash are measured for the micro form with random weights (seed 0), which do not affect them.
+Arena sizes are those of TFLite Micro on this machine, with 8-byte pointers.
 
-The accuracy is the float network's on pairs of people who do not exist, with its 95% interval: each design is trained
-by the recipe `synthetic`, but for --epochs, on a third of its pixels a side (32, and 48 for 112x112), from 2,000 other
-people who do not exist. Faces and checkpoints go into --out.
+The accuracy is that of the float network on pairs of synthetic identities, with its 95% interval: each design is
+trained with the recipe `synthetic` for --epochs epochs, at a third of its image side (32, or 48 for 112x112), on 2,000
+other synthetic identities. Faces and checkpoints are written to --out.
 
-Each row goes into --rows when it is done; started again, the benchmark goes on. A design takes some minutes.
+Each row is written to --rows when done; a rerun continues. A design takes a few minutes.
 """
 
 import re
@@ -30,7 +30,7 @@ from seesaw_keras.models.configs import ModelConfig, get_config
 MICRO = get_config("micro")
 
 
-# Configuration and width.
+# Configuration and width multiplier by name.
 DESIGNS: dict[str, tuple[ModelConfig, float]] = {
     "micro": (MICRO, 1),
     "no squeeze-excite": (replace(MICRO, squeeze_excite=()), 1),
@@ -44,7 +44,7 @@ DESIGNS: dict[str, tuple[ModelConfig, float]] = {
 }
 COLUMNS = ["parameters", "multiply-adds", "plain arena", "planned", "persistent", "arena", "flash", "operators"]
 CALIBRATION = 16  # images
-PAIRS, PEOPLE = "synthetic:2000@{}", "synthetic:2000x10@{}"  # to verify on and to learn from
+PAIRS, PEOPLE = "synthetic:2000@{}", "synthetic:2000x10@{}"  # for verification and for training
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("rows", None, "File of JSON lines for the results.", required=True)
@@ -54,7 +54,7 @@ flags.DEFINE_integer("epochs", 2, "Of each training.", 1)
 
 
 def size(config: ModelConfig, width: float) -> dict[str, Any]:
-    """Builds, converts and rewrites one design."""
+    """Builds, converts and rewrites one design; returns its size and memory."""
     import seesaw_keras
     from seesaw_keras.api import keras
     from seesaw_keras.data.representative import representative_images
@@ -89,7 +89,7 @@ def size(config: ModelConfig, width: float) -> dict[str, Any]:
 
 
 def design_to_train(config: ModelConfig, width: float) -> Any:
-    """Returns what `train` takes for a network that no recipe can name."""
+    """Returns the network provider that `train` requires for a network outside the registry."""
     import seesaw_keras
     from seesaw_keras.training.fast.fast_graph import FastForward
     from seesaw_keras.training.network import GivenNetwork
@@ -109,7 +109,7 @@ def design_to_train(config: ModelConfig, width: float) -> Any:
 
 
 def accuracy(name: str, config: ModelConfig, width: float) -> dict[str, Any]:
-    """Trains one design on synthetic faces and verifies it."""
+    """Trains one design on synthetic faces; returns its verification accuracy and interval, 0 to 1."""
     from seesaw_keras.data import open_pairs, prepare_faces
     from seesaw_keras.inference.embedders import load_embedder
     from seesaw_keras.training.callbacks.progress import ProgressBar
@@ -136,19 +136,19 @@ def accuracy(name: str, config: ModelConfig, width: float) -> dict[str, Any]:
 
 
 def cells(row: dict[str, Any]) -> list[str]:
-    """Returns a row as the table shows it."""
+    """Returns the table cells of a row."""
     low, high = row["interval"]
     figures = f"{100 * row['accuracy']:.2f} ({100 * low:.2f} to {100 * high:.2f})"
     return [row["design"], *(f"{row[column]:,}" for column in COLUMNS), figures]
 
 
 def settings(name: str) -> str:
-    """Returns what a row depends on."""
+    """Returns the settings that a row depends on."""
     return repr((DESIGNS.get(name), FLAGS.epochs))
 
 
 def main() -> None:
-    """Makes the rows that are missing, and prints the table of those asked for."""
+    """Computes the missing rows and prints the table of the requested ones."""
     for name in FLAGS.designs:
         if name not in DESIGNS:
             raise ValueError(f"--designs: no design {name!r}; there are {', '.join(DESIGNS)}")

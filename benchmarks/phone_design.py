@@ -1,4 +1,4 @@
-"""What the variant `phone` is chosen from: size, latency, training speed and accuracy of networks like it.
+"""Design alternatives for the variant `phone`: size, latency, training speed and accuracy of similar networks.
 
     python benchmarks/phone_design.py --rows phone_design.jsonl
     python benchmarks/phone_design.py --rows phone_design.jsonl --parts latency --again latency \
@@ -8,18 +8,19 @@
 
 Networks are converted to int8 with random weights (seed 0) and batch statistics of synthetic faces. The parts:
 
-- size: parameters, multiply-adds, bytes in the phone form, and TFLite Micro's arena in the micro form, on this machine,
-  where pointers have 8 bytes.
+- size: parameters, multiply-adds, bytes in the phone form, and TFLite Micro's arena in the micro form, on this machine
+  with 8-byte pointers.
 - latency: XNNPACK, int8, one thread, phone form, in milliseconds and as a ratio to MobileFaceNet (swish) as converted.
-  All designs and MobileFaceNet run interleaved; the minimum of --latency_rounds counts. Measured twice, each in a
-  process of its own: with the processor's matrix unit (AMX) and, as in phones, without it (see latency.py).
-- speed: training images per second of a distillation step (batch 64, 112x112, one batch in memory), the fastest of
-  --speed_rounds rounds that alternate with MobileFaceNet, and the ratio to it.
-- accuracy: of the float network, in percent, on each --verify set after the last epoch of one training by --recipe with
-  --set. Data, teachers, seed and schedule are the same for all designs; only the network and its embedding size differ.
+  All designs and MobileFaceNet are interleaved; the minimum over --latency_rounds is reported. Measured twice in
+  separate processes: with the processor's matrix unit (AMX) and, as on phones, without it (see latency.py).
+- speed: training throughput of a distillation step in images per second (batch 64, 112x112, one batch in memory), the
+  maximum over --speed_rounds rounds interleaved with MobileFaceNet, and the ratio to it.
+- accuracy: accuracy of the float network in percent on each --verify set after the last epoch of one training run with
+  --recipe and --set. Data, teachers, seed and schedule are the same for all designs; only the network and its embedding
+  size differ.
 
-Each result is written to --rows when it is done, for latency all designs at once; a rerun measures what is missing.
---again lists parts to measure anew. Networks and trainings are kept in --out.
+Each result is written to --rows when done (latency: all designs at once); a rerun measures the missing ones. --again
+lists parts to measure again. Networks and training runs are kept in --out.
 """
 
 import json
@@ -65,7 +66,7 @@ class Design(NamedTuple):
     embedding_size: int = 128
 
 
-# Spelled out from the paper's network, so that the designs stay the same whatever the registry's `phone` becomes.
+# Derived explicitly from the paper's network, so that the designs do not change with the registry's `phone`.
 TODAY = replace(
     get_config("shuffle"), summary="", activation="swish", squeeze_excite=(1, 2, 3), se_activation="relu", shuffle=True
 )
@@ -75,7 +76,7 @@ SMALL_STEM = replace(RELU, stem=32)
 
 
 def narrow(first: int, second: int) -> ModelConfig:
-    """A network with half of the channels at 56x56, and these numbers of blocks in stages 1 and 2."""
+    """Returns a network with half the channels at 56x56 and the given numbers of blocks in stages 1 and 2."""
     one, two, three = TODAY.stages
     stages = (replace(one, down_expansion=64, blocks=first), replace(two, blocks=second), three)
     return replace(SMALL_STEM, stages=stages)
@@ -101,11 +102,11 @@ DESIGNS = {
     "ReLU, SE in stage 3, 1.25 of the channels, 128-d": Design(RELU, width=1.25),
     YARDSTICK: Design(replace(get_config("mobilefacenet"), summary=""), embedding_size=512),
 }
-COLUMNS = {  # of each part, with their formats
+COLUMNS = {  # columns of each part, with their formats
     "size": {"parameters": ",", "multiply-adds": ",", "bytes": ",", "arena": ","},
     "latency": {"ms": ".2f", "ratio": ".2f", "ms, no AMX": ".2f", "ratio, no AMX": ".2f"},
     "speed": {"images/s": ".1f", "speed ratio": ".2f"},
-    "accuracy": {},  # one for each --verify
+    "accuracy": {},  # one per --verify
 }
 DEPENDS = {  # flags on which the results of each part depend
     "size": [],
@@ -114,11 +115,11 @@ DEPENDS = {  # flags on which the results of each part depend
     "accuracy": ["data", "data_weights", "teacher", "teacher_preprocess", "verify"],
 }
 STATISTICS_IMAGES = 64  # as in tools/convert_tflite.py
-BATCH_SIZE, STEPS = 64, 2  # of each round of the training speed
-Results = Iterator[tuple[str, dict[str, Any]]]  # name of the design and what was measured
+BATCH_SIZE, STEPS = 64, 2  # per round of the training speed
+Results = Iterator[tuple[str, dict[str, Any]]]  # name of the design and its measurements
 
 FLAGS = flags.FLAGS
-# Importing latency.py defines its flags as well, so none may have the name of one of those.
+# Importing latency.py also defines its flags, so flag names must not collide with them.
 flags.DEFINE_string("rows", None, "File of JSON lines for the results.", required=True)
 flags.DEFINE_multi_string("designs", list(DESIGNS), "Design to measure, once for each. Default: all.")
 flags.DEFINE_list("parts", None, f"Of {', '.join(COLUMNS)}. Default: all, but accuracy only with --data.")
@@ -144,12 +145,12 @@ def build(design: Design, side: int = 112, *, normalize: bool = True) -> Any:
 
 
 def slug(name: str, key: str) -> str:
-    """Returns a file name for a design, different for every key."""
+    """Returns a file name for a design that is unique per key."""
     return re.sub(r"\W+", "_", name) + "." + sha256(key.encode()).hexdigest()[:8]
 
 
 def converted(name: str, form: str) -> Path:
-    """Returns the int8 flatbuffer of a design as converted ("plain") or rewritten, from --out if it is there."""
+    """Returns the path of a design's int8 flatbuffer, as converted ("plain") or rewritten; cached in --out."""
     path = Path(FLAGS.out) / "converted" / f"{slug(name, repr(DESIGNS[name]))}.{form}.tflite"
     if path.exists():
         return path
@@ -174,7 +175,7 @@ def converted(name: str, form: str) -> Path:
 
 
 def size(names: list[str]) -> Results:
-    """Measures what each design costs in memory and arithmetic."""
+    """Measures the parameters, multiply-adds, file size and arena of each design."""
     from seesaw_keras.models.counting import count_madds, count_parameters
 
     for name in names:
@@ -191,7 +192,7 @@ def size(names: list[str]) -> Results:
 
 
 def fastest(paths: list[Path], rounds: int, amx: bool) -> list[float]:
-    """Returns the minimum of each file's milliseconds; without AMX for the rest of this process if so asked."""
+    """Returns the minimum milliseconds of each file; `amx=False` disables AMX for the rest of this process."""
     if not amx:
         from latency import without_amx
 
@@ -222,7 +223,7 @@ def latency(names: list[str]) -> Results:
 
 @lru_cache(maxsize=2)  # MobileFaceNet and one design
 def distillation_step(name: str) -> Callable[[], Any]:
-    """Returns a function that trains a design one step by the cosine loss; the first steps are done."""
+    """Returns a function that trains a design for one step with the cosine loss, after warm-up steps."""
     import tensorflow as tf
 
     from seesaw_keras.training.fast.fast_graph import FastForward
@@ -250,7 +251,7 @@ def distillation_step(name: str) -> Callable[[], Any]:
 
 
 def speed(names: list[str]) -> Results:
-    """Measures how fast each design trains, in turn with MobileFaceNet."""
+    """Measures the training throughput of each design, interleaved with MobileFaceNet."""
     for name in names:
         rates: dict[str, list[float]] = {YARDSTICK: [], name: []}
         for _ in range(FLAGS.speed_rounds):
@@ -265,12 +266,12 @@ def speed(names: list[str]) -> Results:
 
 
 def recipe_for(design: Design) -> Recipe:
-    """Returns the recipe that the flags name, for the embeddings of a design."""
+    """Returns the recipe selected by the flags, with the embedding size of a design."""
     return replace(get_recipe(FLAGS.recipe).override(FLAGS.set), embedding_size=design.embedding_size)
 
 
 def design_to_train(design: Design, image_size: int) -> Any:
-    """Returns what `train` takes for a network that no recipe can name."""
+    """Returns the network provider that `train` requires for a network outside the registry."""
     from seesaw_keras.training.fast.fast_graph import FastForward
     from seesaw_keras.training.network import GivenNetwork
 
@@ -288,7 +289,7 @@ def design_to_train(design: Design, image_size: int) -> Any:
 
 
 def targets(recipe: Recipe, source: Any) -> Any:
-    """Returns the teachers' embeddings of the data, None if the recipe has no loss for them."""
+    """Returns the teachers' embeddings of the data, or None if the recipe does not distill."""
     if recipe.distills != bool(FLAGS.teacher):
         raise ValueError(f"--teacher: the recipe {recipe.name} {'needs' if recipe.distills else 'does not use'} one")
     if not FLAGS.teacher:
@@ -305,7 +306,7 @@ def targets(recipe: Recipe, source: Any) -> Any:
 
 
 def accuracy(names: list[str]) -> Results:
-    """Trains each design and verifies it."""
+    """Trains each design and measures its verification accuracy."""
     from seesaw_keras.training.trainer import train
 
     if not names:
@@ -331,21 +332,21 @@ def accuracy(names: list[str]) -> Results:
 
 
 def verification_name(path: str) -> str:
-    """Returns the name of a verification set: the first word of its file's name, as in tools/train.py."""
+    """Returns the name of a verification set: the first word of its file name, as in tools/train.py."""
     return re.split(r"\W|_", Path(path).name)[0]
 
 
 def settings(name: str, part: str) -> str:
-    """Returns what a result depends on."""
+    """Returns the settings that a result depends on."""
     recipe = recipe_for(DESIGNS[name]) if part == "accuracy" else None
     return repr((DESIGNS[name], recipe, *(FLAGS[flag].value for flag in DEPENDS[part])))
 
 
 def parts_to_measure() -> list[str]:
-    """Returns the parts that the flags name.
+    """Returns the parts selected by the flags.
 
     Raises:
-        ValueError: if there is no such part or design, a flag that the accuracy needs is missing, or two sets of pairs
+        ValueError: if a part or design is unknown, a flag required for the accuracy is missing, or two sets of pairs
             have the same name.
     """
     parts = FLAGS.parts or [part for part in COLUMNS if part != "accuracy" or FLAGS.data]
@@ -361,7 +362,7 @@ def parts_to_measure() -> list[str]:
 
 
 def print_table(parts: list[str], results: dict[tuple[str, str], dict[str, Any]]) -> None:
-    """Prints the results of the chosen parts as Markdown."""
+    """Prints the results of the selected parts as a Markdown table."""
     COLUMNS["accuracy"] = {verification_name(path): ".2f" for path in FLAGS.verify}
     columns = [(part, *column) for part in parts for column in COLUMNS[part].items()]
     print(f"| design | {' | '.join(title for _, title, _ in columns)} |\n| --- |{' ---: |' * len(columns)}")
@@ -370,7 +371,7 @@ def print_table(parts: list[str], results: dict[tuple[str, str], dict[str, Any]]
 
 
 def main() -> None:
-    """Measures what is missing and prints the table."""
+    """Measures the missing results and prints the table."""
     measures = {"size": size, "latency": latency, "speed": speed, "accuracy": accuracy}
     parts = parts_to_measure()
     cli.quiet_tensorflow()

@@ -1,10 +1,11 @@
-"""Thousands of operators drawn at random, in NumPy and in both native runtimes: how many differ in an integer.
+"""Compares thousands of random operators in NumPy and both native runtimes, and counts differing outputs.
 
     python benchmarks/reference_kernels.py --cases 3000 --operators CONV_2D ADD
 
-Draws as the tests do (tests/tflite/reference/drawn_operators), from other seeds and more of them. A row is an operator
-and its types; real numbers count as equal within 1e-5. What the reference refuses by name, because its scales are
-beyond what kernels can compute, is drawn, counted and not compared. Exit code 1 when anything differs.
+Operators are generated as in the tests (tests/tflite/reference/drawn_operators), with other seeds and in larger
+numbers. A row is an operator and its types; floating-point outputs are equal if they agree within 1e-5. Operators that
+the reference rejects, because kernels cannot represent their scales, are counted but not compared. Exits with code 1 if
+anything differs.
 """
 
 import random
@@ -25,11 +26,11 @@ flags.DEFINE_integer("cases", 3000, "Operators of each row.", 1)
 flags.DEFINE_multi_string("operators", [], "Which rows, by the operators' codes; all if not given.")
 flags.DEFINE_integer("seed", 0, "Of the draws.")
 
-TOGETHER = 50  # in one graph
+TOGETHER = 50  # operators per graph
 
 
 def measure(row: Row) -> dict[str, tuple[int, int]]:
-    """Returns for each flavor of a row how many cases are refused, and how many outputs differ."""
+    """Returns the number of rejected cases and of differing outputs for each flavor of a row."""
     r = random.Random(f"{FLAGS.seed} {row.code} {row.type}")
     refused, wrong = dict.fromkeys(row.flavors, 0), dict.fromkeys(row.flavors, 0)
     for start in range(0, FLAGS.cases, TOGETHER):

@@ -1,13 +1,13 @@
-"""Whole int8 networks in NumPy: equal to both native runtimes in every tensor? And how fast?
+"""Compares whole int8 networks in the NumPy reference with both native runtimes, tensor by tensor, and times them.
 
     python benchmarks/reference_networks.py --variants shuffle --side 112 --width 1
 
-Every variant with every activation, with random weights and batch statistics of synthetic faces, quantized on both
-roads: after training by measured ranges, and quantization-aware (with the ranges it starts from). Each is run on
-64 faces and four adversarial inputs by `seesaw_keras.tflite.checking`. A row says how many entries of how many tensors
-were compared in the three pairs (NumPy and LiteRT's reference kernels, NumPy and TFLite Micro, the two natives), how
-many differ, and the milliseconds that an image takes alone and in eight at once: the least of three. Exit code 1 when
-anything differs.
+Every variant with every activation, with random weights and batch statistics of synthetic faces, is quantized by both
+methods: post-training with measured ranges, and quantization-aware (with its initial ranges). Each network is run on 64
+faces and four adversarial inputs by `seesaw_keras.tflite.checking`. A row contains the number of tensors, the number of
+entries compared in the three pairs (NumPy and LiteRT's reference kernels, NumPy and TFLite Micro, the two native
+runtimes), the number of differing entries, and the milliseconds per image for a single image and for a batch of eight,
+minimum of three runs. Exits with code 1 if anything differs.
 """
 
 import sys
@@ -38,7 +38,7 @@ flags.DEFINE_integer("images", 64, "Faces to run a network on.", 1)
 
 
 def converted(variant: str, activation: str, road: str, faces: np.ndarray) -> bytes:
-    """Returns an int8 flatbuffer."""
+    """Returns the int8 flatbuffer of a network with random weights."""
     import seesaw_keras
     from seesaw_keras.api import keras
     from seesaw_keras.compression import quantize_aware
@@ -58,7 +58,7 @@ def converted(variant: str, activation: str, road: str, faces: np.ndarray) -> by
 
 
 def milliseconds(interpreter: Interpreter, inputs: np.ndarray) -> float:
-    """Returns what an image takes, the least of three."""
+    """Returns the milliseconds per image, minimum of three runs."""
     taken = []
     for _ in range(3):
         start = time.perf_counter()

@@ -1,12 +1,12 @@
-"""How many images, and which, a network's int8 ranges should be measured on.
+"""Effect of the number and choice of calibration images on the accuracy of int8 embeddings.
 
     python benchmarks/representative.py --model network.keras
 
-Converts a network with ranges of faces that are spread evenly over --data (synthetic faces by default), as
-tools/convert_tflite.py takes them, 1 to 256 of them; with the whole spans for ranges instead of what makes least noise;
-of pictures of a single synthetic person; and of noise. Each row compares the int8 embeddings of --test other synthetic
-faces with those of the float network: the mean and the least cosine, and the signal to quantization noise of the last
-layer. The network should be a trained one: random weights make another embedding of any noise.
+Converts a network with ranges calibrated on 1 to 256 faces spaced evenly over --data (synthetic faces by default), as
+in tools/convert_tflite.py; with full min-max ranges instead of minimum-noise ranges; on images of a single synthetic
+identity; and on noise. Each row compares the int8 embeddings of --test other synthetic faces with those of the float
+network: mean and minimum cosine, and the signal-to-quantization-noise ratio of the last layer. The network should be
+trained: with random weights, any noise changes the embedding completely.
 """
 
 from collections.abc import Iterator
@@ -28,12 +28,12 @@ flags.DEFINE_string("data", None, "Data set to measure ranges on; synthetic face
 flags.DEFINE_integer("test", 256, "Faces to compare embeddings of.", 1)
 
 COUNTS = (1, 4, 16, 64, 256)
-FEW = 64  # of what is no good choice
-OTHER_POPULATION = 1  # seed of the faces to compare, and of the single person
+FEW = 64  # number of images for the unsuitable choices
+OTHER_POPULATION = 1  # seed of the test faces; the single identity uses the next one
 
 
 def choices(side: int) -> Iterator[tuple[str, np.ndarray, tuple[float, ...]]]:
-    """Yields what ranges are measured on, a name and uint8 images, and which shares of the spans are tried."""
+    """Yields a name, uint8 calibration images, and the fractions of the min-max span to try as ranges."""
     source = open_source(FLAGS.data) if FLAGS.data else None
     for count in COUNTS:
         yield f"{count} spread over the data", representative_images(source, count, side=side), SHARES
@@ -44,7 +44,7 @@ def choices(side: int) -> Iterator[tuple[str, np.ndarray, tuple[float, ...]]]:
 
 
 def main() -> None:
-    """Measures and prints one row a choice."""
+    """Measures and prints one row per choice."""
     cli.quiet_tensorflow()
     from seesaw_keras.compression.loading import load_network
     from seesaw_keras.tflite.analysis.quantization_error import quantization_errors

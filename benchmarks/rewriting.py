@@ -1,12 +1,11 @@
-"""Rewrites flatbuffers for phones and proves over 64 inputs that they put out the same, at full size.
+"""Rewrites flatbuffers for phones at full size and checks on 64 inputs that the outputs are bit-exact.
 
     python benchmarks/latency.py --rounds latency.jsonl --count 1 --models runs/latency
     python benchmarks/rewriting.py --rows rewriting.jsonl runs/latency/*_int8.tflite
 
-Synthetic faces and what nobody sends by chance (all minimum, all maximum, noise, one hot pixel) go through both forms
-in LiteRT's reference kernels and in our own, in NumPy: every integer has to be the same. Each row goes into --rows when
-it is done; started again, the benchmark goes on after the last one. A network takes one to ten minutes. Exit code 1 at
-the first difference.
+Both forms are run on synthetic faces and adversarial inputs (all minimum, all maximum, noise, one hot pixel) in LiteRT's
+reference kernels and in our NumPy kernels, and must be bit-exact. Each row is written to --rows when done; a rerun
+continues after the last one. A network takes one to ten minutes. Exits with code 1 at the first difference.
 """
 
 from pathlib import Path
@@ -38,7 +37,7 @@ def row(path: Path) -> dict[str, Any]:
     """Rewrites one file and compares both forms.
 
     Raises:
-        ValueError: they differ.
+        ValueError: if they differ.
     """
     before, after = flatbuffer.read(path), flatbuffer.read(path)
     changes = rewrite(after, FLAGS.target)
@@ -65,12 +64,12 @@ def row(path: Path) -> dict[str, Any]:
 
 
 def settings(path: Path) -> list[Any]:
-    """Returns what a row depends on."""
+    """Returns the settings that a row depends on."""
     return [sha256_of(path), FLAGS.inputs, FLAGS.target]
 
 
 def main(words: list[str]) -> None:
-    """Makes the rows that are missing, and prints the table of the files asked for."""
+    """Computes the missing rows and prints the table of the given files."""
     path = Path(FLAGS.rows)
     rows = read_rows(path)
     done = {str(r["settings"]): r for r in rows}

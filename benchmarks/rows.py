@@ -1,4 +1,4 @@
-"""Files of JSON lines, one a finished row, from which a benchmark goes on when it is started again."""
+"""JSON Lines files with one finished row per line, from which an interrupted benchmark resumes."""
 
 import json
 from pathlib import Path
@@ -10,10 +10,10 @@ __all__ = ["read_rows", "write_rows"]
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Returns the rows of a file, none if there is no file.
+    """Returns the rows of a file; empty if it does not exist.
 
     Raises:
-        ValueError: the file holds anything else than JSON lines.
+        ValueError: if the file is not in JSON Lines format.
     """
     if not path.exists():
         return []
@@ -24,6 +24,6 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Writes all rows, whole or not at all."""
+    """Writes all rows atomically."""
     with replacing(path) as beside:
         beside.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")

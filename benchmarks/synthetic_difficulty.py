@@ -1,9 +1,9 @@
-"""How hard the synthetic faces are: accuracy on pairs of unseen people, by pixels, by color, by a trained network.
+"""Difficulty of the synthetic faces: accuracy on unseen identities by pixels, color and a trained network.
 
     python benchmarks/synthetic_difficulty.py
     python benchmarks/synthetic_difficulty.py --identities 1000 --epochs 20
 
-The network is a quarter-width MobileFaceNet at 32x32, trained as a classifier of the identities; a few minutes on two
+The network is a MobileFaceNet with width 0.25 at 32x32, trained as an identity classifier. Takes a few minutes on two
 cores.
 """
 
@@ -28,12 +28,12 @@ flags.DEFINE_integer("size", 32, "Side of the pictures in pixels, a multiple of 
 flags.DEFINE_integer("epochs", 14, "Epochs.", lower_bound=1)
 
 BATCH = 64
-SCALE = 16.0  # of the cosines before the softmax
+SCALE = 16.0  # scale of the cosines before the softmax
 RATE = 3e-3
 
 
 def accuracy(embeddings: np.ndarray, pairs: Pairs) -> float:
-    """Returns the mean accuracy over the folds in percent, each at the threshold that is best on the others."""
+    """Returns the mean accuracy over the folds in percent, each with the best threshold on the other folds."""
     unit = embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-9)
     likeness = (unit[pairs.index[:, 0]] * unit[pairs.index[:, 1]]).sum(1)
     thresholds = np.sort(likeness)
@@ -46,7 +46,7 @@ def accuracy(embeddings: np.ndarray, pairs: Pairs) -> float:
 
 
 def histograms(images: np.ndarray) -> np.ndarray:
-    """Returns a histogram of eight bins for each color of each image."""
+    """Returns an eight-bin histogram per color channel of each image."""
     rows = [[np.bincount(image[..., c].ravel() >> 5, minlength=8) for c in range(3)] for image in images]
     return np.array(rows, np.float32).reshape(len(images), -1)
 
@@ -75,7 +75,7 @@ def train(images: np.ndarray, labels: np.ndarray) -> Any:
 
 
 def results() -> Iterator[tuple[str, float]]:
-    """Yields what was compared and its accuracy."""
+    """Yields the name of each method and its accuracy in percent."""
     faces = SyntheticFaces(FLAGS.identities, FLAGS.images, size=FLAGS.size)
     images, labels = faces.batch(range(len(faces)))
     pairs = synthetic_pairs(FLAGS.pairs, size=FLAGS.size)
@@ -89,7 +89,7 @@ def results() -> Iterator[tuple[str, float]]:
 
 
 def main(argv: list[str]) -> None:
-    """Prints a line for each."""
+    """Prints one line per method."""
     if argv[1:]:
         raise ValueError(f"unexpected argument {argv[1]!r}; see --help")
     cv2.setNumThreads(1)

@@ -1,9 +1,9 @@
-"""How many synthetic faces one core draws in a second.
+"""Rendering speed of synthetic faces on one core, in images per second.
 
     python benchmarks/synthetic_faces.py
     python benchmarks/synthetic_faces.py --size 224 --images 500
 
-Prints the best and the median of the rounds: the best is what the code can do, the median what a busy machine gives.
+Prints the best and the median over the rounds; the median also reflects other load on the machine.
 """
 
 import statistics
@@ -21,7 +21,7 @@ flags.DEFINE_integer("rounds", 9, "Rounds.", lower_bound=1)
 
 
 def main(_: list[str]) -> None:
-    """Draws, then draws and encodes."""
+    """Measures drawing alone, and drawing with PNG encoding."""
     cv2.setNumThreads(1)
     faces = SyntheticFaces(FLAGS.images, 10, size=FLAGS.size)
     for name, draw in (("drawn", faces.array), ("drawn and encoded as PNG", faces.__getitem__)):

@@ -1,4 +1,4 @@
-"""How long an image takes, as the benchmarks measure it."""
+"""Latency measurement shared by the benchmarks."""
 
 import time
 from typing import Any
@@ -9,7 +9,7 @@ __all__ = ["milliseconds_of"]
 
 
 def milliseconds_of(runtime: Any) -> float:
-    """Runs a model twice on zeros, and returns the milliseconds of the second time: the first one fills the caches."""
+    """Runs a model twice on zeros and returns the milliseconds of the second run; the first one warms up the caches."""
     inputs = [np.zeros(tensor.shape, tensor.dtype) for tensor in runtime.model.main.inputs]
     runtime.invoke(*inputs)
     start = time.perf_counter()

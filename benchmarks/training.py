@@ -1,16 +1,16 @@
-"""How fast networks train: images a second of the trainer's step beside a plain Keras loop, as a Markdown table.
+"""Training throughput in images per second: the trainer's step compared with plain Keras, as a Markdown table.
 
     python benchmarks/training.py
     taskset -c 0,1 python benchmarks/training.py --variants shuffle --batch_size 32 --rounds 9
     python benchmarks/training.py --profile shuffle
 
-Every line trains the same network with a softmax over 1,000 classes and SGD with momentum, on one batch in memory:
-`Keras` is `Model.train_on_batch`; `trainer` is `TrainingStep`, which normalizes the embeddings and class centers
-before the softmax, decays weights and keeps statistics, over `FastForward`. Each in float32, in bfloat16, and in
-float32 with the whole step compiled by XLA. Rounds alternate between the lines, and medians are printed; what else runs
-on the machine falls on all of them. Processor time is that of all cores, and less disturbed by others.
+Every row trains the same network with a softmax over 1,000 classes and SGD with momentum, on one batch in memory:
+`Keras` is `Model.train_on_batch`; `trainer` is `TrainingStep` with `FastForward`, which also normalizes embeddings and
+class centers before the softmax, applies weight decay and computes statistics. Both are measured in float32, in
+bfloat16, and in float32 with the whole step compiled by XLA. Rounds are interleaved, so that other load on the machine
+affects all rows, and medians are printed. CPU time is the sum over all cores and less affected by other load.
 
---profile prints instead where the time of one variant goes, by kind of operator, summed over threads.
+--profile instead prints the time of one variant by kind of operator, summed over threads.
 """
 
 import collections
@@ -43,7 +43,7 @@ Step = Callable[[], Any]
 
 
 class Way(NamedTuple):
-    """One way to train."""
+    """A training configuration to measure."""
 
     trainer: bool
     precision: str = "float32"
@@ -62,7 +62,7 @@ WAYS = {
 
 @contextmanager
 def policy(name: str) -> Iterator[None]:
-    """Sets the mixed-precision policy of layers made in the block."""
+    """Sets the mixed-precision policy for layers created in the block."""
     from seesaw_keras.api import keras
 
     keras.mixed_precision.set_global_policy(name)
@@ -73,7 +73,7 @@ def policy(name: str) -> Iterator[None]:
 
 
 def keras_step(network: Any, xla: bool, batch: Batch) -> Step:
-    """Makes a step of plain Keras."""
+    """Returns a training step in plain Keras."""
     from seesaw_keras.api import keras
 
     model = keras.Model(network.input, keras.layers.Dense(CLASSES, dtype="float32")(network.output))
@@ -83,7 +83,7 @@ def keras_step(network: Any, xla: bool, batch: Batch) -> Step:
 
 
 def trainer_step(network: Any, xla: bool, batch: Batch) -> Step:
-    """Makes the trainer's step."""
+    """Returns the trainer's step."""
     import tensorflow as tf
 
     from seesaw_keras.margins import make_margin
@@ -105,14 +105,14 @@ def trainer_step(network: Any, xla: bool, batch: Batch) -> Step:
 
 
 def make_step(variant: str, way: Way, batch: Batch) -> Step:
-    """Makes a function that trains one step."""
+    """Returns a function that trains a variant for one step."""
     with policy(way.precision):
         network = seesaw_keras.build(variant, normalize=False)
     return (trainer_step if way.trainer else keras_step)(network, way.xla, batch)
 
 
 def one_batch() -> Batch:
-    """Returns images and labels by chance."""
+    """Returns random images and labels."""
     import tensorflow as tf
 
     r = np.random.default_rng(0)
@@ -121,7 +121,7 @@ def one_batch() -> Batch:
 
 
 def measure(variant: str) -> dict[str, tuple[float, float, float]]:
-    """Returns images a second, milliseconds of processor time an image, and seconds of the first step, by way."""
+    """Returns images per second, CPU milliseconds per image, and seconds of the first step, by configuration."""
     batch = one_batch()
     steps, first = {}, {}
     for name, way in WAYS.items():
@@ -151,7 +151,7 @@ def measure(variant: str) -> dict[str, tuple[float, float, float]]:
 
 
 def profile(variant: str) -> None:
-    """Prints the operators that take the most time, in a step of plain Keras and of the trainer."""
+    """Prints the operators that take the most time in a step of plain Keras and of the trainer."""
     import tensorflow as tf
 
     batch = one_batch()
@@ -169,14 +169,14 @@ def profile(variant: str) -> None:
 
 
 def operator_times(path: Path) -> collections.Counter:
-    """Reads milliseconds by kind of operator from a profile."""
+    """Returns milliseconds by kind of operator from a profile."""
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
     times: collections.Counter = collections.Counter()
     for plane in xplane_pb2.XSpace.FromString(path.read_bytes()).planes:
         for line in plane.lines:
             for event in line.events:
-                # Operators are `name:Kind`; other events are parts of them, or hold many.
+                # Operators are named `name:Kind`; other events are parts of operators or contain several of them.
                 node, colon, kind = plane.event_metadata[event.metadata_id].name.rpartition(":")
                 if colon and kind.strip("_").isalnum() and not node.endswith(":"):
                     times[kind] += event.duration_ps / 1e9
@@ -184,7 +184,7 @@ def operator_times(path: Path) -> collections.Counter:
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Runs the benchmark and prints the table, or the profile."""
     cli.quiet_tensorflow()
     if FLAGS.profile:
         profile(FLAGS.profile)

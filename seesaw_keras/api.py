@@ -1,7 +1,7 @@
-"""What ``keras`` is for this package; no other module decides it.
+"""The single definition of ``keras`` for this package.
 
-TensorFlow Model Optimization refuses Keras 3 models, so ``keras`` is ``tf_keras``. Networks and margins use only what
-``tf_keras`` and Keras 3 share, and take from here the few tensor operations that the two spell differently.
+``keras`` is ``tf_keras``, because TensorFlow Model Optimization does not accept Keras 3 models. Networks and margins
+use only the API that ``tf_keras`` and Keras 3 share, and import from here the few tensor operations whose names differ.
 """
 
 try:

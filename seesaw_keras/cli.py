@@ -1,4 +1,4 @@
-"""How every tool starts, shows progress and ends: quiet libraries, one line for a user's mistake.
+"""Common entry point of the command-line tools: flag parsing, quiet libraries, progress bars, one-line errors.
 
 if __name__ == "__main__":
     cli.run(main)
@@ -22,13 +22,13 @@ _WITHOUT_TENSORFLOW = (".tflite", ".onnx", ".npy", ".npz")
 
 
 def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
-    """Runs a tool by `absl.app.run`, which parses the flags; `--min-images` is read as `--min_images`.
+    """Runs a tool with `absl.app.run`, which parses the flags; `--min-images` is accepted for `--min_images`.
 
-    A mistake that the user can mend (ValueError, OSError, ImportError) ends in one line on stderr and exit code 1.
+    User errors (ValueError, OSError, ImportError) are printed as one line on stderr with exit code 1.
 
     Args:
-        main: the tool; called without arguments, or with the list of words that are no flags.
-        takes_arguments: whether such words are wanted; otherwise they are such a mistake.
+        main: the tool; called without arguments, or with the list of positional arguments.
+        takes_arguments: whether positional arguments are accepted; if not, they are a user error.
     """
 
     def guarded(argv: list[str]) -> None:
@@ -46,7 +46,7 @@ def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
 
 
 def _underscored(arguments: list[str]) -> list[str]:
-    """Arguments with the dashes inside of flags' names, up to a lone `--`, as the underscores that absl wants."""
+    """Replaces dashes in flag names, up to a lone `--`, with the underscores that absl expects."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
     flag = re.compile(r"(?<=^--)[^=]+")
     return [flag.sub(lambda name: name[0].replace("-", "_"), argument) for argument in arguments[:end]] + arguments[
@@ -55,13 +55,13 @@ def _underscored(arguments: list[str]) -> list[str]:
 
 
 def bytes_of(text: str) -> int:
-    """Returns a number of bytes that is written with K for KiB or M for MiB, or as it is.
+    """Returns the number of bytes for a size such as 393216, 384K (KiB) or 1M (MiB).
 
     >>> bytes_of("384k")
     393216
 
     Raises:
-        ValueError: it is no such number.
+        ValueError: the text is not such a size.
     """
     found = re.fullmatch(r"(\d+)([kKmM]?)", text)
     if not found:
@@ -70,13 +70,13 @@ def bytes_of(text: str) -> int:
 
 
 class Bars:
-    """A progress bar a stage, one after the other."""
+    """Progress bars, one per stage, shown one after the other."""
 
     def __init__(self) -> None:
         self._stage, self._bar = "", tqdm(disable=True)
 
     def __call__(self, stage: str, done: int, total: int) -> None:
-        """Shows that `done` of `total` are done."""
+        """Updates the bar of `stage` to `done` of `total`."""
         if stage != self._stage:
             self._bar.close()
             unit = "identity" if stage.startswith("embed") else "image"
@@ -91,10 +91,10 @@ class Bars:
 
 
 def quiet_tensorflow(model: str | Path | None = None) -> None:
-    """Imports TensorFlow without its greetings about CPU features and absent GPUs.
+    """Imports TensorFlow without its startup messages about CPU features and missing GPUs.
 
     Args:
-        model: what will be run; nothing is imported for a file that does without (.tflite, .onnx, .npy, .npz).
+        model: the model to run; TensorFlow is not imported for files that do not need it (.tflite, .onnx, .npy, .npz).
     """
     if model is not None and Path(model).suffix in _WITHOUT_TENSORFLOW:
         return
@@ -102,6 +102,6 @@ def quiet_tensorflow(model: str | Path | None = None) -> None:
     with quiet_native_stderr():
         import tensorflow
 
-        tensorflow.config.list_physical_devices()  # the search for GPUs, which complains when there is none
+        tensorflow.config.list_physical_devices()  # the GPU search logs errors when there is no GPU
     tensorflow.get_logger().setLevel("ERROR")
-    logging.set_verbosity(logging.WARNING)  # TensorFlow says how long it took to write each checkpoint
+    logging.set_verbosity(logging.WARNING)  # TensorFlow logs how long each checkpoint took to write

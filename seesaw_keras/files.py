@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and what they are checked by. No dependency beyond the standard library.
+"""Atomic file writes and checksums. No dependency beyond the standard library.
 
 >>> from seesaw_keras.files import replacing
 >>> with replacing("report.json") as path:
@@ -17,16 +17,16 @@ __all__ = ["replacing", "sha256_of", "sync"]
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Hands out a path beside `path` to write to, and renames it to `path` once all went well.
+    """Context manager that yields a temporary path next to `path` and renames it to `path` on success.
 
-    The file at `path` is the old one or the whole new one at every moment, also after a kill or a full disk. The path
-    handed out has the suffixes of `path`, because some libraries choose the format by them.
+    At every moment the file at `path` is either the old one or the complete new one, even after a kill or a full disk.
+    The temporary path has the suffixes of `path`, because some libraries choose the format by them.
 
     Args:
-        path: the file to write; missing folders above it are made.
+        path: the file to write; missing parent folders are created.
 
     Yields:
-        The path to write to. Whatever is there when the block raises is deleted.
+        The path to write to. If the block raises, the temporary file is deleted.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -40,7 +40,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 def sync(path: str | Path) -> None:
-    """Waits until a file, or the names in a folder, are on the disk."""
+    """Flushes a file, or the entries of a folder, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

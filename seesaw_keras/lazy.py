@@ -1,4 +1,4 @@
-"""Public names that are loaded when first used (PEP 562), so that importing a package costs no TensorFlow import.
+"""Lazy loading of public names on first use (PEP 562), so that importing a package does not import TensorFlow.
 
 __getattr__, __dir__ = lazy.attach(__name__, {"build": "seesaw_keras.models.builder"})
 """
@@ -12,11 +12,11 @@ __all__ = ["attach"]
 
 
 def attach(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Makes a package's `__getattr__` and `__dir__`.
+    """Returns a package's `__getattr__` and `__dir__`.
 
     Args:
         package: the package's `__name__`.
-        homes: public name -> module that defines it.
+        homes: maps each public name to the module that defines it.
     """
 
     def load(name: str) -> Any:

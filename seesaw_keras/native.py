@@ -1,4 +1,4 @@
-"""What native code writes to stderr, collected or silenced. No dependency beyond the standard library.
+"""Capture or suppress what native code writes to stderr. No dependency beyond the standard library.
 
 >>> import os
 >>> from seesaw_keras.native import native_stderr
@@ -18,17 +18,17 @@ from pathlib import Path
 
 __all__ = ["native_stderr", "quiet_native_stderr"]
 
-_LOCK = threading.RLock()  # a process has one stderr: two threads at once would leave it where the other had put it
+_LOCK = threading.RLock()  # a process has one stderr: two concurrent redirections would restore the wrong descriptor
 
 
 @contextmanager
 def native_stderr() -> Iterator[Callable[[], str]]:
-    """Collects what native code writes to stderr for a while; Python's own exceptions are not affected.
+    """Captures what native code writes to stderr; Python exceptions are not affected.
 
-    Threads take turns.
+    Only one thread at a time; others wait.
 
     Yields:
-        A function that returns what was written so far; inside of the block only.
+        A function that returns the text written so far; valid only inside the block.
     """
     with tempfile.TemporaryFile() as file, _stderr_to(file.fileno()):
         yield lambda: os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode(errors="replace")
@@ -36,11 +36,11 @@ def native_stderr() -> Iterator[Callable[[], str]]:
 
 @contextmanager
 def quiet_native_stderr() -> Iterator[None]:
-    """Sends what native code writes to stderr nowhere for a while; Python's own exceptions are not affected.
+    """Discards what native code writes to stderr; Python exceptions are not affected.
 
-    Threads take turns.
+    Only one thread at a time; others wait.
     """
-    # Not to a temporary file: a device may have no folder to write to.
+    # Not a temporary file: a device may have no writable folder.
     with Path(os.devnull).open("wb") as nowhere, _stderr_to(nowhere.fileno()):
         yield
 

@@ -1,10 +1,11 @@
-"""Finds the faces in photographs and writes them aligned to the 112x112 ArcFace template.
+"""Detects faces in photographs and writes crops aligned to the 112x112 ArcFace template.
 
     python tools/align_faces.py --photographs=people --output=people_aligned --yunet=face_detection_yunet_2023mar.onnx
 
-The output keeps the folders and names of the photographs, so that `identity/image` stays `identity/image`. Beside the
-crops it holds contact_sheet.png, a picture of what was found; faces.jsonl, a line a photograph with boxes, landmarks
-and scores; and not_found.csv, the photographs without a face or unreadable. Stopped and started again, it goes on.
+The output keeps the folders and file names of the photographs, so `identity/image` stays `identity/image`. It also
+contains contact_sheet.png, an overview of the detections; faces.jsonl, one line per photograph with boxes, landmarks
+and scores; and not_found.csv, the photographs that are unreadable or without a face. Repeat the command to resume an
+interrupted run.
 """
 
 import csv
@@ -17,29 +18,30 @@ from tqdm import tqdm
 
 from seesaw_keras import cli
 from seesaw_keras.data.formats.image_files import printable
-from seesaw_keras.faces import AlignmentRun, Finding, contact_sheet, open_detector
+from seesaw_keras.faces import AlignmentRun, Finding, open_detector
 from seesaw_keras.faces.photographs import SHEET_FILE
 from seesaw_keras.files import replacing
+from seesaw_keras.reports.pictures.alignment_sheet import contact_sheet
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("photographs", None, "A folder of photographs, a .zip archive, or one image file.", required=True)
-flags.DEFINE_string("output", None, "The folder to write, outside of the photographs.", required=True)
+flags.DEFINE_string("photographs", None, "Folder of photographs, .zip archive or image file.", required=True)
+flags.DEFINE_string("output", None, "Output folder, outside the folder of photographs.", required=True)
 flags.DEFINE_string(
     "yunet",
     None,
-    "A YuNet model (face_detection_yunet_2023mar.onnx of OpenCV's model zoo): five landmarks, small and turned faces. "
-    "Without it the cascades inside of OpenCV find frontal faces by their eyes.",
+    "YuNet model (face_detection_yunet_2023mar.onnx from OpenCV's model zoo): five landmarks; detects small and turned "
+    "faces. Default: OpenCV's built-in cascades, which detect frontal faces by their eyes.",
 )
 flags.DEFINE_bool(
     "all_faces",
     False,
-    "Write every face of a photograph, further ones as name.face2.jpg, instead of the large central one alone.",
+    "Write all faces of a photograph, additional ones as name.face2.jpg, instead of only the large central one.",
 )
-flags.DEFINE_integer("size", 112, "Side of the crops in pixels.", lower_bound=1)
+flags.DEFINE_integer("size", 112, "Side length of the crops in pixels.", lower_bound=1)
 
 
 def main() -> None:
-    """Runs the alignment that the flags describe and prints what came of it."""
+    """Aligns the photographs and prints a summary."""
     detector = open_detector(FLAGS.yunet)
     run = AlignmentRun(FLAGS.photographs, FLAGS.output, detector, all_faces=FLAGS.all_faces, size=FLAGS.size)
     findings = list(tqdm(run, unit="photograph", smoothing=0.05))
@@ -55,7 +57,7 @@ def main() -> None:
 
 
 def write_missed(findings: Sequence[Finding], file: Path) -> None:
-    """Writes a CSV of photograph and problem."""
+    """Writes a CSV file with the columns photograph and problem."""
     with replacing(file) as path, path.open("w", encoding="utf-8", newline="") as table:
         writer = csv.writer(table)
         writer.writerow(["photograph", "problem"])

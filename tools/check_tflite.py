@@ -1,22 +1,22 @@
-"""Runs a flatbuffer in LiteRT's reference kernels, XNNPACK, TFLite Micro and NumPy, and says whether they agree.
+"""Compares the results of a flatbuffer in LiteRT's reference kernels, XNNPACK, TFLite Micro and NumPy.
 
     python tools/check_tflite.py --model shuffle_int8.tflite --inputs 32
 
-The inputs are synthetic faces, images of --data (folder, .zip, .rec, .tfrecord or .csv) if given, and what nobody sends
-by chance: all minimum, all maximum, noise, one hot pixel. With --float, the network that was quantized stands beside
-them. With --pairs (or a .bin for --data), verification accuracy is measured too, which takes minutes:
+The inputs are synthetic faces, the images of --data (folder, .zip, .rec, .tfrecord or .csv) if given, and adversarial
+inputs: all minimum, all maximum, noise, one hot pixel. With --float, embeddings are also compared with those of the
+float network. With --pairs (or a .bin for --data), verification accuracy is measured too, which takes minutes:
 
     python tools/check_tflite.py --model int8.tflite --float model.keras --data lfw.zip --pairs pairs.txt
 
-With --audit, it is said too which operators XNNPACK takes, which TFLite Micro has, which of them have kernels of
-CMSIS-NN, and what to do about the others.
+With --audit, the tool lists for every kind of operator whether XNNPACK delegates it, whether TFLite Micro supports it
+and whether CMSIS-NN has a kernel for it, with advice where not.
 
-A model that this package converted says itself what it wants of pixels; for others there is --preprocess.
+Models converted by this package store their input preprocessing; for other models, set --preprocess.
 
-Exit code 1 when LiteRT's reference kernels, TFLite Micro and our own kernels in NumPy differ in one integer of one
-tensor, or when XNNPACK's embeddings of a network that is marked as trained have a cosine under 0.995 to theirs. Of
-float tensors, a difference counts from 1e-4 of the tensor's largest entry on. The first operator that computes
-something else is named.
+The exit code is 1 if LiteRT's reference kernels, TFLite Micro and this package's NumPy kernels differ in any integer of
+any tensor, or if the model is marked as trained and the cosine between its XNNPACK and reference embeddings is below
+0.995. Float entries differ if they are more than 1e-4 of the tensor's largest entry apart. The first operator with
+different results is reported.
 """
 
 import json
@@ -41,23 +41,25 @@ from seesaw_keras.tflite.checking.check_result import CheckResult
 from seesaw_keras.verification.evaluation import evaluate
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("model", None, "The .tflite to check.", required=True)
-flags.DEFINE_integer("inputs", 32, "How many images of --data, and how many synthetic faces.", 1)
-flags.DEFINE_string("data", None, "Images to run it on besides synthetic faces.")
-flags.DEFINE_string("pairs", None, "LFW's pairs.txt or CFP's Protocol/Split/FP, for --data of LFW or CFP.")
-flags.DEFINE_string("float", None, "The float network to stand beside it: whatever tools/evaluate.py takes.")
-flags.DEFINE_enum("preprocess", None, list(PREPROCESSES), "What the model wants of pixels; pm1 if not given.")
-flags.DEFINE_enum("float_preprocess", None, list(PREPROCESSES), "What --float wants; as --model if not given.")
-flags.DEFINE_integer("threads", 1, "Threads of XNNPACK.", 1)
-flags.DEFINE_boolean("audit", False, "Say which operators are fast where.")
-flags.DEFINE_string("json", None, "File to write all figures to.")
+flags.DEFINE_string("model", None, "Flatbuffer (.tflite) to check.", required=True)
+flags.DEFINE_integer("inputs", 32, "Number of images from --data, and of synthetic faces.", 1)
+flags.DEFINE_string("data", None, "Images to run in addition to synthetic faces.")
+flags.DEFINE_string("pairs", None, "Pair list of LFW (pairs.txt) or CFP (Protocol/Split/FP), if --data is LFW or CFP.")
+flags.DEFINE_string("float", None, "Float network to compare with, in any format that tools/evaluate.py accepts.")
+flags.DEFINE_enum("preprocess", None, list(PREPROCESSES), "Model's input preprocessing. Default: pm1.")
+flags.DEFINE_enum(
+    "float_preprocess", None, list(PREPROCESSES), "Input preprocessing of --float. Default: same as --model."
+)
+flags.DEFINE_integer("threads", 1, "Number of threads for XNNPACK.", 1)
+flags.DEFINE_boolean("audit", False, "List which operators each runtime supports and accelerates.")
+flags.DEFINE_string("json", None, "JSON file to write all results to.")
 
 
 def network(source: str, preprocess: str | None, runtime: str = "reference") -> NetworkEmbedder:
     """Loads a network.
 
     Raises:
-        ValueError: it does not load, or is a file of embeddings.
+        ValueError: the file cannot be loaded or contains embeddings.
     """
     cli.quiet_tensorflow(source)
     embedder = load_embedder(source, preprocess=preprocess, threads=FLAGS.threads, runtime=runtime)
@@ -67,7 +69,7 @@ def network(source: str, preprocess: str | None, runtime: str = "reference") -> 
 
 
 def given_images(side: int, pairs: Pairs | None) -> dict[str, list[np.ndarray]]:
-    """Returns groups of uint8 RGB images, each group spread evenly over what it is taken from."""
+    """Returns groups of uint8 RGB images, each sampled evenly from its source."""
     groups = {"synthetic": list(representative_images(None, FLAGS.inputs, side=side))}
     if pairs is not None:
         places = np.linspace(0, len(pairs.names) - 1, min(FLAGS.inputs, len(pairs.names))).astype(int)
@@ -78,7 +80,7 @@ def given_images(side: int, pairs: Pairs | None) -> dict[str, list[np.ndarray]]:
 
 
 def accuracies(result: CheckResult, pairs: Pairs) -> dict[str, float]:
-    """Returns ten-fold accuracies in percent, by what ran the network; of runtimes that compute the same, of one."""
+    """Returns ten-fold accuracies in percent by runtime; only one of several bit-exact runtimes is measured."""
     same = {equality.right for equality in result.equalities if not equality.differing}
     titles = {row.runtime: row.title for row in result.rows if row.title not in same}
     embedders = {title: network(FLAGS.model, FLAGS.preprocess, name) for name, title in titles.items()}
@@ -93,7 +95,7 @@ def accuracies(result: CheckResult, pairs: Pairs) -> dict[str, float]:
 
 
 def main() -> None:
-    """Checks what the flags say, prints and writes what was found."""
+    """Checks the model, prints the results and writes them to --json."""
     if Path(FLAGS.model).suffix != ".tflite":
         raise ValueError(f"{FLAGS.model}: a .tflite is needed; tools/convert_tflite.py makes one")
     if FLAGS.pairs and not FLAGS.data:

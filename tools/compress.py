@@ -1,16 +1,18 @@
-"""Makes a trained network smaller: prunes it, quantizes it in training, or both; what it said before is learned again.
+"""Compresses a trained network by pruning, quantization-aware training, or both, with self-distillation.
 
     python tools/compress.py --stage quantize --model model.keras --data faces --verify synthetic:2000@32 --out int8
     python tools/compress.py --stage prune+quantize --sparsity 0.9 --recipe faces --data train.rec --verify lfw.bin ...
 
-Pruning makes zeros, which a compressed download is spared: `--pattern unstructured` anywhere, as many in each layer as
-a scan of its sensitivity allows; `--pattern 2:4` two in each four input channels. `--pattern channels` takes whole
-channels away, as many as --sparsity says, which makes the network faster, too. Each stage trains for about --steps
-batches of the recipe, with the recipe's schedule of batches and the network's own embeddings as the teacher; any field
-of its recipe can be changed (`--set learning_rate=1e-3`). Killed and started again by the same command, it goes on.
+Pruning sets weights to zero, which reduces the size of a compressed download. `--pattern unstructured` distributes
+zeros over the layers according to a sensitivity scan; `--pattern 2:4` prunes two of every four input channels.
+`--pattern channels` removes whole channels, a share of --sparsity, which also makes the network faster. Each stage
+trains for about --steps batches with the batch size, mirroring and seed of --recipe and the network's own embeddings
+as the teacher; `--set learning_rate=1e-3` overrides a field of the stage's recipe. Repeat the command to resume an
+interrupted run.
 
-The folder then holds the fully int8 flatbuffers before.tflite (of the network as it was, quantized after training) and
-after.tflite; report.json; prune/model.keras, quantize/saved_model, and each stage's history.csv and checkpoints.
+The output folder contains the fully int8 flatbuffers before.tflite (the uncompressed network with post-training
+quantization) and after.tflite; report.json; prune/model.keras, quantize/saved_model, and history.csv and checkpoints of
+each stage.
 """
 
 import contextlib
@@ -47,29 +49,31 @@ from seesaw_keras.verification.comparison import compare
 from seesaw_keras.verification.evaluation import Verification, evaluate
 
 FLAGS = flags.FLAGS
-flags.DEFINE_enum("stage", "quantize", ["prune", "quantize", "prune+quantize"], "What to do.")
-flags.DEFINE_string("model", None, "The trained network, a .keras file.", required=True)
-flags.DEFINE_enum("recipe", "synthetic", list_recipes(), "Whose batches to take.")
-flags.DEFINE_multi_string("set", [], "key=value: another value for a field of the recipe.")
-flags.DEFINE_string("data", None, "Faces to learn from; labels are not looked at.", required=True)
+flags.DEFINE_enum("stage", "quantize", ["prune", "quantize", "prune+quantize"], "Compression stages to run.")
+flags.DEFINE_string("model", None, "Trained network, a .keras file.", required=True)
+flags.DEFINE_enum("recipe", "synthetic", list_recipes(), "Recipe whose batch size, mirroring and seed are used.")
+flags.DEFINE_multi_string("set", [], "key=value: override a field of the recipe; repeatable.")
+flags.DEFINE_string("data", None, "Training images; labels are not used.", required=True)
 flags.DEFINE_string(
-    "verify", None, "Pairs to verify on: a .bin, LFW's or CFP's images, or synthetic:2000@32.", required=True
+    "verify", None, "Verification pairs: a .bin, images of LFW or CFP, or synthetic:2000@32.", required=True
 )
-flags.DEFINE_string("pairs", None, "LFW's pairs.txt or CFP's Protocol/Split/FP, for --verify of images.")
-flags.DEFINE_string("out", None, "Folder for all that comes of it.", required=True)
-flags.DEFINE_integer("steps", 3000, "About how many steps a stage trains.", 1)
-flags.DEFINE_enum("pattern", "unstructured", ["unstructured", "2:4", "channels"], "What pruning takes away.")
-flags.DEFINE_float("sparsity", 0.8, "Share of zeros in the layers that are pruned, or of channels that go.", 0.0, 0.99)
-flags.DEFINE_list("also", [], "Where zeros are made besides: stem, depthwise, squeeze_excite.")
-flags.DEFINE_enum("importance", "taylor", ["taylor", "gamma"], "By what the channels that go are chosen.")
-flags.DEFINE_integer("freeze_after", 0, "Steps of `quantize` in which ranges and batch statistics still move.", 0)
+flags.DEFINE_string("pairs", None, "Pair list of LFW (pairs.txt) or CFP (Protocol/Split/FP), if --verify names images.")
+flags.DEFINE_string("out", None, "Output folder.", required=True)
+flags.DEFINE_integer("steps", 3000, "Approximate number of training steps per stage.", 1)
+flags.DEFINE_enum("pattern", "unstructured", ["unstructured", "2:4", "channels"], "Pruning pattern.")
+flags.DEFINE_float("sparsity", 0.8, "Fraction of zeros in the pruned layers, or of channels to remove.", 0.0, 0.99)
+flags.DEFINE_list("also", [], "Additional layers to prune: stem, depthwise, squeeze_excite.")
+flags.DEFINE_enum("importance", "taylor", ["taylor", "gamma"], "Importance criterion for channel pruning.")
+flags.DEFINE_integer(
+    "freeze_after", 0, "`quantize`: steps after which quantization ranges and batch statistics are frozen.", 0
+)
 
 CALIBRATION_IMAGES = 256
-BATCH_IMAGES = 64  # of them, in one batch, to measure sensitivity and the first ranges on
+BATCH_IMAGES = 64  # subset, in one batch, for the sensitivity scan and the initial ranges
 
 
 def teacher(source: Source, recipe: Recipe, out: Path) -> Any:
-    """Returns the network's own embeddings of the data, None if the recipe was told to learn from labels alone."""
+    """Returns the network's own embeddings of the data, or None if the recipe trains on labels only."""
     from seesaw_keras.training.distillation.teacher import teacher_targets
 
     if not recipe.distills:
@@ -86,7 +90,7 @@ def teacher(source: Source, recipe: Recipe, out: Path) -> Any:
 
 
 def pruning(network: Any, batch: np.ndarray, out: Path) -> Any:
-    """Returns what to train: with what is to be pruned chosen, or read from the files that an earlier run left."""
+    """Returns the network to train with its pruning configuration, which is read from `out` if it was stored before."""
     from seesaw_keras import compression
     from seesaw_keras.compression.loading import load_network
 
@@ -117,14 +121,14 @@ def pruning(network: Any, batch: np.ndarray, out: Path) -> Any:
 
 
 def verified(source: Any, pairs: Pairs) -> Verification:
-    """Verifies a network behind a progress bar."""
+    """Evaluates a network on the pairs, with a progress bar."""
     embedder = load_embedder(source)
     with tqdm(total=len(pairs.names), unit="image", desc=embedder.name, disable=None) as bar:
         return evaluate(embedder, pairs, progress=bar.update)
 
 
 def flatbuffer_record(path: Path) -> dict[str, Any]:
-    """Returns the size of a flatbuffer, and the share of zeros in the weights of each convolution."""
+    """Returns the size of a flatbuffer in bytes and the fraction of zeros in the weights of each convolution."""
     operators = flatbuffer.read(path).main.operators
     weights = [operator.inputs[1] for operator in operators if operator.code in ("CONV_2D", "DEPTHWISE_CONV_2D")]
     return {
@@ -135,7 +139,7 @@ def flatbuffer_record(path: Path) -> dict[str, Any]:
 
 
 def report(out: Path, networks: dict[str, Any], pairs: Pairs, recipe: Recipe, **facts: Any) -> str:
-    """Verifies all that came of it, writes report.json and returns a table."""
+    """Evaluates all networks, writes report.json and returns a Markdown table."""
     results = {name: verified(source, pairs) for name, source in networks.items()}
     rows: dict[str, dict[str, Any]] = {}
     for name, result in results.items():
@@ -167,13 +171,13 @@ def report(out: Path, networks: dict[str, Any], pairs: Pairs, recipe: Recipe, **
 
 
 def write(path: Path, content: str | bytes) -> None:
-    """Writes a file whole or not at all."""
+    """Writes a file atomically."""
     with replacing(path) as beside:
         beside.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def main() -> None:
-    """Runs the stages that the flags name and reports what came of them."""
+    """Runs the stages and prints the report."""
     cli.quiet_tensorflow()
     from seesaw_keras.compression import QuantizationNetwork, fake_quantized_matches
     from seesaw_keras.compression.fine_tuning import fine_tuning
@@ -186,7 +190,7 @@ def main() -> None:
     network = load_network(FLAGS.model)
     check_plain(network)
     faces, pairs = open_source(FLAGS.data), open_pairs(FLAGS.verify, FLAGS.pairs)
-    # The number of steps of an epoch follows from the batch size, and the epochs from that.
+    # The batch size determines the steps per epoch, and these the number of epochs.
     recipe = get_recipe(FLAGS.recipe).override(change for change in FLAGS.set if change.startswith("batch_size="))
     source = EvenSample(faces, FLAGS.steps * recipe.batch_size)
     recipe = fine_tuning(recipe, network, images=len(source), steps=FLAGS.steps).override(FLAGS.set)
@@ -209,7 +213,7 @@ def main() -> None:
     write(out / "before.tflite", convert(network, images=images))
     if "quantize" in stages:
         made = learn("quantize", QuantizationNetwork(made, batch, FLAGS.freeze_after))
-        with contextlib.redirect_stdout(io.StringIO()):  # Keras lists every variable
+        with contextlib.redirect_stdout(io.StringIO()):  # Keras prints every variable
             made.export(str(out / "quantize" / "saved_model"))
     write(out / "after.tflite", convert(made, images=None if "quantize" in stages else images))
     if "quantize" in stages:

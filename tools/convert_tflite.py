@@ -1,29 +1,30 @@
-"""Converts a network to a flatbuffer for TensorFlow Lite: fully int8, float32, float16 or dynamic range.
+"""Converts a network to a TensorFlow Lite flatbuffer: fully int8, float32, float16 or dynamic range.
 
     python tools/convert_tflite.py --model shuffle --weights shuffle.weights.h5 --type int8 --out shuffle_int8.tflite
 
-The model is a variant (python tools/list_models.py prints them), a .keras file or a SavedModel folder; a network
-trained quantization-aware, which brings its ranges along, comes as a SavedModel. Batch 1, static shapes. The int8
-network takes pixel - 128 of an RGB image: flip the highest bit of every byte. With --input uint8 it takes the pixel,
-for one QUANTIZE operator.
+The model is a variant (listed by python tools/list_models.py), a .keras file or a SavedModel folder. A
+quantization-aware network is a SavedModel and contains its own ranges. The flatbuffer has batch size 1 and static
+shapes. The input of an int8 network is pixel - 128 of an RGB image, which is the byte with its highest bit flipped.
+With --input uint8 the input is the pixel itself, at the cost of one QUANTIZE operator.
 
-Ranges are measured on --images of --data (folder, .zip, .rec, .tfrecord or .csv) that are spread evenly over it, the
-same ones every time, or on synthetic faces, each of another person. A variant without --weights gets random ones
-(seed 0) with batch statistics of these images: good for latency and memory, not for faces. With --errors, the signal
-to quantization noise of every tensor is measured on some of them, drawn, and printed for the ten worst.
+Quantization ranges are calibrated on --images images sampled evenly and deterministically from --data (folder, .zip,
+.rec, .tfrecord or .csv), or on synthetic faces of different identities. A variant without --weights gets random weights
+(seed 0) with the batch statistics of these images: suitable for latency and memory measurements, not for recognition.
+With --errors, the signal-to-quantization-noise ratio of every tensor is measured on some of the images and plotted, and
+the ten lowest are printed.
 
-With --target phone the network is rewritten for XNNPACK (seesaw_keras.tflite.passes), and written only if LiteRT's
-reference kernels, and ours in NumPy, compute the same from both forms: every integer, or floats to 1e-5 in a unit
-vector. With --target micro an int8 network is rewritten such that TFLite Micro needs less memory: it is computed in
-groups of channels and strips of rows, as few as fit into --arena (on x86-64; a microcontroller's pointers are smaller),
-or as it takes for the smallest arena. TFLite Micro, where it is installed, has to compute the same, too.
+--target phone rewrites the network for XNNPACK (seesaw_keras.tflite.passes). The result is written only if LiteRT's
+reference kernels and this package's NumPy kernels give equal outputs for both forms: bit-exact integers, or floats
+within 1e-5 in a unit vector. --target micro rewrites an int8 network to reduce TFLite Micro's memory use: it is
+computed in groups of channels and strips of rows. The number of parts is the smallest that fits --arena (on x86-64;
+pointers are smaller on a microcontroller), or the one with the smallest arena. If TFLite Micro is installed, its
+outputs must be bit-exact as well.
 
-The cosine from which on two faces are the same person is stored in the file for those who compare embeddings: that of
---threshold, or of the model card that tools/evaluate.py --card made.
+The minimum cosine at which two faces are the same person is stored in the file: the value of --threshold, or that of
+the model card written by tools/evaluate.py --card.
 
-At the end, LiteRT and TFLite Micro run the result on a few images, as tools/check_tflite.py does on many. If they do
-not compute the same integers, --out is not written: the network is then left beside it, as NAME.failed.tflite, and the
-exit code is 1.
+Finally, LiteRT and TFLite Micro run the result on a few images, as tools/check_tflite.py does on many. If they are not
+bit-exact, --out is not written; the network is saved as NAME.failed.tflite in the same folder, and the exit code is 1.
 """
 
 import sys
@@ -40,32 +41,38 @@ from seesaw_keras.tflite.passes import TARGETS
 from seesaw_keras.verification.threshold_calibration import load_calibration
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("model", None, "A variant, a .keras file, or the folder of a SavedModel.", required=True)
-flags.DEFINE_string("weights", None, "Weights of a variant, as model.save_weights writes them.")
-flags.DEFINE_enum("type", "int8", ["int8", "float32", "float16", "dynamic"], "Of weights and arithmetic.")
-flags.DEFINE_enum("target", "plain", list(TARGETS), "What it shall run on; plain is as the converter makes it.")
-flags.DEFINE_string("arena", None, "Of --target micro: bytes that TFLite Micro may take; 384K and 1M are KiB and MiB.")
-flags.DEFINE_enum("input", "int8", ["int8", "uint8"], "Of an int8 network: pixel - 128, or the pixel for one QUANTIZE.")
-flags.DEFINE_enum("normalize", "none", ["none", "graph"], "Unit length by an operator of the graph, or not at all.")
-flags.DEFINE_string("data", None, "Data set to measure int8 ranges on; synthetic faces if not given.")
-flags.DEFINE_integer("images", 64, "How many of it; four times as many are hardly better.", 1)
-flags.DEFINE_float("threshold", None, "Cosine from which on two faces are the same person; stored.", -1.0, 1.0)
-flags.DEFINE_string("card", None, "Model card of tools/evaluate.py --card, whose threshold is stored.")
-flags.DEFINE_string("errors", None, "PNG to draw the noise of each tensor's quantization to; for int8.")
+flags.DEFINE_string("model", None, "Variant, .keras file or SavedModel folder.", required=True)
+flags.DEFINE_string("weights", None, "Weights file for a variant, as written by model.save_weights.")
+flags.DEFINE_enum(
+    "type", "int8", ["int8", "float32", "float16", "dynamic"], "Quantization scheme of weights and activations."
+)
+flags.DEFINE_enum("target", "plain", list(TARGETS), "Target runtime; plain: no rewriting after conversion.")
+flags.DEFINE_string("arena", None, "--target micro: maximum arena size in bytes; 384K and 1M are KiB and MiB.")
+flags.DEFINE_enum(
+    "input", "int8", ["int8", "uint8"], "Input type of an int8 network: pixel - 128, or uint8 pixels with a QUANTIZE."
+)
+flags.DEFINE_enum(
+    "normalize", "none", ["none", "graph"], "Where embeddings are L2-normalized: nowhere, or in the graph."
+)
+flags.DEFINE_string("data", None, "Data set to calibrate int8 ranges on. Default: synthetic faces.")
+flags.DEFINE_integer("images", 64, "Number of calibration images; four times as many are hardly better.", 1)
+flags.DEFINE_float("threshold", None, "Minimum cosine at which two faces are the same person, to store.", -1.0, 1.0)
+flags.DEFINE_string("card", None, "Model card from tools/evaluate.py --card whose threshold is stored.")
+flags.DEFINE_string("errors", None, "PNG file for a plot of the quantization noise of each tensor; int8 only.")
 flags.DEFINE_string("out", None, "File to write.", required=True)
 
-CHECKED = 2  # TFLite Micro takes a second for shuffle and all its tensors; tools/check_tflite.py runs more
-STATISTICS_IMAGES = 64  # in one batch, which takes 1.2 GB of memory with shuffle
-ERROR_IMAGES = 16  # a second each with shuffle
+CHECKED = 2  # about 1 s per image in TFLite Micro for shuffle with all tensors; tools/check_tflite.py runs more
+STATISTICS_IMAGES = 64  # in one batch; needs 1.2 GB of memory with shuffle
+ERROR_IMAGES = 16  # about 1 s per image with shuffle
 
 
 def say(line: str) -> None:
-    """Prints what takes a while to stderr."""
+    """Prints a progress message to stderr."""
     print(line, file=sys.stderr, flush=True)
 
 
 def main() -> None:
-    """Converts what the flags say, prints what came of it, and writes it if the runtimes agree on it."""
+    """Converts the network, prints the results, and writes the flatbuffer if the runtimes agree."""
     require_fitting_flags()
     threshold = load_calibration(FLAGS.card)["threshold"] if FLAGS.card else FLAGS.threshold
     say("loading TensorFlow ...")
@@ -114,7 +121,7 @@ def main() -> None:
 
 
 def require_fitting_flags() -> None:
-    """Raises ValueError for flags that contradict each other."""
+    """Raises ValueError for incompatible flags."""
     if FLAGS.errors and FLAGS.type != "int8":
         raise ValueError(f"--errors is for --type int8, not {FLAGS.type}")
     if FLAGS.target == "micro" and FLAGS.type != "int8":
@@ -133,7 +140,7 @@ def require_fitting_flags() -> None:
 
 
 def draw_errors(real: bytes, data: bytes, images: np.ndarray) -> None:
-    """Draws and prints how far an int8 network is from the float one, tensor by tensor."""
+    """Plots and prints the quantization error of an int8 network, tensor by tensor."""
     from seesaw_keras.reports.quantization_error_plot import plot_errors
     from seesaw_keras.tflite.analysis.quantization_error import error_table, quantization_errors
 
@@ -144,10 +151,10 @@ def draw_errors(real: bytes, data: bytes, images: np.ndarray) -> None:
 
 
 def rewritten(data: bytes, images: np.ndarray) -> bytes:
-    """Returns the form for --target, proven to compute the same, and prints what became less.
+    """Rewrites the flatbuffer for --target, verifies that outputs are equal, and prints the savings.
 
     Raises:
-        ValueError: the two forms differ, or the wanted arena cannot be reached.
+        ValueError: the outputs of the two forms differ, or the requested arena size cannot be reached.
     """
     from seesaw_keras.tflite import flatbuffer
     from seesaw_keras.tflite.analysis.costs import activation_peak
@@ -167,7 +174,7 @@ def rewritten(data: bytes, images: np.ndarray) -> bytes:
     if micro and arena and (needed := Micro(made).arena).total > arena:
         raise ValueError(f"--arena {FLAGS.arena}: not reached: {needed.total:,} bytes are needed")
     inputs = pixel_table(before)[images]
-    if FLAGS.type == "int8":  # noise amplifies what float sums round
+    if FLAGS.type == "int8":  # noise inputs amplify the rounding of float sums
         inputs = np.concatenate([inputs, adversarial_inputs(before.main.inputs[0])])
     say(f"comparing both forms on {len(inputs)} inputs ...")
     require_same_outputs(before, after, inputs, runtimes=("reference", "numpy", *(["micro"] if micro else [])))
@@ -182,7 +189,7 @@ def rewritten(data: bytes, images: np.ndarray) -> bytes:
 
 
 def checked(data: bytes, network: Any, images: np.ndarray) -> Any:
-    """Prints what a flatbuffer costs and whether the runtimes agree on images; returns the `CheckResult`."""
+    """Prints the cost of a flatbuffer and compares the runtimes on images; returns the `CheckResult`."""
     from seesaw_keras.inference.embedders import load_embedder
     from seesaw_keras.tflite import flatbuffer
     from seesaw_keras.tflite.analysis.costs import cost_of

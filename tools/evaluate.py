@@ -1,15 +1,16 @@
-"""Measures an embedder by the protocols of face verification.
+"""Evaluates an embedding model with the standard face verification protocols.
 
     python tools/evaluate.py --model model.tflite --preprocess raw --data lfw_view2_aligned112.zip --pairs pairs.txt
 
 The model is a .keras or .h5 file, a SavedModel folder, a .tflite, an .onnx, or a .npy or .npz of embeddings. The data
-is one of InsightFace's .bin files, or LFW's images (folder or .zip) with pairs.txt, or CFP's with Protocol/Split/FP.
+set is an InsightFace .bin file, LFW images (folder or .zip) with pairs.txt, or CFP images with Protocol/Split/FP.
 
-The table goes to standard output; --json, --markdown and --report write files. After quantization:
+The table is printed to standard output; --json, --markdown and --report write files. To compare a model before and
+after quantization:
 
     python tools/evaluate.py --model float.tflite --compare int8.tflite --data lfw.bin --report change.html
 
-A .tflite runs in LiteRT with XNNPACK, as on a phone; --runtime micro measures what a microcontroller computes.
+A .tflite runs in LiteRT with XNNPACK, as on a phone; --runtime micro runs it in TFLite Micro.
 
 --card stores the threshold for --far in a model card:
 
@@ -38,24 +39,26 @@ from seesaw_keras.verification.evaluation import Verification, evaluate, latency
 from seesaw_keras.verification.threshold_calibration import store_calibration
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("model", None, "The model, or file of embeddings, to measure.", required=True)
+flags.DEFINE_string("model", None, "Model or file of embeddings to evaluate.", required=True)
 flags.DEFINE_string("data", None, "Images: .bin, .zip or folder.", required=True)
-flags.DEFINE_string("pairs", None, "Which are compared: LFW's pairs.txt or CFP's Protocol/Split/FP; none for a .bin.")
-flags.DEFINE_enum("preprocess", None, list(PREPROCESSES), "What the model wants of pixels; pm1 if not given.")
+flags.DEFINE_string("pairs", None, "Pair list of LFW (pairs.txt) or CFP (Protocol/Split/FP); not for a .bin.")
+flags.DEFINE_enum("preprocess", None, list(PREPROCESSES), "Model's input preprocessing. Default: pm1.")
 flags.DEFINE_bool("flip", False, "Add the embedding of the mirrored image.")
-flags.DEFINE_string("compare", None, "A second model to compare with the first on the same pairs.")
-flags.DEFINE_enum("compare_preprocess", None, list(PREPROCESSES), "What that one wants; as the first if not given.")
-flags.DEFINE_float("far", 1e-4, "The false accept rate for which to choose a threshold.", 0.0, 1.0)
-flags.DEFINE_enum("runtime", "xnnpack", list(RUNTIMES), "What runs a .tflite; see seesaw_keras/tflite/runtimes.py.")
-flags.DEFINE_integer("threads", 1, "Threads of LiteRT or ONNX Runtime.", 1)
-flags.DEFINE_string("json", None, "File to write all figures to; `accuracy` is in percent.")
-flags.DEFINE_string("markdown", None, "File to write the table to.")
-flags.DEFINE_string("report", None, "HTML file to write tables, curves and the worst pairs to.")
+flags.DEFINE_string("compare", None, "Second model to compare with the first on the same pairs.")
+flags.DEFINE_enum(
+    "compare_preprocess", None, list(PREPROCESSES), "Input preprocessing of --compare. Default: same as --model."
+)
+flags.DEFINE_float("far", 1e-4, "False accept rate that determines the threshold.", 0.0, 1.0)
+flags.DEFINE_enum("runtime", "xnnpack", list(RUNTIMES), "Runtime for a .tflite; see seesaw_keras/tflite/runtimes.py.")
+flags.DEFINE_integer("threads", 1, "Number of threads for LiteRT or ONNX Runtime.", 1)
+flags.DEFINE_string("json", None, "JSON file to write all results to; `accuracy` is in percent.")
+flags.DEFINE_string("markdown", None, "Markdown file to write the table to.")
+flags.DEFINE_string("report", None, "HTML report to write, with tables, curves and the worst pairs.")
 flags.DEFINE_string("card", None, "Model card (JSON) to store the threshold in, under `calibration`.")
 
 
 def measured(source: str, preprocess: str | None, pairs: Pairs) -> tuple[Verification, dict[str, Any]]:
-    """Measures one embedder behind a progress bar; returns the figures and what the embedder is."""
+    """Evaluates one model, with a progress bar; returns the results and a description of the model."""
     cli.quiet_tensorflow(source)
     embedder = load_embedder(source, preprocess=preprocess, threads=FLAGS.threads, runtime=FLAGS.runtime)
     with tqdm(total=len(pairs.names), unit="image", desc=embedder.name, disable=None) as bar:
@@ -69,13 +72,13 @@ def measured(source: str, preprocess: str | None, pairs: Pairs) -> tuple[Verific
 
 
 def write(path: str, text: str) -> None:
-    """Writes a text file whole or not at all."""
+    """Writes a text file atomically."""
     with replacing(path) as beside:
         beside.write_text(text, "utf-8")
 
 
 def main() -> None:
-    """Measures what the flags say, prints and writes it."""
+    """Evaluates the models, prints the results and writes the requested files."""
     pairs = open_pairs(FLAGS.data, FLAGS.pairs)
     result, described = measured(FLAGS.model, FLAGS.preprocess, pairs)
     other: Verification | None = None

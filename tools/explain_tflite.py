@@ -1,12 +1,12 @@
-"""Walks one image through a flatbuffer, operator by operator, and writes what it saw as an HTML page.
+"""Traces one image through a flatbuffer, operator by operator, and writes an HTML report.
 
     python tools/explain_tflite.py shuffle_int8.tflite face.jpg --float shuffle_float32.tflite --out shuffle.html
 
-For every operator: shapes, scale, the range that its integers can hold and the one that they do, how many saturate,
-what the operator itself loses against real numbers, and pictures of its feature maps. With --float, the same network in
-float32 (tools/convert_tflite.py --type float32), also what is lost from the start on. The image is an aligned face
-(tools/align_faces.py), or the first one of --data; it is resized to what the network takes. Integers are those of
-LiteRT's reference kernels, or of --flavor micro.
+The report shows for every operator: shapes, scale, representable and actual range, number of saturated entries, the
+quantization error added by the operator, and images of its feature maps. With --float, the same network in float32
+(tools/convert_tflite.py --type float32), it also shows the cumulative error. The image is an aligned face
+(tools/align_faces.py), or the first one of --data; it is resized to the network's input size. Integers are computed as
+in LiteRT's reference kernels, or as in TFLite Micro with --flavor micro.
 """
 
 from pathlib import Path
@@ -26,15 +26,15 @@ from seesaw_keras.tflite.analysis.explain import explain
 from seesaw_keras.tflite.reference import FLAVORS
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("float", None, "The same network as a float32 .tflite, to measure the quantization error by.")
-flags.DEFINE_string("data", None, "Data set whose first image to take: .rec, .tfrecord, .csv, .zip, or a folder.")
-flags.DEFINE_enum("flavor", "litert", list(FLAVORS), "Whose integers: LiteRT's reference kernels, or TFLite Micro.")
-flags.DEFINE_enum("preprocess", None, list(PREPROCESSES), "What the model wants of pixels; pm1 if not given.")
-flags.DEFINE_string("out", None, "HTML file to write; beside the model if not given.")
+flags.DEFINE_string("float", None, "The same network as a float32 .tflite, the reference for the quantization error.")
+flags.DEFINE_string("data", None, "Data set whose first image is used: .rec, .tfrecord, .csv, .zip, or a folder.")
+flags.DEFINE_enum("flavor", "litert", list(FLAVORS), "Arithmetic of LiteRT's reference kernels or of TFLite Micro.")
+flags.DEFINE_enum("preprocess", None, list(PREPROCESSES), "Model's input preprocessing. Default: pm1.")
+flags.DEFINE_string("out", None, "HTML file to write. Default: the model's path with the suffix .html.")
 
 
 def given_image(names: list[str]) -> np.ndarray:
-    """Returns the image that was named, or the first one of --data, as uint8 RGB."""
+    """Returns the image named on the command line, or the first one of --data, as uint8 RGB."""
     if names:
         return decode_image(Path(names[0]).read_bytes(), name=names[0])
     source = open_source(FLAGS.data)
@@ -44,7 +44,7 @@ def given_image(names: list[str]) -> np.ndarray:
 
 
 def prepared(path: str, pixels: np.ndarray) -> tuple[flatbuffer.Model, np.ndarray, np.ndarray]:
-    """Returns a model, the image in its size, and the image as it takes it."""
+    """Returns the model, the image resized to its input size, and the preprocessed input."""
     network = load_embedder(path, preprocess=FLAGS.preprocess, runtime="reference")
     if Path(path).suffix != ".tflite" or not isinstance(network, NetworkEmbedder):
         raise ValueError(f"{path}: a .tflite is needed; tools/convert_tflite.py makes one")
@@ -55,7 +55,7 @@ def prepared(path: str, pixels: np.ndarray) -> tuple[flatbuffer.Model, np.ndarra
 
 
 def main(arguments: list[str]) -> None:
-    """Explains what the flags say."""
+    """Traces the image and writes the report."""
     if len(arguments) != (1 if FLAGS.data else 2):
         raise ValueError("name a .tflite and an image, or --data instead of the image; see --help")
     path, *names = arguments

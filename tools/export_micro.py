@@ -1,14 +1,14 @@
-"""Writes an int8 network as C++17 sources for a firmware with TFLite Micro.
+"""Exports an int8 network as C++17 sources for firmware with TFLite Micro.
 
     python tools/export_micro.py --model micro_int8.tflite --out firmware/face
 
-The folder holds the network as an array, a resolver with the operators that it uses, the size of the arena as measured
-in TFLite Micro, a class from RGB pixels to int8 embeddings with cosine and threshold in integers, golden vectors with a
-self-test, a CMakeLists.txt that runs it on a desktop, and a README.md on wiring it up.
+The folder contains the network as an array, a resolver with the required operators, the arena size measured in TFLite
+Micro, a class that maps RGB pixels to int8 embeddings, with cosine and threshold in integer arithmetic, golden vectors
+with a self-test, a CMakeLists.txt for the desktop, and a README.md on integration.
 
-The model is one of tools/convert_tflite.py, with int8 or uint8 pixels in and an int8 embedding out. The threshold, the
-cosine from which on two faces are the same person, is the one stored in it, if there is no --threshold. An older export
-in the folder is replaced; a folder with anything else is not touched.
+The model is the output of tools/convert_tflite.py, with int8 or uint8 input and int8 embeddings. The threshold, the
+minimum cosine at which two faces are the same person, is read from the model unless --threshold is given. An earlier
+export in the folder is replaced; a folder with other contents is not modified.
 """
 
 import sys
@@ -20,13 +20,13 @@ from seesaw_keras import cli
 from seesaw_keras.tflite.micro import Export, export, write_sources
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("model", None, "The .tflite to export.", required=True)
-flags.DEFINE_float("threshold", None, "Cosine from which on two faces are the same person.", -1.0, 1.0)
-flags.DEFINE_string("out", None, "Folder to write.", required=True)
+flags.DEFINE_string("model", None, "Flatbuffer (.tflite) to export.", required=True)
+flags.DEFINE_float("threshold", None, "Minimum cosine at which two faces are the same person.", -1.0, 1.0)
+flags.DEFINE_string("out", None, "Output folder.", required=True)
 
 
 def table(made: Export, size: int) -> str:
-    """Returns what the firmware will need as lines for people; `size` is the model's, in bytes."""
+    """Returns the firmware's resource requirements as text; `size` is the model size in bytes."""
     arena = made.arena
     return "\n".join(
         [
@@ -41,7 +41,7 @@ def table(made: Export, size: int) -> str:
 
 
 def main() -> None:
-    """Exports what the flags say, and prints what the firmware will need."""
+    """Exports the model and prints the firmware's resource requirements."""
     if Path(FLAGS.model).suffix != ".tflite":
         raise ValueError(f"{FLAGS.model}: a .tflite is needed; tools/convert_tflite.py makes one")
     data = Path(FLAGS.model).read_bytes()

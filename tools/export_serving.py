@@ -2,17 +2,17 @@
 
     python tools/export_serving.py --model shuffle --weights shuffle.weights.h5 --card card.json --out serving
 
-The model is a variant (python tools/list_models.py prints them) or a .keras file. It becomes the next version in
-OUT/NAME, 1 if there is none; older ones stay. It appears whole and at once, so OUT may be what a fleet polls.
+The model is a variant (listed by python tools/list_models.py) or a .keras file. It is written as the next version in
+OUT/NAME, starting at 1; older versions are kept. A version appears atomically, so a server may poll OUT.
 
 Signatures, for any batch size: serving_default (float32 in [-1, 1]), pixels (uint8), encoded (JPEG or PNG files), and
-compare, two batches of aligned faces, which answers by the cosine and whether it reaches the threshold. The threshold
-is given by --threshold, or by --card, in which tools/evaluate.py stored it for a false accept rate.
+compare, which takes two batches of aligned faces and returns the cosine and whether it reaches the threshold. The
+threshold is set by --threshold, or by --card, in which tools/evaluate.py stored it for a false accept rate.
 
-Beside the model: models.config, batching_parameters.txt, and examples with a README.md that says how to start the
-server and has clients for REST and gRPC. What is there already stays; models.config gains the model.
+The export also writes models.config, batching_parameters.txt, and examples with REST and gRPC clients and a README.md
+with the command that starts the server. Existing files are kept; the model is added to models.config.
 
-A variant without --weights gets random ones (seed 0): good for measuring latency, not for faces.
+A variant without --weights gets random weights (seed 0): suitable for latency measurements, not for recognition.
 """
 
 import sys
@@ -25,23 +25,23 @@ from seesaw_keras import cli
 from seesaw_keras.models.configs import list_models
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("model", None, "A variant or a .keras file.", required=True)
-flags.DEFINE_string("weights", None, "Weights of a variant, as model.save_weights writes them.")
-flags.DEFINE_float("threshold", None, "Cosine from which on two faces are the same person.", -1.0, 1.0)
-flags.DEFINE_string("card", None, "Model card (JSON) to take the threshold from, in the place of --threshold.")
-flags.DEFINE_string("name", None, "Of the model in the server; by default that of the variant or file.")
-flags.DEFINE_string("out", None, "Folder of all models, to write to.", required=True)
+flags.DEFINE_string("model", None, "Variant or .keras file.", required=True)
+flags.DEFINE_string("weights", None, "Weights file for a variant, as written by model.save_weights.")
+flags.DEFINE_float("threshold", None, "Minimum cosine at which two faces are the same person.", -1.0, 1.0)
+flags.DEFINE_string("card", None, "Model card (JSON) that contains the threshold, instead of --threshold.")
+flags.DEFINE_string("name", None, "Model name in the server. Default: the name of the variant or file.")
+flags.DEFINE_string("out", None, "Model base folder to write to.", required=True)
 
-STATISTICS_IMAGES = 64  # in one batch, which takes 1.2 GB of memory with shuffle
+STATISTICS_IMAGES = 64  # in one batch; needs 1.2 GB of memory with shuffle
 
 
 def say(line: str) -> None:
-    """Prints what takes a while to stderr."""
+    """Prints a progress message to stderr."""
     print(line, file=sys.stderr, flush=True)
 
 
 def main() -> None:
-    """Exports what the flags say, and prints where it is and what it answers to."""
+    """Exports the network and prints the path of the new version."""
     threshold, facts = decision()
     say("loading TensorFlow ...")
     cli.quiet_tensorflow()
@@ -73,10 +73,10 @@ def main() -> None:
 
 
 def decision() -> tuple[float, dict[str, Any]]:
-    """Returns the threshold, and what the card says of where it is from.
+    """Returns the threshold and the calibration record of the card.
 
     Raises:
-        ValueError: there is none, there are two, or the card's is for another use of the network.
+        ValueError: there is no threshold, there are two, or the card's was measured with other preprocessing or --flip.
     """
     from seesaw_keras.inference.preprocessing import DEFAULT_PREPROCESS
     from seesaw_keras.verification.threshold_calibration import load_calibration

@@ -1,4 +1,4 @@
-"""People by name: enroll them from photographs and videos, and find who is in others.
+"""Face gallery: enroll people by name from photographs and videos, and identify them in others.
 
     python tools/gallery.py enroll   --gallery people.gallery --model phone.tflite people
     python tools/gallery.py enroll   --gallery people.gallery --model phone.tflite --name "Ada Lovelace" ada.jpg ada.mp4
@@ -7,11 +7,11 @@
     python tools/gallery.py remove   --gallery people.gallery "Ada Lovelace"
     python tools/gallery.py export   --gallery people.gallery --out people.npz
 
-`enroll` takes a folder with a folder a person, or with --name whatever shows one person; each photograph's main face
-counts, and of a video one picture every --every seconds. Every photograph is stored by itself: started again, it goes
-on, and what is enrolled is not looked at again. `identify` prints a line a candidate: file, name, similarity, and
-whether that reaches the threshold. `remove` deletes a person from the file for good; exported copies are yours to
-delete. Embeddings are biometric data: keep the file as carefully as passwords.
+`enroll` takes a folder with one sub-folder per person or, with --name, files and folders that show one person. It uses
+the main face of each photograph, and of a video one frame every --every seconds. Each photograph is stored separately:
+repeat the command to resume an interrupted run; enrolled photographs are skipped. `identify` prints one line per
+candidate: file, name, similarity, and whether it reaches the threshold. `remove` permanently deletes a person from the
+file, but not from exported copies. Embeddings are biometric data: protect the file like passwords.
 """
 
 from collections import Counter
@@ -35,16 +35,16 @@ from seesaw_keras.faces.video import VIDEO_SUFFIXES, frames
 from seesaw_keras.files import replacing
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("gallery", None, "The gallery's file; `enroll` makes it, for one --model.", required=True)
+flags.DEFINE_string("gallery", None, "Gallery file; `enroll` creates it for a single --model.", required=True)
 define_embedder_flags()
-flags.DEFINE_string("name", None, "enroll: whom all the files show.")
-flags.DEFINE_float("every", 1.0, "Seconds from one picture of a video to the next.", 0.0)
-flags.DEFINE_integer("k", 1, "identify: how many candidates.", 1)
-flags.DEFINE_string("out", None, "export: the .npz file of `embeddings` and `names` to write.")
+flags.DEFINE_string("name", None, "enroll: name of the person in all the files.")
+flags.DEFINE_float("every", 1.0, "Seconds between the sampled frames of a video.", 0.0)
+flags.DEFINE_integer("k", 1, "identify: number of candidates.", 1)
+flags.DEFINE_string("out", None, "export: .npz file to write, with `embeddings` and `names`.")
 
 
 def listed(path: Path) -> list[Path]:
-    """Returns a file, or the photographs and videos below a folder in natural order."""
+    """Returns [path] for a file; for a folder, all photographs and videos below it in natural order."""
     if not path.exists():
         raise FileNotFoundError(f"{path}: there is no such file or folder")
     if not path.is_dir():
@@ -57,7 +57,7 @@ def listed(path: Path) -> list[Path]:
 
 
 def by_person(paths: list[str]) -> list[tuple[str, Path]]:
-    """Returns (name, file) of everything to enroll."""
+    """Returns (name, file) of every file to enroll."""
     found = []
     for root in map(Path, paths):
         files = listed(root)
@@ -68,7 +68,7 @@ def by_person(paths: list[str]) -> list[tuple[str, Path]]:
 
 
 def require_folders_of_people(root: Path, files: list[Path]) -> None:
-    """Raises a ValueError where a folder that a file lies in may not be of one person."""
+    """Raises a ValueError if the files are not in one sub-folder per person."""
     for file in files:
         if file in (root, root / file.name):
             raise ValueError(f"{file}: whom does it show? Put it into a folder of that name, or give --name")
@@ -78,7 +78,7 @@ def require_folders_of_people(root: Path, files: list[Path]) -> None:
 
 
 def pictures(file: Path) -> Iterator[tuple[str, Photograph]]:
-    """Yields the photograph, or the pictures of the video, with what to call them."""
+    """Yields (label, image) of the photograph, or of each sampled frame of the video."""
     if file.suffix.lower() not in VIDEO_SUFFIXES:
         yield printable(str(file)), file
         return
@@ -87,23 +87,23 @@ def pictures(file: Path) -> Iterator[tuple[str, Photograph]]:
 
 
 def attempts(file: Path, work: Callable[[Photograph], Any]) -> Iterator[tuple[str, Any, str]]:
-    """Yields the label of each picture, what `work` makes of it, and why it makes nothing of it."""
+    """Yields (label, result of `work`, error message) for each image; the message is empty on success."""
     try:
         for label, image in pictures(file):
             try:
                 yield label, work(image), ""
-            except GalleryError:  # which no other picture mends
+            except GalleryError:  # affects all images
                 raise
             except ValueError as error:
                 yield label, None, str(error).removeprefix(f"{label}: ").removeprefix("image 0: ")
     except GalleryError:
         raise
-    except ValueError as error:  # of a video
+    except ValueError as error:  # the video cannot be read
         yield printable(str(file)), None, str(error)
 
 
 def enroll(paths: list[str]) -> None:
-    """Adds people."""
+    """Enrolls people and prints a summary."""
     todo = by_person(paths)
     counts = Counter[str]()
     with Gallery(FLAGS.gallery, flagged_embedder()) as gallery:
@@ -120,7 +120,7 @@ def enroll(paths: list[str]) -> None:
 
 
 def identify(paths: list[str]) -> None:
-    """Prints who is in photographs and videos."""
+    """Prints the people identified in photographs and videos."""
     todo = [file for path in paths for file in listed(Path(path))]
     if not Path(FLAGS.gallery).is_file():
         raise FileNotFoundError(f"{FLAGS.gallery}: no such gallery")
@@ -135,7 +135,7 @@ def identify(paths: list[str]) -> None:
 
 
 def list_people(arguments: list[str]) -> None:
-    """Prints the people and how many embeddings each has."""
+    """Prints each person's name and number of embeddings."""
     no_more(arguments)
     with GalleryFile(FLAGS.gallery) as file:
         people = file.people()
@@ -152,7 +152,7 @@ def remove(names: list[str]) -> None:
 
 
 def export(arguments: list[str]) -> None:
-    """Writes all embeddings with their names."""
+    """Writes all embeddings and names to an .npz file."""
     no_more(arguments)
     if not FLAGS.out or not FLAGS.out.endswith(".npz"):
         raise ValueError("--out is missing, a file that ends in .npz")
@@ -167,7 +167,7 @@ def export(arguments: list[str]) -> None:
 
 
 def no_more(arguments: list[str]) -> None:
-    """Raises a ValueError where something is said that is not listened to."""
+    """Raises a ValueError if there are unexpected arguments."""
     if arguments:
         raise ValueError(f"{arguments[0]!r} is too much; see --help")
 
@@ -177,7 +177,7 @@ OF_SOMETHING = {"enroll": "files or folders", "identify": "files or folders", "r
 
 
 def main(arguments: list[str]) -> None:
-    """Runs the command."""
+    """Runs the command named by the first argument."""
     command, *rest = arguments or [""]
     if command not in COMMANDS:
         raise ValueError(f"{command!r} is no command: {', '.join(COMMANDS)}; see --help")

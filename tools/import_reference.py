@@ -1,10 +1,10 @@
-"""Turns a checkpoint of a public PyTorch implementation into Keras weights.
+"""Converts a checkpoint of a public PyTorch implementation to Keras weights.
 
     python tools/import_reference.py --variant shuffle --checkpoint model.pth --out shuffle.weights.h5
     python tools/import_reference.py --variant dw_v1 --checkpoint arrays.npz --out dw_v1.keras
 
-The checkpoint is a .pth or TorchScript file (wants the extra `torch`; nothing in it is run) or an .npz of arrays under
-the implementation's own names. `--out` ends in .weights.h5 for weights alone, to be loaded by
+The checkpoint is a .pth or TorchScript file (requires the extra `torch`; no code in it is executed) or an .npz of
+arrays with the implementation's parameter names. `--out` ends in .weights.h5 for weights only, loaded by
 `seesaw_keras.build(variant, weights=FILE)`, or in .keras for the whole model.
 """
 
@@ -19,14 +19,14 @@ from seesaw_keras.files import replacing, sha256_of
 from seesaw_keras.models.configs import list_models
 
 FLAGS = flags.FLAGS
-flags.DEFINE_enum("variant", "shuffle", list_models(), "Variant that the checkpoint belongs to.")
+flags.DEFINE_enum("variant", "shuffle", list_models(), "Variant of the checkpoint.")
 flags.DEFINE_string("checkpoint", None, "Checkpoint to read: .pth, TorchScript or .npz.", required=True)
 flags.DEFINE_string("out", None, "File to write: .weights.h5 (weights) or .keras (the whole model).", required=True)
-flags.DEFINE_integer("embedding_size", 512, "Length of the embedding in the checkpoint.", lower_bound=1)
+flags.DEFINE_integer("embedding_size", 512, "Embedding dimension of the checkpoint.", lower_bound=1)
 
 
 def main() -> None:
-    """Loads the checkpoint into the variant and writes it."""
+    """Loads the checkpoint into the variant and writes the weights or the model."""
     if not FLAGS.out.endswith((".weights.h5", ".keras")):
         raise ValueError(f"--out {FLAGS.out!r} must end in .weights.h5 or .keras")
     cli.quiet_tensorflow()

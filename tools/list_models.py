@@ -1,7 +1,7 @@
-"""Prints what the variants cost and what others publish of their accuracy.
+"""Prints the cost of the network variants and their published accuracies.
 
-python tools/list_models.py              all variants, a line each
-python tools/list_models.py shuffle      one variant, a line for each kind of layer
+python tools/list_models.py              all variants, one line each
+python tools/list_models.py shuffle      one variant, one line per kind of layer
 """
 
 from tqdm import tqdm
@@ -11,7 +11,7 @@ from seesaw_keras import cli
 
 
 def main(variants: list[str]) -> None:
-    """Prints one table of all variants, or a table for each variant that is named."""
+    """Prints a table of all variants, or one table for each named variant."""
     cli.quiet_tensorflow()
     from seesaw_keras.models.summaries import variants_table
 

@@ -1,19 +1,20 @@
-"""The whole road, one command: train, verify, prune, quantize, convert for phones and microcontrollers, check, report.
+"""Runs the full pipeline: train, verify, prune, quantize, convert for phones and microcontrollers, check, report.
 
     python tools/pipeline.py                                             # synthetic faces, minutes on two cores
     python tools/pipeline.py --recipe faces --data train.rec --verify lfw.zip --pairs pairs.txt --out runs/faces
 
-The data are whatever tools/train.py takes. From photographs in which the faces have to be found first, in a folder for
-each person, of which --pairs names some to verify:
+--data accepts the formats of tools/train.py. To start from unaligned photographs, one sub-folder per person, of which
+--pairs lists some for verification:
 
     python tools/pipeline.py --photographs people --yunet face_detection_yunet_2023mar.onnx --pairs pairs.txt ...
 
-Each stage is one of the tools beside this one, run by the command that is printed; what it left is checked by SHA-256.
-Stopped and started again by the same command, finished stages are left as they are and the others go on.
+Each stage runs another tool in this folder with the command that is printed; its outputs are recorded with their
+SHA-256. Repeat the command to resume an interrupted run; finished stages with unchanged outputs are skipped.
 
-The folder then holds report.html with all that was found, phone.tflite and micro.tflite with the threshold inside, and
-a folder or file for each stage. A stage that fails stops the road, with one exception: where XNNPACK comes out farther
-from the other runtimes than tools/check_tflite.py lets pass, as it does with small networks, the report says so.
+The output folder contains report.html with all results, phone.tflite and micro.tflite with the threshold in their
+metadata, and a folder or file for each stage. The pipeline stops when a stage fails, with one exception: if XNNPACK
+differs from the other runtimes by more than tools/check_tflite.py accepts, as happens with small networks, this is
+noted in the report.
 """
 
 import json
@@ -35,43 +36,50 @@ from seesaw_keras.reports.run_page import CHECKS, FORMS
 from seesaw_keras.training.recipe import Recipe, get_recipe, list_recipes
 
 FLAGS = flags.FLAGS
-flags.DEFINE_enum("recipe", "synthetic", list_recipes(), "What to train, see tools/train.py --help.")
-flags.DEFINE_multi_string("set", [], "key=value: another value for a field of the recipe.")
-flags.DEFINE_string("data", None, "Faces to train on; for the recipe `synthetic`, people who do not exist.")
-flags.DEFINE_string("verify", None, "Pairs to verify: a .bin, LFW's or CFP's images, or synthetic:2000@32.")
-flags.DEFINE_string("pairs", None, "LFW's pairs.txt or CFP's Protocol/Split/FP, for --verify of images.")
-flags.DEFINE_string("teacher", None, "Who is learned from, for a recipe that distills.")
-flags.DEFINE_enum("teacher_preprocess", None, list(PREPROCESSES), "What the teacher wants of pixels; pm1 if not given.")
-flags.DEFINE_string("photographs", None, "In place of --data: photographs in which to find the faces first.")
-flags.DEFINE_string("yunet", None, "A YuNet model to find them by, see tools/align_faces.py --help.")
+flags.DEFINE_enum("recipe", "synthetic", list_recipes(), "Training recipe; see tools/train.py --help.")
+flags.DEFINE_multi_string("set", [], "key=value: override a field of the recipe; repeatable.")
+flags.DEFINE_string("data", None, "Training data set. Default for the recipe `synthetic`: the built-in demo data.")
+flags.DEFINE_string("verify", None, "Verification pairs: a .bin, images of LFW or CFP, or synthetic:2000@32.")
+flags.DEFINE_string("pairs", None, "Pair list of LFW (pairs.txt) or CFP (Protocol/Split/FP), if --verify names images.")
+flags.DEFINE_string("teacher", None, "Teacher model or stored embeddings, for a recipe with distillation.")
+flags.DEFINE_enum("teacher_preprocess", None, list(PREPROCESSES), "Teacher's input preprocessing. Default: pm1.")
+flags.DEFINE_string("photographs", None, "Photographs to detect and align faces in, instead of --data.")
+flags.DEFINE_string("yunet", None, "YuNet model for face detection; see tools/align_faces.py --help.")
 flags.DEFINE_enum(
     "compress",
     "prune+quantize",
     ["prune", "quantize", "prune+quantize"],
-    "How the network is made smaller, see tools/compress.py --help.",
+    "Compression stages to run; see tools/compress.py --help.",
 )
-flags.DEFINE_float("sparsity", None, "How much pruning takes away, see there; for people who do not exist, 0.5.")
-flags.DEFINE_integer("steps", None, "Steps of pruning, and of quantization, see there; for those, 300.", 1)
+flags.DEFINE_float("sparsity", None, "Pruning sparsity, as in tools/compress.py. Default for the demo data: 0.5.")
+flags.DEFINE_integer(
+    "steps", None, "Training steps per compression stage, as in tools/compress.py. Default for the demo data: 300.", 1
+)
 flags.DEFINE_float(
-    "far", 0.01, "False accept rate of the threshold; one that the pairs of strangers are enough to measure.", 0.0, 1.0
+    "far",
+    0.01,
+    "False accept rate of the threshold; it must be measurable with the number of impostor pairs.",
+    0.0,
+    1.0,
 )
-flags.DEFINE_string("out", None, "Folder for all that comes of it; runs/RECIPE if not given.")
+flags.DEFINE_string("out", None, "Output folder. Default: runs/RECIPE.")
 
 TOOLS = Path(__file__).resolve().parent
 STATE = "pipeline.json"
-EMBEDDED = {"steps": 300, "sparsity": 0.5}  # of compression, for people who do not exist: a minute a stage
+EMBEDDED = {"steps": 300, "sparsity": 0.5}  # compression defaults for the demo data: about a minute per stage
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One of the tools, with what it is told and what it leaves.
+    """One run of a tool, with its arguments and outputs.
 
     Attributes:
-        name: for the screen and the state.
-        tool: file name in this folder.
-        arguments: its flags.
-        outputs: files that are there when it is done.
-        verdict: the one of them that says what a check found; XNNPACK may be far in it, but no others may differ.
+        name: display name and key in the state file.
+        tool: file name of the tool in this folder.
+        arguments: command-line arguments.
+        outputs: files that exist after a successful run.
+        verdict: for checks, the output with the result; a low XNNPACK similarity in it is accepted, other differences
+            are not.
     """
 
     name: str
@@ -82,12 +90,12 @@ class Stage:
 
     @property
     def command(self) -> list[str]:
-        """What a user would type."""
+        """The command line to show to the user."""
         return ["python", f"tools/{self.tool}", *self.arguments]
 
 
 class State:
-    """Which stages are finished, by which command, and what they left; in the output folder.
+    """Finished stages with their commands and output hashes, stored in the output folder.
 
     Raises:
         ValueError: if the file is damaged.
@@ -103,16 +111,16 @@ class State:
                 raise ValueError(f"{self._path}: damaged ({error}); delete it, the stages will be checked") from error
 
     def finished(self, stage: Stage) -> bool:
-        """Whether the stage was finished by this command and left what is there now."""
+        """Whether the stage was finished with this command and its outputs are unchanged."""
         record = self._stages.get(stage.name)
         return bool(record) and record["command"] == stage.command and record["outputs"] == self._hashes(stage)
 
     def seconds(self, stage: Stage) -> float:
-        """How long a finished stage took."""
+        """Returns the duration of a finished stage in seconds."""
         return self._stages[stage.name]["seconds"]
 
     def finish(self, stage: Stage, seconds: float, before: Sequence[Stage]) -> None:
-        """Writes down that a stage is finished, and those `before`; all others have to be done again."""
+        """Records the stage as finished and keeps the records of the stages `before` it; all others are discarded."""
         self._stages = {each.name: self._stages[each.name] for each in before}
         self._stages[stage.name] = {
             "command": stage.command,
@@ -128,26 +136,26 @@ class State:
 
 
 def given(**values: str | None) -> list[str]:
-    """Returns the flags that have a value."""
+    """Returns command-line arguments for the values that are not None."""
     return [part for name, value in values.items() if value is not None for part in (f"--{name}", value)]
 
 
 def embedded() -> bool:
-    """Whether the faces are those of people who do not exist, which come with the project."""
+    """Whether the run uses the built-in demo data, synthetic identities."""
     return not (FLAGS.data or FLAGS.photographs)
 
 
 def stages(recipe: Recipe, out: Path) -> list[Stage]:
-    """Returns the road.
+    """Returns all stages in order.
 
     Raises:
-        ValueError: flags contradict each other, or no pairs are named.
+        ValueError: flags are incompatible, or there are no verification pairs.
     """
     if FLAGS.photographs and FLAGS.data:
         raise ValueError("--photographs take the place of --data; name one of them")
     aligned = str(out / "aligned") if FLAGS.photographs else None
     data = FLAGS.data or aligned
-    # Aligned photographs are verified as far as there are pairs of them.
+    # Aligned photographs are used for verification if --pairs lists pairs of them.
     verify = (
         FLAGS.verify or (aligned if FLAGS.pairs else None) or (None if data else f"synthetic:2000@{recipe.image_size}")
     )
@@ -165,7 +173,7 @@ def stages(recipe: Recipe, out: Path) -> list[Stage]:
 
 
 def alignment(out: Path) -> list[Stage]:
-    """Returns the stage that finds the faces, if there are photographs."""
+    """Returns the face alignment stage if there are photographs, otherwise an empty list."""
     if not FLAGS.photographs:
         return []
     told = given(photographs=FLAGS.photographs, output=str(out / "aligned"), yunet=FLAGS.yunet)
@@ -174,7 +182,7 @@ def alignment(out: Path) -> list[Stage]:
 
 
 def training(recipe: Recipe, data: str | None, pairs: Sequence[str], out: Path) -> list[Stage]:
-    """Returns the stages that leave the float network and what it is worth."""
+    """Returns the stages that train and evaluate the float network."""
     model = out / "train" / "model.keras"
     settings = [part for assignment in FLAGS.set for part in ("--set", assignment)]
     learning = given(data=data, teacher=FLAGS.teacher, teacher_preprocess=FLAGS.teacher_preprocess)
@@ -197,7 +205,7 @@ def training(recipe: Recipe, data: str | None, pairs: Sequence[str], out: Path) 
 
 
 def compression(recipe: Recipe, faces: str, pairs: Sequence[str], out: Path) -> list[Stage]:
-    """Returns the stages that make the network smaller, choose its threshold, and convert it for each target."""
+    """Returns the stages that compress the network, calibrate its threshold and convert it for each target."""
     values = {"steps": FLAGS.steps, "sparsity": FLAGS.sparsity}
     if embedded():
         values = {name: EMBEDDED[name] if value is None else value for name, value in values.items()}
@@ -238,7 +246,7 @@ def compression(recipe: Recipe, faces: str, pairs: Sequence[str], out: Path) -> 
 
 
 def proof(faces: str, pairs: Sequence[str], out: Path) -> list[Stage]:
-    """Returns the stages that show what each flatbuffer computes, and that its runtimes agree."""
+    """Returns the stages that check the runtimes of each flatbuffer, evaluate the phone form and explain it."""
     told = ["--float", str(out / "train" / "model.keras"), "--data", faces]
     checks = [
         Stage(
@@ -260,13 +268,13 @@ def proof(faces: str, pairs: Sequence[str], out: Path) -> list[Stage]:
 
 
 def run(stage: Stage) -> None:
-    """Runs a stage in a process of its own.
+    """Runs a stage in a separate process.
 
     Raises:
-        ValueError: if it fails; what is wrong it has said itself.
+        ValueError: the stage failed; the tool has printed its error message.
     """
     if stage.verdict:
-        stage.verdict.unlink(missing_ok=True)  # an earlier one must not speak for this run
+        stage.verdict.unlink(missing_ok=True)  # a result of an earlier run must not be used
     result = subprocess.run([sys.executable, str(TOOLS / stage.tool), *stage.arguments], check=False)
     missing = [str(path) for path in stage.outputs if not path.is_file()]
     failed = result.returncode and not (stage.verdict and only_far(stage.verdict))
@@ -277,7 +285,7 @@ def run(stage: Stage) -> None:
 
 
 def only_far(verdict: Path) -> bool:
-    """Whether all that a check found is that XNNPACK, which rounds otherwise, is far from the other runtimes."""
+    """Whether a low XNNPACK similarity, caused by different rounding, is the only problem that a check found."""
     if not verdict.is_file():
         return False
     found = json.loads(verdict.read_bytes())
@@ -285,7 +293,7 @@ def only_far(verdict: Path) -> bool:
 
 
 def summary(road: Sequence[Stage], state: State, out: Path) -> str:
-    """Returns the last screen: how long it took, what was measured, where it is, what to do next."""
+    """Returns the final summary: durations, accuracies, output paths and next commands."""
     networks = json.loads((out / "compress" / "report.json").read_bytes())["networks"]
     before, after = networks["float"]["accuracy"], networks["int8, compressed"]["accuracy"]
     total = sum(map(state.seconds, road))
@@ -317,7 +325,7 @@ def summary(road: Sequence[Stage], state: State, out: Path) -> str:
 
 
 def main() -> None:
-    """Runs the stages that are not finished."""
+    """Runs the stages that are not finished and prints a summary."""
     recipe = get_recipe(FLAGS.recipe).override(FLAGS.set)
     out = Path(FLAGS.out or f"runs/{recipe.name}")
     road = stages(recipe, out)

@@ -1,22 +1,22 @@
-"""Turns face images of any form into a training set: checked, without duplicates, in shards, with a manifest.
+"""Builds a training set from face images: validated, deduplicated, in shards, with a manifest.
 
     python tools/prepare_data.py --data=faces_emore --output=prepared --min_images=3 --holdout_identities=1000
 
-The data are InsightFace's RecordIO (a .rec file or its folder), TFRecord shards, a folder or .zip of identity/image,
-or a .csv of path,identity. The output holds `train`, `holdout` with people who are not in it, left_out.csv with every
-image and identity that is in neither and why, and manifest.json. Stopped and started again, it goes on; started once
-more when it is finished, it compares the files with the manifest.
+The data set is InsightFace RecordIO (a .rec file or its folder), TFRecord shards, a folder or .zip of identity/image,
+or a .csv of path,identity. The output contains `train`; `holdout`, with identities that are not in `train`;
+left_out.csv, which lists every excluded image and identity with the reason; and manifest.json. Repeat the command to
+resume an interrupted run; for a finished run, the files are verified against the manifest.
 
-To choose weights and settings on people whom the network never saw, and not on the test set, have pairs of them made:
-plain, degraded and turned, each a .zip for --verify of tools/train.py and --data of tools/evaluate.py:
+To select weights and settings without the test set, create validation pairs of held-out identities: plain, degraded and
+turned, each a .zip for --verify of tools/train.py and --data of tools/evaluate.py:
 
     python tools/prepare_data.py --data=faces_emore --output=prepared --holdout_identities=500 --holdout_pairs=3000
 
-So that nobody is tested who was trained on, leave out whoever looks like somebody of a test set:
+To avoid identity overlap with a test set, exclude identities that are similar to those of the test set:
 
     python tools/prepare_data.py --data=faces_emore --output=prepared --exclude_near=lfw.bin --embedder=model.tflite
 
-Verification pairs (a .bin, LFW's or CFP's images with --pairs) become an InsightFace .bin:
+Verification pairs (a .bin, or images of LFW or CFP with --pairs) are written as an InsightFace .bin:
 
     python tools/prepare_data.py --data=lfw.zip --pairs=pairs.txt --output=lfw
 """
@@ -36,27 +36,42 @@ from seesaw_keras.inference.preprocessing import PREPROCESSES
 
 FLAGS = flags.FLAGS
 DEFAULT = Settings()
-flags.DEFINE_string("data", None, "What to prepare: a .rec, .tfrecord, .csv, .zip or .bin, or a folder.", required=True)
-flags.DEFINE_string("output", None, "Folder to fill: new, or of the same run that was stopped.", required=True)
-flags.DEFINE_string("pairs", None, "The data are pairs to verify: LFW's pairs.txt or CFP's Protocol/Split/FP.")
-flags.DEFINE_enum(
-    "format", DEFAULT.format, FORMATS, "TFRecord shards, or InsightFace's train.rec, train.idx, property."
+flags.DEFINE_string(
+    "data", None, "Data set to prepare: a .rec, .tfrecord, .csv, .zip or .bin, or a folder.", required=True
 )
-flags.DEFINE_integer("images_per_shard", DEFAULT.images_per_shard, "Images of a TFRecord shard.", lower_bound=1)
-flags.DEFINE_integer("min_images", DEFAULT.min_images, "Leave out identities with fewer images.", lower_bound=1)
-flags.DEFINE_integer("holdout_identities", 0, "Identities to write to `holdout` instead of `train`.", lower_bound=0)
+flags.DEFINE_string("output", None, "Output folder: new, or of an interrupted run to resume.", required=True)
+flags.DEFINE_string(
+    "pairs", None, "Pair list of LFW (pairs.txt) or CFP (Protocol/Split/FP), to prepare verification pairs."
+)
+flags.DEFINE_enum(
+    "format",
+    DEFAULT.format,
+    FORMATS,
+    "Output format: TFRecord shards, or InsightFace's train.rec, train.idx and property.",
+)
+flags.DEFINE_integer("images_per_shard", DEFAULT.images_per_shard, "Images per TFRecord shard.", lower_bound=1)
+flags.DEFINE_integer("min_images", DEFAULT.min_images, "Exclude identities with fewer images.", lower_bound=1)
+flags.DEFINE_integer(
+    "holdout_identities", 0, "Number of identities to write to `holdout` instead of `train`.", lower_bound=0
+)
 flags.DEFINE_integer(
     "holdout_pairs",
     0,
-    "Genuine pairs, and as many impostor pairs, of held-out people: holdout/validation.zip, degraded.zip, turned.zip.",
+    "Number of genuine and of impostor pairs of held-out identities: holdout/validation.zip, degraded.zip, turned.zip.",
     lower_bound=0,
 )
-flags.DEFINE_integer("seed", DEFAULT.seed, "Chooses the identities to hold out, and their pairs.")
-flags.DEFINE_string("exclude_near", None, "Test set: a .bin or as --data. Who looks like its people is left out.")
-flags.DEFINE_string("embedder", None, "Who tells: a .tflite, .onnx, .keras or .h5 file, or a SavedModel folder.")
-flags.DEFINE_enum("preprocess", None, list(PREPROCESSES), "What the embedder wants of pixels; pm1 if not given.")
-flags.DEFINE_float("near_cosine", 0.5, "Cosine of mean embeddings from which on people look alike.", -1.0, 1.0)
-flags.DEFINE_integer("processes", None, "How many read and decode; one a processor if not given.", lower_bound=1)
+flags.DEFINE_integer("seed", DEFAULT.seed, "Seed for the choice of held-out identities and their pairs.")
+flags.DEFINE_string(
+    "exclude_near", None, "Test set, a .bin or as --data; identities similar to those in it are excluded."
+)
+flags.DEFINE_string(
+    "embedder",
+    None,
+    "Embedding model for --exclude_near: a .tflite, .onnx, .keras or .h5 file, or a SavedModel folder.",
+)
+flags.DEFINE_enum("preprocess", None, list(PREPROCESSES), "Input preprocessing of --embedder. Default: pm1.")
+flags.DEFINE_float("near_cosine", 0.5, "Minimum cosine of mean embeddings at which an identity is excluded.", -1.0, 1.0)
+flags.DEFINE_integer("processes", None, "Number of worker processes. Default: one per CPU.", lower_bound=1)
 
 NOT_OF_PAIRS = (
     *("format", "images_per_shard", "min_images", "holdout_identities", "holdout_pairs", "seed"),
@@ -65,7 +80,7 @@ NOT_OF_PAIRS = (
 
 
 def exclusion() -> Exclusion | None:
-    """Returns whom the flags keep out."""
+    """Returns the identities to exclude as the flags specify, or None."""
     if not FLAGS.exclude_near and not FLAGS.embedder:
         return None
     if not FLAGS.exclude_near or not FLAGS.embedder:
@@ -79,7 +94,7 @@ def exclusion() -> Exclusion | None:
 
 
 def pairs(bars: cli.Bars) -> None:
-    """Prepares verification pairs and prints what came of it."""
+    """Prepares verification pairs and prints a summary."""
     for name in NOT_OF_PAIRS:
         if FLAGS[name].present:
             raise ValueError(f"--{name} is for training sets; {FLAGS.data} are pairs to verify")
@@ -95,7 +110,7 @@ def pairs(bars: cli.Bars) -> None:
 
 
 def faces(bars: cli.Bars) -> None:
-    """Prepares a training set and prints what came of it."""
+    """Prepares a training set and prints a summary."""
     settings = Settings(
         format=FLAGS.format,
         images_per_shard=FLAGS.images_per_shard,
@@ -118,7 +133,7 @@ def faces(bars: cli.Bars) -> None:
 
 
 def main() -> None:
-    """Prepares what the flags say."""
+    """Prepares verification pairs or a training set."""
     with cli.Bars() as bars:
         if FLAGS.pairs or FLAGS.data.lower().endswith(".bin"):
             pairs(bars)

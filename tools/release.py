@@ -1,14 +1,15 @@
-r"""Makes a released model of a training run: float weights, int8 flatbuffer, golden vectors and a model card.
+r"""Creates a released model from a training run: float weights, int8 flatbuffer, golden vectors and a model card.
 
     python tools/release.py --run runs/phone --name phone.faces --target phone --data faces \
         --verify lfw_view2_aligned112.zip --pairs pairs.txt --about about.json
 
-Float weights are rounded to 11 bits of precision, which halves the compressed file and is far below what int8 changes;
-everything after that, figures included, is of the rounded ones. --about is a JSON object of strings that the card
-repeats: data and licence, recipe, teacher, intended use, limits. The threshold is the one for --far on --verify.
+Float weights are rounded to 11 bits of precision, which halves the compressed file; the error is far below that of int8
+quantization. All other files and results are computed from the rounded weights. --about is a JSON object of strings
+that are copied into the card: data and license, recipe, teacher, intended use, limitations. The threshold is the one
+for --far on --verify.
 
-Files of an earlier release of the name are replaced when all is done; stopped and started again, it goes on. The lines
-to put into seesaw_keras/models/pretrained.py are printed.
+Files of an earlier release with the same name are replaced after all new files are complete. Repeat the command to
+resume an interrupted run. The tool prints the lines to add to seesaw_keras/models/pretrained.py.
 """
 
 import hashlib
@@ -27,23 +28,23 @@ from seesaw_keras.files import replacing, sha256_of
 from seesaw_keras.tflite.passes import TARGETS
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("run", None, "Folder of a training, with best.json and best.weights.h5.", required=True)
-flags.DEFINE_string("name", None, "VARIANT.DATA, such as phone.faces.", required=True)
-flags.DEFINE_enum("target", "plain", list(TARGETS), "What the flatbuffer shall run on.")
+flags.DEFINE_string("run", None, "Folder of a training run, with best.json and best.weights.h5.", required=True)
+flags.DEFINE_string("name", None, "Release name VARIANT.DATA, such as phone.faces.", required=True)
+flags.DEFINE_enum("target", "plain", list(TARGETS), "Target runtime of the flatbuffer.")
 flags.DEFINE_string(
-    "quantized", None, "SavedModel of it after tools/compress.py; if not given, --data gives the ranges."
+    "quantized", None, "SavedModel from tools/compress.py. Default: post-training quantization with --data."
 )
-flags.DEFINE_string("data", None, "Faces to measure int8 ranges on.", required=True)
-flags.DEFINE_string("verify", None, "Pairs to verify on.", required=True)
-flags.DEFINE_string("pairs", None, "LFW's pairs.txt or CFP's Protocol/Split/FP, for --verify of images.")
+flags.DEFINE_string("data", None, "Data set to calibrate int8 ranges on.", required=True)
+flags.DEFINE_string("verify", None, "Verification pairs.", required=True)
+flags.DEFINE_string("pairs", None, "Pair list of LFW (pairs.txt) or CFP (Protocol/Split/FP), if --verify names images.")
 flags.DEFINE_float("far", 1e-2, "False accept rate of the threshold.", 0.0, 1.0)
-flags.DEFINE_integer("images", 256, "Of --data, to measure ranges on.", 1)
-flags.DEFINE_string("about", None, "JSON object of what the card says in words.", required=True)
-flags.DEFINE_string("out", "tflite", "Folder of the released files.")
+flags.DEFINE_integer("images", 256, "Number of calibration images from --data.", 1)
+flags.DEFINE_string("about", None, "JSON file with the text fields of the card.", required=True)
+flags.DEFINE_string("out", "tflite", "Output folder.")
 
 TOOLS = Path(__file__).resolve().parent
-WORTH_COMPRESSING = 1024  # numbers; below, HDF5 writes more about the compression than it saves
-BITS_LEFT_OUT = 13  # of float32's 23, which leaves float16's precision and float32's range
+WORTH_COMPRESSING = 1024  # entries; below this, HDF5's overhead exceeds the savings
+BITS_LEFT_OUT = 13  # of float32's 23 mantissa bits; keeps float16's precision and float32's range
 
 
 def rounded(array: np.ndarray) -> np.ndarray:
@@ -54,7 +55,7 @@ def rounded(array: np.ndarray) -> np.ndarray:
 
 
 def compress_weights(source: Path, path: Path) -> None:
-    """Writes a *.weights.h5 again, its arrays compressed; Keras reads it like any other."""
+    """Rewrites a *.weights.h5 file with compressed arrays; Keras can load it."""
     import h5py
 
     with h5py.File(source) as given, h5py.File(path, "w", libver="latest") as made:
@@ -70,7 +71,7 @@ def compress_weights(source: Path, path: Path) -> None:
 
 
 def float_network(work: Path) -> tuple[Path, Path, dict[str, Any]]:
-    """Returns the run's best network as .keras and as weights, rounded, and what the run says of it."""
+    """Returns paths of the run's best network, rounded, as .keras and as weights, and the contents of best.json."""
     cli.quiet_tensorflow()
     from seesaw_keras.training.network import build_network
     from seesaw_keras.training.recipe import Recipe
@@ -87,14 +88,14 @@ def float_network(work: Path) -> tuple[Path, Path, dict[str, Any]]:
 
 
 def settings_hash() -> str:
-    """Returns a short name for all that the files depend on, so that another release starts anew."""
+    """Returns a short hash of everything that the files depend on; a changed setting starts a new release."""
     names = ("target", "quantized", "data", "verify", "pairs", "far", "images")
     settings = [sha256_of(Path(FLAGS.run) / "best.weights.h5"), *(FLAGS[name].value for name in names)]
     return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:12]
 
 
 def tool(made: Path, name: str, *arguments: object) -> None:
-    """Runs one of the tools beside this one, if what it makes is not there from a run before."""
+    """Runs another tool in this folder unless its output `made` already exists."""
     if made.exists():
         return
     command = [sys.executable, str(TOOLS / name), *map(str, arguments)]
@@ -104,7 +105,7 @@ def tool(made: Path, name: str, *arguments: object) -> None:
 
 
 def golden(flatbuffer: Path, path: Path) -> None:
-    """Writes uint8 images and the int8 embeddings that every exact runtime makes of them."""
+    """Writes golden vectors: uint8 images and their int8 embeddings, equal in all bit-exact runtimes."""
     from seesaw_keras.tflite import flatbuffer as files
     from seesaw_keras.tflite.conversion.interface import pixel_table
     from seesaw_keras.tflite.micro.golden import golden_images
@@ -121,7 +122,7 @@ def golden(flatbuffer: Path, path: Path) -> None:
 
 
 def curve() -> list[str]:
-    """Returns the verifications on the way as lines of a table."""
+    """Returns the validation results during training as Markdown table rows."""
     lines = (Path(FLAGS.run) / "history.csv").read_text("utf-8").splitlines()
     names = lines[0].split(",")
     rows = [dict(zip(names, line.split(","), strict=True)) for line in lines[1:]]
@@ -129,7 +130,7 @@ def curve() -> list[str]:
 
 
 def write_card(path: Path, record: dict[str, Any], table: str) -> None:
-    """Writes the card for people; the record beside it is for programs."""
+    """Writes the model card as Markdown; the JSON record next to it is machine-readable."""
     parts = [f"# {record['name']}", *(f"**{key}.** {value}" for key, value in record["about"].items())]
     parts += ["## Figures", table.strip(), f"Threshold for a false accept rate of {FLAGS.far:g}: a cosine of "]
     parts[-1] += f"{record['threshold']:.4f}."
@@ -139,7 +140,7 @@ def write_card(path: Path, record: dict[str, Any], table: str) -> None:
 
 
 def main() -> None:
-    """Makes the files beside, and moves them to their places when all are made."""
+    """Creates all files in a work folder, then copies them to the output folder."""
     about = json.loads(Path(FLAGS.about).read_text("utf-8"))
     work = Path(FLAGS.run) / f"release-{settings_hash()}"
     work.mkdir(exist_ok=True)

@@ -1,10 +1,10 @@
-"""Puts all that a run of tools/pipeline.py left into one HTML page: answers, accuracy, sizes, proofs, times.
+"""Writes an HTML report of a run of tools/pipeline.py: answers, accuracy, sizes, checks, durations.
 
     python tools/report_run.py --run runs/demo --data synthetic:2000@32
 
---data and --pairs are the run's --verify and --pairs; a few of them are shown with the answers of the int8 network.
-The page is RUN/report.html. It needs nothing beside it, and links the pages of single stages. This is the last stage of
-the pipeline, and a second to do again.
+--data and --pairs are the run's --verify and --pairs; some of the pairs are shown with the answers of the int8 network.
+The report is RUN/report.html, a self-contained page that links to the reports of single stages. It is the last stage of
+the pipeline; repeating it takes about a second.
 """
 
 from pathlib import Path
@@ -16,15 +16,15 @@ from seesaw_keras.data.sources import open_pairs
 from seesaw_keras.reports.run_page import write_page
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("run", None, "The folder that tools/pipeline.py filled.", required=True)
+flags.DEFINE_string("run", None, "Output folder of tools/pipeline.py.", required=True)
 flags.DEFINE_string(
-    "data", None, "Pairs that it was verified on: a .bin, LFW's or CFP's images, or synthetic:2000@32.", required=True
+    "data", None, "Verification pairs of the run: a .bin, images of LFW or CFP, or synthetic:2000@32.", required=True
 )
-flags.DEFINE_string("pairs", None, "LFW's pairs.txt or CFP's Protocol/Split/FP, for --data of images.")
+flags.DEFINE_string("pairs", None, "Pair list of LFW (pairs.txt) or CFP (Protocol/Split/FP), if --data names images.")
 
 
 def main() -> None:
-    """Writes the page."""
+    """Writes the report."""
     page = Path(FLAGS.run) / "report.html"
     write_page(page, FLAGS.run, open_pairs(FLAGS.data, FLAGS.pairs))
     print(page)

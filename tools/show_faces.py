@@ -1,14 +1,14 @@
-"""Draws a sheet of a data set: one row per identity, one column per image.
+"""Draws a contact sheet of a data set: one row per identity, one column per image.
 
     python tools/show_faces.py --out sheet.png
     python tools/show_faces.py --data faces_emore --identities 20 --images 12 --out sheet.png
 
-With `--views` it shows what `--set teacher_views=` and `--set degrade=` of tools/train.py do: the first image of each
-identity, its views as the teacher sees them, and below as the student does when they are degraded:
+With `--views` it shows the effect of `--set teacher_views=` and `--set degrade=` of tools/train.py: the first image of
+each identity, its views as given to the teacher, and below them the degraded views as given to the student:
 
     python tools/show_faces.py --data faces_emore --identities 5 --views 8 --out views.png
 
-Without `--data` it shows the synthetic faces that are the built-in data set.
+Without `--data` it shows the built-in demo data, synthetic faces.
 """
 
 import cv2
@@ -24,14 +24,18 @@ from seesaw_keras.reports.pictures.face_sheets import face_sheet, view_sheet
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string(
-    "data", None, "Data set: .rec, .tfrecord, .csv, .zip, or a folder of these or of identity/image. None: synthetic."
+    "data",
+    None,
+    "Data set: .rec, .tfrecord, .csv, .zip, or a folder of these or of identity/image. Default: synthetic faces.",
 )
 flags.DEFINE_string("out", "sheet.png", "PNG file to write.")
 flags.DEFINE_integer("identities", 10, "Rows: the first identities of the data set.", lower_bound=1)
-flags.DEFINE_integer("images", 10, "Columns: the first images of each.", lower_bound=1)
-flags.DEFINE_integer("views", 0, "Columns: jittered views of the first image of each. 0: its images.", lower_bound=0)
-flags.DEFINE_integer("size", 112, "Side of each picture on the sheet in pixels.", lower_bound=16, upper_bound=1024)
-flags.DEFINE_integer("seed", 0, "Seed of the synthetic faces: another one, other people.", lower_bound=0)
+flags.DEFINE_integer("images", 10, "Columns: the first images of each identity.", lower_bound=1)
+flags.DEFINE_integer(
+    "views", 0, "Columns: augmented views of the first image of each identity. 0: show its images.", lower_bound=0
+)
+flags.DEFINE_integer("size", 112, "Side length of each image on the sheet in pixels.", lower_bound=16, upper_bound=1024)
+flags.DEFINE_integer("seed", 0, "Seed of the synthetic identities.", lower_bound=0)
 
 
 def main() -> None:

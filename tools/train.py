@@ -1,25 +1,25 @@
-"""Trains a network by a recipe; killed at any moment and started again by the same command, it goes on.
+"""Trains a network with a recipe. An interrupted run can be resumed with the same command.
 
     python tools/train.py                                  # synthetic faces, minutes on two cores
     python tools/train.py --recipe paper --data faces_emore --verify lfw.bin --out runs/paper
 
-The data are InsightFace's RecordIO, TFRecord shards, a folder or .zip of identity/image, or a .csv;
-`synthetic:2000x10@32` are 2,000 people who do not exist, in 10 pictures each, 32 pixels wide. Any field of the recipe
-can be changed:
+The data set is InsightFace RecordIO, TFRecord shards, a folder or .zip of identity/image, or a .csv;
+`synthetic:2000x10@32` is a set of 2,000 synthetic identities with 10 images each, 32 pixels wide. Any field of the
+recipe can be overridden:
 
     python tools/train.py --recipe paper --set epochs=4 --set batch_size=64 --set learning_rate=0.03 ...
 
-From a stronger network's embeddings, with the labels or without (`--set margin=none`):
+With distillation from a stronger network's embeddings, with or without labels (`--set margin=none`):
 
     python tools/train.py --recipe distill --data faces --teacher teacher.onnx --teacher_preprocess imagenet
 
-From several data sets and teachers at once; of `more_faces` half of the images are shown per epoch. Images whose
-identity has no other image, as in a collection without names, train by the teacher alone:
+With several data sets and teachers; here half of the images of `more_faces` are shown per epoch. Images whose identity
+has no other image, as in a collection without names, contribute only to the distillation loss:
 
     python tools/train.py --recipe distill --data faces --data more_faces --data_weights 1,0.5 \
         --teacher a.onnx --teacher b.onnx --set teacher_views=4 --set degrade=0.5 --verify validation.zip
 
-From the weights of another training, which may have had smaller images:
+Starting from the weights of another training run, which may have used smaller images:
 
     python tools/train.py --recipe faces --weights runs/small/best.weights.h5 ...
 
@@ -27,8 +27,8 @@ On several machines, each with its TF_CONFIG and the same folder for --out:
 
     python tools/train.py --strategy multi_worker ...
 
-The folder then holds model.keras (the network), best.weights.h5 (where verification was best), history.csv, curves.png,
-run.json (what made them), checkpoints, and logs for `tensorboard --logdir`.
+The output folder contains model.keras (the network), best.weights.h5 (the weights with the best validation accuracy),
+history.csv, curves.png, run.json (configuration and provenance), checkpoints, and logs for `tensorboard --logdir`.
 """
 
 import json
@@ -64,38 +64,38 @@ from seesaw_keras.training.recipe import Recipe, get_recipe, list_recipes
 RECIPES = "; ".join(f"{name}: {get_recipe(name).summary}" for name in list_recipes())
 
 FLAGS = flags.FLAGS
-flags.DEFINE_enum("recipe", "synthetic", list_recipes(), f"What to do. {RECIPES}.")
-flags.DEFINE_multi_string("set", [], "key=value: another value for a field of the recipe.")
+flags.DEFINE_enum("recipe", "synthetic", list_recipes(), f"Training recipe. {RECIPES}.")
+flags.DEFINE_multi_string("set", [], "key=value: override a field of the recipe; repeatable.")
 flags.DEFINE_multi_string(
-    "data", None, "Faces to train on, once for each data set. Default for the recipe `synthetic`: 2,000 people."
+    "data", None, "Training data set; repeatable. Default for the recipe `synthetic`: 2,000 synthetic identities."
 )
-flags.DEFINE_list("data_weights", None, "How often the images of each --data are shown per epoch, such as 1,0.5.")
-flags.DEFINE_string("out", None, "Folder for all that comes of it; runs/RECIPE if not given.")
+flags.DEFINE_list("data_weights", None, "Sampling weight of each --data per epoch, such as 1,0.5. Default: 1 for each.")
+flags.DEFINE_string("out", None, "Output folder. Default: runs/RECIPE.")
 flags.DEFINE_multi_string(
     "verify",
     None,
-    "Pairs to verify after each epoch, once for each set: a .bin, a .zip that tools/prepare_data.py --holdout_pairs "
-    "made, LFW's or CFP's images, or synthetic:2000@32. The best mean accuracy decides which weights are kept.",
+    "Validation pairs; repeatable: a .bin, a .zip from tools/prepare_data.py --holdout_pairs, images of LFW or CFP, or "
+    "synthetic:2000@32. The weights with the best mean accuracy are kept.",
 )
-flags.DEFINE_string("pairs", None, "LFW's pairs.txt or CFP's Protocol/Split/FP, for --verify of images.")
+flags.DEFINE_string("pairs", None, "Pair list of LFW (pairs.txt) or CFP (Protocol/Split/FP), if --verify names images.")
 flags.DEFINE_multi_string(
-    "teacher", [], "Teacher model or stored embeddings, once for each: .keras, .tflite, .onnx, or .npy, .npz."
+    "teacher", [], "Teacher model or stored embeddings; repeatable: .keras, .tflite, .onnx, .npy or .npz."
 )
 flags.DEFINE_list(
     "teacher_preprocess",
     None,
-    f"Input preprocessing of the teachers, one for each, of {', '.join(PREPROCESSES)}. Default: pm1.",
+    f"Input preprocessing of each teacher: {', '.join(PREPROCESSES)}. Default: pm1.",
 )
 flags.DEFINE_string(
-    "teacher_cache", None, "Folder of the teachers' embeddings, to share among trainings. Default: OUT/teacher."
+    "teacher_cache", None, "Folder for teacher embeddings, can be shared by training runs. Default: OUT/teacher."
 )
-flags.DEFINE_string("weights", None, "Weights to start from: a *.weights.h5 of the same variant and width.")
-flags.DEFINE_enum("strategy", "none", ["none", "mirrored", "multi_worker"], "How devices and machines share the work.")
-flags.DEFINE_bool("deterministic", False, "The same weights, bit for bit, however often it is killed; slower.")
+flags.DEFINE_string("weights", None, "Initial weights: a *.weights.h5 of the same variant and width.")
+flags.DEFINE_enum("strategy", "none", ["none", "mirrored", "multi_worker"], "Distribution strategy.")
+flags.DEFINE_bool("deterministic", False, "Bit-reproducible weights, also after interruptions; slower.")
 
 
 def training_sets(recipe: Recipe, out: Path, *, chief: bool) -> list[Path]:
-    """Returns the paths of the training faces; synthetic ones are drawn once, by the chief, into the output folder."""
+    """Returns the paths of the training sets; the chief renders synthetic faces once into the output folder."""
     if not FLAGS.data and recipe.name != "synthetic":
         raise ValueError(f"--data: the recipe {recipe.name} needs faces to train on; see --help")
     paths = []
@@ -112,7 +112,7 @@ def training_sets(recipe: Recipe, out: Path, *, chief: bool) -> list[Path]:
 
 
 def data_weights(count: int) -> list[float] | None:
-    """Returns the weight of each data set, None for once each."""
+    """Returns the sampling weight of each data set, or None for equal weights."""
     if FLAGS.data_weights is None:
         return None
     try:
@@ -132,7 +132,7 @@ def open_faces(paths: list[Path]) -> Source:
 
 
 def verification_pairs(recipe: Recipe) -> dict[str, Pairs]:
-    """Returns the pairs to verify on the way, by name; for the built-in demo data, people who are not in it."""
+    """Returns the validation pairs by name; for the built-in demo data, pairs of other synthetic identities."""
     if not FLAGS.verify:
         return {} if FLAGS.data else {"synthetic": open_pairs(f"synthetic:2000@{recipe.image_size}")}
     sets = {}
@@ -145,7 +145,7 @@ def verification_pairs(recipe: Recipe) -> dict[str, Pairs]:
 
 
 def teacher(recipe: Recipe, source: Source, out: Path) -> Any:
-    """Returns the teachers' embeddings of the data, None if the recipe has no loss for them."""
+    """Returns the teachers' embeddings of the data, or None for a recipe without distillation."""
     if not recipe.distills:
         if FLAGS.teacher:
             raise ValueError("--teacher: the recipe does not learn from one; --set cosine_weight=20, for example")
@@ -174,12 +174,12 @@ def teacher(recipe: Recipe, source: Source, out: Path) -> Any:
 
 
 def file_facts(path: str | None) -> dict[str, str] | None:
-    """Returns what tells a file from others."""
+    """Returns the name and SHA-256 of a file, or None."""
     return {"file": Path(path).name, "sha256": sha256_of(path)} if path else None
 
 
 def store(out: Path, model: Any, recipe: Recipe, data: list[Path], seconds: float) -> None:
-    """Writes the network and what made it."""
+    """Writes model.keras and run.json."""
     with replacing(out / "model.keras") as beside:
         model.save(beside)
     record = {
@@ -197,7 +197,7 @@ def store(out: Path, model: Any, recipe: Recipe, data: list[Path], seconds: floa
 
 
 def main() -> None:
-    """Trains as the flags say and writes what came of it."""
+    """Trains the network and writes the results."""
     recipe = get_recipe(FLAGS.recipe).override(FLAGS.set)
     out = Path(FLAGS.out or f"runs/{recipe.name}")
     start = time.monotonic()
@@ -210,7 +210,7 @@ def main() -> None:
     strategy = make_strategy(FLAGS.strategy)
     chief = is_chief(strategy)
     data = training_sets(recipe, out, chief=chief)
-    agree(strategy, str(data), "--data: the workers were given different ones")  # and all wait until it is there
+    agree(strategy, str(data), "--data: the workers were given different ones")  # also a barrier: the data are written
     source = open_faces(data)
     targets = teacher(recipe, source, out)
     monitors: list[Monitor] = [History(), TrainingCurves(), ProgressBar(), TensorBoardMonitor()]

@@ -1,11 +1,12 @@
-"""Are these two the same person?
+"""Verifies whether two photographs show the same person.
 
     python tools/verify_faces.py --model phone.tflite A.jpg B.jpg
     python tools/verify_faces.py --model phone.tflite --yunet face_detection_yunet_2023mar.onnx --out ab.png A.jpg B.jpg
 
-Each photograph's main face is found, aligned and embedded; the answer is whether the embeddings' cosine reaches the
-threshold that the flatbuffer carries, or --threshold. A flatbuffer that tools/convert_tflite.py did not make does not
-say what it wants of pixels: give --preprocess. --out draws both aligned faces with the answer.
+The main face of each photograph is detected, aligned and embedded. Two faces match if the cosine of their embeddings is
+at least the threshold stored in the flatbuffer, or --threshold. A flatbuffer that was not converted by
+tools/convert_tflite.py does not store its input preprocessing: set --preprocess. --out draws both aligned faces with
+the result.
 """
 
 import cv2
@@ -17,11 +18,11 @@ from seesaw_keras.files import replacing
 
 FLAGS = flags.FLAGS
 define_embedder_flags()
-flags.DEFINE_string("out", None, "PNG file to draw the aligned faces and the answer to.")
+flags.DEFINE_string("out", None, "PNG file for a picture of the aligned faces and the result.")
 
 
 def main(photographs: list[str]) -> None:
-    """Compares the two photographs and prints the answer."""
+    """Compares the two photographs and prints the result."""
     if len(photographs) != 2:
         raise ValueError(f"two photographs are compared, not {len(photographs)}; see --help")
     if FLAGS.out and not FLAGS.out.lower().endswith(".png"):

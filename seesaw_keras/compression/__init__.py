@@ -1,4 +1,4 @@
-"""Networks made smaller with TensorFlow Model Optimization; the public names are loaded when first used."""
+"""Pruning and quantization-aware training with TensorFlow Model Optimization; public names are loaded lazily."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Which channels of a network can only go together: a network's layers, followed channel by channel.
+"""Channel dependency analysis: groups of channels that must be pruned together.
 
 >>> import seesaw_keras
 >>> from seesaw_keras.compression.channel_groups import tied_channels
@@ -22,7 +22,7 @@ __all__ = ["Ties", "tied_channels"]
 Numbers = npt.NDArray[np.int64]
 
 _layers = keras.layers
-_KEEP = (  # what works on each channel alone
+_KEEP = (  # layers that process each channel independently
     *(_layers.DepthwiseConv2D, _layers.BatchNormalization, _layers.ReLU, _layers.PReLU, _layers.Activation),
     *(Swish, HardSwish, HardSigmoid, _layers.ZeroPadding2D, _layers.MaxPooling2D, _layers.GlobalAveragePooling2D),
     *(_layers.UnitNormalization, _layers.Flatten),
@@ -31,14 +31,14 @@ _KEEP = (  # what works on each channel alone
 
 @dataclass(frozen=True)
 class Ties:
-    """The channels of every layer's output as numbers; equal numbers mean that all of them go, or none.
+    """Channel numbers of every layer's output; channels with equal numbers must be pruned together.
 
     Attributes:
-        of: name of a layer -> the numbers of its output's channels, (channels,).
-        fixed: the numbers that must stay: the image's and the embedding's.
-        groups: number -> its group: numbers that stand side by side in the output of some layer have the same.
-        marks: number -> the convolutions that write its channels and the slices that hold them. Where all channels with
-            the same marks are cut by the same share, every slice is, and the 1:3 split stays one.
+        of: channel numbers (channels,) of each layer's output, by layer name.
+        fixed: numbers that cannot be pruned: the channels of the image and the embedding.
+        groups: group of each number; numbers that occur in the output of the same layer share a group.
+        marks: for each number, the convolutions that produce its channels and the slices that contain them. If all
+            channels with the same marks are reduced by the same fraction, every slice is, and the 1:3 split is kept.
     """
 
     of: dict[str, Numbers]
@@ -48,13 +48,13 @@ class Ties:
 
 
 class _Numbering:
-    """Numbers that can be declared equal (union-find)."""
+    """Union-find over channel numbers."""
 
     def __init__(self) -> None:
         self._parents: list[int] = []
 
     def fresh(self, count: int) -> Numbers:
-        """Returns numbers that were not there before."""
+        """Returns `count` new numbers."""
         first = len(self._parents)
         self._parents += range(first, first + count)
         return np.arange(first, first + count)
@@ -65,26 +65,27 @@ class _Numbering:
         return number
 
     def tie(self, one: Numbers, other: Numbers) -> None:
-        """Declares the numbers of two tensors equal, channel by channel."""
+        """Unites the numbers of two tensors, channel by channel."""
         for left, right in zip(one.tolist(), other.tolist(), strict=True):
             self._parents[self.root(right)] = self.root(left)
 
     def roots(self, numbers: Numbers) -> Numbers:
-        """Returns one number for all that are equal."""
+        """Returns the representative of each number."""
         return np.array([self.root(number) for number in numbers.tolist()], np.int64)
 
 
 def tied_channels(model: Any) -> Ties:
-    """Follows the channels through a network.
+    """Propagates channel numbers through a network.
 
-    Addition and multiplication tie the channels of their inputs; a shuffle ties those that lie side by side after it,
-    so that what is left is a shuffle again; a convolution that is not depthwise writes new ones.
+    Addition and multiplication unite the channels of their inputs. A shuffle unites the channels that are adjacent
+    after it, so that the pruned network still has a valid shuffle. Convolutions other than depthwise create new
+    channels.
 
     Args:
-        model: from `seesaw_keras.build`.
+        model: a model from `seesaw_keras.build`.
 
     Raises:
-        ValueError: it holds a layer that is not known.
+        ValueError: if the model contains an unsupported layer.
     """
     numbering, taken = _Numbering(), sources(model)
     of: dict[str, Numbers] = {}
@@ -104,7 +105,7 @@ def tied_channels(model: Any) -> Ties:
 
 
 def _follow(layer: Any, inputs: list[Numbers], numbering: _Numbering) -> Numbers:
-    """Returns the numbers of a layer's output."""
+    """Returns the channel numbers of a layer's output."""
     if isinstance(layer, _layers.InputLayer):
         return numbering.fresh(layer.output.shape[-1])
     if isinstance(layer, _layers.Conv2D) and layer.groups == 1:

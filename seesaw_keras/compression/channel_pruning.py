@@ -1,4 +1,4 @@
-"""Channel pruning: whole channels go, and what is left is an ordinary, smaller and faster network.
+"""Channel pruning: removes whole channels; the result is an ordinary, smaller and faster network.
 
 >>> from seesaw_keras.compression.channel_pruning import prune_channels, taylor_importance
 >>> smaller = prune_channels(network, 0.3, taylor_importance(network, images))  # doctest: +SKIP
@@ -26,21 +26,21 @@ from seesaw_keras.training.network import GivenNetwork
 __all__ = ["ChannelPrunedNetwork", "gamma_importance", "prune_channels", "taylor_importance"]
 
 _BATCH = 16
-_LEAST_OF_MEAN = 1 / 3  # of its channels, relative to the mean, every group of layers keeps
+_LEAST_OF_MEAN = 1 / 3  # every group keeps at least this fraction of the mean fraction of channels kept
 
 
 def gamma_importance(model: Any) -> dict[int, float]:
-    """Returns the importance of tied channels: the mean magnitude of batch normalization's gammas (arXiv 1708.06519).
+    """Returns channel importance as the mean magnitude of the batch normalization gammas (arXiv 1708.06519).
 
-    Each layer's gammas are divided by their mean. Where there is none, in squeeze-excite, the norms of the kernel that
-    writes the channel take their place. They are multiplied by the multiply-adds that go with the channels, so that
-    `prune_channels`, which looks at what a multiply-add is good for, goes by the gammas.
+    Each layer's gammas are divided by their mean. In squeeze-excite, which has no batch normalization, the norms of the
+    kernel that produces the channel are used instead. The values are multiplied by the multiply-adds of the channels,
+    because `prune_channels` ranks by importance per multiply-add; the ranking is thus by gamma.
 
     Args:
-        model: from `seesaw_keras.build`.
+        model: a model from `seesaw_keras.build`.
 
     Returns:
-        By the numbers of `tied_channels(model)`.
+        Importance by channel number of `tied_channels(model)`.
     """
     ties = tied_channels(model)
     found: dict[int, list[float]] = defaultdict(list)
@@ -61,22 +61,22 @@ def gamma_importance(model: Any) -> dict[int, float]:
 def taylor_importance(
     model: Any, images: npt.NDArray[np.float32], *, samples: int = 64, seed: int = 0
 ) -> dict[int, float]:
-    """Returns the importance of tied channels: how far the embeddings move without them, to the first order.
+    """Returns channel importance as the first-order estimate of how far the embeddings move without the channels.
 
-    To take a channel away is to take its rows out of every kernel that reads it. The change of the embeddings e of the
-    images is, to the first order, J w for these rows w; what counts is its squared length, the second-order Taylor term
-    of the distance to the network's own embeddings, whose first-order term is zero. It is measured as the mean of
-    (v J w)^2 for random v, one backward pass each (Molchanov and others, arXiv 1906.10771, take the gradient of the
-    training's loss for v J).
+    Removing a channel removes its rows from every kernel that reads it. To first order, the embeddings e of the images
+    change by J w for these rows w. The importance is the squared norm of that change: the second-order Taylor term of
+    the distance to the unpruned network's embeddings, whose first-order term is zero. It is estimated as the mean of
+    (v J w)^2 over random v, with one backward pass each (Molchanov et al., arXiv 1906.10771, use the gradient of the
+    training loss instead of v J).
 
     Args:
-        model: from `seesaw_keras.build`.
-        images: float32 (n, side, side, 3) in [-1, 1], which take turns.
-        samples: how many v.
-        seed: of v.
+        model: a model from `seesaw_keras.build`.
+        images: float32 (n, side, side, 3) in [-1, 1]; batches cycle through them.
+        samples: number of random vectors v.
+        seed: seed of v.
 
     Returns:
-        By the numbers of `tied_channels(model)`.
+        Importance by channel number of `tied_channels(model)`.
     """
     import tensorflow as tf
 
@@ -106,13 +106,13 @@ def taylor_importance(
 
 @dataclass(frozen=True)
 class _Unit:
-    """Channels that go together, so that what is left can be split and shuffled as before.
+    """Channels that are removed together, so that the remaining channels can still be split and shuffled.
 
     Attributes:
-        group: of `Ties.groups`.
-        numbers: of `Ties`.
-        channels: how many output channels of convolutions they are.
-        price: importance a multiply-add that goes with them.
+        group: group in `Ties.groups`.
+        numbers: channel numbers in `Ties`.
+        channels: number of convolution output channels removed.
+        price: importance per multiply-add removed.
     """
 
     group: int
@@ -122,21 +122,21 @@ class _Unit:
 
 
 def prune_channels(model: Any, share: float, importance: Mapping[int, float], *, multiple: int = 8) -> Any:
-    """Returns a smaller network with the weights of the channels that are left.
+    """Returns a smaller network with the weights of the remaining channels.
 
     Args:
-        model: from `seesaw_keras.build`; it stays as it is.
-        share: of all convolutions' output channels (depthwise ones and the embedding not counted) to be removed, 0 or
-            more and below 1. A little more goes, because they go in units.
-        importance: of `gamma_importance` or `taylor_importance`; those go first that are least important for the
-            multiply-adds that they take.
-        multiple: widths that are multiples of this stay multiples: kernels for CPUs compute 8 or 16 channels at once.
+        model: a model from `seesaw_keras.build`; it is not modified.
+        share: fraction of all convolution output channels (excluding depthwise convolutions and the embedding) to
+            remove, at least 0 and below 1. Slightly more may be removed, because channels are removed in units.
+        importance: from `gamma_importance` or `taylor_importance`; channels with the lowest importance per multiply-add
+            are removed first.
+        multiple: widths that are a multiple of this remain one, because CPU kernels compute 8 or 16 channels at once.
 
     Returns:
-        A `keras.Model` like those of `seesaw_keras.build`.
+        A `keras.Model` with the same structure as one from `seesaw_keras.build`.
 
     Raises:
-        ValueError: the model is compressed already or holds unknown layers, or `share` is not in that range.
+        ValueError: if the model is already compressed or contains unsupported layers, or `share` is out of range.
     """
     check_plain(model)
     if not 0 <= share < 1:
@@ -158,7 +158,7 @@ def prune_channels(model: Any, share: float, importance: Mapping[int, float], *,
 
 
 def _units(model: Any, ties: Ties, importance: Mapping[int, float], multiple: int) -> list[_Unit]:
-    """Cuts every group's channels into units: the same share of each of its cells, the least important first."""
+    """Splits each group's channels into units with the same fraction of every cell, least important first."""
     cells: dict[int, dict[frozenset[str], list[int]]] = defaultdict(lambda: defaultdict(list))
     for number in sorted(ties.marks, key=lambda number: importance.get(number, 0.0)):
         if number not in ties.fixed:
@@ -185,7 +185,7 @@ def _units(model: Any, ties: Ties, importance: Mapping[int, float], multiple: in
 
 
 def _costs(model: Any, ties: Ties) -> tuple[Counter[int], Counter[int]]:
-    """Returns by number how many output channels of convolutions it stands for, and their multiply-adds."""
+    """Returns, by channel number, the number of convolution output channels and their multiply-adds."""
     taken = sources(model)
     channels: Counter[int] = Counter()
     madds: Counter[int] = Counter()
@@ -206,7 +206,7 @@ def _costs(model: Any, ties: Ties) -> tuple[Counter[int], Counter[int]]:
 
 
 def _without(model: Any, ties: Ties, gone: set[int]) -> Any:
-    """Returns a copy of a network without some channels."""
+    """Returns a copy of a network without the channels in `gone`."""
     taken = sources(model)
     kept = {name: ~np.isin(numbers, list(gone)) for name, numbers in ties.of.items()}
 
@@ -235,10 +235,10 @@ def _without(model: Any, ties: Ties, gone: set[int]) -> Any:
 
 
 class ChannelPrunedNetwork(GivenNetwork):
-    """A smaller network for `train`, to recover.
+    """Provides a channel-pruned network to `train` for fine-tuning.
 
     Args:
-        model: of `prune_channels`; it stays as it is.
+        model: a model from `prune_channels`; it is not modified.
     """
 
     def __init__(self, model: Any) -> None:
@@ -247,14 +247,14 @@ class ChannelPrunedNetwork(GivenNetwork):
         self.facts = {"weights_sha256": weights_sha256(model.get_weights())}
 
     def build(self, total_steps: int, *, normalize: bool) -> Any:
-        """Makes a copy."""
+        """Returns a copy of the pruned network."""
         network = keras.models.clone_model(without_unit_length(self._model), clone_function=copy_of)
         return with_unit_length(network) if normalize else network
 
     def forward(self, network: Any, step: Any) -> Any:
-        """The fast form."""
+        """Returns the `FastForward` of the network."""
         return FastForward(network)
 
     def finished(self, trained: Any) -> Any:
-        """Returns what `train` returned, with unit length if the given network had it."""
+        """Returns the network from `train`, with L2-normalized embeddings only if the pruned network had them."""
         return without_unit_length(trained) if without_unit_length(self._model) is self._model else trained

@@ -1,4 +1,4 @@
-"""Whether a quantization-aware network computes what the flatbuffer made of it computes, operator by operator.
+"""Operator-by-operator comparison of a quantization-aware network with the flatbuffer converted from it.
 
 >>> from seesaw_keras.compression import fake_quantized_matches
 >>> worst, *_ = fake_quantized_matches(aware, flatbuffer, images)  # doctest: +SKIP
@@ -21,20 +21,20 @@ from seesaw_keras.tflite.runtimes import open_runtime
 __all__ = ["OperatorMatch", "fake_quantized_matches"]
 
 LEAST_SHARE = 0.999
-_PARTS = ("_act", "_bn", "_conv")  # layers that become one operator
+_PARTS = ("_act", "_bn", "_conv")  # suffixes of layers that are fused into one operator
 
 
 @dataclass(frozen=True)
 class OperatorMatch:
-    """How near two computations of one operator are, fed with the same integers.
+    """Difference between two computations of one operator with the same integer inputs.
 
     Attributes:
-        layer: of the network; its last one, where several have become one operator.
-        code: the operator that puts out the integers.
-        entries: that were compared, over all images.
-        within: share of them that differ by one step of the output's scale or less.
-        equal: share that does not differ.
-        furthest: the greatest difference in steps.
+        layer: layer of the network; the last one if several were fused into one operator.
+        code: operator that produces the integers.
+        entries: number of compared values, over all images.
+        within: fraction of values that differ by at most one step of the output scale.
+        equal: fraction of values that are equal.
+        furthest: maximum difference in steps.
     """
 
     layer: str
@@ -46,26 +46,26 @@ class OperatorMatch:
 
     @property
     def good(self) -> bool:
-        """Whether 99.9% of the entries are within one step."""
+        """Whether at least 99.9% of the entries are within one step."""
         return self.within >= LEAST_SHARE
 
 
 def fake_quantized_matches(model: Any, flatbuffer: bytes, images: npt.NDArray[np.uint8]) -> list[OperatorMatch]:
     """Compares a quantization-aware network with its flatbuffer on LiteRT's reference kernels.
 
-    Each operator is computed by the network's layers from the integers that the flatbuffer's own operators put in, so
-    that no difference adds up.
+    Each layer is computed from the integer inputs of the corresponding flatbuffer operator, so differences do not
+    accumulate.
 
     Args:
-        model: what `quantize_aware` returned, trained or not.
-        flatbuffer: what `tflite.convert.convert` made of it, without unit length.
+        model: a model from `quantize_aware`, trained or not.
+        flatbuffer: its conversion by `tflite.convert.convert`, without embedding normalization.
         images: uint8 RGB (n, side, side, 3).
 
     Returns:
-        One entry an operator (some layers take several), those that differ most first.
+        One entry per operator (some layers have several), largest difference first.
 
     Raises:
-        ValueError: the flatbuffer is not of this network, or was changed since.
+        ValueError: if the flatbuffer was not converted from this network or was modified afterwards.
     """
     runtime = open_runtime("reference", flatbuffer)
     graph = runtime.model.main
@@ -93,10 +93,10 @@ def fake_quantized_matches(model: Any, flatbuffer: bytes, images: npt.NDArray[np
 
 
 def _tensors_by_layer(model: Any, graph: Subgraph) -> dict[str, Tensor]:
-    """Finds the tensor that holds a layer's output, for the layers that have one, by the names of `name_tensors`."""
+    """Returns the output tensor of each layer that has one, using the tensor names from `name_tensors`."""
     named = {tensor.name: tensor for tensor in graph.producers()}
     found: dict[str, Tensor] = {}
-    last: dict[str, str] = {}  # of the layers that have become one operator
+    last: dict[str, str] = {}  # last of the layers fused into one operator
     for layer in model.layers:
         name = layer.name.removeprefix("quant_")
         if name in named:
@@ -117,7 +117,7 @@ def _tensors_by_layer(model: Any, graph: Subgraph) -> dict[str, Tensor]:
 
 
 def _pixels(graph: Subgraph) -> set[Tensor]:
-    """The input and its padded copies, whose integers q mean (q + 0.5) / 127.5: see `interface.set_pixel_input`."""
+    """Returns the input and its padded copies; their integers q mean (q + 0.5) / 127.5, see `set_pixel_input`."""
     pixels = {*graph.inputs}
     for operator in graph.operators:
         if operator.code == "PAD" and operator.inputs[0] in pixels:

@@ -1,4 +1,4 @@
-"""The training of a network that is being compressed: what the network said before, learned again.
+"""Recipe for fine-tuning a compressed network by distillation from the original network.
 
 >>> from seesaw_keras.compression.fine_tuning import fine_tuning
 >>> from seesaw_keras.training.recipe import get_recipe
@@ -18,17 +18,17 @@ _VALIDATIONS = 4
 
 
 def fine_tuning(recipe: Recipe, model: Any, *, images: int, steps: int) -> Recipe:
-    """Returns the recipe of a compression: the batches of a training, and the network's own embeddings to learn from.
+    """Returns a recipe that distills the network's own embeddings into its compressed version.
 
-    Labels are not needed. The learning rate falls from a tenth of what `adamw` usually starts with; all of it can be
-    overridden, also to learn from labels again (`margin=arcface`).
+    No labels are needed. The learning rate starts at a tenth of the usual value for `adamw`. Every field can be
+    overridden, for example to add a label loss (`margin=arcface`).
 
     Args:
-        recipe: of the training; its batches, flips and seed are kept. Nothing is jittered or degraded: the compressed
-            network is to compute what the network computes of the same image.
-        model: the network, whose input and output count, not the recipe's.
-        images: of the data.
-        steps: about how many to take; whole epochs are taken, one at least.
+        recipe: recipe of the original training; batch size, flip and seed are kept. Jitter and degradation are
+            disabled, because the compressed network should match the original network on the same image.
+        model: the original network; determines image and embedding size instead of the recipe.
+        images: number of images in the data set.
+        steps: approximate number of steps, rounded to whole epochs, at least one.
     """
     per_epoch = math.ceil(images / recipe.batch_size)
     epochs = max(round(steps / per_epoch), 1)

@@ -1,4 +1,4 @@
-"""What the kinds of compression ask of a network: which layer reads which, copies of layers, whether it is plain.
+"""Layer graph utilities for compression: producers and consumers, layer copies, model checks.
 
 >>> import seesaw_keras
 >>> from seesaw_keras.compression.layer_graph import readers
@@ -21,7 +21,7 @@ _WRAPPERS = {
 
 
 def sources(model: Any) -> dict[str, list[Any]]:
-    """Returns for each layer of a flat functional model, by name, the layers whose outputs it takes, in order."""
+    """Returns the input layers of each layer of a flat functional model, in order, by layer name."""
     found = {}
     for layer in model.layers:
         inbound = layer.inbound_nodes[0].inbound_layers
@@ -30,7 +30,7 @@ def sources(model: Any) -> dict[str, list[Any]]:
 
 
 def readers(model: Any) -> dict[str, list[Any]]:
-    """Returns for each layer of a flat functional model, by name, the layers that take its output."""
+    """Returns the layers that consume each layer's output in a flat functional model, by layer name."""
     found: dict[str, list[Any]] = {layer.name: [] for layer in model.layers}
     layers = {layer.name: layer for layer in model.layers}
     for name, taken in sources(model).items():
@@ -43,30 +43,30 @@ def copy_of(layer: Any) -> Any:
     """Returns a new layer with the same config and weights."""
     copy = type(layer).from_config(layer.get_config())
     if layer.weights:
-        with keras.backend.name_scope(layer.name):  # weight decay looks at the names of variables
+        with keras.backend.name_scope(layer.name):  # weight decay depends on variable names
             copy.build(layer.input_shape)
         copy.set_weights(layer.get_weights())
     return copy
 
 
 def without_unit_length(model: Any) -> Any:
-    """Returns a network of the same layers whose embeddings are as they are before they get unit length."""
+    """Returns the network without its final `UnitNormalization`, sharing all layers."""
     last = model.layers[-1]
     return keras.Model(model.input, last.input) if isinstance(last, keras.layers.UnitNormalization) else model
 
 
 def with_unit_length(model: Any) -> Any:
-    """Returns a network of the same layers, and one more that gives the embeddings unit length."""
+    """Returns the network with a `UnitNormalization` appended, sharing all layers."""
     return keras.Model(
         model.input, keras.layers.UnitNormalization(dtype="float32", name="unit_embedding")(model.output)
     )
 
 
 def check_plain(model: Any) -> None:
-    """Makes sure that a network can be compressed.
+    """Checks that a network can be compressed.
 
     Raises:
-        ValueError: it is compressed already, is no functional Keras model, or does not compute in float32.
+        ValueError: if it is already compressed, is not a functional Keras model, or does not compute in float32.
     """
     if not isinstance(model, keras.Model) or not model._is_graph_network:
         raise ValueError("only a functional Keras model can be compressed: build one, or load it from a .keras file")

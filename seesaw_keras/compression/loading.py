@@ -1,4 +1,4 @@
-"""A network from whatever names one: a variant, a .keras file, a SavedModel (also of a quantization-aware network).
+"""Loads a network from a variant name, a .keras file, or a SavedModel (including quantization-aware networks).
 
 >>> from seesaw_keras.compression.loading import load_network
 >>> network = load_network("shuffle", weights="shuffle.weights.h5")  # doctest: +SKIP
@@ -21,16 +21,16 @@ def load_network(source: str | Path, *, weights: str | Path | None = None) -> An
     """Loads or builds a network.
 
     Args:
-        source: a variant of `list_models()`, a .keras file, or the folder of a SavedModel.
-        weights: of a variant; see `seesaw_keras.build`. None for random ones of seed 0.
+        source: a variant from `list_models()`, a .keras file, or a SavedModel folder.
+        weights: weights for a variant, see `seesaw_keras.build`; None for random weights with seed 0.
 
     Returns:
-        A `keras.Model`, or what `seesaw_keras.tflite.conversion.convert.load_saved_model` returns.
+        A `keras.Model`, or the result of `seesaw_keras.tflite.conversion.convert.load_saved_model`.
 
     Raises:
-        FileNotFoundError: there is no such file or folder, and no such variant.
-        ValueError: it does not load, is a quantization-aware network in a .keras file, or there are weights for what
-            has its own.
+        FileNotFoundError: if `source` is not a variant, file or folder.
+        ValueError: if it cannot be loaded, is a quantization-aware network in a .keras file, or `weights` is given for
+            a file that has its own.
     """
     path = Path(source)
     if str(source) in list_models():
@@ -53,7 +53,7 @@ def load_network(source: str | Path, *, weights: str | Path | None = None) -> An
             return keras.models.load_model(path, compile=False)
     except (ValueError, TypeError, OSError, KeyError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path}: {keras.__name__} cannot load it as a .keras file: {error}") from error
-    # Keras saves twice the weights of TensorFlow Model Optimization's wrappers, and refuses them when it loads them.
+    # Keras saves the weights of TensorFlow Model Optimization wrappers twice and then fails to load them.
     raise ValueError(
         f"{path}: a quantization-aware network does not survive a .keras file; save it by model.export(folder), "
         f"and name the folder"

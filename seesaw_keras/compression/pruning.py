@@ -1,4 +1,4 @@
-"""Pruning: the smallest entries of kernels become zero, little by little, while the network is trained.
+"""Magnitude pruning: gradually sets the smallest kernel entries to zero during training.
 
 >>> from seesaw_keras.compression.pruning import PruningNetwork, sparsities_of
 >>> given = PruningNetwork(network, {"head_conv": 0.9, "embedding_conv": 0.8})  # doctest: +SKIP
@@ -22,20 +22,21 @@ __all__ = ["PARTS", "Part", "PruningNetwork", "kernel_of", "prunable_layers", "s
 
 Part = Literal["stem", "depthwise", "squeeze_excite"]
 PARTS: tuple[Part, ...] = get_args(Part)
-_SCHEDULE_END = 0.6  # of the training; the rest lets what is left recover
-_UPDATES = 100  # of the masks, at most
+_SCHEDULE_END = 0.6  # fraction of training after which sparsity is constant and the remaining weights recover
+_UPDATES = 100  # maximum number of mask updates
 _TWO_OF_FOUR = (2, 4)
 
 
 def prunable_layers(model: Any, also: Collection[Part] = ()) -> list[Any]:
-    """Returns the convolutions that are pruned: the 1x1 ones of trunk and head, the embedding layer among them.
+    """Returns the convolutions to prune: the 1x1 convolutions of trunk and head, including the embedding layer.
 
     Args:
         model: a network from `seesaw_keras.build`.
-        also: parts that are kept dense unless named here: they hold few weights, and it is there that pruning hurts.
+        also: further parts to prune. They are dense by default, because they have few weights and are sensitive to
+            pruning.
 
     Raises:
-        ValueError: there is no such part.
+        ValueError: if a part is unknown.
     """
     for part in also:
         if part not in PARTS:
@@ -57,31 +58,31 @@ def _part(layer: Any) -> Part | None:
 
 
 def kernel_of(layer: Any) -> Any:
-    """Returns the kernel of a convolution, depthwise or not."""
+    """Returns the kernel of a regular or depthwise convolution."""
     return layer.depthwise_kernel if isinstance(layer, keras.layers.DepthwiseConv2D) else layer.kernel
 
 
 def sparsities_of(model: Any) -> dict[str, float]:
-    """Returns the share of zeros in the kernel of each convolution, by the layer's name."""
+    """Returns the fraction of zeros, 0 to 1, in the kernel of each convolution, by layer name."""
     return {layer.name: float(np.mean(kernel_of(layer).numpy() == 0)) for layer in _convolutions(model)}
 
 
 class PruningNetwork(GivenNetwork):
-    """A network for `train` in which entries of kernels become zero, by `tfmot.sparsity.keras.prune_low_magnitude`.
+    """Provides a network to `train` that is pruned by `tfmot.sparsity.keras.prune_low_magnitude`.
 
-    The sparsity rises by TFMOT's polynomial schedule (arXiv 1710.01878) until 60% of the training are over, a hundred
-    times; TFMOT's own default of every 100 steps prunes nothing in a short training.
+    The sparsity follows TFMOT's polynomial schedule (arXiv 1710.01878) over the first 60% of training, updated up to a
+    hundred times. TFMOT's default of one update every 100 steps would not prune at all in a short training run.
 
     Args:
-        model: the network to prune, from `seesaw_keras.build`; it stays as it is.
-        sparsities: share of entries to become zero by the name of a convolution, 0 or more and below 1, as
-            `sensitivity.allocate` returns them. None for two of any four neighboring input channels, from the first
-            step on, in all layers of `prunable_layers(model, also)`.
-        also: see `prunable_layers`, where `sparsities` is None.
+        model: the network to prune, from `seesaw_keras.build`; it is not modified.
+        sparsities: fraction of zeros by convolution name, at least 0 and below 1, as from `sensitivity.allocate`.
+            None for 2:4 sparsity along the input channels from the first step on, in all layers of
+            `prunable_layers(model, also)`.
+        also: see `prunable_layers`; used if `sparsities` is None.
 
     Raises:
-        ValueError: the model is compressed already or no network of layers, has no such convolution, or a share is not
-            in that range.
+        ValueError: if the model is already compressed or not a functional model, a convolution does not exist, or a
+            sparsity is out of range.
     """
 
     def __init__(self, model: Any, sparsities: Mapping[str, float] | None, also: Collection[Part] = ()) -> None:
@@ -104,7 +105,7 @@ class PruningNetwork(GivenNetwork):
         }
 
     def build(self, total_steps: int, *, normalize: bool) -> Any:
-        """Makes a copy whose convolutions are wrapped."""
+        """Returns a copy with pruning wrappers around the convolutions."""
         frequency = max(int(_SCHEDULE_END * total_steps) // _UPDATES, 1)
         end = max(int(_SCHEDULE_END * total_steps) // frequency, 1) * frequency  # a step at which masks are updated
 
@@ -113,28 +114,28 @@ class PruningNetwork(GivenNetwork):
             if layer.name not in self._sparsities:
                 return copy
             schedule = tfmot.sparsity.keras.PolynomialDecay(0.0, self._sparsities[layer.name], 0, end, 3, frequency)
-            if isinstance(layer, keras.layers.DepthwiseConv2D):  # which TFMOT would leave dense
+            if isinstance(layer, keras.layers.DepthwiseConv2D):  # TFMOT does not prune these by default
                 copy.get_prunable_weights = lambda: [copy.depthwise_kernel]
             return tfmot.sparsity.keras.prune_low_magnitude(copy, schedule, sparsity_m_by_n=self._m_by_n)
 
         network = keras.models.clone_model(without_unit_length(self._model), clone_function=wrap)
         for layer in network.layers:
             if _is_wrapper(layer):
-                layer.pruning_step.assign(0)  # as TFMOT's callback does, so that the first step is step 1
+                layer.pruning_step.assign(0)  # as in TFMOT's callback, so that the first step is step 1
         return with_unit_length(network) if normalize else network
 
     def forward(self, network: Any, step: Any) -> Any:
-        """The network itself: its layers count the steps."""
+        """Returns the network itself; its pruning wrappers count the steps."""
         return network
 
     def finished(self, trained: Any) -> Any:
-        """Returns the sparse network: a copy of the one that was given, with the weights of what `train` returned."""
+        """Returns the sparse network: a copy of the original model with the trained weights and masks applied."""
         sparse = keras.models.clone_model(self._model)
         for layer in trained.layers:
             if layer.weights:
                 copy = sparse.get_layer(layer.layer.name if _is_wrapper(layer) else layer.name)
                 copy.set_weights(layer.get_weights())
-                if _is_wrapper(layer):  # the last step has changed what the masks hide
+                if _is_wrapper(layer):  # the last optimizer step has changed masked entries
                     _, mask, _ = layer.pruning_vars[0]
                     kernel_of(copy).assign(kernel_of(copy) * mask)
         return sparse

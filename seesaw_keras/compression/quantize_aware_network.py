@@ -1,11 +1,11 @@
-"""`quantize_aware()`: a network that emulates int8 arithmetic, to be trained for a while and converted.
+"""`quantize_aware()`: a network that emulates int8 arithmetic, for quantization-aware training and conversion.
 
 >>> import seesaw_keras
 >>> from seesaw_keras.compression import QuantizationNetwork, quantize_aware
 >>> network = seesaw_keras.build("shuffle", weights="shuffle.weights.h5")  # doctest: +SKIP
 >>> aware = quantize_aware(network, images)  # images: float32 (n, 112, 112, 3) in [-1, 1]  # doctest: +SKIP
 
-By the trainer:
+With the trainer:
 
 >>> given = QuantizationNetwork(network, images, freeze_after=1000)  # doctest: +SKIP
 >>> aware = given.finished(train(recipe, source, out, network=given))  # doctest: +SKIP
@@ -31,25 +31,25 @@ __all__ = ["QuantizationNetwork", "quantize_aware"]
 
 
 def quantize_aware(model: Any, images: npt.NDArray[np.float32]) -> Any:
-    """Makes a network that emulates int8 arithmetic in training, of TFMOT's wrappers.
+    """Returns a network that emulates int8 arithmetic in training, using TFMOT wrappers.
 
-    Kernels have a scale for each output channel, and their zeros stay zeros, in training and in the integers; values
-    have the range that loses least on `images` (`tflite.calibration`), until training moves it. Batch normalization is
-    folded by the converter; with a scale for each channel that is the same as quantizing the folded kernel. The two
-    branches of an uneven pair share one range. The input is left as it is: the 256 values of a pixel are 8 bits
-    already.
+    Kernels are quantized per output channel, and zeros stay zero, in training and in the integers. Activation ranges
+    are initialized to those with the least quantization noise on `images` (`tflite.calibration`) and then follow
+    training. The converter folds batch normalization; with per-channel scales this is equivalent to quantizing the
+    folded kernel. The two branches of an uneven pair share one range. The input is not fake-quantized, because pixels
+    already have 8 bits.
 
     Args:
-        model: a network from `seesaw_keras.build`, in float32.
-        images: float32 (n, side, side, 3) in [-1, 1], all in one batch, to measure the first ranges on.
+        model: a float32 network from `seesaw_keras.build`.
+        images: float32 (n, side, side, 3) in [-1, 1], processed as one batch to measure the initial ranges.
 
     Returns:
-        A new `keras.Model` with the same weights, whose layers are named `quant_` and the layer's name. The converter
-        makes a flatbuffer of it without any float tensor.
+        A new `keras.Model` with the same weights and the layer names prefixed with `quant_`. It converts to a
+        flatbuffer without float tensors.
 
     Raises:
-        ValueError: the model is quantization-aware or being pruned already, holds a layer that is not known, or
-            computes in another precision than float32.
+        ValueError: if the model is already quantization-aware or being pruned, contains an unsupported layer, or does
+            not compute in float32.
     """
     check_plain(model)
     users = readers(model)
@@ -66,7 +66,7 @@ def quantize_aware(model: Any, images: npt.NDArray[np.float32]) -> Any:
 
 @contextmanager
 def _measuring(aware: Any) -> Iterator[None]:
-    """Within, a call in training takes its batch for all ranges and leaves batch statistics as they are."""
+    """Context in which a training call sets all ranges from its batch and leaves batch statistics unchanged."""
     wrappers = [layer for layer in aware.layers if isinstance(layer, tfmot.quantization.keras.QuantizeWrapperV2)]
     norms = [layer for layer in wrappers if isinstance(layer.layer, keras.layers.BatchNormalization)]
     quantizers = [
@@ -90,16 +90,16 @@ def _set(objects: list[Any], attribute: str, value: Any) -> None:
 
 
 class QuantizationNetwork(GivenNetwork):
-    """A quantization-aware network for `train`.
+    """Provides a quantization-aware network to `train`.
 
     Args:
-        model: the network, from `seesaw_keras.build`; it stays as it is.
+        model: a network from `seesaw_keras.build`; it is not modified.
         images: see `quantize_aware`.
-        freeze_after: the steps after which ranges and batch statistics stay as they are, and all is computed as the
-            flatbuffer will compute it.
+        freeze_after: number of steps after which ranges and batch statistics are frozen, so that training continues
+            with the arithmetic of the flatbuffer.
 
     Raises:
-        ValueError: see `quantize_aware`, or `freeze_after` is below 0.
+        ValueError: see `quantize_aware`; also if `freeze_after` is negative.
     """
 
     def __init__(self, model: Any, images: npt.NDArray[np.float32], freeze_after: int) -> None:
@@ -112,32 +112,32 @@ class QuantizationNetwork(GivenNetwork):
         self.facts = {"freeze_after": freeze_after, "weights_sha256": weights_sha256(model.get_weights())}
 
     def build(self, total_steps: int, *, normalize: bool) -> Any:
-        """Makes the quantization-aware copy."""
+        """Returns the quantization-aware network."""
         aware = quantize_aware(self._model, self._images)
         return with_unit_length(aware) if normalize else aware
 
     def forward(self, network: Any, step: Any) -> Any:
-        """The network in training, and later not."""
+        """Returns a forward pass that switches from training to inference mode after `freeze_after` steps."""
         return _Freezing(network, step, self._freeze_after)
 
     def finished(self, trained: Any) -> Any:
-        """Returns what `train` returned without the unit length of its embeddings, which int8 cannot hold well."""
+        """Returns the trained network without embedding normalization, which int8 cannot represent well."""
         return without_unit_length(trained)
 
 
 class _Freezing:
-    """A network that is computed as in training up to a step."""
+    """A network that runs in training mode up to a given step and in inference mode afterwards."""
 
     def __init__(self, network: Any, step: Any, freeze_after: int) -> None:
         self._network, self._step, self._freeze_after = network, step, freeze_after
 
     @property
     def trainable_variables(self) -> list[Any]:
-        """The network's."""
+        """The network's trainable variables."""
         return self._network.trainable_variables
 
     def __call__(self, images: Any, training: bool = False) -> Any:
-        """Returns embeddings."""
+        """Returns the embeddings."""
         return tf.cond(
             tf.logical_and(training, self._step < self._freeze_after),
             lambda: self._network(images, training=True),

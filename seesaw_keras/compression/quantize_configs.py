@@ -1,13 +1,13 @@
-"""How TensorFlow Model Optimization (TFMOT) quantizes each layer of these networks.
+"""TensorFlow Model Optimization (TFMOT) quantization configs for the layers of these networks.
 
 >>> import seesaw_keras
 >>> from seesaw_keras.compression.quantize_configs import quantize_config
 >>> quantize_config(seesaw_keras.build("shuffle").get_layer("stem_conv"), readers=[])
 <seesaw_keras.compression.quantize_configs.KernelQuantizeConfig object at ...>
 
-TFMOT's own rules do without PReLU, Multiply and whatever Keras does not have; leave a convolution with bias before a
-ReLU as it is; and look for patterns in the graph once a rule, which takes longer than all the rest. So every layer is
-given its config here.
+TFMOT's default scheme does not support PReLU, Multiply or custom layers, skips convolutions with bias before a ReLU,
+and matches graph patterns once per rule, which takes longer than everything else together. Therefore every layer gets
+an explicit config here.
 """
 
 from collections.abc import Sequence
@@ -24,54 +24,54 @@ __all__ = ["HardSigmoidQuantizeConfig", "KernelQuantizeConfig", "OutputQuantizeC
 
 
 class OutputQuantizeConfig(tfmot.quantization.keras.QuantizeConfig):
-    """Quantizes what a layer puts out, and nothing inside it.
+    """Quantizes only a layer's output.
 
-    PReLU's slopes are left to the converter: fake-quantized, they would stay a float island in the flatbuffer.
+    PReLU slopes are left to the converter; fake-quantized slopes would remain float operators in the flatbuffer.
 
     Args:
-        quantize_output: False for a layer whose output has the range of its input (one of its own would differ in the
-            last digits, which the converter refuses for PAD), or is quantized after the layer that follows.
+        quantize_output: False if the output has the same range as the input (a separate range would differ by rounding,
+            which the converter rejects for PAD) or is quantized after the following layer.
     """
 
     def __init__(self, quantize_output: bool = True) -> None:
         self.quantize_output = quantize_output
 
     def get_weights_and_quantizers(self, layer: Any) -> list:
-        """None."""
+        """Returns an empty list."""
         return []
 
     def get_activations_and_quantizers(self, layer: Any) -> list:
-        """None."""
+        """Returns an empty list."""
         return []
 
-    # AutoGraph warns of functions that hold no statement.
+    # AutoGraph warns about functions without statements.
     @tf.autograph.experimental.do_not_convert
     def set_quantize_weights(self, layer: Any, quantize_weights: list) -> None:
-        """Nothing to set."""
+        """Does nothing."""
 
     @tf.autograph.experimental.do_not_convert
     def set_quantize_activations(self, layer: Any, quantize_activations: list) -> None:
-        """Nothing to set."""
+        """Does nothing."""
 
     def get_output_quantizers(self, layer: Any) -> list:
-        """One quantizer, or none."""
+        """Returns one output quantizer, or none if `quantize_output` is False."""
         return [RangeQuantizer()] if self.quantize_output else []
 
     def get_config(self) -> dict[str, Any]:
-        """Arguments of the constructor."""
+        """Returns the constructor arguments."""
         return {"quantize_output": self.quantize_output}
 
 
 class KernelQuantizeConfig(OutputQuantizeConfig):
-    """Quantizes a convolution's kernel too, with a scale for each output channel."""
+    """Quantizes a convolution's output and its kernel, per output channel."""
 
     def get_weights_and_quantizers(self, layer: Any) -> list:
-        """The kernel."""
+        """Returns the kernel and its quantizer."""
         name = _kernel(layer)
         return [(getattr(layer, name), KernelQuantizer(depthwise=name == "depthwise_kernel"))]
 
     def set_quantize_weights(self, layer: Any, quantize_weights: list) -> None:
-        """Puts the quantized kernel in the place of the plain one."""
+        """Replaces the kernel with the quantized kernel."""
         setattr(layer, _kernel(layer), quantize_weights[0])
 
 
@@ -80,14 +80,14 @@ def _kernel(layer: Any) -> str:
 
 
 class HardSigmoidQuantizeConfig(OutputQuantizeConfig):
-    """Quantizes the clipped sum inside the hard sigmoid too, which the converter would otherwise leave in float."""
+    """Quantizes the output and the clipped sum inside the hard sigmoid, which would otherwise convert to float."""
 
     def get_activations_and_quantizers(self, layer: Any) -> list:
-        """The layer's clip."""
+        """Returns the layer's `clip` and its quantizer."""
         return [(layer.clip, RangeQuantizer())]
 
     def set_quantize_activations(self, layer: Any, quantize_activations: list) -> None:
-        """Puts the quantized clip in the place of the plain one."""
+        """Replaces the layer's `clip` with the quantized one."""
         layer.clip = quantize_activations[0]
 
 
@@ -105,20 +105,20 @@ _MOVE = (
     *(ChannelShuffle, ChannelSlice, _layers.ZeroPadding2D, _layers.MaxPooling2D),
     *(_layers.Flatten, _layers.UnitNormalization),
 )
-# What the converter makes part of the layer before it: only what comes out behind is quantized. Behind a concatenation
-# all parts have one range, so that uneven pairs can be merged into one convolution later.
+# Layers that the converter fuses into the preceding layer: only the output of the fused operator is quantized. After a
+# concatenation all parts share one range, so that uneven pairs can later be merged into one convolution.
 _FUSED = (_layers.BatchNormalization, _layers.ReLU, _layers.Concatenate)
 
 
 def quantize_config(layer: Any, readers: Sequence[Any]) -> tfmot.quantization.keras.QuantizeConfig:
-    """Returns how a layer is quantized.
+    """Returns the quantization config of a layer.
 
     Args:
-        layer: of a network from `seesaw_keras.build`.
-        readers: the layers that take its output.
+        layer: a layer of a network from `seesaw_keras.build`.
+        readers: the layers that consume its output.
 
     Raises:
-        ValueError: it is of a kind that is not known here.
+        ValueError: if the layer type is not supported.
     """
     kind = type(layer)
     fused = len(readers) == 1 and isinstance(readers[0], _FUSED)

@@ -1,4 +1,4 @@
-"""What emulates int8 in training: of values on their way, and of convolution kernels.
+"""Fake quantizers for activations and convolution kernels.
 
 >>> from seesaw_keras.compression.quantizers import RangeQuantizer
 >>> RangeQuantizer().measuring
@@ -16,21 +16,21 @@ from seesaw_keras.tflite.conversion.range_calibration import Range, least_noise_
 
 __all__ = ["KernelQuantizer", "RangeQuantizer"]
 
-_MOMENTUM = 0.999  # what a step keeps of the range before it
-_LEAST_RANGE = 1e-4  # a range of zero, of a branch that is dead, has no scale
-_OF_EMPTY = 0.01  # range of a channel without weights, as a share of the greatest: fine enough a unit for its bias
+_MOMENTUM = 0.999  # momentum of the moving range
+_LEAST_RANGE = 1e-4  # lower bound, because the zero range of a dead branch has no scale
+_OF_EMPTY = 0.01  # range of an all-zero channel relative to the largest one: fine enough to represent its bias
 
 
 class RangeQuantizer(tfmot.quantization.keras.quantizers.MovingAverageQuantizer):
-    """8 bits, asymmetric; the range follows what the batches of the training span, narrowed to what makes least noise.
+    """Asymmetric 8-bit activation quantizer whose range follows the training batches, narrowed to minimize noise.
 
-    TFMOT's own starts at -6 to 6 and moves by a thousandth a step: it would take thousands of steps to forget that; and
-    it takes the whole span, in which a few loud channels drown the quiet ones. This one can be told to measure a batch:
-    then it takes the range that `least_noise_share` finds in it, and keeps to that share of the span as training goes
-    on.
+    TFMOT's quantizer starts with the range -6 to 6 and moves by 0.1% per step, so it takes thousands of steps to forget
+    the initial range. It also covers the full span, where a few channels with large values reduce the precision of all
+    others. This quantizer can measure a batch: it sets the range found by `least_noise_share` and keeps that fraction
+    of the span during training.
 
     Attributes:
-        measuring: whether a call in training, of values and not of a graph, takes its batch for all ranges.
+        measuring: whether an eager training call sets the range from its batch.
     """
 
     def __init__(self) -> None:
@@ -38,13 +38,13 @@ class RangeQuantizer(tfmot.quantization.keras.quantizers.MovingAverageQuantizer)
         self.measuring = False
 
     def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:
-        """Makes the range and the share of the span that it is."""
+        """Creates the range variables and the fraction of the span that the range covers."""
         one = keras.initializers.Constant(1.0)
         share = layer.add_weight(name=f"{name}_share", initializer=one, trainable=False)
         return {**super().build(tensor_shape, name, layer), "share": share}
 
     def __call__(self, inputs: Any, training: bool, weights: Mapping[str, Any], **kwargs: Any) -> Any:
-        """Moves the range, in training, and emulates quantization."""
+        """Updates the range if `training`, and fake-quantizes the inputs."""
         low, high, share = weights["min_var"], weights["max_var"], weights["share"]
         if training:
             least = tf.minimum(tf.reduce_min(inputs), 0.0)
@@ -58,7 +58,7 @@ class RangeQuantizer(tfmot.quantization.keras.quantizers.MovingAverageQuantizer)
         return tf.quantization.fake_quant_with_min_max_vars(inputs, low, high)
 
     def get_config(self) -> dict[str, Any]:
-        """No arguments."""
+        """Returns an empty config; the constructor has no arguments."""
         return {}
 
 
@@ -67,14 +67,14 @@ def _move(variable: tf.Variable, value: Any, momentum: float) -> None:
 
 
 class KernelQuantizer(tfmot.quantization.keras.quantizers.LastValueQuantizer):
-    """8 bits, symmetric, a scale for each output channel of a convolution's kernel; zeros stay zeros.
+    """Symmetric 8-bit kernel quantizer with one scale per output channel; zeros stay zero.
 
-    Batch normalization multiplies whole channels, so to fold it into the quantized kernel, as the converter does, is to
-    quantize the folded one.
+    Batch normalization scales whole channels, so folding it into the quantized kernel, as the converter does, is
+    equivalent to quantizing the folded kernel.
 
-    TFMOT's prune-preserving scheme does the same for `Conv2D`, with one exception: a channel of nothing but zeros gets
-    a range of nothing, and a bias in units of next to nothing does not fit into int32. Of depthwise kernels it
-    quantizes all channels by one scale, and keeps no zeros.
+    TFMOT's prune-preserving scheme does the same for `Conv2D`, except that an all-zero channel gets a zero range, and a
+    bias at such a tiny scale does not fit into int32. For depthwise kernels it uses one scale for all channels and does
+    not preserve zeros.
 
     Args:
         depthwise: whether the channels are the kernel's third axis.
@@ -85,13 +85,13 @@ class KernelQuantizer(tfmot.quantization.keras.quantizers.LastValueQuantizer):
         self._depthwise = depthwise
 
     def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:
-        """Makes the ranges, (channels,), and remembers which entries are zero."""
+        """Creates the ranges, (channels,), and the mask of nonzero entries."""
         kernel = layer.layer.depthwise_kernel if self._depthwise else layer.layer.kernel
         mask = self._channels_last(tf.cast(kernel != 0, tf.float32))
         return {**super().build(mask.shape, name, layer), "mask": mask}
 
     def __call__(self, inputs: Any, training: bool, weights: Mapping[str, Any], **kwargs: Any) -> Any:
-        """Takes the present entries for the ranges, in training, and emulates quantization."""
+        """Sets the ranges from the kernel if `training`, and fake-quantizes it."""
         kernel = self._channels_last(inputs) * weights["mask"]
         if training:
             range_ = tf.reduce_max(tf.abs(kernel), axis=(0, 1, 2))
@@ -105,9 +105,9 @@ class KernelQuantizer(tfmot.quantization.keras.quantizers.LastValueQuantizer):
         )
 
     def _channels_last(self, kernel: Any) -> Any:
-        """Swaps the last two axes of depthwise kernels; the second time they are as they were."""
+        """Swaps the last two axes of depthwise kernels; applying it twice is the identity."""
         return tf.transpose(kernel, (0, 1, 3, 2)) if self._depthwise else kernel
 
     def get_config(self) -> dict[str, Any]:
-        """Arguments of the constructor."""
+        """Returns the constructor arguments."""
         return {"depthwise": self._depthwise}

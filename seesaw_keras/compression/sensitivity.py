@@ -1,4 +1,4 @@
-"""How much each convolution may be pruned: damage measured layer by layer, then spent where it buys most zeros.
+"""Pruning sensitivity per layer, and allocation of a total sparsity over the layers.
 
 >>> from seesaw_keras.compression.sensitivity import allocate, scan
 >>> curves = scan(network, images)  # doctest: +SKIP
@@ -19,18 +19,18 @@ from seesaw_keras.compression.pruning import Part, kernel_of, prunable_layers
 __all__ = ["LEVELS", "Curve", "allocate", "scan"]
 
 LEVELS = (0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98)
-# Damage without training says little about a layer of which next to nothing is left: none keeps less than this share of
-# what layers keep on average.
+# Damage measured without training is not meaningful at extreme sparsity, so every layer keeps at least this fraction of
+# the mean fraction of weights kept.
 _LEAST_OF_MEAN = 1 / 3
 
 
 @dataclass(frozen=True)
 class Curve:
-    """What pruning one layer alone does to the embeddings.
+    """Effect on the embeddings of pruning a single layer.
 
     Attributes:
-        entries: of the kernel.
-        damage: 1 - cosine with the dense network's embeddings, the mean over images, at each of `LEVELS`.
+        entries: number of kernel entries.
+        damage: mean over images of 1 - cosine to the dense network's embeddings, at each of `LEVELS`.
     """
 
     entries: int
@@ -44,19 +44,19 @@ def scan(
     *,
     progress: Callable[[int, int], Any] | None = None,
 ) -> dict[str, Curve]:
-    """Prunes every layer alone, without training, to each of `LEVELS`, and looks what becomes of the embeddings.
+    """Prunes each layer separately, without training, to each of `LEVELS` and measures the change of the embeddings.
 
     Args:
-        model: from `seesaw_keras.build`; its weights are changed meanwhile, and put back.
-        images: float32 (n, side, side, 3) in [-1, 1], all in one batch.
+        model: a model from `seesaw_keras.build`; its weights are modified temporarily and restored.
+        images: float32 (n, side, side, 3) in [-1, 1], processed as one batch.
         also: see `pruning.prunable_layers`.
-        progress: called with the layers that are done and all.
+        progress: called with the number of completed layers and the total.
 
     Returns:
-        A curve a layer, by its name.
+        Sensitivity curves by layer name.
 
     Raises:
-        ValueError: the model is compressed already, or there is no such part.
+        ValueError: if the model is already compressed or a part is unknown.
     """
     import tensorflow as tf
 
@@ -83,20 +83,20 @@ def scan(
 
 
 def allocate(curves: Mapping[str, Curve], sparsity: float) -> dict[str, float]:
-    """Shares zeros out over layers so that together they do the least damage, as far as single layers tell.
+    """Allocates a total sparsity over the layers to minimize the sum of the individually measured damages.
 
-    Each layer's damage over its number of zeros is replaced by the convex curve below it; the sum of such curves is
-    least where zeros are taken in the order of their price, the slope, over all layers.
+    Each layer's damage as a function of its number of zeros is replaced by its lower convex hull. The sum of convex
+    functions is minimized by assigning zeros greedily in the order of the slopes over all layers.
 
     Args:
-        curves: of `scan`.
-        sparsity: wanted share of zeros in all these layers together, 0 or more and below 1.
+        curves: result of `scan`.
+        sparsity: target fraction of zeros over all these layers, at least 0 and below 1.
 
     Returns:
-        The sparsity of each layer, by its name; their mean, weighed by the layers' entries, is `sparsity`.
+        The sparsity of each layer by name; their mean, weighted by number of entries, is `sparsity`.
 
     Raises:
-        ValueError: the wanted share is not in that range.
+        ValueError: if `sparsity` is out of range.
     """
     if not 0 <= sparsity < 1:
         raise ValueError(f"sparsity must be 0 or more and below 1, got {sparsity:g}")
@@ -113,7 +113,7 @@ def allocate(curves: Mapping[str, Curve], sparsity: float) -> dict[str, float]:
 
 
 def _prices(curve: Curve, most: float) -> list[tuple[float, float]]:
-    """Returns the corners of the convex curve below a layer's damage: what a zero costs up to each level."""
+    """Returns the segments of a layer's lower convex hull as (damage per zero, level at the end of the segment)."""
     levels = np.array([0.0, *LEVELS, 1.0])
     damage = np.maximum.accumulate([0.0, *curve.damage, 1.0])
     ends = np.append(levels[levels < most], most)
@@ -121,7 +121,7 @@ def _prices(curve: Curve, most: float) -> list[tuple[float, float]]:
     prices, at = [], 0
     while at < len(ends) - 1:
         slopes = (heights[at + 1 :] - heights[at]) / (ends[at + 1 :] - ends[at])
-        least = len(slopes) - 1 - int(np.argmin(slopes[::-1]))  # the farthest of equal ones
+        least = len(slopes) - 1 - int(np.argmin(slopes[::-1]))  # the farthest in case of ties
         at += 1 + least
         prices.append((float(slopes[least]) / curve.entries, float(ends[at])))
     return prices

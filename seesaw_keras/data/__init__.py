@@ -1,10 +1,10 @@
-"""Face images in and out of every format that people have, safely; only what builds a `tf.data` input needs TensorFlow.
+"""Safe reading and writing of face image data sets in common formats; only the `tf.data` input needs TensorFlow.
 
 >>> from seesaw_keras.data import decode_image, open_source
 >>> source = open_source("faces_emore")
 >>> image = decode_image(source[0].image, name=source[0].name)
 
-The public names are loaded when first used.
+The public names are loaded on first use.
 """
 
 from typing import TYPE_CHECKING

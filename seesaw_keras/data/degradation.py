@@ -1,4 +1,4 @@
-"""Degradations: what cameras, distance, light and codecs do to a face, for the student alone.
+"""Image degradations for the student's input: effects of cameras, distance, light and codecs.
 
 >>> import numpy as np
 >>> from seesaw_keras.data.degradation import UNIFORMS, degrade
@@ -6,9 +6,9 @@
 >>> degrade(face, np.random.RandomState(0).uniform(size=UNIFORMS)).shape
 (112, 112, 3)
 
-The teacher sees the undegraded view, so the student learns to see through the degradation. A degraded image gets each
-kind with its own probability, and at least one. Kinds are applied in the order in which light, lens, sensor and codec
-act: cover, border, gray, exposure, blur, resolution, noise, JPEG.
+The teacher sees the undegraded view, so the student becomes robust to the degradation. Each kind is applied to a
+degraded image with its own probability, and at least one is. Kinds are applied in the order of light, lens, sensor and
+codec: cover, border, gray, exposure, blur, resolution, noise, JPEG.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,21 +23,21 @@ __all__ = ["KINDS", "UNIFORMS", "degrade"]
 Image = npt.NDArray[np.uint8]
 Uniforms = npt.NDArray[np.float64]
 
-PARAMETERS = 5  # uniform numbers that a kind may use
+PARAMETERS = 5  # number of uniform values available to each kind
 
-MIN_WIDTH, MAX_WIDTH = 20, 56  # pixels of 112 to which a face is downscaled
-MIN_SIGMA, MAX_SIGMA = 0.6, 3.0  # Gaussian blur, pixels of 112
+MIN_WIDTH, MAX_WIDTH = 20, 56  # pixels, for a side of 112, to which a face is downscaled
+MIN_SIGMA, MAX_SIGMA = 0.6, 3.0  # Gaussian blur, in pixels for a side of 112
 MIN_NOISE, MAX_NOISE = 2.0, 25.0  # standard deviation, gray levels
 MIN_QUALITY, MAX_QUALITY = 20, 90  # JPEG
 MIN_BRIGHTNESS, MAX_BRIGHTNESS = 0.12, 1.6  # factors, log-uniform
-MAX_LOG_CONTRAST = 0.5  # natural logarithm, either way
+MAX_LOG_CONTRAST = 0.5  # natural logarithm, in either direction
 MAX_LOG_GAMMA = 0.6
-MIN_COVER, MAX_COVER = 0.2, 0.5  # sides of a covered rectangle, share of the image's
+MIN_COVER, MAX_COVER = 0.2, 0.5  # sides of a covered rectangle, as a fraction of the image's
 MAX_BORDER = 0.2  # of the side
 
 _NOISE_SIDE = 256
-# One bank of standard normal numbers, read at random offsets: drawing 37,632 of them per image takes longer than all
-# other degradations together.
+# A fixed table of standard normal numbers, read at random offsets: drawing 37,632 of them per image takes longer than
+# all other degradations together.
 _NOISE = np.random.RandomState(0).standard_normal((_NOISE_SIDE, _NOISE_SIDE, 3)).astype(np.float32)
 _LEVELS = np.arange(256) / 255
 
@@ -51,7 +51,7 @@ def _log_between(low: float, high: float, uniform: float) -> float:
 
 
 def _cover(image: Image, u: Uniforms) -> Image:
-    """Covers a rectangle with one gray level; one in three is the lower part of the face, as by a mask."""
+    """Covers a rectangle with one gray level; one in three covers the lower part of the face, like a mask."""
     side = image.shape[0]
     if u[0] < 1 / 3:
         top, left, bottom, right = round(side * _between(0.5, 0.7, u[1])), 0, side, side
@@ -65,7 +65,7 @@ def _cover(image: Image, u: Uniforms) -> Image:
 
 
 def _border(image: Image, u: Uniforms) -> Image:
-    """Blackens up to a fifth of the image at each edge, as where an aligned face reaches beyond its photograph."""
+    """Blackens up to a fifth of the image at each edge, as if an aligned crop extended beyond its photograph."""
     side = image.shape[0]
     top, bottom, left, right = (int(MAX_BORDER * side * x * x) for x in u[:4])
     black = np.zeros_like(image)
@@ -79,7 +79,7 @@ def _gray(image: Image, _u: Uniforms) -> Image:
 
 
 def _expose(image: Image, u: Uniforms) -> Image:
-    """Gamma, contrast about the middle level, then brightness."""
+    """Applies gamma, contrast about the middle level, then brightness."""
     levels = _LEVELS ** np.exp(MAX_LOG_GAMMA * (2 * u[0] - 1))
     levels = 0.5 + (levels - 0.5) * np.exp(MAX_LOG_CONTRAST * (2 * u[1] - 1))
     levels = levels.clip(0, 1) * _log_between(MIN_BRIGHTNESS, MAX_BRIGHTNESS, u[2])
@@ -92,7 +92,7 @@ def _blur(image: Image, u: Uniforms) -> Image:
 
 
 def _downscale(image: Image, u: Uniforms) -> Image:
-    """Reduces the resolution and enlarges the result to the old size."""
+    """Reduces the resolution and upscales the result to the original size."""
     side = image.shape[0]
     small = max(round(_log_between(MIN_WIDTH, MAX_WIDTH, u[0]) * side / 112), 1)
     reduced = cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA)
@@ -117,9 +117,9 @@ class Kind(NamedTuple):
     """One kind of degradation.
 
     Attributes:
-        name: for sheets and tables.
-        probability: that a degraded image gets it.
-        apply: from a uint8 image (side, side, 3) and `PARAMETERS` uniform numbers to an image of the same shape.
+        name: name in sheets and tables.
+        probability: probability that it is applied to a degraded image.
+        apply: maps a uint8 image (side, side, 3) and `PARAMETERS` uniform numbers to an image of the same shape.
     """
 
     name: str
@@ -141,7 +141,7 @@ UNIFORMS = 1 + len(KINDS) * (1 + PARAMETERS)
 
 
 def degrade(image: Image, uniforms: Uniforms) -> Image:
-    """Degrades an image.
+    """Applies at least one kind of degradation to an image, chosen by the given random numbers.
 
     Args:
         image: uint8 RGB (side, side, 3).

@@ -1,4 +1,4 @@
-"""What tells one input from another without reading its images: the names and sizes of its files.
+"""Fingerprint of an input's file names and sizes, computed without reading its images.
 
 >>> from seesaw_keras.data.fingerprint import fingerprint
 >>> fingerprint("faces_emore/train.rec")
@@ -20,20 +20,20 @@ def _files(path: Path) -> list[Path]:
     if not path.is_dir():
         beside = [path.with_suffix(".idx"), path.with_name("property")] if path.suffix.lower() == ".rec" else []
         return [path, *(file for file in beside if file.exists())]
-    tops = [Path(entry.path) for entry in os.scandir(path) if entry.is_dir()]  # also those that are links
+    tops = [Path(entry.path) for entry in os.scandir(path) if entry.is_dir()]  # including symbolic links
     files = [Path(entry.path) for entry in os.scandir(path) if entry.is_file()]
     return files + [Path(at, file) for top in tops for at, _, inside in os.walk(top) for file in inside]
 
 
 def fingerprint(path: str | Path) -> dict[str, Any]:
-    """Describes the files of a data set, the same wherever it lies and whenever it was copied.
+    """Describes the files of a data set, independent of its location and modification times.
 
     Args:
-        path: a file, with a .rec its index and property file too, or a folder with all below it.
+        path: a file (for a .rec also its index and property file), or a folder with everything below it.
 
     Returns:
-        Name, number of files, bytes, and a SHA-256 over the names and sizes. Images that a table names are not looked
-        at. A synthetic set has no files: its name alone.
+        Name, number of files, bytes, and a SHA-256 over the names and sizes. Images listed in a CSV are not included.
+        A synthetic set has no files: only its name is returned.
     """
     if is_synthetic(path):
         return {"name": str(path)}

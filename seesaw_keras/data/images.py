@@ -1,4 +1,4 @@
-"""The one decoder: encoded bytes from anywhere to uint8 RGB, or a ValueError that says whose bytes they were.
+"""Image decoding: encoded bytes to uint8 RGB, or a ValueError that names the image.
 
 >>> from pathlib import Path
 >>> from seesaw_keras.data.images import decode_image
@@ -17,7 +17,7 @@ import numpy.typing as npt
 __all__ = ["IMAGE_SUFFIXES", "decode_image", "image_size"]
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
-MAX_PIXELS = 1 << 27  # 400 MB decoded; the default of today's phone cameras is 12 to 50 megapixels
+MAX_PIXELS = 1 << 27  # 400 MB decoded; phone cameras produce 12 to 50 megapixels by default
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Frame headers SOF0 to SOF15; C4, C8 and CC in between are tables and a reserved marker (ITU-T T.81, table B.1).
@@ -26,12 +26,12 @@ _JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD8)})  # TEM and RST0 to RST7 have 
 _JPEG_END, _JPEG_SCAN = 0xD9, 0xDA
 _JPEG_MARKER = re.compile(rb"\xff+([^\x00\xff])")
 _JPEG_SCAN_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
-# A progressive scan of nothing takes five bytes and a pass over all coefficients: a thousand of them are minutes.
+# An empty progressive scan takes five bytes but a pass over all coefficients: a thousand of them take minutes.
 _MAX_SCANS = 100
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int]:
-    """Walks the markers as libjpeg does, to the end of the image, and returns the frame's (height, width)."""
+    """Parses the markers as libjpeg does, up to the end of the image, and returns the frame's (height, width)."""
     size = None
     scans = 0
     marker = _JPEG_MARKER.search(data, 2)
@@ -66,7 +66,7 @@ def _png_size(data: bytes) -> tuple[int, int]:
 
 def _webp_size(data: bytes) -> tuple[int, int]:
     kind = data[12:16]
-    if kind == b"VP8X":  # the canvas; libwebp refuses images inside that do not fit it
+    if kind == b"VP8X":  # the canvas; libwebp rejects frames that do not fit it
         low_w, high_w, low_h, high_h = struct.unpack_from("<HBHB", data, 24)
         return (high_h << 16 | low_h) + 1, (high_w << 16 | low_w) + 1
     if kind == b"VP8L":
@@ -83,17 +83,17 @@ def _bmp_size(data: bytes) -> tuple[int, int]:
 
 
 def image_size(data: bytes, *, name: str) -> tuple[int, int]:
-    """Reads the size that an encoded image declares, without decoding it.
+    """Returns the size that an encoded image declares, without decoding it.
 
     Args:
         data: a JPEG, PNG, WebP or BMP file.
-        name: where the bytes come from, for error messages.
+        name: origin of the bytes, for error messages.
 
     Returns:
         (height, width) in pixels as stored, before any EXIF orientation.
 
     Raises:
-        ValueError: if the bytes are none of these formats, are truncated, or declare no pixels.
+        ValueError: if the bytes are in none of these formats, are truncated, or declare zero pixels.
     """
     try:
         if data[:2] == b"\xff\xd8":
@@ -117,23 +117,23 @@ def image_size(data: bytes, *, name: str) -> tuple[int, int]:
 
 
 def decode_image(data: bytes, *, name: str, max_pixels: int = MAX_PIXELS) -> npt.NDArray[np.uint8]:
-    """Decodes an image to RGB and turns it upright.
+    """Decodes an image to upright RGB.
 
-    EXIF orientation is applied. Grayscale becomes three equal channels, palettes and CMYK become RGB. Of 16 bits a
-    channel the upper 8 stay. An alpha channel is dropped: the colors stored under transparent pixels show (as with
-    Pillow's `convert("RGB")`). Of an animation the first frame is taken. A JPEG without its end is refused, because
-    decoders fill the missing part with gray.
+    EXIF orientation is applied. Grayscale becomes three equal channels; palettes and CMYK become RGB. 16-bit channels
+    are reduced to their upper 8 bits. An alpha channel is dropped: the colors stored under transparent pixels show (as
+    with Pillow's `convert("RGB")`). Animations are reduced to their first frame. A JPEG without an end marker is
+    rejected, because decoders fill the missing part with gray.
 
     Args:
         data: a JPEG, PNG, WebP or BMP file.
-        name: where the bytes come from, for error messages.
-        max_pixels: an image that declares more is refused before memory is taken for it.
+        name: origin of the bytes, for error messages.
+        max_pixels: an image that declares more pixels is rejected before memory is allocated for it.
 
     Returns:
         uint8 (height, width, 3), RGB, contiguous.
 
     Raises:
-        ValueError: if `data` is no image, is damaged or is too large; the message starts with `name`.
+        ValueError: if `data` is not an image, is damaged or is too large; the message starts with `name`.
     """
     height, width = image_size(data, name=name)
     if height * width > max_pixels:

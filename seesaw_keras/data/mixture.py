@@ -1,4 +1,4 @@
-"""`Mixture`: several data sets as one, with a weight each, some of them without labels.
+"""`Mixture`: several data sets combined into one, with a weight for each; some may be without labels.
 
 >>> from seesaw_keras.data import Mixture, open_source
 >>> faces = Mixture([open_source("faces"), open_source("more_faces")], weights=[1.0, 0.5])
@@ -16,21 +16,21 @@ __all__ = ["Mixture"]
 
 
 class Mixture(Source):
-    """The records of several sources, one source after the other.
+    """The concatenated records of several sources.
 
-    Identities of different sources are different people. An identity with a single image becomes `UNLABELED`: whom the
-    image shows besides is unknown, so losses on labels leave it out, and collections in which every image has a label
-    of its own train by a teacher alone. The other identities are numbered anew, from 0 without gaps.
+    Identities of different sources count as different people. An identity with a single image becomes `UNLABELED`,
+    because the person may also appear under other labels; losses on labels skip it, so data sets in which every image
+    has its own label are used for distillation only. The other identities are renumbered from 0 without gaps.
 
     Attributes:
         parts: the sources.
 
     Args:
         parts: the sources, one or more.
-        weights: how often the images of each are shown per epoch on average; None for once.
+        weights: how many times the images of each source are shown per epoch on average; None for once.
 
     Raises:
-        ValueError: if there is no source, or not one weight each.
+        ValueError: if there is no source, or the number of weights differs from the number of sources.
     """
 
     def __init__(self, parts: Sequence[Source], weights: Sequence[float] | None = None) -> None:
@@ -52,11 +52,11 @@ class Mixture(Source):
         return Record(record.image, int(self._labels[position]), record.name)
 
     def labels(self) -> npt.NDArray[np.int64]:
-        """Returns every record's label, (n,), `UNLABELED` where it has none."""
+        """Returns every record's label, (n,); `UNLABELED` for records without one."""
         return self._labels
 
     def weights(self) -> npt.NDArray[np.float64] | None:
-        """Returns how often each record is shown per epoch, (n,); None for once."""
+        """Returns how many times each record is shown per epoch, (n,); None for once."""
         if self._weights is None:
             return None
         return np.repeat(self._weights, [len(part) for part in self.parts])

@@ -1,4 +1,4 @@
-"""Which images are in which batch, and their random numbers: pure functions of (seed, epoch, step).
+"""Composition of batches and random numbers of their images, as pure functions of (seed, epoch, step).
 
 >>> from seesaw_keras.data.order import BatchOrder
 >>> order = BatchOrder([0, 0, 1, 1, 2, 2], batch_size=4, seed=7, drop_remainder=False)
@@ -8,8 +8,8 @@
 [0, 1, 2, 3, 4, 5]
 
 All numbers come from Philox, a counter-based generator (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
-SC 2011): the key is (seed, epoch), the counter what is asked for, so that nothing has to be drawn before. NumPy
-guarantees the streams of bit generators and of `RandomState` for all its versions (NEP 19), not those of `Generator`.
+SC 2011): the key is (seed, epoch), the counter selects the numbers, so that no earlier numbers have to be drawn. NumPy
+guarantees the streams of bit generators and of `RandomState` for all its versions (NEP 19), but not of `Generator`.
 """
 
 import threading
@@ -20,9 +20,9 @@ import numpy.typing as npt
 
 __all__ = ["BatchOrder", "random_permutation", "random_uniforms", "random_words"]
 
-# The highest word of the counter: what the numbers are for.
+# The highest word of the counter: the purpose of the numbers.
 _PERMUTATION, _ROUND, _IMAGE, _UNIFORMS, _COPIES, _CHOICE = range(6)
-_FRACTION_BITS = 20  # of a weight
+_FRACTION_BITS = 20  # fixed-point precision of a weight
 
 Positions = npt.NDArray[np.int64]
 
@@ -44,36 +44,36 @@ def _fixed_point(weights: npt.NDArray[np.float64]) -> Positions:
 
 
 def random_permutation(seed: int, stream: int, count: int) -> Positions:
-    """Returns the numbers 0 to `count` - 1 in an order that is a function of the arguments alone."""
+    """Returns a permutation of the numbers 0 to `count` - 1 that depends only on the arguments."""
     return _permutation(_philox(seed, stream, _CHOICE), count)
 
 
 def random_words(seed: int, epoch: int, first: int, count: int) -> npt.NDArray[np.uint64]:
-    """Draws the random numbers of the images at some places of an epoch.
+    """Draws the random numbers of consecutive images of an epoch.
 
     Args:
         seed: 0 or more, below 2 ** 64.
         epoch: 0 or more.
-        first: the first image's place in the epoch: step * batch_size + its place in the global batch.
+        first: index of the first image in the epoch: step * batch_size + its index in the global batch.
         count: the number of images.
 
     Returns:
-        uint64 (count, 4), uniform; row i is a function of (seed, epoch, first + i) alone.
+        uint64 (count, 4), uniform; row i depends only on (seed, epoch, first + i).
     """
     return _philox(seed, epoch, _IMAGE, low=first).random_raw(4 * count).reshape(count, 4)
 
 
 def random_uniforms(seed: int, stream: int, place: int, count: int) -> npt.NDArray[np.float64]:
-    """Draws uniform numbers in [0, 1), a function of the arguments alone.
+    """Draws uniform numbers in [0, 1) that depend only on the arguments.
 
     Args:
         seed: 0 or more, below 2 ** 64.
-        stream: the same, such as an epoch or the number of a view.
-        place: the same, such as an image's place in the epoch.
-        count: how many numbers.
+        stream: same range, such as an epoch or the index of a view.
+        place: same range, such as an image's index in the epoch.
+        count: number of values.
 
     Returns:
-        float64 (count,); the first ones do not depend on `count`.
+        float64 (count,); a larger `count` only appends values.
     """
     words = _philox(seed, stream, _UNIFORMS, high=place).random_raw(count)
     return (words >> np.uint64(11)) * 2.0**-53
@@ -82,26 +82,26 @@ def random_uniforms(seed: int, stream: int, place: int, count: int) -> npt.NDArr
 class BatchOrder:
     """The positions of the images of every global batch.
 
-    Without `images_per_identity` an epoch is a permutation of all images, cut into batches. With it, a batch is K
-    images each of batch_size / K identities, all different. The identities of an epoch follow in rounds: a round is a
-    permutation of them, cut into batches, and leaves out those that do not fill one. In round r an identity shows the
+    Without `images_per_identity` an epoch is a permutation of all images, split into batches. With it, a batch has K
+    images each of batch_size / K different identities. An epoch then consists of rounds: a round is a permutation of
+    the identities, split into batches, and leaves out those that do not fill a batch. In round r an identity shows the
     images r * K to r * K + K - 1 of its own permutation, cyclically, so that one with fewer than K images repeats them
     in a batch. Source of the scheme: Hermans et al., "In defense of the triplet loss", arXiv 1703.07737, section 2.
 
     Attributes:
-        steps_per_epoch: batches an epoch; with `images_per_identity` as many as the images fill, at least one.
+        steps_per_epoch: batches per epoch; with `images_per_identity` as many as the images fill, at least one.
 
     Args:
         labels: the identity of every image, (n,).
-        batch_size: images of a global batch.
+        batch_size: number of images in a global batch.
         seed: 0 or more, below 2 ** 64.
-        images_per_identity: K, which divides `batch_size`, or None.
+        images_per_identity: K, a divisor of `batch_size`, or None.
         drop_remainder: whether images that do not fill the last batch are left out of the epoch.
-        weights: (n,) how often an image is shown per epoch on average, 0 or more: 0.5 for every other epoch. The whole
-            part is shown every time, the fraction by systematic sampling of a random order. None for once.
+        weights: (n,) how many times an image is shown per epoch on average, 0 or more: 0.5 for every other epoch. The
+            integer part is shown in every epoch, the fraction by systematic sampling of a random order. None for once.
 
     Raises:
-        ValueError: if an argument is out of range, or images or identities do not fill a batch.
+        ValueError: if an argument is out of range, or there are too few images or identities to fill a batch.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class BatchOrder:
         if not self.steps_per_epoch:
             raise ValueError(f"{images} images do not fill a batch of {batch_size}; choose a smaller batch_size")
         self._lock = threading.Lock()
-        # Threads that read ahead across the end of an epoch or round need two of each.
+        # Threads that prefetch across the end of an epoch or round need two of each.
         self._epoch = lru_cache(maxsize=2)(self._epoch_order)
         self._round = lru_cache(maxsize=2)(self._round_order)
 
@@ -154,10 +154,10 @@ class BatchOrder:
             )
 
     def _epoch_order(self, epoch: int) -> Positions:
-        """Returns the epoch's permutation of the images, grouped by identity where batches are."""
+        """Returns the epoch's permutation of the images, grouped by identity if batches are."""
         order = _permutation(_philox(self._seed, epoch, _PERMUTATION), len(self._labels))
         if self._repeats is not None:
-            # Whole numbers, so that the length of an epoch does not depend on the order of a sum.
+            # Integers, so that the length of an epoch does not depend on the order of summation.
             turns = np.diff(np.cumsum(self._repeats[order]) >> _FRACTION_BITS, prepend=0)
             shown = np.repeat(order, turns)
             return shown[_permutation(_philox(self._seed, epoch, _COPIES), len(shown))]
@@ -169,17 +169,17 @@ class BatchOrder:
         return _permutation(_philox(self._seed, epoch, _ROUND, high=number), len(self._counts))
 
     def batch(self, epoch: int, step: int) -> Positions:
-        """Returns the positions of a global batch's images, (batch_size,), fewer in a last batch that is not full.
+        """Returns the positions of a global batch's images, (batch_size,), fewer in an incomplete last batch.
 
         Args:
             epoch: 0 or more.
             step: 0 or more, below `steps_per_epoch`.
 
         Raises:
-            ValueError: if there is no such batch.
+            ValueError: if the epoch or the step is out of range.
         """
         self.check(epoch, step)
-        with self._lock:  # one thread makes a permutation, the others wait for it
+        with self._lock:  # one thread computes a permutation while the others wait
             order = self._epoch(epoch)
             if self._per_identity is None:
                 return order[step * self._batch_size : (step + 1) * self._batch_size]
@@ -190,7 +190,7 @@ class BatchOrder:
         return order[self._starts[chosen] + turns % self._counts[chosen]].ravel()
 
     def check(self, epoch: int, step: int) -> None:
-        """Raises a ValueError unless epoch and step name a batch."""
+        """Raises a ValueError if `epoch` or `step` is out of range."""
         if epoch < 0 or not 0 <= step < self.steps_per_epoch:
             raise ValueError(
                 f"there is no step {step} of epoch {epoch}; both count from 0, and an epoch has {self.steps_per_epoch} "

@@ -1,4 +1,4 @@
-"""`TrainingInput`: batches of training images as a `tf.data.Dataset` that starts at any (epoch, step).
+"""`TrainingInput`: batches of training images as a `tf.data.Dataset` that can start at any (epoch, step).
 
 >>> from seesaw_keras.data.pipeline import TrainingInput
 >>> faces = TrainingInput("shards", batch_size=192)
@@ -6,8 +6,8 @@
 ...     print(images.shape, labels.shape)
 (192, 112, 112, 3) (192,)
 
-Every step is read by itself: `BatchOrder` says which images it holds, random access finds them, and their random
-numbers follow from (seed, epoch, place in the epoch). So there is no state to save, and nothing to skip on a restart.
+Every step is computed independently: `BatchOrder` selects its images, random access reads them, and their random
+numbers depend only on (seed, epoch, index in the epoch). There is no state to save, and nothing to skip on a restart.
 """
 
 from pathlib import Path
@@ -44,7 +44,7 @@ def decode_square(record: Record) -> npt.NDArray[np.uint8]:
 
 
 def scale_square(image: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint8]:
-    """Scales a square image to side x side pixels: by area if it shrinks, bilinearly if it grows."""
+    """Resizes a square image to side x side pixels: by area when shrinking, bilinearly when growing."""
     if image.shape[0] == side:
         return image
     interpolation = cv2.INTER_AREA if image.shape[0] > side else cv2.INTER_LINEAR
@@ -52,31 +52,31 @@ def scale_square(image: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint
 
 
 class TrainingInput:
-    """The input of a training: shuffled, decoded, augmented, and each worker's part of the same global batches.
+    """Training input: shuffled, decoded and augmented images; each worker gets its part of the same global batches.
 
     Attributes:
         source: the records.
-        num_images: how many images there are.
+        num_images: number of images.
         num_classes: one more than the largest label; 0 if no image has one.
-        steps_per_epoch: global batches of an epoch.
+        steps_per_epoch: global batches per epoch.
 
     Args:
         source: the TFRecord shards as a folder or file, or any `Source`.
-        batch_size: images of a global batch, over all workers.
-        image_size: side of the images handed out; square images of another size are scaled.
-        seed: the order of the images and all random changes follow from it, together with the epoch and step.
-        views: geometric versions of each image, of which a step shows a random one; by default the image and its
-            mirror image.
+        batch_size: number of images in a global batch, over all workers.
+        image_size: side of the returned images in pixels; square images of another size are resized.
+        seed: determines, together with epoch and step, the order of the images and all random augmentations.
+        views: geometric augmentations of each image, one of which is chosen at random per step; by default the image
+            and its mirror image.
         degrade: probability that an image is degraded (see `degradation.degrade`), after its view was rendered.
         images_per_identity: K for batches of K images each of batch_size / K identities, None for all images in
             random order (see `BatchOrder`).
         drop_remainder: whether the images that do not fill an epoch's last batch are left out of that epoch. If not,
             the last batch is smaller and the dataset's batch dimension is None. Balanced batches are always full.
         num_workers: the number of processes that share each global batch, a divisor of `batch_size`.
-        worker: which of them this is, from 0.
-        targets: embeddings to learn from, such as a teacher's: numbers (len(views), num_images, d) of the undegraded
-            views, or (1, num_images, d) to serve an image and its mirror image alike. It may be a memory map. None for
-            labels alone.
+        worker: index of this worker, from 0.
+        targets: target embeddings, such as a teacher's: numbers (len(views), num_images, d) of the undegraded views,
+            or (1, num_images, d) to use the same for an image and its mirror image. May be a memory map. None for
+            labels only.
 
     Raises:
         FileNotFoundError: if there are no such shards.
@@ -117,7 +117,7 @@ class TrainingInput:
         self.num_images = len(self._labels)
         self.num_classes = int(self._labels.max()) + 1
         self.steps_per_epoch = self._order.steps_per_epoch
-        if self.num_classes > self.num_images:  # a classifier of that size would be made
+        if self.num_classes > self.num_images:  # the classifier would have that many classes
             position = int(self._labels.argmax())
             raise ValueError(
                 f"{self.source[position].name}: has the label {self.num_classes - 1}, but there are only "
@@ -144,8 +144,8 @@ class TrainingInput:
             step: 0 or more, below `steps_per_epoch`.
 
         Returns:
-            (batch_size,), fewer in a last batch that is not full. Worker w of n has the images from size * w // n to
-            size * (w + 1) // n; of a batch that has fewer images than workers, each has all.
+            (batch_size,), fewer in an incomplete last batch. Worker w of n has the images from size * w // n to
+            size * (w + 1) // n; if a batch has fewer images than workers, each worker has all of them.
 
         Raises:
             ValueError: if there is no such step.
@@ -187,8 +187,8 @@ class TrainingInput:
         return images, labels, self._targets[versions, indices[start:stop]].astype(np.float32)
 
     def _share(self, size: int) -> tuple[int, int]:
-        """Where this worker's part of a batch starts and stops."""
-        # Nobody gets no images: TensorFlow's convolutions on CPUs give those the wrong shape.
+        """Returns the start and stop of this worker's part of a batch."""
+        # No worker gets an empty batch: TensorFlow's CPU convolutions return the wrong shape for one.
         if size < self._num_workers:
             return 0, size
         return size * self._worker // self._num_workers, size * (self._worker + 1) // self._num_workers
@@ -203,17 +203,17 @@ class TrainingInput:
         return record
 
     def dataset(self, *, epoch: int = 0, step: int = 0, epochs: int | None = None) -> Any:
-        """Makes the dataset of this worker's batches from a given step on, epoch after epoch.
+        """Returns a dataset of this worker's batches from a given step on, epoch after epoch.
 
-        It is sharded already: automatic sharding is off. Under a strategy with several processes hand it out by
-        `strategy.distribute_datasets_from_function`, after `rebatch` to the size of one replica's batch if a process
-        has several; within one process `experimental_distribute_dataset` splits its batches. What is wrong with a
-        record ends the iteration with a `tf.errors.InvalidArgumentError` that names the file and record.
+        It is already sharded, so automatic sharding is off. Under a strategy with several processes, distribute it with
+        `strategy.distribute_datasets_from_function`, after `rebatch` to the batch size of one replica if a process has
+        several; within one process `experimental_distribute_dataset` splits its batches. Any problem with a record ends
+        the iteration with a `tf.errors.InvalidArgumentError` that names the file and record.
 
         Args:
-            epoch: where to start, from 0.
-            step: where to start in that epoch, from 0, below `steps_per_epoch`.
-            epochs: the number of the epoch to stop before (as in Keras' `fit`), None to go on without end.
+            epoch: first epoch, from 0.
+            step: first step in that epoch, from 0, below `steps_per_epoch`.
+            epochs: epoch to stop before (as in Keras' `fit`), None to continue without end.
 
         Returns:
             A `tf.data.Dataset` of (images, labels): float32 RGB in [-1, 1], (batch_size / num_workers, side, side, 3),

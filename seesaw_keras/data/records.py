@@ -1,4 +1,4 @@
-"""What every source of face images hands out: `Record`s, by position or one after the other.
+"""`Record` and `Source`: the interface of all sources of face images.
 
 >>> from seesaw_keras.data.records import Record, Source
 >>> class TwoFaces(Source):
@@ -28,9 +28,9 @@ class Record:
     """One encoded image of one identity.
 
     Attributes:
-        image: the bytes of an encoded image (JPEG, PNG, ...) as they were found; `decode_image` reads them.
+        image: the encoded image (JPEG, PNG, ...), bytes unchanged; `decode_image` decodes it.
         label: the identity, 0 or more, or `UNLABELED`.
-        name: where the image comes from, for error messages: "train.rec[17]", "alice/001.jpg".
+        name: origin of the image, for error messages: "train.rec[17]", "alice/001.jpg".
     """
 
     image: bytes
@@ -39,11 +39,10 @@ class Record:
 
 
 class Source(ABC):
-    """A sequence of records that can be gone through any number of times.
+    """A sequence of records that can be iterated any number of times.
 
-    A subclass says how many there are and hands out one by its position. Whatever is wrong with a record ends in a
-    ValueError that names the file and the record. Sources hold no open files, so threads may share them and processes
-    may be given them.
+    Subclasses implement `__len__` and `_record`. Any problem with a record raises a ValueError that names the file and
+    the record. Sources hold no open files, so they can be shared between threads and passed to processes.
     """
 
     @abstractmethod
@@ -52,7 +51,7 @@ class Source(ABC):
 
     @abstractmethod
     def _record(self, position: int) -> Record:
-        """Returns the record at `position`, which is 0 or more and less than `len(self)`."""
+        """Returns the record at `position`, which is at least 0 and less than `len(self)`."""
 
     def __getitem__(self, position: int) -> Record:
         index = operator.index(position)
@@ -68,21 +67,21 @@ class Source(ABC):
         return np.fromiter((record.label for record in self), np.int64, len(self))
 
     def weights(self) -> npt.NDArray[np.float64] | None:
-        """Returns how often each record is shown per epoch, (n,); None for once."""
+        """Returns how many times each record is shown per epoch, (n,); None for once."""
         return None
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Pairs of images with the truth about them.
+    """Pairs of images and whether each shows the same person.
 
     Attributes:
-        names: one name an image, for messages and reports.
+        names: one name per image, for messages and reports.
         index: int64 (n, 2), the two images of each pair as positions in `names`.
         same: bool (n,), whether the two show the same person.
         folds: int64 (n,), each pair's fold, from 0.
-        read: returns the encoded bytes of the image at a position of `names`; raises a ValueError that names the
-            file where it cannot.
+        read: returns the encoded bytes of the image at a position in `names`; raises a ValueError that names the file
+            if it cannot be read.
     """
 
     names: list[str]

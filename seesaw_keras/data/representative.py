@@ -1,11 +1,11 @@
-"""The images that a quantization's ranges are measured on: some of a data set, or synthetic faces.
+"""Calibration images for post-training quantization: a subset of a data set, or synthetic faces.
 
 >>> from seesaw_keras.data.representative import representative_images
 >>> representative_images(None, 2, side=112).shape
 (2, 112, 112, 3)
 
-Some 64 images of different people are nearly as good as 256: the mean cosine between float and int8 embeddings of
-`phone`, trained on faces, is 0.9871 and 0.9878, and 0.9843 with 16 (benchmarks/representative.py --test 64).
+64 images of different people are nearly as good as 256: the mean cosine between float and int8 embeddings of `phone`,
+trained on faces, is 0.9871 and 0.9878, and 0.9843 with 16 (benchmarks/representative.py --test 64).
 """
 
 import cv2
@@ -20,12 +20,12 @@ __all__ = ["representative_images"]
 
 
 def representative_images(source: Source | None, count: int, *, side: int) -> npt.NDArray[np.uint8]:
-    """Returns images spread evenly over a source, the same ones every time.
+    """Returns images spread evenly over a source, deterministically.
 
     Args:
-        source: the data set; None for synthetic faces, one of each of `count` people.
-        count: how many, 1 or more; all images of a source that has fewer.
-        side: of the images handed out, in pixels; square images of another size are scaled.
+        source: the data set; None for synthetic faces, one image of each of `count` identities.
+        count: number of images, 1 or more; all images if the source has fewer.
+        side: side of the returned images in pixels; square images of another size are resized.
 
     Returns:
         uint8 RGB (n, side, side, 3).

@@ -1,4 +1,4 @@
-"""`open_source()` and `open_pairs()`: face images and verification pairs from whatever a path names.
+"""`open_source()` and `open_pairs()`: open a path as face images or verification pairs, in any supported format.
 
 >>> from seesaw_keras.data.sources import open_source
 >>> source = open_source("faces_emore")
@@ -26,7 +26,7 @@ _FILES: dict[str, type[RecordIOSource | TFRecordSource | CsvSource | FolderSourc
 
 
 def open_source(path: str | Path) -> Source:
-    """Opens a data set of any known form.
+    """Opens a data set in any supported format.
 
     | `path` | read as |
     | --- | --- |
@@ -34,17 +34,17 @@ def open_source(path: str | Path) -> Source:
     | `name.tfrecord`, or a folder with such shards | TFRecord |
     | `name.csv` | table of `path,identity` |
     | any other folder, or a .zip | `identity/image` |
-    | `synthetic:400x10@32` | 400 synthetic people in 10 pictures each, 32 pixels wide |
+    | `synthetic:400x10@32` | 400 synthetic identities, 10 images each, 32 pixels wide |
 
     Args:
         path: the file or folder.
 
     Returns:
-        Its records.
+        The data set's records.
 
     Raises:
         FileNotFoundError: if there is no such file or folder.
-        ValueError: if it is none of these, or damaged.
+        ValueError: if the format is not recognized, or the data are damaged.
     """
     if is_synthetic(path):
         return named_faces(path)
@@ -74,26 +74,26 @@ def open_pairs(path: str | Path, pairs: str | Path | None = None) -> Pairs:
     | `path` | `pairs` | folds |
     | --- | --- | --- |
     | InsightFace's `name.bin` | none | ten, contiguous |
-    | LFW's images: a folder or .zip of `Name/Name_0001.jpg` | `pairs.txt`; none if inside it | its own; of one, ten |
+    | LFW's images: a folder or .zip of `Name/Name_0001.jpg` | `pairs.txt`; none if inside it | its own; if one, ten |
     | CFP's images: a folder or .zip with `001/frontal/01.jpg` | `Protocol/Split/FP` or `Protocol/Split/FF` | its own |
-    | `synthetic:2000@32`: 2,000 pairs of synthetic people, 32 pixels wide | none | ten, no person in two |
+    | `synthetic:2000@32`: 2,000 pairs of synthetic identities, 32 pixels wide | none | ten, no person in two |
 
-    Accuracy is cross-validated, so the pairs of a `pairs.txt` with a single fold (LFW's View 1, a short list of one's
-    own) are dealt into ten in turn, as cards are: pair i goes to fold i mod 10. Folds then differ by one pair at most,
-    by one pair of the same person and by one of different people; a person may be in several.
+    Accuracy is cross-validated, so the pairs of a `pairs.txt` with a single fold (LFW's View 1, a short custom list)
+    are distributed over ten folds in turn: pair i goes to fold i mod 10. Folds then differ by at most one pair, by one
+    pair of the same person and by one of different people; a person may be in several.
 
-    Images are found by the last parts of their path and whatever their suffix, so aligned copies do as well.
+    Images are matched by the last components of their path, ignoring the suffix, so aligned copies work as well.
 
     Args:
         path: the images.
-        pairs: which of them are compared.
+        pairs: the list of pairs to compare.
 
     Returns:
-        The pairs, in the order of the protocol. Every image they name is there; none is read yet (but a .bin's).
+        The pairs, in the order of the protocol. Every image they name exists; only a .bin's images are already read.
 
     Raises:
         FileNotFoundError: if a file is missing.
-        ValueError: if a file is not of its format, an image it names is missing, or a single fold has fewer than ten
+        ValueError: if a file has another format, an image it names is missing, or a single fold has fewer than ten
             pairs; the message names the line.
     """
     if is_synthetic(path):

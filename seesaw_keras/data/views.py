@@ -1,4 +1,4 @@
-"""Views: the geometric versions of an aligned face that a teacher and its student see alike.
+"""Views: geometric augmentations of an aligned face, the same for a teacher and its student.
 
 >>> import numpy as np
 >>> from seesaw_keras.data.views import Views
@@ -6,9 +6,9 @@
 >>> len(views), views.render(np.zeros((112, 112, 3), np.uint8), key=17, view=2).shape
 (4, (112, 112, 3))
 
-A view is a function of (seed, image, number of the view) and not of the epoch, so that a teacher embeds each one once
-and its embeddings are stored ("function matching", arXiv 2106.05237: teacher and student must see the same picture). An
-image is identified by its bytes: it keeps its views when data sets are mixed, filtered or reordered.
+A view depends on (seed, image, index of the view) and not on the epoch, so a teacher embeds each one only once and its
+embeddings can be stored ("function matching", arXiv 2106.05237: teacher and student must see the same image). Images
+are identified by their bytes, so they keep their views when data sets are mixed, filtered or reordered.
 """
 
 import zlib
@@ -25,13 +25,13 @@ __all__ = ["PLAIN", "Views", "image_key"]
 
 Image = npt.NDArray[np.uint8]
 
-MAX_ROTATION = 12.0  # degrees, either way
-MAX_LOG_SCALE = 0.12  # natural logarithm: 0.89 to 1.13 of the size
-MAX_SHIFT = 0.045  # share of the side, 5 pixels of 112
+MAX_ROTATION = 12.0  # degrees, in either direction
+MAX_LOG_SCALE = 0.12  # natural logarithm: scales of 0.89 to 1.13
+MAX_SHIFT = 0.045  # fraction of the side, 5 pixels of 112
 
 
 def image_key(data: bytes) -> int:
-    """Returns the number that identifies an encoded image among views: its CRC-32."""
+    """Returns the key of an encoded image for views: its CRC-32."""
     return zlib.crc32(data)
 
 
@@ -40,12 +40,12 @@ class Views:
     """The views of a data set's images; `len()` is their number per image.
 
     Without jitter the views are the image and, with `flip`, its mirror image. Jittered views are rotated, scaled and
-    shifted, uniformly up to the constants of this module; with `flip`, every other one is mirrored as well.
+    shifted, uniformly up to the constants of this module; with `flip`, every other one is also mirrored.
 
     Attributes:
         jittered: number of jittered views per image, 0 for none.
         flip: whether half of the views are mirrored.
-        seed: another one gives other jittered views.
+        seed: seed of the jittered views.
 
     Raises:
         ValueError: if `jittered` is negative.
@@ -63,7 +63,7 @@ class Views:
         return self.jittered or 1 + self.flip
 
     def describe(self) -> dict[str, Any]:
-        """Returns all that the views follow from besides the image, for JSON."""
+        """Returns everything that determines the views besides the image, for JSON."""
         jitter = {"rotation": MAX_ROTATION, "log_scale": MAX_LOG_SCALE, "shift": MAX_SHIFT}
         return asdict(self) | jitter if self.jittered else {"flip": self.flip}
 
@@ -76,7 +76,7 @@ class Views:
             view: 0 or more, below `len(self)`.
 
         Returns:
-            uint8 (side, side, 3). Pixels from beyond the edges are reflected ones.
+            uint8 (side, side, 3). Pixels beyond the edges are reflected.
         """
         if not self.jittered:
             return cv2.flip(image, 1) if view else image  # type: ignore[return-value]

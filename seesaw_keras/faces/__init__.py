@@ -1,11 +1,11 @@
-"""Faces in photographs: detected, aligned, embedded, known by name. NumPy, OpenCV and LiteRT only, no TensorFlow.
+"""Face detection, alignment, embedding and identification in photographs: NumPy, OpenCV and LiteRT, no TensorFlow.
 
 >>> from seesaw_keras.faces import align, main_face, open_detector
 >>> detector = open_detector("face_detection_yunet_2023mar.onnx")
 >>> faces = detector.detect(photograph)
 >>> crop = align(photograph, faces[main_face(faces, photograph.shape)].landmarks)
 
-The public names are loaded when first used.
+The public names are loaded on first use.
 """
 
 from typing import TYPE_CHECKING

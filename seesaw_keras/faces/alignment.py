@@ -1,4 +1,4 @@
-"""Face alignment: a similarity transform that puts landmarks on the ArcFace template, and the warp that applies it.
+"""Face alignment: a similarity transform that maps landmarks to the ArcFace template, and the warp that applies it.
 
 >>> import numpy as np
 >>> from seesaw_keras.faces.alignment import align
@@ -15,7 +15,7 @@ __all__ = ["TEMPLATE", "TEMPLATE_SIZE", "align", "resize", "similarity_transform
 
 TEMPLATE_SIZE = 112
 # InsightFace, python-package/insightface/utils/face_align.py, `arcface_dst`: (x, y) of the left eye, the right eye, the
-# tip of the nose, the left and the right corner of the mouth, left and right as the picture shows them.
+# tip of the nose, the left and the right corner of the mouth, left and right as seen in the image.
 TEMPLATE = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
 )
@@ -25,11 +25,11 @@ WARP_MAX_SIDE = 32766  # pixels; cv2.warpAffine keeps coordinates in 16 bits
 
 
 def template(points: int = 5, *, size: int = TEMPLATE_SIZE) -> npt.NDArray[np.float64]:
-    """Returns where landmarks lie in an aligned crop.
+    """Returns the landmark positions in an aligned crop.
 
     Args:
         points: 5, or 2 for the eyes alone.
-        size: side of the crop in pixels; coordinates grow with it as in InsightFace (`arcface_dst * size / 112`).
+        size: side of the crop in pixels; coordinates scale with it as in InsightFace (`arcface_dst * size / 112`).
 
     Returns:
         float64 (points, 2), (x, y) in pixels, in the order of `TEMPLATE`.
@@ -47,13 +47,13 @@ def template(points: int = 5, *, size: int = TEMPLATE_SIZE) -> npt.NDArray[np.fl
 def similarity_transform(source: npt.ArrayLike, target: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """Fits rotation, uniform scale and translation, without reflection, by least squares.
 
-    It is the solution of Umeyama (1991), "Least-squares estimation of transformation parameters between two point
-    patterns", eq. 40 to 42. In the plane a rotation with scale is a product with one complex number, so the problem is
+    This is the solution of Umeyama (1991), "Least-squares estimation of transformation parameters between two point
+    patterns", eq. 40 to 42. In the plane a rotation with scale is multiplication by a complex number, so the problem is
     linear and needs no singular value decomposition.
 
     Args:
         source: (n, 2) points (x, y), n >= 2, not all the same.
-        target: (n, 2) points that `source` should come to lie on.
+        target: (n, 2) points to map `source` to.
 
     Returns:
         float64 (2, 3), for `cv2.warpAffine`: `source @ m[:, :2].T + m[:, 2]` is near `target`.
@@ -70,7 +70,7 @@ def similarity_transform(source: npt.ArrayLike, target: npt.ArrayLike) -> npt.ND
     z, w = source @ [1, 1j], target @ [1, 1j]
     z_mean, w_mean = z.mean(), w.mean()
     z_spread = np.linalg.norm(z - z_mean)
-    # Relative to the coordinates: centring leaves their rounding error where all points are the same.
+    # Relative to the coordinates: centering leaves their rounding error if all points are the same.
     if z_spread <= 1e-12 * max(np.abs(source).max(), 1e-300):
         raise ValueError("degenerate points: all source points are the same, which determines no scale or rotation")
     turn = np.vdot(z - z_mean, w - w_mean) / z_spread**2
@@ -83,8 +83,8 @@ def similarity_transform(source: npt.ArrayLike, target: npt.ArrayLike) -> npt.ND
 def warp(image: npt.NDArray[np.uint8], matrix: npt.NDArray[np.float64], size: int) -> npt.NDArray[np.uint8]:
     """Applies a similarity transform to an image and cuts out a square.
 
-    Bilinear, black outside of the image: the pixels of InsightFace's `norm_crop`, down to half of the size. Beyond,
-    bilinear sampling would skip pixels, so a larger square is warped and averaged.
+    Bilinear, black outside the image: the same pixels as InsightFace's `norm_crop`, down to a scale of one half. Below
+    that, bilinear sampling would skip pixels, so a larger square is warped and averaged.
 
     Args:
         image: uint8 (height, width, 3) or (height, width).
@@ -97,10 +97,10 @@ def warp(image: npt.NDArray[np.uint8], matrix: npt.NDArray[np.float64], size: in
     if max(image.shape[:2]) > WARP_MAX_SIDE:
         image, matrix = _cut_out(image, matrix, size)
     scale = np.hypot(matrix[0, 0], matrix[1, 0])
-    # No more than the image has to give, also where landmarks far apart ask for a minute face.
+    # Limited by the image's resolution, even if the landmarks are far apart and the scale is tiny.
     factor = int(np.clip(0.5 / scale, 1, max(1, max(image.shape[:2]) // size)))
     finer = matrix * factor
-    finer[:, 2] += (factor - 1) / 2  # pixel centers: block i of `factor` pixels is centerd on i * factor + this
+    finer[:, 2] += (factor - 1) / 2  # pixel centers: block i of `factor` pixels is centered on i * factor + this
     warped = cv2.warpAffine(image, finer, (size * factor, size * factor), flags=cv2.INTER_LINEAR)
     if factor > 1:
         return resize(warped, (size, size))  # type: ignore[arg-type]
@@ -110,7 +110,7 @@ def warp(image: npt.NDArray[np.uint8], matrix: npt.NDArray[np.float64], size: in
 def _cut_out(
     image: npt.NDArray[np.uint8], matrix: npt.NDArray[np.float64], size: int
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
-    """Returns the part of an image that a warp reads, one pixel at least, and the transform from there."""
+    """Returns the part of an image that a warp reads, at least one pixel, and the transform from that part."""
     corners = np.array([[-1, -1], [size, -1], [-1, size], [size, size]], np.float64)
     around = cv2.transform(corners[None], cv2.invertAffineTransform(matrix))[0]
     last = np.array(image.shape[1::-1]) - 1
@@ -122,14 +122,14 @@ def _cut_out(
 
 
 def resize(image: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    """Scales an image, by averages where it shrinks and bilinearly where it grows.
+    """Resizes an image: area interpolation when shrinking, bilinear when growing.
 
     Args:
         image: uint8 (height, width, 3) or (height, width).
-        size: (width, height) to scale to.
+        size: target (width, height).
 
     Returns:
-        uint8 of that size; `image` itself where it has it already.
+        uint8 of that size; `image` itself if it already has that size.
     """
     if size == (image.shape[1], image.shape[0]):
         return image
@@ -140,7 +140,7 @@ def resize(image: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[n
 def align(
     image: npt.NDArray[np.uint8], landmarks: npt.ArrayLike, *, size: int = TEMPLATE_SIZE
 ) -> npt.NDArray[np.uint8]:
-    """Cuts out a face so that its landmarks lie on the ArcFace template.
+    """Crops a face so that its landmarks match the ArcFace template.
 
     Args:
         image: uint8 (height, width, 3), RGB.
@@ -148,10 +148,10 @@ def align(
         size: side of the crop in pixels.
 
     Returns:
-        uint8 (size, size, 3), RGB, black where the crop reaches beyond the image.
+        uint8 (size, size, 3), RGB, black where the crop extends beyond the image.
 
     Raises:
-        ValueError: if the landmarks are not of these shapes, not finite, or all in one place.
+        ValueError: if the landmarks have another shape, are not finite, or are all at one point.
     """
     landmarks = np.asarray(landmarks, np.float64)
     if landmarks.ndim != 2:

@@ -1,4 +1,4 @@
-"""Faces and eyes by the Haar cascades inside of OpenCV's wheel (Viola and Jones, 2001): no model file needed.
+"""Face and eye detection with the Haar cascades in OpenCV's wheel (Viola and Jones, 2001): no model file needed.
 
 >>> from seesaw_keras.faces.cascades import CascadeDetector
 >>> faces = CascadeDetector().detect(photograph)
@@ -17,25 +17,25 @@ from seesaw_keras.faces.face import Face, checked
 
 __all__ = ["CascadeDetector"]
 
-FACE_CASCADE = "frontalface_alt2"  # of the four frontal ones the only one that misses none of 191 LFW pictures
+FACE_CASCADE = "frontalface_alt2"  # the only one of the four frontal cascades that misses none of 191 LFW images
 EYE_CASCADES = ("eye", "eye_tree_eyeglasses")
 
-MAX_SIDE = 1600  # a larger photograph is searched scaled down: the time goes with the pixels
+MAX_SIDE = 1600  # larger photographs are scaled down for detection: the time is proportional to the number of pixels
 SCALE_STEP = 1.1
-MIN_FACE = 30  # pixels of the image searched
+MIN_FACE = 30  # pixels, after scaling
 MIN_NEIGHBORS = 3
-# Where an eye is not seen: of 13 such boxes with fewer, in the 191 pictures and five photographs, 8 were no face.
+# If an eye is not detected: of 13 such boxes below this, in the 191 images and five photographs, 8 were not faces.
 MIN_NEIGHBORS_EYELESS = 8
 
-# Eyes are looked for in the face box scaled to this side. Positions and distances below are fractions of the box,
-# medians of YuNet's landmarks in the boxes of `FACE_CASCADE` on 191 LFW pictures; the least and greatest are generous.
+# Eyes are searched in the face box, scaled to this side. Positions and distances below are fractions of the box,
+# medians of YuNet's landmarks in the boxes of `FACE_CASCADE` on 191 LFW images; minima and maxima have a wide margin.
 FACE_SIDE = 192
 EYES = np.array([[0.307, 0.390], [0.684, 0.383]])
-EYE_WINDOW = 0.26  # half the side of the square around `EYES` to search, far enough for a head tilted by 20 degrees
+EYE_WINDOW = 0.26  # half the side of the square around `EYES` to search, large enough for a head tilted by 20 degrees
 EYE_SIZE = (0.14, 0.45)
 EYE_STEP = 1.05
 EYE_NEIGHBORS = 2
-EYE_TOLERANCE = 0.13  # of an eye from where it is expected
+EYE_TOLERANCE = 0.13  # maximum distance of an eye from its expected position
 EYE_DISTANCE = (0.26, 0.50)
 MAX_TILT = 25.0  # degrees of the line through the eyes
 
@@ -45,13 +45,13 @@ def _load(name: str) -> cv2.CascadeClassifier:
 
 
 class CascadeDetector:
-    """Frontal, roughly upright faces, each with the two eyes.
+    """Haar cascade detector for frontal, roughly upright faces, with two eye landmarks each.
 
-    An eye that cannot be seen is placed where the box has it on average, and the face says so. The score is the number
-    of overlapping windows that agreed.
+    An eye that is not detected is placed at its average position in the box, and the face is marked as estimated. The
+    score is the number of overlapping windows that agreed.
 
     Attributes:
-        description: the cascades and the OpenCV they come with.
+        description: the cascades and the OpenCV version they come with.
     """
 
     def __init__(self) -> None:
@@ -59,13 +59,13 @@ class CascadeDetector:
         self.description = f"Haar cascades {FACE_CASCADE}, {', '.join(EYE_CASCADES)} of OpenCV {cv2.__version__}"
 
     def detect(self, image: npt.NDArray[np.uint8]) -> list[Face]:
-        """Finds faces.
+        """Detects faces.
 
         Args:
-            image: uint8 (height, width, 3), RGB, of any size; with a side above 1600 it is searched scaled down.
+            image: uint8 (height, width, 3), RGB, of any size; with a side above 1600 it is scaled down for detection.
 
         Returns:
-            The faces with two landmarks each, those first that most windows agreed on.
+            The faces with two landmarks each, by decreasing score.
 
         Raises:
             ValueError: if the image has another type or shape, or no pixels.
@@ -87,12 +87,12 @@ class CascadeDetector:
         return faces
 
     def _cascades(self) -> tuple[cv2.CascadeClassifier, ...]:
-        if not hasattr(self._of_thread, "cascades"):  # one set a thread: a cascade keeps the image it works on
+        if not hasattr(self._of_thread, "cascades"):  # one set per thread: a cascade holds the image it works on
             self._of_thread.cascades = tuple(_load(name) for name in (FACE_CASCADE, *EYE_CASCADES))
         return self._of_thread.cascades
 
     def _eyes(self, face: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float64], bool]:
-        """Returns the eyes as fractions of the box, (2, 2), and whether any of them is only estimated."""
+        """Returns the eyes as fractions of the box, (2, 2), and whether either is estimated."""
         face = resize(face, (FACE_SIDE, FACE_SIDE))
         left, right = (self._eye(face, expected) for expected in EYES)
         if left is None and right is None:
@@ -108,7 +108,7 @@ class CascadeDetector:
         return EYES, True
 
     def _eye(self, face: npt.NDArray[np.uint8], expected: npt.NDArray[np.float64]) -> npt.NDArray[np.float64] | None:
-        """Returns the mean of the nearest plausible eye of each cascade, or None where no cascade sees one."""
+        """Returns the mean over cascades of each one's nearest plausible eye, or None if no cascade finds one."""
         left, top = (max(0, round((value - EYE_WINDOW) * FACE_SIDE)) for value in expected)
         right, bottom = (round((value + EYE_WINDOW) * FACE_SIDE) for value in expected)
         window = face[top:bottom, left:right]

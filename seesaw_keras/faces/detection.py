@@ -1,4 +1,4 @@
-"""Which face detector to use, and which of several faces a photograph is about.
+"""Choice of the face detector, and of the main face in a photograph.
 
 >>> import numpy as np
 >>> from seesaw_keras.faces.detection import open_detector
@@ -20,11 +20,11 @@ __all__ = ["main_face", "open_detector"]
 
 
 def open_detector(yunet: str | Path | None = None) -> FaceDetector:
-    """Opens the best detector there is a model for.
+    """Opens the best detector for which a model is available.
 
     Args:
-        yunet: a YuNet model file: five landmarks, small, turned and half hidden faces. None: the Haar cascades inside
-            of OpenCV's wheel: frontal faces and their eyes only.
+        yunet: a YuNet model file: five landmarks; finds small, turned and half hidden faces. None: the Haar cascades
+            in OpenCV's wheel: frontal faces and their eyes only.
 
     Returns:
         The detector.
@@ -39,17 +39,17 @@ def open_detector(yunet: str | Path | None = None) -> FaceDetector:
 
 
 def main_face(faces: Sequence[Face], shape: tuple[int, ...]) -> int:
-    """Chooses the face that a photograph is about: large and central, as D. Sandberg's facenet aligned LFW.
+    """Returns the index of a photograph's main face: large and central, as in D. Sandberg's facenet alignment of LFW.
 
     Args:
         faces: one or more.
         shape: (height, width, ...) of the photograph.
 
     Returns:
-        The position in `faces` of the one with the largest (area - 2 * squared distance from the center).
+        The index in `faces` of the one with the largest (area - 2 * squared distance from the center).
 
     Raises:
-        ValueError: if there are no faces.
+        ValueError: if `faces` is empty.
     """
     if not faces:
         raise ValueError("no faces to choose from")

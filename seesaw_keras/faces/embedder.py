@@ -1,4 +1,4 @@
-"""From photographs to embeddings and answers, by a flatbuffer: NumPy, OpenCV and LiteRT only, as on a device.
+"""Face embedding and verification of photographs with a flatbuffer: NumPy, OpenCV and LiteRT only, as on a device.
 
 >>> from seesaw_keras.faces import FaceEmbedder
 >>> embedder = FaceEmbedder("phone.tflite", detector="face_detection_yunet_2023mar.onnx")  # doctest: +SKIP
@@ -36,17 +36,17 @@ from seesaw_keras.tflite.runtimes import open_runtime
 
 __all__ = ["RELEASED_MODEL", "FaceEmbedder", "Photograph", "Verdict", "listed"]
 
-RELEASED_MODEL = "phone.faces"  # what the tools take unless told otherwise
+RELEASED_MODEL = "phone.faces"  # default model of the tools
 Photograph: TypeAlias = str | Path | npt.NDArray[np.uint8]
 
 
 class Verdict(NamedTuple):
-    """Whether two photographs show one person.
+    """Result of comparing two photographs.
 
     Attributes:
         same: whether the similarity reaches the threshold.
         similarity: cosine of the embeddings, -1 to 1.
-        threshold: the least similarity of one person.
+        threshold: minimum similarity for the same person.
     """
 
     same: bool
@@ -55,12 +55,12 @@ class Verdict(NamedTuple):
 
 
 class FaceEmbedder:
-    """Detects, aligns and embeds the main face of a photograph. Threads may share one; its network serves them in turn.
+    """Detects, aligns and embeds the main face of a photograph. Thread-safe; network calls are serialized.
 
     Attributes:
         model_sha256: SHA-256 of the flatbuffer; embeddings of different models cannot be compared.
-        embedding_size: numbers in an embedding.
-        threshold: the least similarity of one person; None where neither the caller nor the flatbuffer says.
+        embedding_size: length of an embedding.
+        threshold: minimum similarity for the same person; None if neither the caller nor the flatbuffer specifies one.
     """
 
     def __init__(
@@ -73,24 +73,24 @@ class FaceEmbedder:
         threshold: float | None = None,
         threads: int = 1,
     ) -> None:
-        """Loads the flatbuffer; what it wants of pixels and its threshold are read from its metadata.
+        """Loads the flatbuffer; its input preprocessing and threshold are read from its metadata.
 
         Args:
-            model: a .tflite of one image in, one embedding out, of any number type; or a released model by its name,
-                "phone.faces" or "micro.faces".
-            detector: a YuNet model file (face_detection_yunet_2023mar.onnx), or a detector. None: the cascades inside
-                of OpenCV, for frontal faces.
-            aligned: whether the photographs are aligned faces already, of the model's size or another square; nothing
-                is detected then.
-            preprocess: for a flatbuffer that `seesaw_keras` did not convert, what it wants of pixels: a key of
+            model: a .tflite with one image input and one embedding output, of any number type; or the name of a
+                released model, "phone.faces" or "micro.faces".
+            detector: a YuNet model file (face_detection_yunet_2023mar.onnx), or a detector. None: the cascades in
+                OpenCV's wheel, for frontal faces.
+            aligned: whether the photographs are already aligned faces, of the model's size or another square; detection
+                is skipped then.
+            preprocess: input preprocessing of a flatbuffer that was not converted by `seesaw_keras`: a key of
                 `seesaw_keras.inference.preprocessing.PREPROCESSES`.
-            threshold: in place of the flatbuffer's own.
-            threads: of LiteRT.
+            threshold: overrides the flatbuffer's threshold.
+            threads: number of LiteRT threads.
 
         Raises:
             OSError: a file is missing or cannot be read.
-            ValueError: the flatbuffer is damaged, is no such network or does not say what it wants of pixels; the
-                threshold is no cosine; or `detector` is no YuNet model.
+            ValueError: the flatbuffer is damaged, is not an embedding network or does not specify its preprocessing;
+                the threshold is not a cosine; or `detector` is not a YuNet model.
         """
         path = flatbuffer_file(model)
         if aligned and detector is not None:
@@ -117,13 +117,13 @@ class FaceEmbedder:
         """Embeds the main face of each photograph, one after the other.
 
         Args:
-            images: a path, a uint8 RGB image (height, width, 3), or any number of such.
+            images: a path, a uint8 RGB image (height, width, 3), or an iterable of these.
 
         Returns:
-            float32 (embedding_size,) for one photograph, (n, embedding_size) for several; of unit length.
+            float32 (embedding_size,) for one photograph, (n, embedding_size) for several; unit length.
 
         Raises:
-            ValueError: a photograph cannot be read, shows no face, or is an aligned one of another shape; the message
+            ValueError: a photograph cannot be read, shows no face, or is an aligned face of another shape; the message
                 names it.
         """
         photographs = listed(images)
@@ -133,15 +133,15 @@ class FaceEmbedder:
         return rows[0] if photographs[0] is images else np.stack(rows)
 
     def verify(self, first: Photograph, second: Photograph) -> Verdict:
-        """Says whether the main faces of two photographs are one person's.
+        """Compares the main faces of two photographs.
 
         Raises:
-            ValueError: as `embed` and `compare`.
+            ValueError: see `embed` and `compare`.
         """
         return self.compare(*self.embed([first, second]))
 
     def compare(self, first: npt.NDArray[np.float32], second: npt.NDArray[np.float32]) -> Verdict:
-        """Says the same of two embeddings (embedding_size,) of unit length.
+        """Compares two embeddings (embedding_size,) of unit length.
 
         Raises:
             ValueError: there is no threshold.
@@ -155,17 +155,17 @@ class FaceEmbedder:
         return Verdict(similarity >= self.threshold, similarity, self.threshold)
 
     def crop(self, image: Photograph) -> npt.NDArray[np.uint8]:
-        """Returns what `embed_crops` takes: the main face, aligned to the ArcFace template, uint8 RGB (side, side, 3).
+        """Returns the main face, aligned to the ArcFace template, uint8 RGB (side, side, 3): input of `embed_crops`.
 
-        Where photographs are aligned faces already, it is the photograph.
+        If the photographs are already aligned faces, this is the photograph itself.
 
         Raises:
-            ValueError: as `embed`.
+            ValueError: see `embed`.
         """
         return self._crop(image, "the image")
 
     def embed_crops(self, crops: Iterable[npt.NDArray[np.uint8]]) -> npt.NDArray[np.float32]:
-        """Returns the embeddings (n, embedding_size) of what `crop` returned."""
+        """Returns the embeddings (n, embedding_size) of crops returned by `crop`."""
         return np.stack([self._embedded(crop) for crop in crops])
 
     def _crop(self, image: Photograph, name: str) -> npt.NDArray[np.uint8]:
@@ -182,7 +182,7 @@ class FaceEmbedder:
         faces = self._detector.detect(pixels)
         if not faces:
             raise ValueError(f"{name}: no face found")
-        side = max(self._layout.height, self._layout.width)  # networks of 112x96 see the middle of 112x112
+        side = max(self._layout.height, self._layout.width)  # 112x96 networks take the middle of 112x112
         return align(pixels, faces[main_face(faces, pixels.shape)].landmarks, size=side)
 
     def _embedded(self, crop: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -208,7 +208,7 @@ class FaceEmbedder:
 
 
 def listed(images: Photograph | Iterable[Photograph]) -> list[Photograph]:
-    """Returns what `FaceEmbedder.embed` takes as a list: of one photograph, or of those that are given."""
+    """Returns the argument of `FaceEmbedder.embed` as a list, also for a single photograph."""
     if isinstance(images, str | Path) or (isinstance(images, np.ndarray) and images.ndim == 3):
         return [images]
     return list(images)

@@ -1,9 +1,9 @@
-"""The flags of every tool that embeds faces of photographs.
+"""Flags shared by all tools that embed faces in photographs.
 
 from seesaw_keras.faces.embedder_flags import define_embedder_flags, flagged_embedder
 
 define_embedder_flags()
-embedder = flagged_embedder()  # once `cli.run` has parsed them
+embedder = flagged_embedder()  # after `cli.run` has parsed the flags
 """
 
 from absl import flags
@@ -14,7 +14,7 @@ from seesaw_keras.inference.preprocessing import PREPROCESSES
 __all__ = ["define_embedder_flags", "flagged_embedder"]
 
 FLAGS = flags.FLAGS
-flags.disclaim_key_flags()  # they belong to the tool that calls, whose --help shows them
+flags.disclaim_key_flags()  # they belong to the calling tool, whose --help shows them
 
 
 def define_embedder_flags() -> None:
@@ -33,7 +33,7 @@ def define_embedder_flags() -> None:
 
 
 def flagged_embedder() -> FaceEmbedder:
-    """Returns what the flags describe."""
+    """Returns the embedder that the flags specify."""
     return FaceEmbedder(
         FLAGS.model,
         detector=FLAGS.yunet,

@@ -1,4 +1,4 @@
-"""A face in a photograph, and what finds one.
+"""The `Face` data class and the `FaceDetector` interface.
 
 >>> import numpy as np
 >>> from seesaw_keras.faces.face import checked
@@ -17,14 +17,14 @@ __all__ = ["Face", "FaceDetector", "checked"]
 
 @dataclass(frozen=True, eq=False)
 class Face:
-    """A face in a photograph; everything in pixels of the photograph, x to the right and y down.
+    """A face in a photograph; all coordinates in pixels of the photograph, x to the right and y down.
 
     Attributes:
-        box: float32 (4,): x, y of the upper left corner, width, height. May reach beyond the photograph.
-        score: the detector's confidence; higher is surer, comparable between faces of one detector only.
+        box: float32 (4,): x, y of the upper left corner, width, height. May extend beyond the photograph.
+        score: the detector's confidence; higher is better, comparable only between faces of one detector.
         landmarks: float32 (5, 2) in the order of `alignment.TEMPLATE`, or (2, 2): the eyes, the left one in the picture
             first.
-        landmarks_estimated: whether landmarks were placed where such a box has them on average, not seen.
+        landmarks_estimated: whether landmarks are average positions within the box instead of detected ones.
     """
 
     box: npt.NDArray[np.float32]
@@ -34,20 +34,20 @@ class Face:
 
 
 class FaceDetector(Protocol):
-    """Finds faces. Detectors here may be shared by threads.
+    """Face detector interface. The detectors in this package are thread-safe.
 
     Attributes:
-        description: which detector it is, with all settings that change what it finds.
+        description: name of the detector, with all settings that affect its results.
     """
 
     description: str
 
     def detect(self, image: npt.NDArray[np.uint8]) -> list[Face]:
-        """Returns the faces of a uint8 (height, width, 3) RGB image, the surest first; raises ValueError for others."""
+        """Returns the faces in a uint8 (height, width, 3) RGB image, best first; raises ValueError for other arrays."""
 
 
 def checked(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Returns the image, contiguous, or raises a ValueError unless it is uint8 (height, width, 3) with pixels in it."""
+    """Returns the image as a contiguous array; raises ValueError unless it is a non-empty uint8 (height, width, 3)."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(f"an image must be uint8 (height, width, 3), not {image.dtype} {image.shape}")
     if image.size == 0:

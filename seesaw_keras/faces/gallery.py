@@ -1,4 +1,4 @@
-"""People by name: enrolled from photographs, found again by one exact matrix product, kept in one file.
+"""Gallery of enrolled people: one-to-many identification by exact search, stored in one file.
 
 >>> from seesaw_keras.faces import FaceEmbedder, Gallery
 >>> gallery = Gallery("people.gallery", FaceEmbedder("phone.tflite"))  # doctest: +SKIP
@@ -9,7 +9,7 @@
 >>> gallery.remove("Ada")  # doctest: +SKIP
 2
 
-Embeddings are biometric data: keep the file as carefully as passwords, and delete whoever asks for it.
+Embeddings are biometric data: protect the file like passwords, and delete people at their request.
 """
 
 import hashlib
@@ -30,12 +30,12 @@ __all__ = ["Candidate", "Gallery", "checked_name"]
 
 
 class Candidate(NamedTuple):
-    """Somebody who a photograph may show.
+    """A person that a photograph may show.
 
     Attributes:
         name: the person.
-        similarity: greatest cosine with any of the person's embeddings, -1 to 1.
-        same: whether that reaches the embedder's threshold; None where it has none.
+        similarity: highest cosine with any of the person's embeddings, -1 to 1.
+        same: whether `similarity` reaches the embedder's threshold; None if the embedder has no threshold.
     """
 
     name: str
@@ -44,30 +44,30 @@ class Candidate(NamedTuple):
 
 
 class Gallery:
-    """Enrolled people. Threads may share one; other processes may read and write the same file.
+    """Enrolled people and their embeddings. Thread-safe; other processes may read and write the same file.
 
     Attributes:
-        path: of the file.
+        path: the gallery file.
     """
 
     def __init__(self, path: str | Path, embedder: FaceEmbedder) -> None:
-        """Opens the gallery, or makes a new one.
+        """Opens the gallery, or creates a new one.
 
         Args:
-            path: of the file.
-            embedder: makes the embeddings; the same network as always for one file.
+            path: the gallery file.
+            embedder: computes the embeddings; a file must always be used with the same network.
 
         Raises:
             OSError: the file cannot be read or written.
-            GalleryError: it is no gallery, is damaged, or holds embeddings of another model.
+            GalleryError: the file is not a gallery, is damaged, or holds embeddings of another model.
         """
         self.path = Path(path)
         self._embedder = embedder
         self._file = GalleryFile(path, Model(embedder.model_sha256, embedder.embedding_size))
         self._lock = threading.Lock()
         self._seen: State | None = None
-        self._vectors = np.zeros((0, embedder.embedding_size), np.float32)  # with room for more than `_owners`
-        self._owners = np.zeros(0, np.int64)  # of each embedding, a position in `_names`
+        self._vectors = np.zeros((0, embedder.embedding_size), np.float32)  # has spare capacity beyond `_owners`
+        self._owners = np.zeros(0, np.int64)  # index in `_names` for each embedding
         self._names: dict[str, int] = {}
 
     def __enter__(self) -> "Gallery":
@@ -84,11 +84,11 @@ class Gallery:
         """Adds the main face of each photograph to a person, all of them or none.
 
         Args:
-            name: the person, new or not.
-            images: as `FaceEmbedder.embed` takes them. Those that the person has already are not looked at again.
+            name: the person, new or already enrolled.
+            images: as for `FaceEmbedder.embed`. Photographs already enrolled for the person are skipped.
 
         Returns:
-            How many embeddings were added. When it returns, they are on the disk.
+            The number of embeddings added. They are on disk when the method returns.
 
         Raises:
             GalleryError: the gallery is damaged.
@@ -101,14 +101,14 @@ class Gallery:
         return self._file.add(name, dict(zip(new, self._embedder.embed(new.values()), strict=True))) if new else 0
 
     def identify(self, image: Photograph, k: int = 1) -> list[Candidate]:
-        """Finds the people who look most like the main face of a photograph.
+        """Finds the people most similar to the main face of a photograph.
 
         Args:
-            image: as `FaceEmbedder.embed` takes one.
-            k: how many, at most.
+            image: as for `FaceEmbedder.embed`.
+            k: maximum number of candidates.
 
         Returns:
-            The most similar first; fewer where fewer are enrolled.
+            The candidates, most similar first; fewer than `k` if fewer people are enrolled.
 
         Raises:
             GalleryError: the gallery is damaged.
@@ -117,7 +117,7 @@ class Gallery:
         return self.search(self._embedder.embed(image), k)
 
     def search(self, embedding: npt.NDArray[np.float32], k: int = 1) -> list[Candidate]:
-        """Does the same for an embedding: float32 (embedding_size,), of unit length."""
+        """Same as `identify`, for an embedding: float32 (embedding_size,), unit length."""
         if k < 1:
             raise ValueError(f"k must be 1 or more, not {k}")
         with self._lock:
@@ -133,11 +133,11 @@ class Gallery:
         return [self._candidate(name, min(1.0, max(-1.0, -negative))) for negative, name in found]
 
     def remove(self, name: str) -> int:
-        """Deletes a person for good and returns how many embeddings that were; see `GalleryFile.remove`."""
+        """Permanently deletes a person and returns the number of embeddings deleted; see `GalleryFile.remove`."""
         return self._file.remove(checked_name(name))
 
     def people(self) -> dict[str, int]:
-        """Returns how many embeddings each person has, by name."""
+        """Returns the number of embeddings per person, by name."""
         return self._file.people()
 
     def _candidate(self, name: str, similarity: float) -> Candidate:
@@ -145,7 +145,7 @@ class Gallery:
         return Candidate(name, similarity, None if threshold is None else similarity >= threshold)
 
     def _refresh(self) -> None:
-        """Takes in what any process has written since the last time."""
+        """Loads what any process has written since the last call."""
         changes = self._file.changes(self._seen)
         if changes.everything:
             self._vectors, self._owners, self._names = self._vectors[:0], self._owners[:0], {}
@@ -155,7 +155,7 @@ class Gallery:
             if kept == 0:
                 self._vectors = changes.vectors
             else:
-                if total > len(self._vectors):  # by halves more, so that many small additions copy little
+                if total > len(self._vectors):  # grow by half, so that many small additions copy little
                     room = np.empty((total + total // 2, self._vectors.shape[1]), np.float32)
                     room[:kept] = self._vectors[:kept]
                     self._vectors = room
@@ -165,10 +165,10 @@ class Gallery:
 
 
 def checked_name(name: str) -> str:
-    """Returns a person's name with accents composed, so that it is the same however it was typed.
+    """Returns a person's name in Unicode normalization form C, so that equal names compare equal.
 
     Raises:
-        ValueError: it is empty, or has control characters or halves of characters in it.
+        ValueError: the name is empty, or contains control characters or surrogates.
     """
     composed = unicodedata.normalize("NFC", name.strip())
     if not composed or any(unicodedata.category(letter) in ("Cc", "Cs") for letter in composed):
@@ -177,7 +177,7 @@ def checked_name(name: str) -> str:
 
 
 def _digest(image: Photograph) -> bytes:
-    """Returns what tells a photograph from another: of a file its SHA-256, of pixels that of size and pixels."""
+    """Returns an image's SHA-256: of the file's bytes, or of shape and pixels for an array."""
     if isinstance(image, np.ndarray):
         return hashlib.sha256(repr(image.shape).encode() + np.ascontiguousarray(image).tobytes()).digest()
     return hashlib.sha256(read_file(Path(image), name=printable(str(image)))).digest()

@@ -1,4 +1,4 @@
-"""Embeddings by name in one SQLite file, whole at every moment: one writer at a time, any number of readers.
+"""Crash-safe storage of embeddings by name in one SQLite file: one writer at a time, any number of readers.
 
 >>> import numpy as np
 >>> from seesaw_keras.faces.gallery_file import GalleryFile, Model
@@ -6,12 +6,11 @@
 >>> file.add("Ada", {b"of the image": np.float32([1, 0, 0, 0])})  # doctest: +SKIP
 1
 
-What `add` or `remove` returned from is on the disk (write-ahead log, synchronous=FULL). After a deletion the file is
-written anew and the log emptied: nothing of what was deleted stays in either. The file is made readable for its owner
-alone.
+Once `add` or `remove` returns, the change is on disk (write-ahead log, synchronous=FULL). After a deletion the file is
+rewritten and the log emptied: no deleted data remains in either. The file is created readable by its owner only.
 
-Layout, version 1 (`user_version`): `model` has one row, with the number of deletions so far; `embedding.image` tells
-whether an image is enrolled already; `embedding.crc32` is of name, image and vector, all little-endian.
+Layout, version 1 (`user_version`): `model` has one row, with the number of deletions so far; `embedding.image`
+identifies an enrolled image; `embedding.crc32` covers name, image and vector, all little-endian.
 """
 
 import os
@@ -32,8 +31,8 @@ __all__ = ["Changes", "GalleryError", "GalleryFile", "Model", "State"]
 
 APPLICATION_ID = int.from_bytes(b"Ssaw", "big")
 VERSION = 1
-BUSY_SECONDS = 30.0  # to wait for another process that writes
-PAGE_SIZE = 16384  # seven embeddings of 512 numbers; SQLite's 4096 would hold one and waste half
+BUSY_SECONDS = 30.0  # to wait for another writing process
+PAGE_SIZE = 16384  # seven embeddings of 512 numbers; SQLite's default of 4096 would hold one and waste half the page
 _REMEDY = "restore a copy, or enroll everybody in a new gallery"
 MAX_EMBEDDING_SIZE = 1 << 16
 _HEADER = b"SQLite format 3\0"
@@ -44,19 +43,19 @@ _SCHEMA = (
     "person INTEGER NOT NULL REFERENCES person (id) ON DELETE CASCADE, image BLOB NOT NULL, vector BLOB NOT NULL, "
     "crc32 INTEGER NOT NULL, UNIQUE (person, image))",
 )
-_SEQUENCE = "CREATE TABLE sqlite_sequence(name,seq)"  # AUTOINCREMENT's: numbers are never used again
+_SEQUENCE = "CREATE TABLE sqlite_sequence(name,seq)"  # created by AUTOINCREMENT: ids are never reused
 
 
 class GalleryError(ValueError):
-    """A file is no gallery, is damaged, or is one of another model."""
+    """A file is not a gallery, is damaged, or belongs to another model."""
 
 
 class Model(NamedTuple):
-    """What made the embeddings of a gallery.
+    """The model that computed the embeddings of a gallery.
 
     Attributes:
-        sha256: of the flatbuffer, in hexadecimal digits.
-        embedding_size: numbers in an embedding.
+        sha256: SHA-256 of the flatbuffer, in hexadecimal digits.
+        embedding_size: length of an embedding.
     """
 
     sha256: str
@@ -64,11 +63,11 @@ class Model(NamedTuple):
 
 
 class State(NamedTuple):
-    """What tells one content of a file from another.
+    """Version of a file's contents, to detect changes.
 
     Attributes:
-        deletions: how often somebody was removed.
-        last: number of the newest embedding.
+        deletions: number of deletions so far.
+        last: id of the newest embedding.
     """
 
     deletions: int
@@ -76,12 +75,12 @@ class State(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """What is new in a file.
+    """Changes of a file since a given state.
 
     Attributes:
-        state: of the file now.
+        state: the current state of the file.
         everything: whether these are all embeddings, not only those added since.
-        names: (n,) whose they are.
+        names: (n,) person of each embedding.
         vectors: float32 (n, embedding_size).
     """
 
@@ -92,30 +91,30 @@ class Changes(NamedTuple):
 
 
 class GalleryFile:
-    """The file of a gallery. Threads may share one.
+    """The file of a gallery. Thread-safe.
 
     Attributes:
-        path: of the file.
-        model: what made its embeddings.
+        path: the file.
+        model: the model that computed its embeddings.
     """
 
     def __init__(self, path: str | Path, model: Model | None = None) -> None:
-        """Opens the file and checks it; a new one is made where there is none.
+        """Opens and checks the file; creates it if it does not exist.
 
         Args:
-            path: of the file.
-            model: what makes the embeddings; None to accept those that are there.
+            path: the file.
+            model: the model that computes the embeddings; None to accept the model of an existing file.
 
         Raises:
-            FileNotFoundError: there is no such file, and no model to make one for.
-            OSError: it cannot be read or written.
-            GalleryError: it is no gallery, is damaged, or holds embeddings of another model.
+            FileNotFoundError: the file does not exist and `model` is None.
+            OSError: the file cannot be read or written.
+            GalleryError: the file is not a gallery, is damaged, or holds embeddings of another model.
         """
         self.path = Path(path)
         if model is None and not self.path.is_file():
             raise FileNotFoundError(f"{self.path}: no such gallery")
         self._lock = threading.RLock()
-        # Made here, not by SQLite: faces are nobody else's business.
+        # Created here, not by SQLite, to set the permissions: face data is private.
         os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
         self._check_header()
         with self._errors():
@@ -135,7 +134,7 @@ class GalleryFile:
             raise
 
     def close(self) -> None:
-        """Closes the file; the log is merged into it when nobody else has it open."""
+        """Closes the file; the log is merged into it when no other process has it open."""
         with self._lock:
             self._connection.close()
 
@@ -146,17 +145,17 @@ class GalleryFile:
         self.close()
 
     def add(self, name: str, vectors: Mapping[bytes, npt.NDArray[np.float32]]) -> int:
-        """Stores embeddings of a person; when it returns, they are on the disk.
+        """Stores embeddings of a person; they are on disk when the method returns.
 
         Args:
-            name: the person, new or not.
-            vectors: by what tells images apart; those that the person has already are left as they are.
+            name: the person, new or already enrolled.
+            vectors: embeddings by image digest; those already stored for the person are not changed.
 
         Returns:
-            How many were new.
+            The number of new embeddings.
 
         Raises:
-            OSError: the disk is full, or another process keeps writing.
+            OSError: the disk is full, or another process keeps the file locked.
             GalleryError: the file is damaged.
             ValueError: an embedding is not float32 (embedding_size,).
         """
@@ -176,15 +175,15 @@ class GalleryFile:
         return added
 
     def remove(self, name: str) -> int:
-        """Deletes a person: no byte of name or embeddings stays in the file or its log. Writes the whole file anew.
+        """Deletes a person and rewrites the file: no byte of the name or embeddings remains in the file or its log.
 
         Returns:
-            How many embeddings were deleted.
+            The number of embeddings deleted.
 
         Raises:
             OSError: another process keeps writing or reading; call again.
             GalleryError: the file is damaged.
-            ValueError: there is nobody of that name.
+            ValueError: there is no person of that name.
         """
         with self._transaction() as execute:
             found = execute("SELECT id FROM person WHERE name = ?", (name,)).fetchall()
@@ -193,13 +192,13 @@ class GalleryFile:
                 deleted = execute("DELETE FROM embedding WHERE person = ?", (person,)).rowcount
                 execute("DELETE FROM person WHERE id = ?", (person,))
                 execute("UPDATE model SET deletions = deletions + 1")
-        self._leave_no_trace()  # also for nobody: a kill may have come between the deletion and this
+        self._leave_no_trace()  # also if nobody was found: a kill may have come between the deletion and this
         if not found:
             raise ValueError(f"{self.path}: nobody is named {name!r}")
         return deleted
 
     def people(self) -> dict[str, int]:
-        """Returns how many embeddings each person has, by name."""
+        """Returns the number of embeddings per person, by name."""
         with self._transaction("DEFERRED") as execute:
             rows = execute(
                 "SELECT name, count(embedding.id) FROM person LEFT JOIN embedding ON person = person.id GROUP BY name"
@@ -207,13 +206,13 @@ class GalleryFile:
         return {self._text(name): count for name, count in rows}
 
     def images_of(self, name: str) -> set[bytes]:
-        """Returns what tells the images apart that a person was enrolled with."""
+        """Returns the digests of the images that a person was enrolled with."""
         with self._transaction("DEFERRED") as execute:
             rows = execute("SELECT image FROM embedding JOIN person ON person = person.id WHERE name = ?", (name,))
             return {image for (image,) in rows.fetchall()}
 
     def changes(self, seen: State | None) -> Changes:
-        """Returns what was added since, or everything where somebody was removed or nothing is known yet.
+        """Returns what was added since `seen`, or everything if a person was removed or `seen` is None.
 
         Raises:
             OSError: the file cannot be read.
@@ -250,16 +249,16 @@ class GalleryFile:
 
     def _set_up(self, model: Model | None) -> None:
         execute = self._connection.execute
-        self._connection.text_factory = bytes  # of names from outside, which may be no UTF-8
-        execute(f"PRAGMA page_size = {PAGE_SIZE}")  # of a file without pages
+        self._connection.text_factory = bytes  # names from other programs may not be valid UTF-8
+        execute(f"PRAGMA page_size = {PAGE_SIZE}")  # takes effect only while the file has no pages
         execute("PRAGMA trusted_schema = OFF")
         execute("PRAGMA foreign_keys = ON")
-        execute("PRAGMA secure_delete = ON")  # for a kill before `_leave_no_trace`
-        execute("PRAGMA temp_store = MEMORY")  # VACUUM's copy is nothing for the folder of temporary files
+        execute("PRAGMA secure_delete = ON")  # in case of a kill before `_leave_no_trace`
+        execute("PRAGMA temp_store = MEMORY")  # VACUUM's copy must not be written to the temporary folder
         execute("PRAGMA synchronous = FULL")
         if model is not None and self._is_new():
             with self._transaction() as execute_in:
-                if self._is_new():  # still: another process may have been faster
+                if self._is_new():  # checked again: another process may have been faster
                     for statement in _SCHEMA:
                         execute_in(statement)
                     execute_in("INSERT INTO model VALUES (?, ?, 0)", model)
@@ -295,7 +294,7 @@ class GalleryFile:
         return {self._text(sql) for (sql,) in rows}
 
     def _write_ahead(self) -> None:
-        """Chooses the write-ahead log: the file remembers it. SQLite does not wait for others who do the same."""
+        """Enables the write-ahead log, a setting of the file; retries, because SQLite does not wait for locks here."""
         until = time.monotonic() + BUSY_SECONDS
         while True:
             try:
@@ -324,7 +323,7 @@ class GalleryFile:
 
     def _leave_no_trace(self) -> None:
         with self._lock, self._errors():
-            # Overwriting what is deleted is not enough: SQLite leaves copies of rows that it moves from page to page.
+            # secure_delete is not enough: SQLite leaves copies of rows that it moves between pages.
             self._connection.execute("VACUUM")
             ((busy, _, _),) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         if busy:
@@ -335,26 +334,26 @@ class GalleryFile:
 
     @contextmanager
     def _transaction(self, kind: str = "IMMEDIATE") -> Iterator[Callable[..., sqlite3.Cursor]]:
-        """Holds the lock and a transaction, which is undone when the block raises."""
+        """Holds the lock and a transaction, which is rolled back if the block raises."""
         with self._lock, self._errors():
             self._connection.execute(f"BEGIN {kind}")
             try:
                 yield self._connection.execute
                 self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.rollback()  # nothing where SQLite has done so itself
+                self._connection.rollback()  # no effect if SQLite has already rolled back
                 raise
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        """Turns SQLite's exceptions into ours, which name the file."""
+        """Converts SQLite's exceptions to exceptions that name the file."""
         try:
             yield
         except sqlite3.ProgrammingError as error:
-            raise ValueError(f"{self.path}: {error}") from error  # closed: the file is well
+            raise ValueError(f"{self.path}: {error}") from error  # connection closed; the file is intact
         except sqlite3.OperationalError as error:  # locked, full, read-only, I/O
             raise OSError(f"{self.path}: {error}") from error
-        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter of SQLite's own messages
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # UnicodeDecodeError from SQLite's own messages
             raise GalleryError(f"{self.path}: damaged: {error}; {_REMEDY}") from error
 
     def _text(self, value: bytes) -> str:

@@ -1,4 +1,4 @@
-"""A folder of photographs to a folder of aligned faces, with a list of what was found; goes on where it was stopped.
+"""Alignment of all faces in a folder of photographs, with a list of the detections; resumes after an interruption.
 
 >>> from seesaw_keras.faces import open_detector
 >>> from seesaw_keras.faces.photographs import AlignmentRun
@@ -33,7 +33,7 @@ SETTINGS_FILE = "settings.json"
 SHEET_FILE = "contact_sheet.png"
 NO_FACE = "no face found"
 
-# A crop is encoded as its photograph was: JPEG without visible loss, the others without any (WebP: above 100).
+# A crop is encoded in its photograph's format: JPEG visually lossless, the others lossless (WebP: quality above 100).
 _ENCODING = {
     ".jpg": (cv2.IMWRITE_JPEG_QUALITY, 98, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444),
     ".webp": (cv2.IMWRITE_WEBP_QUALITY, 101),
@@ -43,12 +43,12 @@ _ENCODING[".jpeg"] = _ENCODING[".jpg"]
 
 @dataclass(frozen=True, eq=False)
 class Finding:
-    """What was found in one photograph.
+    """Detection result for one photograph.
 
     Attributes:
-        name: the photograph, as a path below the folder.
-        faces: all faces, the main one first, then the surest.
-        crops: the file of each face that was written, as a path below the output folder: of the first, or of all.
+        name: the photograph, as a path relative to the input folder.
+        faces: all faces, the main one first, then by decreasing score.
+        crops: file of each crop written, as a path relative to the output folder: main face only, or all faces.
         problem: None, `NO_FACE`, or why the photograph cannot be read.
     """
 
@@ -58,7 +58,7 @@ class Finding:
     problem: str | None
 
     def to_json(self) -> str:
-        """Returns it as one line of JSON; `from_json` gives the same again."""
+        """Returns the finding as one line of JSON, readable by `from_json`."""
         faces = [
             {
                 "box": [round(float(value), 2) for value in face.box],
@@ -72,7 +72,7 @@ class Finding:
 
     @classmethod
     def from_json(cls, line: str) -> "Finding":
-        """Reads a line; raises ValueError, KeyError or TypeError where it is not one of `to_json`."""
+        """Parses a line written by `to_json`; raises ValueError, KeyError or TypeError if it is not one."""
         fields = json.loads(line)
         faces = [
             Face(
@@ -98,11 +98,11 @@ class _OnePhotograph:
 
 
 def open_photographs(path: str | Path) -> ImageFiles:
-    """Lists photographs: a folder with those below it, a .zip archive, or a single image file.
+    """Lists photographs: in a folder and its sub-folders, in a .zip archive, or a single image file.
 
     Raises:
         FileNotFoundError: if there is no such path.
-        ValueError: if there is no photograph in it.
+        ValueError: if the path contains no photograph.
     """
     path = Path(path)
     if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
@@ -111,11 +111,11 @@ def open_photographs(path: str | Path) -> ImageFiles:
 
 
 class AlignmentRun:
-    """Aligns the faces of all photographs; iterating does the work and yields a `Finding` a photograph, in order.
+    """Aligns the faces of all photographs; iterating does the work and yields one `Finding` per photograph, in order.
 
     The output folder gets every crop under the name of its photograph (further faces as `name.face2.jpg`),
-    `faces.jsonl` with a line a photograph, and `settings.json`. A run that was stopped at any moment goes on where it
-    was when started again, and writes the same files; photographs that are listed are not looked at again.
+    `faces.jsonl` with one line per photograph, and `settings.json`. A run interrupted at any moment resumes when it is
+    started again and writes the same files; photographs already listed are skipped.
 
     Attributes:
         photographs: the image files.
@@ -135,16 +135,16 @@ class AlignmentRun:
 
         Args:
             photographs: a folder, a .zip archive or an image file.
-            output: a new folder, or that of a run with the same settings to go on with.
-            detector: finds the faces.
-            all_faces: whether to write every face of a photograph instead of the main one.
+            output: a new folder, or that of an earlier run with the same settings to resume.
+            detector: the face detector.
+            all_faces: whether to write every face of a photograph instead of only the main one.
             size: side of the crops in pixels.
 
         Raises:
-            FileNotFoundError: if there are no such photographs.
+            FileNotFoundError: if the input does not exist.
             NotADirectoryError: if the output is a file.
-            ValueError: if there is no photograph, the output folder lies among the photographs, holds other files or
-                was begun with other settings, or a photograph is named as a further face or the contact sheet would be.
+            ValueError: if there is no photograph; if the output folder lies inside the input, holds other files or was
+                started with other settings; or if a photograph's name collides with a further face or contact sheet.
         """
         template(size=size)
         self.photographs = open_photographs(photographs)
@@ -179,7 +179,7 @@ class AlignmentRun:
                         line = first.result().to_json()
                         journal.write(line + "\n")
                         journal.flush()
-                        first = Finding.from_json(line)  # rounded, as a run that is gone on with reads it
+                        first = Finding.from_json(line)  # rounded, exactly as a resumed run reads it
                     yield first
             finally:
                 pool.shutdown(cancel_futures=True)
@@ -200,7 +200,7 @@ class AlignmentRun:
             raise ValueError(f"{self.output}: begun with {begun}, not with {settings}; choose another output folder")
 
     def _done(self) -> dict[str, Finding]:
-        """Reads the list, and cuts off a last line that a kill left unfinished."""
+        """Reads the list and truncates a last line left incomplete by a kill."""
         file = self.output / FOUND_FILE
         if not file.exists():
             return {}
@@ -222,7 +222,7 @@ class AlignmentRun:
     def _align(self, name: str) -> Finding:
         try:
             return self._look_at(name)
-        except (ValueError, cv2.error) as error:  # whatever one photograph brings, the others are done
+        except (ValueError, cv2.error) as error:  # one bad photograph must not stop the others
             return Finding(name, [], [], str(error).removeprefix(f"{name}: "))
 
     def _look_at(self, name: str) -> Finding:

@@ -1,4 +1,4 @@
-"""Pictures out of a video file, one every so often.
+"""Video frames at a fixed interval.
 
 >>> from seesaw_keras.faces.video import frames
 >>> for seconds, image in frames("door.mp4", every=1.0):  # doctest: +SKIP
@@ -22,17 +22,17 @@ VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm"})
 
 
 def frames(path: str | Path, *, every: float = 1.0) -> Iterator[tuple[float, npt.NDArray[np.uint8]]]:
-    """Yields pictures of a video, the first one and then the next after each `every` seconds.
+    """Yields frames of a video: the first one, then one after each `every` seconds.
 
     Args:
-        path: the video, of any form that OpenCV's FFmpeg reads.
-        every: seconds; 0 for all pictures.
+        path: the video, in any format that OpenCV's FFmpeg reads.
+        every: seconds; 0 for all frames.
 
     Yields:
-        Seconds from the start, and the picture as uint8 RGB (height, width, 3), upright.
+        Seconds from the start, and the frame as uint8 RGB (height, width, 3), upright.
 
     Raises:
-        ValueError: it is no video that can be read, or `every` is negative.
+        ValueError: the video cannot be read, or `every` is negative.
     """
     if not every >= 0:
         raise ValueError(f"every must be 0 seconds or more, not {every}")
@@ -43,7 +43,7 @@ def frames(path: str | Path, *, every: float = 1.0) -> Iterator[tuple[float, npt
         while True:
             with quiet_native_stderr():
                 taken = video.grab()
-                seconds = video.get(cv2.CAP_PROP_POS_MSEC) / 1000  # of the picture just taken
+                seconds = video.get(cv2.CAP_PROP_POS_MSEC) / 1000  # of the frame just grabbed
                 bgr = video.retrieve()[1] if taken and seconds >= following - 1e-6 else None
             if not taken:
                 break

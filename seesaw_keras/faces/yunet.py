@@ -20,35 +20,35 @@ from seesaw_keras.files import sha256_of
 
 __all__ = ["YuNetDetector"]
 
-# YuNet finds faces of about 17 to 340 pixels (measured on LFW, scaled). A level of the pyramid therefore shrinks by
-# four and keeps faces of 48 pixels or more: what is smaller was found one level below, with fewer false alarms.
+# YuNet finds faces of about 17 to 340 pixels (measured on scaled LFW images). Each pyramid level therefore shrinks by
+# four and keeps only faces of 48 pixels or more: smaller ones were found one level below, with fewer false positives.
 PYRAMID_STEP = 4
 PYRAMID_MIN_FACE = 48
-PYRAMID_STOP = 400  # pixels of the longer side: no face in it is too large to be found
+PYRAMID_STOP = 400  # pixels of the longer side at which no face is too large to be found
 MAX_PIXELS = 4_000_000  # of the largest level: 0.3 GB, and half a second on one core
-PADDED_SIDE = 32  # FaceDetectorYN pads what is smaller
+PADDED_SIDE = 32  # FaceDetectorYN pads smaller images
 
 SUPPRESS_OVERLAP = 0.3  # intersection over union, the default of FaceDetectorYN
 VOTE_OVERLAP = 0.5
 
-# A second look at each face, upright, at one size, twice the template's: half the template's width of margin.
+# Refinement: each face is detected again, upright and at twice the template's scale, with half a template of margin.
 LOOK_SCALE = 2.0
 LOOK_SIZE = 288
-LOOK_TOLERANCE = 0.25 * 35.2 * LOOK_SCALE  # of landmarks, in pixels: a quarter of the distance between the eyes
+LOOK_TOLERANCE = 0.25 * 35.2 * LOOK_SCALE  # landmark tolerance in pixels, 1/4 of the eye distance
 MIRRORED = [1, 0, 2, 4, 3]
 
-_BOX, _POINTS, _SCORE = slice(0, 4), slice(4, 14), 14  # columns of what FaceDetectorYN returns
+_BOX, _POINTS, _SCORE = slice(0, 4), slice(4, 14), 14  # columns of FaceDetectorYN's result
 
 
 class YuNetDetector:
-    """Faces with five landmarks, from 17 pixels to the whole photograph.
+    """YuNet face detector with five landmarks, for faces from 17 pixels to the whole photograph.
 
-    The network's own landmarks jump with every scale and shift: between an LFW picture and its mirror image by 4.8% of
-    the face's width. Here they are averaged over the anchors that agree on a face, before those are suppressed, and
-    over two more looks at each face, upright and mirrored, which leaves 0.8%.
+    The network's own landmarks change with scale and shift: between an LFW image and its mirror image by 4.8% of the
+    face's width. This detector averages them over all anchors that agree on a face, before non-maximum suppression,
+    and over two more detections per face, upright and mirrored, which reduces the difference to 0.8%.
 
     Attributes:
-        score_threshold: the least score of a face.
+        score_threshold: minimum score of a face.
         description: the detector, the model's sha256 and the threshold.
     """
 
@@ -57,7 +57,7 @@ class YuNetDetector:
 
         Args:
             model_file: YuNet as ONNX, from OpenCV's model zoo.
-            score_threshold: the least score of a face, above 0 and up to 1.
+            score_threshold: minimum score of a face, above 0 and up to 1.
 
         Raises:
             FileNotFoundError: if there is no such file.
@@ -80,13 +80,13 @@ class YuNetDetector:
         self.description = f"YuNet {sha256_of(model_file)}, score {score_threshold}"
 
     def detect(self, image: npt.NDArray[np.uint8]) -> list[Face]:
-        """Finds faces.
+        """Detects faces.
 
         Args:
-            image: uint8 (height, width, 3), RGB, of any size; above 4 megapixels it is searched scaled down.
+            image: uint8 (height, width, 3), RGB, of any size; above 4 megapixels it is scaled down for detection.
 
         Returns:
-            The faces with five landmarks each, the surest first.
+            The faces with five landmarks each, by decreasing score.
 
         Raises:
             ValueError: if the image has another type or shape, or no pixels.
@@ -101,9 +101,9 @@ class YuNetDetector:
         ]
 
     def _candidates(self, bgr: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-        """Returns every anchor's face, (n, 15): a threshold of 1 turns FaceDetectorYN's own suppression off."""
+        """Returns every anchor's face, (n, 15): a threshold of 1 disables FaceDetectorYN's own NMS."""
         network = getattr(self._of_thread, "network", None)
-        if network is None:  # one a thread: the network keeps the input size and buffers of its last image
+        if network is None:  # one per thread: the network keeps the input size and buffers of its last image
             model = np.frombuffer(self._model, np.uint8)
             network = cv2.FaceDetectorYN.create(
                 "onnx", model, np.empty(0, np.uint8), (32, 32), self.score_threshold, 1.0
@@ -112,7 +112,7 @@ class YuNetDetector:
         network.setInputSize((bgr.shape[1], bgr.shape[0]))
         rows = network.detect(bgr)[1]
         rows = np.zeros((0, 15)) if rows is None else rows.astype(np.float64)
-        # Sizes are exponentials of outputs, which overflow on strips of an image a pixel high.
+        # Box sizes are exponentials of outputs; they overflow on images one pixel high.
         return rows[np.isfinite(rows).all(axis=1) & (rows[:, 2:4] > 0).all(axis=1)]
 
     def _at_scale(self, bgr: npt.NDArray[np.uint8], scale: float, min_face: int = 0) -> npt.NDArray[np.float64]:
@@ -125,11 +125,11 @@ class YuNetDetector:
         return rows
 
     def _look_again(self, bgr: npt.NDArray[np.uint8], points: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
-        """Returns the mean of what the network says of the face turned upright and of its mirror image."""
+        """Returns landmarks refined on the upright face: the mean over that crop and its mirror image."""
         expected = (TEMPLATE - TEMPLATE_SIZE / 2) * LOOK_SCALE + LOOK_SIZE / 2
         try:
             matrix = similarity_transform(points, expected)
-        except ValueError:  # landmarks in one place: nothing to look at
+        except ValueError:  # all landmarks at one point: the face cannot be aligned
             return points.astype(np.float32)
         upright = warp(bgr, matrix, LOOK_SIZE)
         looks = []
@@ -147,7 +147,7 @@ class YuNetDetector:
 
 
 def _pyramid(shape: tuple[int, ...]) -> list[float]:
-    """Returns the scales to search an image of (height, width, ...) at, the largest first."""
+    """Returns the scales at which to search an image of (height, width, ...), largest first."""
     padded = max(shape[0], PADDED_SIDE) * max(shape[1], PADDED_SIDE)
     scales = [min(1.0, (MAX_PIXELS / padded) ** 0.5)]
     while max(shape[:2]) * scales[-1] > PYRAMID_STOP:
@@ -163,7 +163,7 @@ def _overlap(box: npt.NDArray[np.float64], boxes: npt.NDArray[np.float64]) -> np
 
 
 def _suppress(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Keeps the surest of faces that overlap, the surest first."""
+    """Non-maximum suppression: keeps the highest-scoring of overlapping faces, by decreasing score."""
     rows = rows[np.argsort(-rows[:, _SCORE], kind="stable")]
     kept = []
     while len(rows):
@@ -173,7 +173,7 @@ def _suppress(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def _vote(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Suppresses, and gives each face that stays the mean landmarks of all anchors that mean it, weighted by score."""
+    """Applies NMS and gives each kept face the score-weighted mean landmarks of all anchors that overlap it."""
     faces = _suppress(rows)
     for face in faces:
         agree = rows[_overlap(face[_BOX], rows[:, _BOX]) > VOTE_OVERLAP]

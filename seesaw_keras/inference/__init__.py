@@ -1,3 +1,3 @@
-"""Pixels to embeddings: input preprocessing, and one embedder interface over every runtime."""
+"""Inference: input preprocessing, and one embedder interface for all runtimes."""
 
 __all__: list[str] = []

@@ -1,11 +1,11 @@
-"""Anything that makes embeddings, behind one small interface.
+"""One embedder interface for Keras models, SavedModels, .tflite, .onnx and stored embeddings.
 
 >>> from seesaw_keras.inference.embedders import load_embedder
 >>> embedder = load_embedder("model.tflite", preprocess="raw")  # doctest: +SKIP
 >>> embedder.embed(images).shape  # images: uint8 (n, h, w, 3) RGB  # doctest: +SKIP
 (2, 128)
 
-Each runtime is imported when a model for it is loaded: a .tflite costs no TensorFlow import, an .onnx needs the extra
+Each runtime is imported when a model for it is loaded: a .tflite does not import TensorFlow, an .onnx needs the extra
 `onnx`.
 """
 
@@ -29,13 +29,13 @@ ONNX_BATCH = 8
 
 
 class Embedder(ABC):
-    """Turns images into embeddings.
+    """Base class of models that compute embeddings of images.
 
     Attributes:
-        name: what a report calls it.
-        layout: of its input.
-        preprocess: name of the preprocessing it applies to pixels.
-        runtime: what runs it.
+        name: name in reports.
+        layout: layout of the input.
+        preprocess: name of the input preprocessing.
+        runtime: name of the runtime.
     """
 
     runtime: str
@@ -57,7 +57,7 @@ class Embedder(ABC):
         """
 
     def describe(self) -> dict[str, Any]:
-        """Returns what a report says of it: name, runtime, preprocess, input size; of a file its bytes and SHA-256."""
+        """Returns the model's entry in a report: name, runtime, preprocess, input size; for files bytes and SHA-256."""
         facts = {
             "name": self.name,
             "runtime": self.runtime,
@@ -70,14 +70,14 @@ class Embedder(ABC):
 
 
 class NetworkEmbedder(Embedder):
-    """A network that takes what a look-up table makes of pixels."""
+    """An embedder that preprocesses pixels with a lookup table."""
 
     def __init__(self, name: str, layout: InputLayout, preprocess: str, table: np.ndarray, path: Path | None) -> None:
         super().__init__(name, layout, preprocess, path)
         self._table = table
 
     def inputs(self, images: np.ndarray) -> np.ndarray:
-        """Returns what the network takes for uint8 RGB images (n, h, w, 3): (n, ...) of its input's type.
+        """Returns the network's input for uint8 RGB images (n, h, w, 3): (n, ...) of the input's type.
 
         Raises:
             ValueError: the images do not fit the network's input.
@@ -85,7 +85,7 @@ class NetworkEmbedder(Embedder):
         return np.stack([to_input(image, self._table, self.layout) for image in images])
 
     def embed(self, images: np.ndarray) -> np.ndarray:
-        """Returns float32 (n, d), see `Embedder.embed`."""
+        """Returns float32 (n, d); see `Embedder.embed`."""
         return self._embed(self.inputs(images))
 
     @abstractmethod
@@ -94,10 +94,10 @@ class NetworkEmbedder(Embedder):
 
 
 class StoredEmbeddings:
-    """Embeddings computed elsewhere, from a .npy or .npz file.
+    """Precomputed embeddings from a .npy or .npz file.
 
     Attributes:
-        name: what a report calls them.
+        name: name in reports.
     """
 
     def __init__(self, path: Path) -> None:
@@ -123,10 +123,10 @@ class StoredEmbeddings:
             raise ValueError(f"{path}: {len(self._rows)} embeddings and {len(self._names)} names")
 
     def of(self, names: Sequence[str]) -> np.ndarray:
-        """Returns the embeddings (n, d) of images: by name where the file has names, else row by row.
+        """Returns the embeddings (n, d) of images: by name if the file has names, else by row.
 
         Raises:
-            ValueError: an image has no embedding, or the file has no names and another number of rows.
+            ValueError: an image has no embedding, or the file has no names and a different number of rows.
         """
         if self._names is not None:
             rows = {name: row for row, name in enumerate(self._names)}
@@ -142,15 +142,15 @@ class StoredEmbeddings:
         return self._rows
 
     def describe(self) -> dict[str, Any]:
-        """Returns what a report says of them."""
+        """Returns the embeddings' entry in a report."""
         return {"name": self.name, "runtime": "stored embeddings"} | _size_and_hash(self._path)
 
 
 class _TfliteEmbedder(NetworkEmbedder):
-    """A .tflite in one of the runtimes, one image at a time.
+    """A .tflite model in one of the runtimes, one image at a time.
 
-    Larger batches are not faster: on one thread a batch of 16 took 11% to 40% longer an image than a batch of 1 with
-    three published MobileFaceNets, because the activations outgrow the cache.
+    Larger batches are not faster: on one thread a batch of 16 took 11% to 40% longer per image than a batch of 1 with
+    three published MobileFaceNets, because the activations no longer fit in the cache.
     """
 
     def __init__(self, path: Path, preprocess: str, threads: int, runtime: str) -> None:
@@ -174,10 +174,10 @@ class _TfliteEmbedder(NetworkEmbedder):
 
 
 class _OnnxEmbedder(NetworkEmbedder):
-    """An .onnx run by ONNX Runtime on the CPU.
+    """An .onnx model run by ONNX Runtime on the CPU.
 
-    Each thread runs a batch of its own: with two published networks on two cores that took 0.4 to 0.7 of the time of
-    one image after the other with two threads inside of each operator.
+    Each thread runs its own batch: with two published networks on two cores this took 0.4 to 0.7 of the time of
+    single images with two intra-op threads.
     """
 
     runtime = "ONNX Runtime"
@@ -191,7 +191,7 @@ class _OnnxEmbedder(NetworkEmbedder):
         options.intra_op_num_threads = 1
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # its own exceptions share no narrower base class
+        except Exception as error:  # ONNX Runtime's exceptions share no narrower base class
             raise ValueError(f"{path}: ONNX Runtime cannot run it: {error}") from error
         given, made = self._session.get_inputs(), self._session.get_outputs()
         _one_input_one_output(path, given, made)
@@ -213,7 +213,7 @@ class _OnnxEmbedder(NetworkEmbedder):
 
 
 class _CallableEmbedder(NetworkEmbedder):
-    """A Keras model or a SavedModel's signature, called on batches."""
+    """A Keras model or a SavedModel signature, called on batches."""
 
     def __init__(
         self,
@@ -243,7 +243,7 @@ def _from_keras(model: Any, name: str, preprocess: str, path: Path | None) -> Em
     if isinstance(model.input_shape, list) or isinstance(model.output_shape, list):
         raise ValueError(f"{name}: an embedder has one input and one output")
     dtype = np.dtype(model.inputs[0].dtype if isinstance(model.inputs[0].dtype, str) else "float32")
-    # The signature keeps the last, smaller batch from being traced anew.
+    # The input signature avoids retracing for the last, smaller batch.
     signature = [tf.TensorSpec([None, *model.input_shape[1:]], dtype)]
     call = tf.function(lambda batch: model(batch, training=False), input_signature=signature)
     return _CallableEmbedder(name, "Keras", call, model.input_shape, dtype, preprocess, path)
@@ -285,7 +285,7 @@ def _one_input_one_output(path: Path, given: Sequence[Any], made: Sequence[Any])
 
 
 def _size_and_hash(path: Path) -> dict[str, Any]:
-    """Returns the bytes on disk and the SHA-256 of a file, or of the lines `sha256sum` prints for a folder's files."""
+    """Returns bytes on disk and SHA-256 of a file; for a folder, of the lines that `sha256sum` prints for its files."""
     if path.is_file():
         return {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
     files = sorted(file for file in path.rglob("*") if file.is_file())
@@ -299,22 +299,23 @@ def _size_and_hash(path: Path) -> dict[str, Any]:
 def load_embedder(
     source: Any, *, preprocess: str | None = None, threads: int = 1, runtime: str = "xnnpack"
 ) -> Embedder | StoredEmbeddings:
-    """Loads whatever makes embeddings.
+    """Loads a model that computes embeddings, or stored embeddings.
 
     Args:
         source: a Keras model, or the path of a .keras or .h5 file, a SavedModel folder, a .tflite, an .onnx, or a
             .npy or .npz of embeddings. A .h5 can hold Python code (Lambda layers) that runs when it is loaded.
-        preprocess: what the model wants of pixels: "pm1", (x - 127.5) / 127.5, this package's own, if None;
-            "127.5/128", (x - 127.5) / 128; "raw", 0 to 255; "imagenet", x / 255 less each channel's
-            mean, over its deviation. What `seesaw_keras.tflite.conversion` made takes the first alone, to the integer.
-        threads: of LiteRT or ONNX Runtime; TensorFlow has its own setting.
-        runtime: of a .tflite, see `seesaw_keras.tflite.runtimes.open_runtime`.
+        preprocess: input preprocessing of the model: "pm1", (x - 127.5) / 127.5, used by this package's own models, if
+            None; "127.5/128", (x - 127.5) / 128; "raw", 0 to 255; "imagenet", x / 255 minus the mean of each channel,
+            divided by its standard deviation. Models converted by `seesaw_keras.tflite.conversion` accept only the
+            first, which is exact to the integer.
+        threads: number of threads of LiteRT or ONNX Runtime; TensorFlow has its own setting.
+        runtime: runtime of a .tflite; see `seesaw_keras.tflite.runtimes.open_runtime`.
 
     Raises:
         FileNotFoundError: there is no such file.
         ImportError: the runtime is not installed.
-        ValueError: it is of no known kind, does not load, does not take single RGB images, or its quantized input
-            cannot hold what `preprocess` gives.
+        ValueError: the format is unknown, the model does not load or does not take single RGB images, or its quantized
+            input cannot represent the values of `preprocess`.
     """
     chosen = preprocess or DEFAULT_PREPROCESS
     if hasattr(source, "input_shape") and callable(source):

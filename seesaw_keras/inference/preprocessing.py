@@ -1,4 +1,4 @@
-"""From pixels to a model's input by one look-up table, quantized inputs included.
+"""Input preprocessing by one lookup table, including the quantization of quantized inputs.
 
 >>> import numpy as np
 >>> from seesaw_keras.inference.preprocessing import InputLayout, to_input
@@ -7,7 +7,7 @@
 >>> float(to_input(np.zeros((112, 112, 3), np.uint8), table, layout).min())
 -1.0
 
-Every preprocessing here maps one of 256 pixel values of one channel to one number, so a table of (256, 3) holds it
+Every preprocessing here maps each of the 256 values of a channel to one number, so a (256, 3) table can hold it
 together with the rounding of a quantized input: exact, and faster than the arithmetic.
 """
 
@@ -22,7 +22,7 @@ from seesaw_keras.tflite.flatbuffer import Model, Quantization
 
 __all__ = ["DEFAULT_PREPROCESS", "PREPROCESSES", "InputLayout", "fitted", "flatbuffer_table", "to_input"]
 
-DEFAULT_PREPROCESS = "pm1"  # what this package's own models take
+DEFAULT_PREPROCESS = "pm1"  # preprocessing of this package's own models
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 PREPROCESSES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -31,16 +31,16 @@ PREPROCESSES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "raw": lambda pixel: pixel,
     "imagenet": lambda pixel: (pixel / 255 - _IMAGENET_MEAN) / _IMAGENET_STD,
 }
-LEAST_LEVELS = 128  # of 256 that a quantized input must keep apart; fewer mean another preprocessing
+LEAST_LEVELS = 128  # of 256 that a quantized input must distinguish; fewer indicate the wrong preprocessing
 
 
 @dataclass(frozen=True)
 class InputLayout:
-    """What a model's input looks like.
+    """Layout of a model's input.
 
     Attributes:
-        height: pixels.
-        width: pixels.
+        height: in pixels.
+        width: in pixels.
         channels_first: NCHW instead of NHWC.
     """
 
@@ -50,10 +50,10 @@ class InputLayout:
 
     @classmethod
     def of_shape(cls, shape: Sequence[object], name: str) -> "InputLayout":
-        """Reads the layout off an input's shape, whatever it holds for the batch.
+        """Returns the layout for an input shape; the batch dimension may be None.
 
         Raises:
-            ValueError: it is not an input for single RGB images of a fixed size.
+            ValueError: the shape is not that of single RGB images of a fixed size.
         """
         sizes = [size if isinstance(size, int) else -1 for size in shape]
         if len(sizes) == 4 and sizes[0] <= 1:
@@ -66,16 +66,16 @@ class InputLayout:
         )
 
     def table(self, preprocess: str, dtype: np.dtype, scale: float = 0.0, zero_point: int = 0) -> np.ndarray:
-        """Returns the table (1, 256, 3) of what each pixel value becomes in `dtype`.
+        """Returns the table (1, 256, 3) that maps each pixel value to an input value of type `dtype`.
 
         Args:
             preprocess: a key of `PREPROCESSES`.
             dtype: float32, or uint8 or int8.
-            scale: of a quantized input; 0 for one that is not quantized: numbers go in as they are.
-            zero_point: of a quantized input.
+            scale: quantization scale; 0 for an integer input without quantization, which takes the values unchanged.
+            zero_point: quantization zero point.
 
         Raises:
-            ValueError: the name is unknown, or a quantized input cannot hold what the preprocessing gives.
+            ValueError: `preprocess` is unknown, or a quantized input cannot represent the preprocessed values.
         """
         if preprocess not in PREPROCESSES:
             raise ValueError(f"unknown preprocess {preprocess!r}: choose one of {', '.join(PREPROCESSES)}")
@@ -97,16 +97,16 @@ class InputLayout:
 
 
 def flatbuffer_table(model: Model, layout: InputLayout, preprocess: str, *, name: str) -> np.ndarray:
-    """Returns the table (1, 256, 3) of a flatbuffer: exact for what this package converted, else by scale, zero point.
+    """Returns the table (1, 256, 3) of a flatbuffer: exact if this package converted it, else from scale, zero point.
 
     Args:
-        model: with one input, of `layout`.
-        layout: see above.
+        model: a flatbuffer with one input, of `layout`.
+        layout: layout of the input.
         preprocess: a key of `PREPROCESSES`.
-        name: of the model, for messages.
+        name: name of the model, for error messages.
 
     Raises:
-        ValueError: as `InputLayout.table`; or the model was converted for another preprocessing.
+        ValueError: see `InputLayout.table`; or the model was converted for another preprocessing.
     """
     (given,) = model.main.inputs
     own = pixel_table(model)
@@ -119,13 +119,13 @@ def flatbuffer_table(model: Model, layout: InputLayout, preprocess: str, *, name
 
 
 def fitted(image: np.ndarray, layout: InputLayout) -> np.ndarray:
-    """Returns a uint8 RGB image (h, w, 3) in a layout's size, (height, width, 3).
+    """Returns a uint8 RGB image (h, w, 3) resized or cropped to a layout's size, (height, width, 3).
 
-    An image of another size but the same shape is resized by area; one that is only wider, or only higher, is cut
-    equally on both sides (models of 112x96 see the middle of an aligned 112x112 face).
+    An image of another size but the same aspect ratio is resized by area; one that is only wider, or only taller, is
+    cropped equally on both sides (models of 112x96 take the middle of an aligned 112x112 face).
 
     Raises:
-        ValueError: it has another shape.
+        ValueError: the image has another shape.
     """
     height, width = image.shape[:2]
     if (height, width) == (layout.height, layout.width):
@@ -141,6 +141,6 @@ def fitted(image: np.ndarray, layout: InputLayout) -> np.ndarray:
 
 
 def to_input(image: np.ndarray, table: np.ndarray, layout: InputLayout) -> np.ndarray:
-    """Returns an input without batch dimension for a uint8 RGB image (h, w, 3), `fitted` first."""
+    """Returns the model input, without batch dimension, for a uint8 RGB image (h, w, 3), fitted by `fitted`."""
     given = cv2.LUT(np.ascontiguousarray(fitted(image, layout)), table)
     return np.ascontiguousarray(given.transpose(2, 0, 1)) if layout.channels_first else given

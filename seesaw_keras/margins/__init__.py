@@ -1,4 +1,4 @@
-"""Margins for softmax losses on the hypersphere, triplet losses, Partial FC, and `with_margin()`."""
+"""Margin-based softmax losses, triplet losses, Partial FC, and `with_margin()`."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""What all margins share: class centers, cosines, Partial FC, scale. A margin overrides `apply_margin` and no more.
+"""Base class of all margins: class centers, cosines, Partial FC, scale. Subclasses only override `apply_margin`.
 
 >>> from seesaw_keras.api import keras
 >>> from seesaw_keras.margins.base import Margin
@@ -19,18 +19,18 @@ from seesaw_keras.margins.partial_fc import sample_classes
 
 __all__ = ["Cosines", "Margin", "MarginOutput"]
 
-_ABSENT = -1e9  # a logit that adds exactly nothing to a softmax in float32
+_ABSENT = -1e9  # logit whose softmax contribution is exactly 0 in float32
 
 
 class Cosines(NamedTuple):
-    """What a margin may look at; all float32, k the number of classes in the softmax.
+    """Inputs of `Margin.apply_margin`; all float32, k is the number of classes in the softmax.
 
     Attributes:
-        target: (n,) cosine of each embedding with the center of its own class, in [-1, 1].
-        all: (n, k) cosines with all centers; rounding may carry them past 1 by some 1e-7.
+        target: (n,) cosine of each embedding with its own class center, in [-1, 1].
+        all: (n, k) cosines with all centers; may exceed 1 by about 1e-7 due to rounding.
         is_target: (n, k) bool, True at each example's own class.
-        norms: (n,) lengths of the embeddings.
-        training: whether running statistics are to be updated.
+        norms: (n,) L2 norms of the embeddings.
+        training: whether to update running statistics.
     """
 
     target: Any
@@ -41,13 +41,13 @@ class Cosines(NamedTuple):
 
 
 class MarginOutput(NamedTuple):
-    """What `Margin.forward` returns; k is the number of classes in the softmax.
+    """Output of `Margin.forward`; k is the number of classes in the softmax.
 
     Attributes:
         logits: (n, k) float32.
         labels: (n,) int32 in [0, k): the column of each example's own class.
-        target_cosine: (n,) float32 in [-1, 1], cosine with the own class' center, before the margin.
-        other_cosine: (n,) float32 in [-1, 1], the largest cosine with another class' center.
+        target_cosine: (n,) float32 in [-1, 1], cosine with the own class center, before the margin.
+        other_cosine: (n,) float32 in [-1, 1], the largest cosine with another class center.
         regularizer: (n,) float32 to add to the loss of each example, or None.
     """
 
@@ -59,25 +59,26 @@ class MarginOutput(NamedTuple):
 
 
 class Margin(keras.layers.Layer):
-    """Base class: [embeddings, labels] to the logits of a softmax cross-entropy over the classes.
+    """Base class of layers from [embeddings, labels] to logits for a softmax cross-entropy over the classes.
 
-    The embeddings are (n, embedding_size) of any float dtype and any length, the labels (n,) or (n, 1) integers in
-    [0, num_classes). All is computed in float32 under every mixed-precision policy. The margin is there in evaluation
-    too: the loss is comparable, and an accuracy counts an example only if it is right in spite of the margin.
+    The embeddings are (n, embedding_size) of any float dtype, not necessarily normalized; the labels are (n,) or (n, 1)
+    integers in [0, num_classes). Everything is computed in float32 under any mixed-precision policy. The margin is also
+    applied in evaluation, so the loss is comparable, and an example counts as correct only if it is correct with the
+    margin.
 
-    With `sample_rate` below 1 (Partial FC) each training step sees that share of the classes: the other columns of the
-    logits are -1e9, and what `forward` returns lacks them. Evaluation sees all classes.
+    With `sample_rate` below 1 (Partial FC), each training step uses that fraction of the classes: the other columns of
+    the logits are -1e9, and `forward` omits them. Evaluation uses all classes.
 
     Attributes:
-        default_s: scale where none is given; None where the margin computes its own.
-        default_m: margin where none is given.
-        m_range: least and greatest sensible m.
-        needs_length: whether the lengths of the embeddings matter.
-        centers: (embedding_size, num_classes) float32, made when the layer is built; they may have any length. Under
-            a strategy every replica holds all of them.
+        default_s: default scale; None if the margin computes it.
+        default_m: default margin.
+        m_range: minimum and maximum valid m.
+        needs_length: whether the margin depends on the embedding norms.
+        centers: (embedding_size, num_classes) float32, created when the layer is built; not necessarily normalized.
+            Under a strategy, every replica holds all of them.
 
     Raises:
-        ValueError: if an argument is out of its range.
+        ValueError: if an argument is out of range.
     """
 
     default_s: ClassVar[float | None] = 64.0
@@ -94,15 +95,15 @@ class Margin(keras.layers.Layer):
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
-        """Makes the layer.
+        """Initializes the layer.
 
         Args:
-            num_classes: 2 or more.
-            s: scale of the logits; None for the margin's own default.
-            m: the margin; None for the margin's own default.
-            sample_rate: share of the classes in a training step's softmax, above 0 and at most 1.
-            seed: of the choice of classes.
-            **kwargs: those of a Keras layer. The dtype is float32 whatever is asked for.
+            num_classes: number of classes, 2 or more.
+            s: scale of the logits; None for `default_s`.
+            m: margin; None for `default_m`.
+            sample_rate: fraction of the classes in a training step's softmax, above 0 and at most 1.
+            seed: seed of the class sampling.
+            **kwargs: keyword arguments of `keras.layers.Layer`; `dtype` is overridden with float32.
         """
         super().__init__(**{**kwargs, "dtype": "float32"})
         kind, (least, greatest) = type(self).__name__, self.m_range
@@ -122,49 +123,49 @@ class Margin(keras.layers.Layer):
             raise ValueError(f"{kind}: sample_rate must be above 0 and at most 1, got {sample_rate}")
 
     def apply_margin(self, cosines: Cosines) -> tuple[Any, Any]:
-        """The one hook: what takes the place of the cosines.
+        """Applies the margin; the method to override in subclasses.
 
         Args:
             cosines: see `Cosines`.
 
         Returns:
-            Logits of the own class, (n,), and of all classes, (n, k), both before scaling; the own class' entries of
-            the second are not looked at.
+            Logits of the own class, (n,), and of all classes, (n, k), both before scaling; the entries of the own class
+            in the second are ignored.
         """
         raise NotImplementedError
 
     def regularizer(self, norms: Any) -> Any:
-        """Returns what is added to each example's loss, (n,), or None, given the embeddings' lengths, (n,)."""
+        """Returns the term to add to each example's loss, (n,), or None, given the embedding norms, (n,)."""
         return None
 
     @property
     def scale(self) -> Any:
-        """What the logits are multiplied by, read after `apply_margin`."""
+        """Scale of the logits, read after `apply_margin`."""
         return self.s
 
     def centers_shape(self, embedding_size: int) -> tuple[int, ...]:
-        """Shape of the centers; the second axis is the classes'."""
+        """Returns the shape of the centers; the second axis is the class axis."""
         return (embedding_size, self.num_classes)
 
     def class_cosines(self, unit: Any, centers: Any) -> Any:
-        """Cosines with the classes.
+        """Computes the cosines between embeddings and classes.
 
         Args:
-            unit: (n, embedding_size) embeddings of unit length.
+            unit: (n, embedding_size) L2-normalized embeddings.
             centers: the centers of k classes, in the layout of `centers_shape`.
 
         Returns:
-            (n, k).
+            Cosines (n, k).
         """
-        # The products are scaled, not the centers: a batch has fewer rows than an embedding has entries.
+        # Scale the products instead of the centers: a batch has fewer rows than an embedding has entries.
         return tf.matmul(unit, centers) * lengths(centers, axis=0)[1]
 
     def build(self, input_shape: Any) -> None:
-        """Makes the centers, given the shape of the embeddings, or that and the shape of the labels."""
+        """Creates the centers; `input_shape` is the embeddings' shape, or the shapes of embeddings and labels."""
         shape = tuple(input_shape[0] if isinstance(input_shape[0], tuple | list | tf.TensorShape) else input_shape)
         if len(shape) != 2 or shape[1] is None:
             raise ValueError(f"{self.name}: the embeddings must be (batch, embedding_size), got shape {shape}")
-        # Of length 1 or nearly, as in the reference: with weight decay the length decides how fast a center turns.
+        # Norms of about 1, as in the original code: with weight decay, the norm determines how fast a center rotates.
         initial = keras.initializers.RandomNormal(stddev=shape[1] ** -0.5)
         self.centers = self.add_weight(name="centers", shape=self.centers_shape(shape[1]), initializer=initial)
         if self.sample_rate < 1:
@@ -172,10 +173,10 @@ class Margin(keras.layers.Layer):
         super().build(input_shape)
 
     def add_state(self, name: str, value: float, dtype: str = "float32", aggregation: str = "mean") -> Any:
-        """Makes a running statistic, a scalar kept as batch normalization keeps its own.
+        """Creates a running statistic, a scalar synchronized like the moving statistics of batch normalization.
 
-        Each replica updates its own from its part of the batch; where one value is wanted (checkpoints, evaluation) it
-        is their mean.
+        Each replica updates its own copy from its part of the batch; reading a single value (checkpoints, evaluation)
+        returns their mean.
         """
         return self.add_weight(
             name=name,
@@ -188,16 +189,16 @@ class Margin(keras.layers.Layer):
         )
 
     def update_state(self, state: Any, value: Any, examples: Any) -> None:
-        """Assigns `value` to a state of `add_state`, unless `examples`, (n, ...), are none: a replica may get none."""
+        """Assigns `value` to a state from `add_state`, unless `examples` (n, ...) is empty, as on an idle replica."""
         state.assign(tf.where(tf.shape(examples)[0] > 0, tf.stop_gradient(value), state))
 
     def forward(self, embeddings: Any, labels: Any, training: bool = False) -> MarginOutput:
-        """Computes logits and what is worth watching, for a training loop of one's own.
+        """Computes the logits and statistics, for custom training loops.
 
         Args:
             embeddings: (n, embedding_size) of any float dtype.
             labels: (n,) or (n, 1) integers in [0, num_classes).
-            training: whether to sample classes (if `sample_rate` says so) and to update statistics.
+            training: whether to sample classes (if `sample_rate` is below 1) and update statistics.
 
         Returns:
             See `MarginOutput`.
@@ -207,7 +208,7 @@ class Margin(keras.layers.Layer):
         return self._forward(embeddings, labels, training)[0]
 
     def _forward(self, embeddings: Any, labels: Any, training: bool | None) -> tuple[MarginOutput, Any]:
-        """`forward`, and the classes of the columns, (k,), or None for all."""
+        """Returns the output of `forward` and the class of each column, (k,), or None for all classes."""
         labels = tf.reshape(tf.cast(labels, tf.int32), (-1,))
         unit, norms = normalize(tf.cast(embeddings, tf.float32), axis=-1)
         norms = tf.squeeze(norms, -1)
@@ -233,7 +234,7 @@ class Margin(keras.layers.Layer):
             training: as for `forward`.
 
         Returns:
-            (n, num_classes) float32. A regularizer goes to the layer's losses, as a mean over the batch.
+            Logits (n, num_classes), float32. A regularizer is added to the layer's losses, averaged over the batch.
         """
         embeddings, labels = inputs
         output, classes = self._forward(embeddings, labels, training)
@@ -247,10 +248,10 @@ class Margin(keras.layers.Layer):
         return tf.gather(tf.concat([absent, output.logits], axis=1), columns, axis=1)
 
     def compute_output_shape(self, input_shape: Any) -> tuple:
-        """(n, num_classes)."""
+        """Returns (n, num_classes)."""
         return (input_shape[0][0], self.num_classes)
 
     def get_config(self) -> dict[str, Any]:
-        """Arguments of the constructor."""
+        """Returns the constructor arguments."""
         names = ("num_classes", "s", "m", "sample_rate", "seed")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}

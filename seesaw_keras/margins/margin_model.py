@@ -1,4 +1,4 @@
-"""`with_margin()`: from a network that embeds to a model that plain `compile` and `fit` train.
+"""`with_margin()`: adds a margin to an embedding network for training with Keras `compile` and `fit`.
 
 >>> import seesaw_keras
 >>> from seesaw_keras.api import keras
@@ -26,28 +26,28 @@ def with_margin(
     sample_rate: float = 1.0,
     **kwargs: Any,
 ) -> Any:
-    """Puts a margin behind a network.
+    """Appends a margin to an embedding network.
 
     Train the result on ([image, label], label) with `SparseCategoricalCrossentropy(from_logits=True)`, under any
-    `tf.distribute` strategy if both are made in its scope. It shares its weights with `model`, which is what is left to
-    embed with after training.
+    `tf.distribute` strategy if both models are created in its scope. It shares its weights with `model`; use `model`
+    for inference after training.
 
     Args:
-        model: a functional model with one input and one output, (batch, embedding_size), whether or not its last layer
-            is a `UnitNormalization`.
-        num_classes: people in the training data.
+        model: a functional model with one input and one output, (batch, embedding_size), with or without a final
+            `UnitNormalization`.
+        num_classes: number of identities in the training data.
         margin: one of `list_margins()`.
-        s: scale of the logits; None for the published one (ArcFace: 64).
-        m: the margin; None for the published one (ArcFace: 0.5).
-        sample_rate: share of the classes in a step's softmax (Partial FC), above 0 and at most 1.
-        **kwargs: what else the margin takes.
+        s: scale of the logits; None for the published value (ArcFace: 64).
+        m: margin; None for the published value (ArcFace: 0.5).
+        sample_rate: fraction of the classes in a step's softmax (Partial FC), above 0 and at most 1.
+        **kwargs: further arguments of the margin.
 
     Returns:
-        A `keras.Model` from (image, label) to logits, (batch, num_classes) float32; its inputs are named as the
-        network's and `label`.
+        A `keras.Model` from (image, label) to logits, (batch, num_classes) float32. The inputs have the name of the
+        network's input and `label`.
 
     Raises:
-        ValueError: if the model does not fit, the margin is unknown, or an argument is out of its range.
+        ValueError: if the model is not supported, the margin is unknown, or an argument is out of range.
     """
     layer = make_margin(margin, num_classes, s=s, m=m, sample_rate=sample_rate, name=margin, **kwargs)
     label = keras.Input((), dtype="int32", name="label")
@@ -56,7 +56,7 @@ def with_margin(
 
 
 def _embedding(model: Any, margin: Any) -> Any:
-    """The network's embedding before unit normalization: the margin normalizes by itself."""
+    """Returns the network's embedding before normalization; the margin normalizes it."""
     outputs = getattr(model, "outputs", None)
     if not outputs or len(outputs) != 1 or len(model.inputs) != 1 or len(outputs[0].shape) != 2:
         raise ValueError("with_margin wants a functional model with one input and one output, (batch, embedding_size)")

@@ -1,4 +1,4 @@
-"""Partial FC (arXiv 2203.15565): a softmax over the classes in the batch and a random part of all others.
+"""Partial FC (arXiv 2203.15565): softmax over the classes in the batch and a random sample of the others.
 
 >>> from seesaw_keras.margins.partial_fc import sample_classes
 >>> classes, labels = sample_classes(tf.constant([7, 2, 7]), 10, 0.5, seed=(0, 3))
@@ -14,26 +14,26 @@ __all__ = ["sample_classes"]
 
 
 def sample_classes(labels: Any, num_classes: int, rate: float, seed: Any) -> tuple[Any, Any]:
-    """Chooses the classes of one step (Partial FC, arXiv 2203.15565, section 3): the batch's own, and random others.
+    """Samples the classes of one step (Partial FC, arXiv 2203.15565, section 3): the batch's classes and random others.
 
-    Under a strategy the batch is that of all replicas together, so that all take the same classes and the loss is that
-    of one replica with the whole batch.
+    Under a strategy, the labels of all replicas are combined, so that all replicas use the same classes and the loss
+    equals that of a single replica with the whole batch.
 
     Args:
         labels: (n,) int32 in [0, num_classes).
-        num_classes: how many classes there are.
-        rate: share of them to take, in (0, 1]. A batch with more classes than that takes all of its own.
-        seed: two integers; the same ones give the same choice, compiled by XLA or not.
+        num_classes: total number of classes.
+        rate: fraction of the classes to sample, in (0, 1]. A batch with more classes than that keeps all of its own.
+        seed: two integers; the same seed gives the same sample, with or without XLA.
 
     Returns:
-        The chosen classes, (k,) int32 ascending, and the place of each label among them, (n,) int32.
+        The sampled classes, (k,) int32 ascending, and the index of each label among them, (n,) int32.
     """
     everywhere = labels
     context = tf.distribute.get_replica_context()
     if context is not None and context.num_replicas_in_sync > 1:
         everywhere = context.all_gather(labels, axis=0)
     count = tf.minimum(tf.maximum(math.ceil(rate * num_classes), tf.size(everywhere)), num_classes)
-    # Integers: XLA makes other floats than the kernels do, from the same bits.
+    # Integers, because XLA and the regular kernels produce different floats from the same bits.
     bits = tf.random.stateless_uniform((num_classes,), seed, None, None, tf.int32, alg="philox")
     first = tf.fill(tf.shape(everywhere), tf.int32.max)
     priority = tf.tensor_scatter_nd_update(tf.bitwise.right_shift(bits, 1), everywhere[:, None], first)

@@ -1,4 +1,4 @@
-"""Margins by name.
+"""Registry of margins by name.
 
 >>> from seesaw_keras.margins import list_margins, make_margin
 >>> list_margins()[:3]
@@ -12,7 +12,7 @@ from typing import Any
 
 __all__ = ["list_margins", "make_margin"]
 
-# Name of the module in `losses` -> its class; loaded when asked for.
+# Module name in `losses` -> class name; loaded lazily.
 _CLASSES = {
     "adacos": "AdaCos",
     "adaface": "AdaFace",
@@ -34,20 +34,20 @@ def list_margins() -> list[str]:
 
 
 def make_margin(name: str, /, num_classes: int, **kwargs: Any) -> Any:
-    """Makes a margin by name.
+    """Creates a margin by name.
 
     Args:
         name: one of `list_margins()`.
-        num_classes: 2 or more.
-        **kwargs: `s`, `m`, `sample_rate`, `seed` and what else its class takes; by default s and m are the published
-            ones.
+        num_classes: number of classes, 2 or more.
+        **kwargs: `s`, `m`, `sample_rate`, `seed` and further arguments of the class; s and m default to the published
+            values.
 
     Returns:
         A `seesaw_keras.margins.Margin`.
 
     Raises:
-        ValueError: if there is no such margin (the message names the nearest and lists all), or on an argument out
-            of its range.
+        ValueError: if the margin is unknown (the message suggests the closest match and lists all), or an argument is
+            out of range.
     """
     if name not in _CLASSES:
         nearest = difflib.get_close_matches(str(name), _CLASSES, n=1, cutoff=0.0)[0]

@@ -1,7 +1,7 @@
-"""Triplet losses with mining inside the batch.
+"""Triplet losses with in-batch mining.
 
 >>> from seesaw_keras.margins import triplet_loss
->>> loss = triplet_loss(embeddings, labels, margin=0.2, mining="semi_hard")  # one entry an example  # doctest: +SKIP
+>>> loss = triplet_loss(embeddings, labels, margin=0.2, mining="semi_hard")  # one value per example  # doctest: +SKIP
 """
 
 import math
@@ -13,29 +13,30 @@ from seesaw_keras.margins.angles import normalize
 
 __all__ = ["triplet_loss"]
 
-_FAR = math.inf  # of what is no negative
+_FAR = math.inf  # distance assigned to non-negatives
 
 
 def triplet_loss(embeddings: Any, labels: Any, margin: float = 0.2, mining: str = "semi_hard") -> Any:
-    """Computes each example's triplet loss as the anchor, with positives and negatives from the same batch.
+    """Computes the triplet loss of each example as anchor, with positives and negatives from the same batch.
 
     "semi_hard" (FaceNet, arXiv 1503.03832, equations 1 and 4): the mean over the anchor's positives of
-    max(0, d(a, p) - d(a, n) + margin), d the squared distance and n the nearest negative that is farther away than p,
-    or the farthest of all where none is.
+    max(0, d(a, p) - d(a, n) + margin), where d is the squared distance and n the nearest negative farther away than p,
+    or the farthest negative if there is none.
 
-    "hard" (batch hard of arXiv 1703.07737, equation 5): max(0, max d(a, p) - min d(a, n) + margin), d the distance.
+    "hard" (batch hard of arXiv 1703.07737, equation 5): max(0, max d(a, p) - min d(a, n) + margin), where d is the
+    distance.
 
     Args:
-        embeddings: (n, embedding_size) of any float dtype and any length; they are normalized, in float32.
+        embeddings: (n, embedding_size) of any float dtype and norm; they are L2-normalized in float32.
         labels: (n,) integers.
-        margin: of squared distances or distances between unit vectors, positive.
+        margin: margin between squared distances ("semi_hard") or distances ("hard") of unit vectors, positive.
         mining: "semi_hard" or "hard".
 
     Returns:
         (n,) float32; 0 for an example without a positive or without a negative in the batch.
 
     Raises:
-        ValueError: if there is no such mining or the margin is not positive.
+        ValueError: if `mining` is unknown or the margin is not positive.
     """
     if mining not in ("semi_hard", "hard"):
         raise ValueError(f"unknown mining {mining!r}: choose semi_hard or hard")
@@ -52,8 +53,8 @@ def triplet_loss(embeddings: Any, labels: Any, margin: float = 0.2, mining: str 
 
 
 def _semi_hard(squared: Any, positive: Any, negative: Any, margin: float) -> Any:
-    """(n,), of any value where an anchor lacks a positive or a negative."""
-    # A search in each row's sorted negatives instead of a comparison of all triplets: n^2 memory instead of n^3.
+    """Returns the loss (n,); undefined for anchors without a positive or a negative."""
+    # Searches each row's sorted negatives instead of comparing all triplets: n^2 instead of n^3 memory.
     distances = tf.stop_gradient(tf.where(negative, squared, _FAR))
     order = tf.argsort(distances, axis=1)
     ascending = tf.gather(distances, order, batch_dims=1)
@@ -66,7 +67,7 @@ def _semi_hard(squared: Any, positive: Any, negative: Any, margin: float) -> Any
 
 
 def _hard(squared: Any, positive: Any, negative: Any, margin: float) -> Any:
-    """(n,), of any value where an anchor lacks a positive or a negative."""
+    """Returns the loss (n,); undefined for anchors without a positive or a negative."""
     distance = tf.sqrt(tf.maximum(squared, 1e-12))
     farthest = tf.reduce_max(tf.where(positive, distance, 0.0), axis=1)
     nearest = tf.reduce_min(tf.where(negative, distance, _FAR), axis=1)

@@ -1,4 +1,4 @@
-"""Networks: configurations, blocks, `build()`, reference weights, counting."""
+"""Networks: configurations, blocks, `build()`, PyTorch weights, parameter and multiply-add counts."""
 
 from typing import TYPE_CHECKING
 

@@ -1,7 +1,7 @@
-"""The blocks that the networks are made of: functions from tensor to tensor, standard layers and those of `layers.py`.
+"""Network building blocks: functions from tensor to tensor, using Keras layers and those of `layers.py`.
 
-Every layer's name starts with its block's, so that a weight can be found by name (`stage1_block2_project_wide_conv`).
-Layouts are (batch, height, width, channels).
+Layer names start with the name of their block, so that weights can be found by name
+(`stage1_block2_project_wide_conv`). The data format is (batch, height, width, channels).
 """
 
 from typing import Any
@@ -12,32 +12,32 @@ from seesaw_keras.models.layers import ChannelShuffle, ChannelSlice, HardSigmoid
 
 __all__ = ["activation", "bottleneck", "conv_bn", "squeeze_excite"]
 
-# As in the reference: PyTorch's defaults (its momentum of 0.1 is Keras' 0.9).
+# As in the original code: PyTorch's defaults (its momentum of 0.1 is 0.9 in Keras).
 BN_MOMENTUM = 0.9
 BN_EPSILON = 1e-5
 SE_REDUCTION = 4
-# ReLU fuses into the convolution before it; the others may as well come after the two branches are concatenated: the
-# same function with half of the operators, and one quantization range for both branches.
+# ReLU is fused into the preceding convolution. The other activations are applied after concatenating the two branches:
+# the same function with half the operators and one quantization range for both branches.
 _FUSED = ("relu", "relu6")
 
 
 def activation(x: Any, kind: Activation, name: str) -> Any:
-    """Applies a nonlinearity of `ACTIVATIONS`, of the input's shape; PReLU has one slope a channel."""
+    """Applies one of `ACTIVATIONS`; the shape is unchanged. PReLU has one slope per channel."""
     if kind == "swish":
         return Swish(name=name)(x)
     if kind == "hard_swish":
         return HardSwish(name=name)(x)
     if kind == "prelu":
-        initial = keras.initializers.Constant(0.25)  # PyTorch's
+        initial = keras.initializers.Constant(0.25)  # PyTorch's default
         return keras.layers.PReLU(alpha_initializer=initial, shared_axes=[1, 2], name=name)(x)
     return keras.layers.ReLU(max_value=6.0 if kind == "relu6" else None, name=name)(x)
 
 
 def _he_normal(channels: int = 1) -> Any:
-    """He's initialization (arXiv 1502.01852): standard deviation sqrt(2 / fan_in).
+    """Returns He normal initialization (arXiv 1502.01852): standard deviation sqrt(2 / fan_in).
 
     Args:
-        channels: of a depthwise kernel, whose fan-in Keras takes to be all of them together.
+        channels: number of channels of a depthwise kernel, which Keras includes in the fan-in.
     """
     return keras.initializers.VarianceScaling(2.0 * channels, mode="fan_in", distribution="untruncated_normal")
 
@@ -52,22 +52,22 @@ def conv_bn(
     padding: str = "same",
     zero_gamma: bool = False,
 ) -> Any:
-    """A convolution without bias and its batch normalization.
+    """Applies a convolution without bias, followed by batch normalization.
 
     Args:
         x: (batch, height, width, channels).
-        filters: output channels; None for a depthwise convolution.
+        filters: number of output channels; None for a depthwise convolution.
         kernel_size: side of the square kernel.
-        name: the layers are `name_conv` and `name_bn`.
+        name: the layers are named `name_conv` and `name_bn`.
         strides: 1 or 2.
-        padding: "same" is (kernel_size - 1) / 2 pixels on every side, as the reference has it, or "valid".
-        zero_gamma: whether gamma starts at zero.
+        padding: "valid", or "same" for (kernel_size - 1) / 2 pixels on every side as in the original code.
+        zero_gamma: whether to initialize gamma to zero.
 
     Returns:
-        (batch, height / strides, width / strides, channels) when the padding is "same".
+        (batch, height / strides, width / strides, channels) with "same" padding.
     """
     if strides > 1 and kernel_size > 1:
-        # TensorFlow's "same" would pad bottom and right alone, which is another network (cosine 0.005).
+        # TensorFlow's "same" would pad only bottom and right, which gives a different network (cosine 0.005).
         x = keras.layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad")(x)
         padding = "valid"
     common = {"strides": strides, "padding": padding, "use_bias": False, "name": f"{name}_conv"}
@@ -83,17 +83,17 @@ def conv_bn(
 
 
 def _uneven_conv_bn(x: Any, filters: int, *, name: str, wide: str, **kwargs: Any) -> list[Any]:
-    """The uneven pair: two 1x1 convolutions, of 1/4 and 3/4 of the channels (arXiv 1908.09124, section 3).
+    """Applies an uneven pair: two 1x1 convolutions of 1/4 and 3/4 of the channels (arXiv 1908.09124, section 3).
 
     Args:
         x: (batch, height, width, channels).
-        filters: output channels of the two together.
-        name: the layers are `name_narrow_*` and `name_wide_*`.
-        wide: "last" if the wide convolution reads the last 3/4, "first" if the first.
-        **kwargs: passed on to `conv_bn`.
+        filters: total number of output channels.
+        name: the layers are named `name_narrow_*` and `name_wide_*`.
+        wide: "last" or "first": which 3/4 of the channels the wide convolution reads.
+        **kwargs: passed to `conv_bn`.
 
     Returns:
-        The two outputs in the order of the channels they were computed from.
+        The two outputs in the order of their input channels.
     """
     channels = x.shape[-1]
     narrow, wide_filters = filters // 4, filters - filters // 4
@@ -109,7 +109,7 @@ def _uneven_conv_bn(x: Any, filters: int, *, name: str, wide: str, **kwargs: Any
 
 
 def squeeze_excite(x: Any, config: ModelConfig, name: str) -> Any:
-    """Squeeze-excite (arXiv 1709.01507) with reduction 4, its dense layers as 1x1 convolutions; same shape out."""
+    """Applies squeeze-excite (arXiv 1709.01507) with reduction 4, using 1x1 convolutions; the shape is unchanged."""
     channels = x.shape[-1]
 
     def dense(y: Any, filters: int, part: str) -> Any:
@@ -130,7 +130,7 @@ def _sigmoid(name: str) -> Any:
 
 
 def _expand(x: Any, filters: int, config: ModelConfig, name: str) -> Any:
-    """1x1 convolution(s) to the block's inner width, activation and, for the shuffle variants, channel shuffle."""
+    """Applies the expanding 1x1 convolution(s), the activation and, in shuffle variants, a channel shuffle."""
     if not config.uneven:
         return activation(conv_bn(x, filters, 1, name=name), config.activation, f"{name}_act")
     branches = _uneven_conv_bn(x, filters, name=name, wide="last")
@@ -146,7 +146,7 @@ def _expand(x: Any, filters: int, config: ModelConfig, name: str) -> Any:
 
 
 def _project(x: Any, filters: int, config: ModelConfig, name: str, zero_gamma: bool) -> Any:
-    """Linear 1x1 convolution(s) back to the width of the residual stream."""
+    """Applies the linear 1x1 convolution(s) that project back to the width of the residual stream."""
     if not config.uneven:
         return conv_bn(x, filters, 1, name=name, zero_gamma=zero_gamma)
     branches = _uneven_conv_bn(x, filters, name=name, wide=config.wide_projection, zero_gamma=zero_gamma)
@@ -154,7 +154,7 @@ def _project(x: Any, filters: int, config: ModelConfig, name: str, zero_gamma: b
 
 
 def _mapping(x: Any, filters: int, config: ModelConfig, name: str) -> Any:
-    """The shortcut of a DW network's stride-2 block."""
+    """Applies the shortcut of a stride-2 block in the DW variants."""
     strides = 2
     if config.mapping == "pool":
         x = keras.layers.MaxPooling2D(2, name=f"{name}_pool")(x)
@@ -173,14 +173,16 @@ def bottleneck(
     strides: int = 1,
     squeezed: bool = True,
 ) -> Any:
-    """Expansion, depthwise 3x3, squeeze-excite, projection: residual with stride 1, mapped or bare with stride 2.
+    """Applies an inverted bottleneck: expansion, depthwise 3x3, squeeze-excite, projection.
+
+    Stride-1 blocks are residual; stride-2 blocks have a mapping shortcut or none, depending on `config.mapping`.
 
     Args:
-        x: (batch, height, width, channels), channels == `filters` where `strides` is 1.
+        x: (batch, height, width, channels), with channels == `filters` if `strides` is 1.
         filters: channels of the residual stream after the block.
         expansion: channels inside the block.
-        config: the variant.
-        name: prefix of the layers' names.
+        config: configuration of the variant.
+        name: prefix of the layer names.
         strides: 1 or 2.
         squeezed: whether the block has squeeze-excite.
 

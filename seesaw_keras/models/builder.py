@@ -1,4 +1,4 @@
-"""`build()`: from the name of a variant to a Keras model.
+"""`build()`: builds a Keras model from the name of a variant.
 
 >>> import seesaw_keras
 >>> model = seesaw_keras.build("shuffle")
@@ -20,7 +20,7 @@ from seesaw_keras.models.pretrained import RELEASES, check_sha256, released_file
 
 __all__ = ["build"]
 
-STRIDE = 16  # of the four stride-2 convolutions together
+STRIDE = 16  # total stride of the four stride-2 convolutions
 CHANNEL_MULTIPLE = 8
 
 
@@ -36,44 +36,44 @@ def build(
     weights: str | Path | None = None,
     name: str | None = None,
 ) -> Any:
-    """Builds a network as one flat functional model.
+    """Builds a network as a flat functional model.
 
-    | variant | parameters | multiply-adds | LFW, published | by |
+    | variant | parameters | multiply-adds | LFW, published | source |
     | --- | ---: | ---: | ---: | --- |
     | share | 1,370,176 | 145,762,816 | 99.55 | arXiv 1908.09124, table 4 |
-    | shuffle | 1,370,176 | 145,762,816 | 99.60 | the same |
+    | shuffle | 1,370,176 | 145,762,816 | 99.60 | arXiv 1908.09124, table 4 |
     | dw_v1 | 4,246,944 | 526,478,592 | 99.80 | arXiv 1908.09124, table 5 |
-    | dw_v2 | 4,246,944 | 526,478,592 | 99.80 | the same |
+    | dw_v2 | 4,246,944 | 526,478,592 | 99.80 | arXiv 1908.09124, table 5 |
     | mobilefacenet | 1,192,960 | 221,161,984 | 99.57 | arXiv 1908.09124, table 4 |
     | shuffle_hard | 1,364,992 | 145,762,816 | 99.62 | github.com/pshashk/seesaw-facenet |
-    | phone | 1,369,312 | 145,762,816 | | ours |
-    | micro | 257,664 | 29,545,472 | | ours, at 96x96 |
+    | phone | 1,369,312 | 145,762,816 | | this project |
+    | micro | 257,664 | 29,545,472 | | this project, at 96x96 |
 
-    Parameters and multiply-adds are those of `model_info`; the accuracies are published ones, for MS1MV2.
+    Parameters and multiply-adds are as reported by `model_info`; accuracies are published values for MS1MV2.
 
     Args:
-        variant: a name from `list_models()`, or a configuration of your own.
-        input_shape: (side, side, 3), side a positive multiple of 16; the global depthwise kernel is side / 16. By
-            default the variant's: 112, and 96 for `micro`.
-        embedding_size: length of the embedding; by default the variant's: 512, and 128 for `micro`.
-        width: factor on all channels but the embedding's; each is rounded to a multiple of 8, 8 at least.
-        activation: nonlinearity of the trunk instead of the variant's: "swish", "hard_swish", "relu", "relu6" or
-            "prelu". It replaces both branches of an uneven pair and leaves a stem that the variant fixes
-            (`shuffle_hard`) as it is.
-        se_activation: the same for squeeze-excite, without effect on variants that have none.
-        normalize: whether the embeddings have unit length.
-        weights: None for random ones, "faces" for the released ones of the variant (tflite/), or a file that
-            `model.save_weights`, `tools/import_reference.py` or `tools/release.py` wrote; where its SHA-256 is known,
-            by its name or by the card beside it, that is compared.
-        name: of the model; by default `seesaw_` and the variant.
+        variant: a name from `list_models()`, or a custom `ModelConfig`.
+        input_shape: (side, side, 3), where side is a positive multiple of 16; the global depthwise kernel has size
+            side / 16. Defaults to the variant's: 112, or 96 for `micro`.
+        embedding_size: dimension of the embedding. Defaults to the variant's: 512, or 128 for `micro`.
+        width: multiplier of all channels except the embedding's; each is rounded to a multiple of 8, at least 8.
+        activation: activation function of the trunk: "swish", "hard_swish", "relu", "relu6" or "prelu". Defaults to
+            the variant's. Applies to both branches of an uneven pair, but not to a stem whose activation the variant
+            fixes (`shuffle_hard`).
+        se_activation: activation function of squeeze-excite; no effect on variants without squeeze-excite.
+        normalize: whether to L2-normalize the embeddings.
+        weights: None for random weights, "faces" for the released weights of the variant (tflite/), or a file written
+            by `model.save_weights`, `tools/import_reference.py` or `tools/release.py`. Its SHA-256 is verified if known
+            from its name or from the model card next to it.
+        name: name of the model; defaults to `seesaw_` followed by the variant.
 
     Returns:
-        A `keras.Model` from (batch, side, side, 3) RGB in [-1, 1] to (batch, embedding_size) float32, whatever the
+        A `keras.Model` from (batch, side, side, 3) RGB in [-1, 1] to (batch, embedding_size) float32, under any
         mixed-precision policy.
 
     Raises:
-        ValueError: on an unknown variant or activation, a size that is no multiple of 16, a width or embedding size
-            that is not positive, or a file that does not fit the network.
+        ValueError: if the variant or activation is unknown, the size is not a multiple of 16, the width or embedding
+            size is not positive, or the weights file does not match the network.
     """
     config = _resolve(get_config(variant) if isinstance(variant, str) else variant, activation, se_activation)
     side = config.image_size if input_shape is None else _check_input_shape(input_shape)
@@ -87,7 +87,7 @@ def build(
     inputs = keras.Input((side, side, 3), name="image")
     embedding = _head(_trunk(inputs, config), config, embedding_size)
     if normalize:
-        # In float32 under every policy: 1e-12 underflows in float16.
+        # In float32 under any policy, because the epsilon of 1e-12 underflows in float16.
         embedding = keras.layers.UnitNormalization(dtype="float32", name="unit_embedding")(embedding)
     model = keras.Model(inputs, embedding, name=name or f"seesaw_{config.name}")
     if weights is not None:
@@ -98,7 +98,7 @@ def build(
 
 
 def _resolve(config: ModelConfig, activation: Activation | None, se_activation: Activation | None) -> ModelConfig:
-    """Puts the caller's nonlinearities in the place of the variant's."""
+    """Returns the configuration with the caller's activations, if given."""
     for option, value in (("activation", activation), ("se_activation", se_activation)):
         if value is not None and value not in ACTIVATIONS:
             raise ValueError(f"unknown {option} {value!r}: choose one of {', '.join(ACTIVATIONS)}")
@@ -119,7 +119,7 @@ def _check_input_shape(input_shape: tuple[int, int, int]) -> int:
 
 
 def _scale(config: ModelConfig, width: float) -> ModelConfig:
-    """Scales every channel count, to multiples of 8."""
+    """Returns the configuration with scaled channel counts, rounded to multiples of 8."""
 
     def channels(count: int) -> int:
         return max(CHANNEL_MULTIPLE, int(count * width / CHANNEL_MULTIPLE + 0.5) * CHANNEL_MULTIPLE)
@@ -131,7 +131,7 @@ def _scale(config: ModelConfig, width: float) -> ModelConfig:
 
 
 def _trunk(x: Any, config: ModelConfig) -> Any:
-    """Stem and stages: (batch, side, side, 3) to (batch, side / 16, side / 16, channels)."""
+    """Applies stem and stages: (batch, side, side, 3) to (batch, side / 16, side / 16, channels)."""
     stem_activation = config.stem_activation or config.activation
     x = apply_activation(conv_bn(x, config.stem, 3, strides=2, name="stem"), stem_activation, "stem_act")
     x = apply_activation(conv_bn(x, None, 3, name="stem_dw"), stem_activation, "stem_dw_act")
@@ -144,16 +144,16 @@ def _trunk(x: Any, config: ModelConfig) -> Any:
 
 
 def _head(x: Any, config: ModelConfig, embedding_size: int) -> Any:
-    """1x1 convolution, global depthwise convolution, embedding: (batch, embedding_size) float32."""
+    """Applies 1x1 convolution, global depthwise convolution and embedding; returns (batch, embedding_size) float32."""
     x = apply_activation(conv_bn(x, config.head, 1, name="head"), config.activation, "head_act")
     x = conv_bn(x, None, x.shape[1], padding="valid", name="head_dw")
-    # A 1x1 convolution, not a Dense layer: Dense + BatchNormalization ends as a float FULLY_CONNECTED after QAT.
+    # A 1x1 convolution instead of a Dense layer: Dense + BatchNormalization becomes a float FULLY_CONNECTED after QAT.
     x = conv_bn(x, embedding_size, 1, name="embedding")
     return keras.layers.Flatten(dtype="float32", name="embedding")(x)
 
 
 def _load_weights(model: Any, path: Path, variant: str) -> None:
-    """Loads a weights file; an error names the file and what the model wanted."""
+    """Loads a weights file; errors name the file and the expected model."""
     if not path.is_file():
         raise ValueError(f"weights: there is no file {str(path)!r}")
     check_sha256(path)
@@ -162,7 +162,7 @@ def _load_weights(model: Any, path: Path, variant: str) -> None:
         raise ValueError(f"weights: {str(path)!r} was made for variant {made_for!r}, not {variant!r}")
     try:
         model.load_weights(str(path))
-    except Exception as error:  # Keras and h5py raise half a dozen kinds
+    except Exception as error:  # Keras and h5py raise several exception types here
         raise ValueError(
             f"weights: {str(path)!r} does not fit {model.name} ({model.count_params():,} weights, moving statistics "
             f"included); build it with the variant, width and embedding size of the file. Keras says: {error}"
@@ -170,8 +170,8 @@ def _load_weights(model: Any, path: Path, variant: str) -> None:
 
 
 def _made_for(path: Path) -> str | None:
-    """The variant that a file of `tools/import_reference.py` names: Keras itself compares nothing but shapes."""
-    import h5py  # here, so that `seesaw_keras.api` is the first to miss its package on a device
+    """Returns the variant recorded by `tools/import_reference.py`, or None; Keras itself only compares shapes."""
+    import h5py  # imported here, so that on a device `seesaw_keras.api` reports its missing package first
 
     if not h5py.is_hdf5(path):
         return None

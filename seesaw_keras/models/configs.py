@@ -1,4 +1,4 @@
-"""The variants: one frozen dataclass each, in a registry.
+"""Registry of the network variants; each is a frozen `ModelConfig`.
 
 >>> from seesaw_keras.models.configs import get_config
 >>> get_config("shuffle").stages[0]
@@ -17,7 +17,7 @@ ACTIVATIONS: tuple[Activation, ...] = ("swish", "hard_swish", "relu", "relu6", "
 
 @dataclass(frozen=True)
 class Stage:
-    """One resolution: a stride-2 block, then residual blocks.
+    """One stage of the network: a stride-2 block followed by residual blocks.
 
     Attributes:
         channels: width of the residual stream.
@@ -34,11 +34,11 @@ class Stage:
 
 @dataclass(frozen=True)
 class Published:
-    """What was published about a variant: figures of others, not measured here.
+    """Published results for a variant, not measured in this project.
 
     Attributes:
         accuracy: verification accuracy in percent, by data set.
-        source: table or page that prints them, with the training data.
+        source: table or page of the results, with the training data.
     """
 
     accuracy: dict[str, float]
@@ -47,28 +47,28 @@ class Published:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """All that tells one variant from another.
+    """Configuration of a network variant.
 
     Attributes:
         name: key in the registry.
-        summary: one line for tables.
-        stem: channels of the first convolution and of the depthwise one after it.
-        stages: the three resolutions after the stem.
-        head: channels of the last 1x1 convolution and of the global depthwise one.
-        image_size: side of the images in pixels where the caller wants no other.
-        embedding_size: length of the embedding where the caller wants no other.
-        uneven: whether 1x1 convolutions are uneven pairs (1/4 and 3/4 of the channels) or ordinary dense ones.
+        summary: one-line description for tables.
+        stem: channels of the first convolution and the following depthwise convolution.
+        stages: the three stages after the stem.
+        head: channels of the last 1x1 convolution and the global depthwise convolution.
+        image_size: default side of the images in pixels.
+        embedding_size: default dimension of the embedding.
+        uneven: whether 1x1 convolutions are uneven pairs (1/4 and 3/4 of the channels) or dense convolutions.
         shuffle: whether channels are shuffled (two groups) between expansion and depthwise convolution.
         wide_projection: which 3/4 of the channels the wide projection reads.
-        mapping: shortcut of the stride-2 blocks: none, a strided 1x1 convolution, or max pooling then 1x1 convolution.
-        activation: nonlinearity of the trunk.
-        stem_activation: nonlinearity of the stem where the variant fixes another one than the trunk's.
+        mapping: shortcut of the stride-2 blocks: none, a strided 1x1 convolution, or max pooling and 1x1 convolution.
+        activation: activation function of the trunk.
+        stem_activation: activation function of the stem, if it differs from the trunk's.
         squeeze_excite: the stages, counted from 1, whose blocks have squeeze-excite (reduction 4).
-        se_activation: nonlinearity between the two layers of squeeze-excite.
-        se_gate: gate at its end.
-        se_bias: whether its layers have a bias.
-        zero_gamma: whether the last gammas of residual blocks start at zero (arXiv 1812.01187, section 3.1).
-        published: accuracies that others report.
+        se_activation: activation function between the two layers of squeeze-excite.
+        se_gate: gate function of squeeze-excite.
+        se_bias: whether the layers of squeeze-excite have a bias.
+        zero_gamma: whether the last gammas of residual blocks are initialized to zero (arXiv 1812.01187, section 3.1).
+        published: published accuracies.
     """
 
     name: str
@@ -187,7 +187,7 @@ _REGISTRY = {
             image_size=96,
             embedding_size=128,
             activation="relu",
-            # MEAN and the broadcast MUL have no fast kernel on Arm; at 6x6 there is little for them to do.
+            # MEAN and broadcast MUL have no fast kernel on Arm; at 6x6 their cost is small.
             squeeze_excite=(3,),
             se_activation="relu",
             published=None,
@@ -197,7 +197,7 @@ _REGISTRY = {
 
 
 def list_models() -> list[str]:
-    """Returns the names of all variants, in the order of the registry."""
+    """Returns the names of all variants in registry order."""
     return list(_REGISTRY)
 
 
@@ -208,7 +208,7 @@ def get_config(variant: str) -> ModelConfig:
         variant: a name from `list_models()`.
 
     Raises:
-        ValueError: if there is no such variant; the message names the nearest and lists all.
+        ValueError: if the variant is unknown; the message suggests the closest match and lists all variants.
     """
     if variant in _REGISTRY:
         return _REGISTRY[variant]

@@ -1,4 +1,4 @@
-"""What a network costs: parameters, multiply-adds and memory of its activations. `tables.py` prints it.
+"""Parameter, multiply-add and activation memory counts of a network; `summaries.py` formats them as tables.
 
 >>> import seesaw_keras
 >>> seesaw_keras.model_info("shuffle").madds
@@ -23,13 +23,13 @@ _IN_PLACE = (*_NONLINEAR, "BatchNormalization", "Flatten", "UnitNormalization")
 
 @dataclass(frozen=True)
 class KindCost:
-    """The cost of all layers of one kind.
+    """Total cost of all layers of one kind.
 
     Attributes:
-        kind: such as "1x1 convolution".
-        layers: how many.
-        parameters: trainable ones.
-        madds: multiply-adds of one image.
+        kind: kind of layer, such as "1x1 convolution".
+        layers: number of layers.
+        parameters: number of trainable parameters.
+        madds: multiply-adds per image.
     """
 
     kind: str
@@ -40,16 +40,16 @@ class KindCost:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """The facts about a variant at its own image and embedding size.
+    """Statistics of a variant at its default image and embedding size.
 
     Attributes:
         variant: name in the registry.
-        summary: what it is, in a line.
-        parameters: trainable ones; moving statistics are not counted, as the reference counts.
-        madds: multiply-adds of one image, in convolutions and dense layers.
-        kinds: the same by kind of layer.
-        activation_peak: largest sum of live activations in entries; see `activation_peak`.
-        published: accuracies that others report, with their source; None for a variant of ours.
+        summary: one-line description.
+        parameters: number of trainable parameters, excluding moving statistics as in the original code.
+        madds: multiply-adds per image in convolutions and dense layers.
+        kinds: costs by kind of layer.
+        activation_peak: peak number of live activation entries, see `activation_peak`.
+        published: published accuracies with their source; None for this project's variants.
     """
 
     variant: str
@@ -62,7 +62,7 @@ class ModelInfo:
 
 
 def count_madds(model: Any) -> int:
-    """Returns the multiply-adds of one image in convolutions and dense layers, as the paper counts them."""
+    """Returns the multiply-adds per image in convolutions and dense layers, counted as in the paper."""
     return sum(_layer_madds(layer) for layer in model.layers)
 
 
@@ -103,7 +103,7 @@ def _kind(layer: Any) -> str:
 
 
 def kind_costs(model: Any) -> tuple[KindCost, ...]:
-    """Returns the cost of each kind of layer, most multiply-adds first; the input layer is no kind."""
+    """Returns the cost of each kind of layer, most multiply-adds first, excluding the input layer."""
     costs: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
     for layer in model.layers:
         if type(layer).__name__ == "InputLayer":
@@ -118,15 +118,15 @@ def kind_costs(model: Any) -> tuple[KindCost, ...]:
 
 
 def count_parameters(model: Any) -> int:
-    """Returns the trainable parameters of a model or layer; moving statistics are none, as the reference counts."""
+    """Returns the number of trainable parameters of a model or layer, excluding moving statistics."""
     return sum(_product(weight.shape) for weight in model.trainable_weights)
 
 
 def activation_peak(model: Any) -> int:
-    """Returns the largest number of entries that are live at once: bytes in int8, a quarter of the bytes in float32.
+    """Returns the peak number of live activation entries: the number of bytes in int8, a quarter of those in float32.
 
-    Layers run in the order of `model.layers`; a tensor lives from its making to its last use; batch normalization and
-    nonlinearities work in place. What a runtime's arena needs beyond that is measured, not computed.
+    Layers run in the order of `model.layers`; a tensor is live from its computation to its last use; batch
+    normalization and activation functions work in place. Additional arena memory of a runtime is not included.
     """
     last_use: dict[int, int] = {}
     for step, layer in enumerate(model.layers):
@@ -152,13 +152,13 @@ def _tensors(value: Any) -> list[Any]:
 
 
 def model_info(variant: str) -> ModelInfo:
-    """Builds a variant and returns the facts about it.
+    """Builds a variant and returns its statistics.
 
     Args:
         variant: a name from `list_models()`.
 
     Raises:
-        ValueError: on an unknown variant.
+        ValueError: if the variant is unknown.
     """
     config = get_config(variant)
     model = build(variant)

@@ -1,7 +1,7 @@
-"""The layers that Keras does not have. None holds weights; all are registered and follow the mixed-precision policy.
+"""Custom Keras layers. They have no weights, are registered as serializable and follow the mixed-precision policy.
 
-They are layers rather than operators on tensors because TensorFlow Model Optimization quantizes only layers: each gets
-a quantized output from `seesaw_keras.compression`.
+They are layers rather than tensor operations because TensorFlow Model Optimization quantizes only layers: each gets a
+quantized output from `seesaw_keras.compression`.
 """
 
 from typing import Any
@@ -29,7 +29,7 @@ class ChannelSlice(keras.layers.Layer):
         self.stop = stop
 
     def build(self, input_shape: tuple) -> None:
-        """Checks that the input has `stop` channels or more."""
+        """Checks that the input has at least `stop` channels."""
         if input_shape[-1] < self.stop:
             raise ValueError(f"{self.name}: stop={self.stop} is beyond the input's {input_shape[-1]} channels")
         super().build(input_shape)
@@ -39,11 +39,11 @@ class ChannelSlice(keras.layers.Layer):
         return inputs[..., self.start : self.stop]
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
-        """The input's shape with `stop - start` channels."""
+        """Returns the input shape with `stop - start` channels."""
         return (*input_shape[:-1], self.stop - self.start)
 
     def get_config(self) -> dict[str, Any]:
-        """Arguments of the constructor."""
+        """Returns the constructor arguments."""
         return {**super().get_config(), "start": self.start, "stop": self.stop}
 
 
@@ -54,7 +54,7 @@ class ChannelShuffle(keras.layers.Layer):
     Output channel `i * groups + g` is input channel `g * (channels / groups) + i`.
 
     Raises:
-        ValueError: if the input's channels are no multiple of `groups`.
+        ValueError: if the number of input channels is not a multiple of `groups`.
     """
 
     def __init__(self, groups: int, **kwargs: Any) -> None:
@@ -62,40 +62,40 @@ class ChannelShuffle(keras.layers.Layer):
         self.groups = groups
 
     def build(self, input_shape: tuple) -> None:
-        """Checks that the channels divide into groups."""
+        """Checks that the number of channels is a multiple of `groups`."""
         if input_shape[-1] % self.groups:
             raise ValueError(f"{self.name}: {input_shape[-1]} channels are no multiple of groups={self.groups}")
         super().build(input_shape)
 
     def call(self, inputs: Any) -> Any:
-        """Transposes (groups, channels / groups); height and width are one axis, so that four suffice."""
+        """Transposes (groups, channels / groups); height and width are merged to keep the tensor at four dimensions."""
         _, height, width, channels = inputs.shape
         grouped = reshape(inputs, (-1, height * width, self.groups, channels // self.groups))
         return reshape(transpose(grouped, (0, 1, 3, 2)), (-1, height, width, channels))
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
-        """The input's shape."""
+        """Returns the input shape."""
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        """Arguments of the constructor."""
+        """Returns the constructor arguments."""
         return {**super().get_config(), "groups": self.groups}
 
 
 class _Elementwise(keras.layers.Layer):
-    """Base of the activations below: any shape in, the same shape out."""
+    """Base class of the activation layers below, for inputs of any shape."""
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
-        """The input's shape."""
+        """Returns the input shape."""
         return input_shape
 
 
 @_register
 class Swish(_Elementwise):
-    """x * sigmoid(x) (arXiv 1710.05941): what the reference calls `h_swish`.
+    """x * sigmoid(x) (arXiv 1710.05941), named `h_swish` in the original code.
 
-    Not `Activation("swish")`: TensorFlow Model Optimization would take that for something the convolution before it
-    fuses, and leave the tensor between the two in float.
+    A separate layer instead of `Activation("swish")`, which TensorFlow Model Optimization would treat as fused into the
+    preceding convolution, leaving the tensor between the two in float.
     """
 
     def call(self, inputs: Any) -> Any:
@@ -114,10 +114,10 @@ class HardSwish(_Elementwise):
 
 @_register
 class HardSigmoid(_Elementwise):
-    """relu6(x + 3) / 6 (MobileNetV3, arXiv 1905.02244, section 5.2); `tf_keras` means another function by the name.
+    """relu6(x + 3) / 6 (MobileNetV3, arXiv 1905.02244, section 5.2); differs from `hard_sigmoid` in `tf_keras`.
 
     Attributes:
-        clip: the ReLU inside; quantization-aware training puts one in its place that also quantizes what it returns.
+        clip: the inner ReLU; quantization-aware training replaces it with one that also quantizes its output.
     """
 
     clip = staticmethod(keras.activations.relu)

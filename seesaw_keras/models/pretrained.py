@@ -1,4 +1,4 @@
-"""The released models: files that are in the package, and what they hash to.
+"""The released models: files in the package and their SHA-256.
 
 >>> from seesaw_keras.models.pretrained import released_file
 >>> released_file("phone.faces.weights.h5").suffix
@@ -12,7 +12,7 @@ from seesaw_keras.files import sha256_of
 
 __all__ = ["RELEASES", "SHA256", "check_sha256", "flatbuffer_file", "released_file"]
 
-RELEASES = ("faces",)  # what they were trained on, the values of `build(weights=...)` that name no file
+RELEASES = ("faces",)  # values of `build(weights=...)` that select released weights, named for the training data
 
 SHA256 = {
     "phone.faces.weights.h5": "a3273939004b4778786a45b78b132958d28c09db6ee9e4cf566af4ec00007bae",
@@ -23,18 +23,18 @@ SHA256 = {
     "micro.faces.golden.npz": "ade995b63b7a4f1fe1c21db38715f5e1758f3b4f33c435c5b10f19c6fd5fa136",
 }
 
-# Of a checkout, and of an installed package, where setup.py puts the same files.
+# Locations in a checkout and in an installed package, where setup.py installs the same files.
 _FOLDERS = (Path(__file__).parents[2] / "tflite", Path(__file__).parents[1] / "released")
 
 
 def released_file(name: str) -> Path:
-    """Returns the path of a released file, whose content is that of the release.
+    """Returns the path of a released file after verifying its SHA-256.
 
     Args:
         name: a key of `SHA256`.
 
     Raises:
-        ValueError: if there is no such file in this version, it is missing, or it was changed.
+        ValueError: if the name is unknown in this version, or the file is missing or was modified.
     """
     if name not in SHA256:
         raise ValueError(f"released models: there is no {name!r}; there are {', '.join(SHA256)}")
@@ -48,13 +48,13 @@ def released_file(name: str) -> Path:
 
 
 def check_sha256(path: Path) -> None:
-    """Compares weights with what is known of them: that they are released ones, by their name, or the card beside.
+    """Verifies the SHA-256 of a weights file, if known from a released file name or from the model card next to it.
 
     Args:
-        path: NAME.weights.h5; `tools/release.py` writes the card, NAME.json, with SHA-256s by name of file.
+        path: NAME.weights.h5; the model card NAME.json, written by `tools/release.py`, lists SHA-256 by file name.
 
     Raises:
-        ValueError: their SHA-256 is another one.
+        ValueError: if the SHA-256 does not match.
     """
     known, said_by = SHA256.get(path.name), "seesaw_keras.models.pretrained"
     if known is None:
@@ -65,7 +65,7 @@ def check_sha256(path: Path) -> None:
 
 
 def _on_card(card: Path) -> dict[str, str]:
-    """Returns SHA-256s by name of file; none of a .json that is something else, such as the best.json of a training."""
+    """Returns SHA-256 by file name; empty if the JSON file is not a model card, such as a training run's best.json."""
     try:
         entries = json.loads(card.read_text("utf-8"))["sha256"]
     except (FileNotFoundError, ValueError, TypeError, KeyError):
@@ -74,10 +74,10 @@ def _on_card(card: Path) -> dict[str, str]:
 
 
 def flatbuffer_file(model: str | Path) -> Path:
-    """Returns the path of a flatbuffer: a file, or the released one of a name such as "phone.faces".
+    """Returns the path of a flatbuffer, given a path or the name of a released model such as "phone.faces".
 
     Raises:
-        ValueError: if the released one is missing or was changed.
+        ValueError: if the released file is missing or was modified.
     """
     name = f"{model}.int8.tflite"
     return released_file(name) if name in SHA256 else Path(model)

@@ -1,4 +1,4 @@
-"""Reads checkpoints of PyTorch networks as plain arrays, without running anything that they hold.
+"""Reads PyTorch checkpoints as plain arrays without executing any code in them.
 
 >>> from seesaw_keras.models.pytorch_checkpoint import read_checkpoint
 >>> arrays = read_checkpoint("weights.npz")  # doctest: +SKIP
@@ -13,7 +13,7 @@ import numpy as np
 
 __all__ = ["read_checkpoint"]
 
-MAX_BYTES = 1 << 30  # unpacked; the largest network here has 20 MB of weights
+MAX_BYTES = 1 << 30  # maximum uncompressed size; the largest network here has 20 MB of weights
 
 
 def read_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
@@ -21,14 +21,14 @@ def read_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
 
     Args:
         path: an .npz archive, a PyTorch checkpoint (.pth, read with `weights_only=True`) or a TorchScript archive. The
-            last two want the extra `torch`. The kind is told by the content.
+            last two require the extra `torch`. The format is detected from the content.
 
     Returns:
-        Arrays by name, in the file's own names and layout.
+        Arrays by name, with the names and layout of the file.
 
     Raises:
-        ValueError: if the file is missing, damaged, too large, of another kind, or wants to run code.
-        ImportError: if PyTorch is needed and absent.
+        ValueError: if the file is missing, damaged, too large, of an unsupported format, or would execute code.
+        ImportError: if PyTorch is required but not installed.
     """
     path = Path(path)
     if not path.is_file():
@@ -42,13 +42,13 @@ def read_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def _zip_members(path: Path) -> list[str]:
-    """Names in a zip archive, checked against its unpacked size; none for a file of another kind."""
+    """Returns the member names of a zip archive after checking its uncompressed size; empty for other files."""
     if not zipfile.is_zipfile(path):
         return []
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
-    except Exception as error:  # zipfile and zlib raise half a dozen kinds
+    except Exception as error:  # zipfile and zlib raise several exception types here
         raise ValueError(f"checkpoint {str(path)!r}: damaged archive ({error})") from error
     unpacked = sum(member.file_size for member in members)
     if unpacked > MAX_BYTES:
@@ -60,7 +60,7 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except Exception as error:  # zipfile, zlib and NumPy raise a dozen kinds
+    except Exception as error:  # zipfile, zlib and NumPy raise many exception types here
         raise ValueError(f"checkpoint {str(path)!r}: not a sound .npz archive of plain arrays ({error})") from error
 
 
@@ -78,7 +78,7 @@ def _read_pth(path: Path) -> dict[str, np.ndarray]:
     torch = _torch()
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # PyTorch raises half a dozen kinds
+    except Exception as error:  # PyTorch raises several exception types here
         reason = str(error).splitlines()[0]
         raise ValueError(f"checkpoint {str(path)!r}: not a PyTorch file of plain tensors ({reason})") from error
     if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
@@ -91,14 +91,14 @@ def _read_pth(path: Path) -> dict[str, np.ndarray]:
 def _member(archive: zipfile.ZipFile, name: str, path: Path) -> bytes:
     try:
         return archive.read(name)
-    except Exception as error:  # zipfile and zlib raise half a dozen kinds
+    except Exception as error:  # zipfile and zlib raise several exception types here
         raise ValueError(f"checkpoint {str(path)!r}: damaged member {name!r} ({error})") from error
 
 
 def _read_torchscript(path: Path, members: list[str]) -> dict[str, np.ndarray]:
     torch = _torch()
     with zipfile.ZipFile(path) as archive:
-        # The one piece of a TorchScript archive that runs when it is loaded.
+        # The only part of a TorchScript archive that is executed when loading it.
         for name in members:
             if name.endswith(".py") and b"__setstate__" in _member(archive, name, path):
                 raise ValueError(f"checkpoint {str(path)!r}: {name} would run code when loaded (__setstate__); refused")

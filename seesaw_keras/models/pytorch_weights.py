@@ -1,10 +1,10 @@
-"""Weights of the public PyTorch implementations, loaded into the networks of this package.
+"""Loads weights of public PyTorch implementations into the networks of this package.
 
-Two implementations are known, each by the names that it gives its parameters:
+Two implementations are supported and detected by their parameter names:
 
 - github.com/cvtower/seesawfacenet_pytorch (`share`, `shuffle`, `dw_v1`, `dw_v2`, `mobilefacenet`);
-- github.com/pshashk/seesaw-facenet (`shuffle_hard`), also with batch normalization folded into the convolutions, as its
-  released TorchScript has it.
+- github.com/pshashk/seesaw-facenet (`shuffle_hard`), also with batch normalization folded into the convolutions, as in
+  its released TorchScript.
 
 >>> import seesaw_keras
 >>> model = seesaw_keras.build("shuffle")
@@ -27,15 +27,15 @@ __all__ = ["load_reference_weights"]
 
 @dataclass(frozen=True)
 class _Scheme:
-    """How one implementation names the parameters.
+    """Parameter naming scheme of one implementation.
 
     Attributes:
-        anchor: a name that tells the implementation, and the prefix of all names, from the rest.
-        blocks: block of ours -> theirs; `{}` is the number of the residual block from 0.
-        parts: part of a block of ours -> theirs.
-        suffixes: of the convolution, the batch normalization and the PReLU of a block's part.
-        embedding: the embedding layer and its batch normalization.
-        unused: pattern of parameters that the implementation creates and never calls.
+        anchor: a parameter name that identifies the implementation and any common prefix.
+        blocks: block names, ours to theirs; `{}` is the index of the residual block, from 0.
+        parts: names of the parts of a block, ours to theirs.
+        suffixes: suffixes of the convolution, batch normalization and PReLU of a part.
+        embedding: names of the embedding layer and its batch normalization.
+        unused: pattern of parameters that the implementation creates but never uses.
     """
 
     anchor: str
@@ -109,21 +109,21 @@ _PSHASHK = _Scheme(
 def load_reference_weights(model: Any, source: Mapping[str, Any] | str | Path) -> list[str]:
     """Loads the weights of a public implementation into a network of the same variant.
 
-    Nothing is loaded unless everything fits. `share` and `shuffle` have the same names and shapes: which of the two a
-    file belongs to, it cannot tell.
+    Nothing is loaded unless everything matches. `share` and `shuffle` have the same names and shapes, so a file of one
+    cannot be distinguished from a file of the other.
 
     Args:
         model: a network from `build()`, at full width.
-        source: the implementation's names to arrays (convolutions OIHW), or a file of them: see
-            `seesaw_keras.models.pytorch_checkpoint.read_checkpoint`. A common prefix such as `module.` is taken off.
+        source: a mapping from the implementation's parameter names to arrays (convolutions OIHW), or a file, see
+            `seesaw_keras.models.pytorch_checkpoint.read_checkpoint`. A common prefix such as `module.` is removed.
 
     Returns:
-        The names of `source` that the implementation never uses, and that were dropped: the `mapping` of the residual
-        blocks in checkpoints of the DW networks.
+        The names in `source` that were dropped because the implementation never uses them: the `mapping` of the
+        residual blocks in checkpoints of the DW networks.
 
     Raises:
-        ValueError: if a parameter is missing, left over or of the wrong shape; all such are named.
-        ImportError: if the file wants PyTorch and it is absent.
+        ValueError: if parameters are missing, left over or of the wrong shape; the message names all of them.
+        ImportError: if the file requires PyTorch and it is not installed.
     """
     arrays = dict(source) if isinstance(source, Mapping) else dict(read_checkpoint(source))
     scheme, arrays = _recognise(arrays)
@@ -150,7 +150,7 @@ def load_reference_weights(model: Any, source: Mapping[str, Any] | str | Path) -
 
 
 def _recognise(arrays: dict[str, Any]) -> tuple[_Scheme, dict[str, Any]]:
-    """Finds the implementation; returns it and the arrays by its own names, without the counters of PyTorch."""
+    """Detects the implementation; returns it and the arrays by unprefixed name, without `num_batches_tracked`."""
     for scheme in (_CVTOWER, _PSHASHK):
         anchors = [name for name in arrays if name == scheme.anchor or name.endswith(f".{scheme.anchor}")]
         if anchors:
@@ -166,7 +166,7 @@ def _recognise(arrays: dict[str, Any]) -> tuple[_Scheme, dict[str, Any]]:
 
 
 def _module(layer: str, model: Any, scheme: _Scheme) -> str:
-    """The reference's name for the module that one of our layers is."""
+    """Returns the implementation's module name for one of our layers."""
     block, kind = layer.rsplit("_", 1)
     if block == "embedding":
         return scheme.embedding[kind]
@@ -178,12 +178,12 @@ def _module(layer: str, model: Any, scheme: _Scheme) -> str:
     if part.startswith("se"):
         return path
     if part == "mapping" and f"{block}_pool" in {other.name for other in model.layers}:
-        path += ".1"  # V2's mapping is a sequence: pooling, then the convolution
+        path += ".1"  # the mapping of DW V2 is a sequence of pooling and convolution
     return path + scheme.suffixes[kind]
 
 
 def _values(layer: Any, module: str, left: dict[str, np.ndarray], problems: list[str]) -> list[np.ndarray | None]:
-    """Takes a layer's values out of `left`, in the order of its weights; notes what is missing or of a wrong shape."""
+    """Pops a layer's values from `left` in the order of its weights; records missing and misshapen ones."""
 
     def take(parameter: str, *shapes: tuple[int, ...]) -> np.ndarray | None:
         name = f"{module}.{parameter}"
@@ -200,7 +200,7 @@ def _values(layer: Any, module: str, left: dict[str, np.ndarray], problems: list
         size = tuple(layer.gamma.shape)
         folded = left.pop(f"{_convolution(module)}.bias", None) if f"{module}.weight" not in left else None
         if folded is not None and folded.shape == size:
-            # Folded into the convolution: this layer is left with nothing but the bias to add.
+            # Folded into the convolution: this layer only adds the bias.
             return [np.ones(size), folded, np.zeros(size), np.full(size, 1.0 - layer.epsilon)]
         return [take(parameter, size) for parameter in ("weight", "bias", "running_mean", "running_var")]
     if isinstance(layer, keras.layers.PReLU):
@@ -217,5 +217,5 @@ def _values(layer: Any, module: str, left: dict[str, np.ndarray], problems: list
 
 
 def _convolution(module: str) -> str:
-    """The convolution before a batch normalization, where an implementation can fold the two."""
+    """Returns the module name of the convolution before a batch normalization, for folded weights."""
     return module.removesuffix(_PSHASHK.suffixes["bn"]) + _PSHASHK.suffixes["conv"]

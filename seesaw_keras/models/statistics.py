@@ -1,4 +1,4 @@
-"""Batch normalization's statistics, taken from images: what makes a network that was never trained worth converting.
+"""Sets batch normalization statistics from images, so that untrained networks have realistic activation ranges.
 
 >>> import numpy as np
 >>> import seesaw_keras
@@ -18,15 +18,15 @@ __all__ = ["set_batch_statistics"]
 
 
 def set_batch_statistics(model: Any, images: np.ndarray) -> None:
-    """Sets every batch normalization's moving statistics to those of one batch: each then normalizes it exactly.
+    """Sets the moving statistics of every batch normalization to those of one batch.
 
-    Fresh moving statistics (mean 0, variance 1) let the activations of a random network drift over many orders of
-    magnitude. A gamma that is zero throughout (`ModelConfig.zero_gamma`) hides its branch, and leaves a range of zero,
-    which no scale can hold: it becomes one.
+    With initial moving statistics (mean 0, variance 1), the activations of a random network drift over many orders of
+    magnitude. An all-zero gamma (`ModelConfig.zero_gamma`) is set to one, because it disables its branch and leads to a
+    zero range, which has no valid scale.
 
     Args:
-        model: a network with random weights, from `seesaw_keras.build`; changed in place.
-        images: (n, side, side, 3) float32 in [-1, 1]; all go through the network at once.
+        model: a network with random weights from `seesaw_keras.build`; modified in place.
+        images: (n, side, side, 3) float32 in [-1, 1], processed as one batch.
     """
     layers = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     for layer in layers:
@@ -35,10 +35,10 @@ def set_batch_statistics(model: Any, images: np.ndarray) -> None:
     momenta = [layer.momentum for layer in layers]
     try:
         for layer in layers:
-            layer.momentum = 0.0  # the moving average forgets all but this batch
+            layer.momentum = 0.0  # the moving average keeps only this batch
         model(images, training=True)
         for layer in layers:
-            # The kernel keeps the unbiased variance, but normalizes by the biased one; over fifty layers that adds up.
+            # The kernel stores the unbiased variance but normalizes by the biased one; over fifty layers this matters.
             count = len(images) * math.prod(layer.input.shape[1:-1])
             layer.moving_variance.assign(layer.moving_variance * ((count - 1) / count))
     finally:

@@ -1,4 +1,4 @@
-"""The costs of networks as tables that a person likes to read.
+"""Text tables of network costs.
 
 >>> import seesaw_keras
 >>> print(seesaw_keras.summary(seesaw_keras.build("shuffle")))  # doctest: +SKIP
@@ -15,10 +15,10 @@ _DATA_SETS = ("LFW", "CFP-FP", "AgeDB-30", "CPLFW", "CALFW")
 
 
 def summary(model: Any) -> str:
-    """Returns a table of what a network costs, a line for each kind of layer.
+    """Returns a table of a network's costs, with one line per kind of layer.
 
     Args:
-        model: any flat functional model of two-dimensional layers.
+        model: a flat functional model of 2D layers.
     """
     madds, kinds = count_madds(model), kind_costs(model)
     rows = [["", "layers", "parameters", "multiply-adds", "share"]]
@@ -37,10 +37,10 @@ def summary(model: Any) -> str:
 
 
 def variants_table(infos: Sequence[ModelInfo]) -> str:
-    """Returns a table of variants: parameters, multiply-adds, activations, and what others publish of their accuracy.
+    """Returns a table of variants: parameters, multiply-adds, activations and published accuracies.
 
     Args:
-        infos: from `model_info`.
+        infos: results of `model_info`.
     """
     rows = [["variant", "parameters", "multiply-adds", "activations", *_DATA_SETS, ""]]
     sources: list[str] = []
@@ -77,7 +77,7 @@ def _shape(shape: tuple) -> str:
 
 
 def _aligned(rows: list[list[str]]) -> list[str]:
-    """Pads the first column on the right and the others on the left."""
+    """Returns the rows as text, with the first column left-aligned and the others right-aligned."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = []
     for row in rows:

@@ -1,3 +1,3 @@
-"""HTML pages, plots and sheets: everything that people look at rather than programs."""
+"""HTML reports, plots and contact sheets."""
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""The steps of `explain` as one HTML file without outside links: figures, curves, feature maps.
+"""Self-contained HTML report of `explain`: per-operator statistics, curves and feature maps.
 
 >>> from seesaw_keras.reports.explain_page import write_page
 >>> write_page("shuffle.html", steps, model=model, name="shuffle_int8.tflite", pixels=pixels)  # doctest: +SKIP
@@ -22,10 +22,10 @@ from seesaw_keras.tflite.flatbuffer import Model
 
 __all__ = ["write_page"]
 
-MAPS = 6  # channels shown of a feature map: those that vary most
-SIDE = 28  # pixels of a feature map at most: a network has hundreds, and all lie in the page
+MAPS = 6  # number of channels shown per feature map: those with the highest variance
+SIDE = 28  # maximum side of a feature map in pixels: hundreds of them are embedded in the page
 WORST = 12  # rows of the lists at the top
-_WIDTH, _HEIGHT = 1120, 180  # of the curves, in their own units
+_WIDTH, _HEIGHT = 1120, 180  # size of the curves in SVG units
 
 
 def write_page(
@@ -34,12 +34,12 @@ def write_page(
     """Writes the page.
 
     Args:
-        path: file to write, whole or not at all.
-        steps: from `explain`.
-        model: that they are of.
-        name: of its file.
+        path: output file, written atomically.
+        steps: result of `explain`.
+        model: the explained model.
+        name: file name of the model.
         pixels: the image, uint8 RGB (height, width, 3).
-        real: name of the float network's file, "" for none.
+        real: file name of the float network, "" for none.
     """
     page = Template(resources.files("seesaw_keras.reports").joinpath("explain.html").read_text("utf-8")).substitute(
         style=style(),
@@ -68,7 +68,7 @@ def _percent(share: float) -> str:
 
 
 def _cards(steps: Sequence[Step], model: Model) -> str:
-    """The figures one looks for first, large."""
+    """Returns the key metrics as cards."""
     cost = cost_of(model)
     counted = [step for step in steps if step.alone is not None]
     entries, clamped = sum(step.values.size for step in counted), sum(sum(step.saturated) for step in counted)
@@ -86,7 +86,7 @@ def _cards(steps: Sequence[Step], model: Model) -> str:
 
 
 def _curves(steps: Sequence[Step]) -> str:
-    """What is lost, up to here or by the operator alone, as a line, and the share of saturated entries as bars."""
+    """Returns an SVG with the error, accumulated or per operator, as a line and saturated entries as bars."""
     across = _WIDTH / max(1, len(steps))
     lost = [step.error for step in steps]
     title = "lost up to here"
@@ -129,20 +129,20 @@ def _linked(steps: Iterable[tuple[Step, str]]) -> str:
 
 
 def _saturating(steps: Sequence[Step]) -> str:
-    """The steps with the largest share of saturated entries."""
+    """Returns links to the steps with the largest fraction of saturated entries."""
     worst = sorted((step for step in steps if _share(step) > 0), key=_share, reverse=True)[:WORST]
     return _linked((step, f"{_percent(_share(step))}: {sum(step.saturated):,}") for step in worst)
 
 
 def _losing(steps: Sequence[Step]) -> str:
-    """The steps that lose most themselves."""
+    """Returns links to the steps with the largest error of their own."""
     known = [(error, step) for step in steps if (error := step.own_error) is not None]
     worst = sorted(known, key=lambda pair: pair[0], reverse=True)[:WORST]
     return _linked((step, _percent(error)) for error, step in worst)
 
 
 def _article(step: Step) -> str:
-    """What is to be said of one operator."""
+    """Returns the article on one operator."""
     title = f"{step.number} {step.operator.code}"
     mover = " mover" if step.operator.code in MOVERS else ""
     return (
@@ -181,20 +181,20 @@ def _error(step: Step, wanted: npt.NDArray[np.float32], error: float) -> str:
 
 
 def _options(step: Step) -> str:
-    """The options that are not what one takes for granted."""
+    """Returns the operator's options that differ from common defaults."""
     usual = {0, 1, "NONE", "FLOAT32", "DEFAULT", ()}
     shown = {name: value for name, value in step.operator.options.items() if value not in usual}
     return ", ".join(f"{name.removesuffix('_function')} {value}" for name, value in shown.items())
 
 
 def _maps(step: Step) -> str:
-    """Feature maps side by side as a picture: red above 0, blue below, yellow where they saturate."""
+    """Returns an image of feature maps side by side: red above 0, blue below, yellow where saturated."""
     real = step.real
     if not real.size or step.operator.code in MOVERS:
         return ""
     unit = float(np.abs(real).max()) or 1.0
     values, clamped = _grids(real / unit), _grids(step.beyond != 0)
-    kept = np.sort(np.argsort(values.std(axis=(1, 2)), kind="stable")[::-1][:MAPS])  # in their own order
+    kept = np.sort(np.argsort(values.std(axis=(1, 2)), kind="stable")[::-1][:MAPS])  # in channel order
     tiles = [_shrunk(_colors(values[number], clamped[number])) for number in kept]
     gap = np.full((len(tiles[0]), 1, 3), 255, np.uint8)
     strip = np.concatenate([part for tile in tiles for part in (tile, gap)][:-1], axis=1)
@@ -202,15 +202,15 @@ def _maps(step: Step) -> str:
 
 
 def _grids(values: npt.NDArray) -> npt.NDArray:
-    """Entries as (maps, height, width): channels of an image; anything else as one map of one row."""
+    """Returns the entries as (maps, height, width): the channels of an image, or a single row for other shapes."""
     if values.ndim == 4 and values.shape[1] * values.shape[2] > 1:
         return np.moveaxis(values[0], -1, 0)
     return values.reshape(1, 1, -1)
 
 
 def _colors(values: npt.NDArray, clamped: npt.NDArray) -> npt.NDArray[np.uint8]:
-    """Numbers from -1 to 1 as BGR pixels: white at 0, red to 1, blue to -1, yellow where clamped."""
-    ends = np.array([[0xAC, 0x66, 0x21], [0x2B, 0x18, 0xB2]], np.float32)  # of -1 and of 1
+    """Returns numbers from -1 to 1 as BGR pixels: white at 0, red at 1, blue at -1, yellow where clamped."""
+    ends = np.array([[0xAC, 0x66, 0x21], [0x2B, 0x18, 0xB2]], np.float32)  # colors of -1 and 1
     amount = np.abs(values)[..., None]
     pixels = 255 * (1 - amount) + ends[(values > 0).astype(int)] * amount
     pixels[clamped] = (0x00, 0xD7, 0xFF)

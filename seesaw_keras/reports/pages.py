@@ -1,4 +1,4 @@
-"""What HTML pages of this package share: their style, tables, and pictures inside of the file.
+"""Shared parts of the HTML reports: style sheet, tables and embedded images.
 
 >>> from seesaw_keras.reports.pages import table
 >>> table(("name", "value"), [("LFW", "99.6 %")])
@@ -19,14 +19,14 @@ def style() -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Returns a table of plain text."""
+    """Returns an HTML table; cells are plain text."""
     top = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
     body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def cards(rows: Iterable[tuple[str, str, str]]) -> str:
-    """Returns the figures one looks for first, large: (name, value, note) of plain text each."""
+    """Returns key metrics as HTML cards, given (name, value, note) in plain text."""
     return "".join(
         f'<div class="card"><div class="name">{html.escape(name)}</div><div class="value">{html.escape(value)}</div>'
         f'<div class="interval">{html.escape(note)}</div></div>'
@@ -35,7 +35,7 @@ def cards(rows: Iterable[tuple[str, str, str]]) -> str:
 
 
 def picture(png: bytes, caption: str) -> str:
-    """Returns a diagram with its caption."""
+    """Returns a plot with its caption as an HTML figure."""
     return (
         f'<figure><img class="plot" alt="{html.escape(caption)}" src="{data_uri(png, "png")}">'
         f"<figcaption>{html.escape(caption)}</figcaption></figure>"
@@ -43,10 +43,10 @@ def picture(png: bytes, caption: str) -> str:
 
 
 def data_uri(data: bytes, kind: str) -> str:
-    """Returns an address that holds a picture itself.
+    """Returns a data URI of an image.
 
     Args:
-        data: the encoded picture.
+        data: the encoded image.
         kind: "png" or "jpeg".
     """
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"

@@ -1,4 +1,4 @@
-"""How the package's diagrams look: colors, and axes without a box around them.
+"""Style of the package's plots: colors and axes.
 
 >>> from matplotlib.figure import Figure
 >>> from seesaw_keras.reports.plot_style import BLUE, DPI, styled
@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 __all__ = ["BLUE", "DPI", "GRAY", "GREEN", "INK", "ORANGE", "styled"]
 
-# Okabe and Ito's colors, which readers with any color vision tell apart.
+# The Okabe-Ito palette, which is distinguishable with any color vision.
 BLUE, ORANGE, GREEN, GRAY = "#0072B2", "#D55E00", "#009E73", "#8a8f98"
 INK = "#1f2430"
 DPI = 180
@@ -18,7 +18,7 @@ _GRID = "#e4e7ec"
 
 
 def styled(axes: Axes) -> Axes:
-    """Gives axes the package's look: two spines, a light grid behind what is drawn."""
+    """Applies the package's style to axes: two spines and a light grid behind the data."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(GRAY)
     axes.tick_params(colors=INK)

@@ -1,4 +1,4 @@
-"""Signal to quantization noise over the tensors of a network, as a picture.
+"""Plot of the signal-to-quantization-noise ratio over the tensors of a network.
 
 >>> from seesaw_keras.reports.quantization_error_plot import plot_errors
 >>> plot_errors(quantization_errors(float_bytes, int8_bytes, images), "errors.png")  # doctest: +SKIP
@@ -19,12 +19,12 @@ _SIZE = (11.0, 4.2)  # inches
 
 
 def plot_errors(errors: list[TensorError], png: str | Path, count: int = 10) -> None:
-    """Draws signal to noise over the tensors in the order of computation, the worst of them numbered and named.
+    """Plots the signal-to-noise ratio of the tensors in execution order, and labels the worst ones.
 
     Args:
-        errors: of `quantization_errors`.
-        png: the picture to write.
-        count: how many are named.
+        errors: result of `quantization_errors`.
+        png: output file.
+        count: number of tensors to label.
     """
     figure = Figure(figsize=_SIZE, dpi=DPI, layout="constrained")
     axes = styled(
@@ -36,7 +36,7 @@ def plot_errors(errors: list[TensorError], png: str | Path, count: int = 10) -> 
     for rank, error in enumerate(worst(errors, count), 1):
         place = errors.index(error) + 1
         axes.plot(place, error.total, "o", color=ORANGE, markersize=4, label=f"{rank}  {error.name}")
-        aside = (0, -11 if rank % 2 else 5)  # below and above in turn, for they are neighbors
+        aside = (0, -11 if rank % 2 else 5)  # alternate below and above, because neighbors overlap
         axes.annotate(str(rank), (place, error.total), aside, textcoords="offset points", ha="center", fontsize=7)
     axes.set_xlim(0, len(errors) + 1)
     figure.legend(loc="outside right upper", frameon=False, fontsize=7.5, handlelength=1.4)

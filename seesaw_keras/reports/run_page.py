@@ -1,11 +1,11 @@
-"""All that a run of tools/pipeline.py left, as one HTML file without outside parts.
+"""Self-contained HTML report of a run of tools/pipeline.py.
 
 >>> from seesaw_keras.data.sources import open_pairs
 >>> from seesaw_keras.reports.run_page import write_page
 >>> write_page("runs/demo/report.html", "runs/demo", open_pairs("synthetic:2000@32"))  # doctest: +SKIP
 
-It holds what the stages wrote down, and what can be told without training anything again: the answers for a few pairs,
-and what each form of the network costs. The pages of single stages are linked, by their names beside this one.
+It contains the results written by the stages and whatever can be computed without retraining: decisions for a few pairs
+and the costs of each form of the network. The reports of individual stages are linked by relative path.
 """
 
 import html
@@ -33,7 +33,7 @@ from seesaw_keras.tflite.runtimes import Arena, Micro
 
 __all__ = ["CHECKS", "FORMS", "write_page"]
 
-# The form of the network -> its flatbuffer, and what tools/check_tflite.py found in it; both in the run's folder.
+# Flatbuffer of each form of the network, and the result of tools/check_tflite.py for it, in the run's folder.
 FORMS = {"plain": "compress/after.tflite", "phone": "phone.tflite", "micro": "micro.tflite"}
 CHECKS = {"phone": "check_phone.json", "micro": "check_micro.json"}
 SHOWN = 6  # pairs of each kind
@@ -50,7 +50,7 @@ _LINKS = {
 
 
 class _Form(NamedTuple):
-    """What a flatbuffer costs; `arena` is None where TFLite Micro is not installed."""
+    """Costs of a flatbuffer; `arena` is None if TFLite Micro is not installed."""
 
     size: int
     cost: Cost
@@ -61,12 +61,12 @@ def write_page(path: str | Path, run: str | Path, pairs: Pairs) -> None:
     """Writes the page.
 
     Args:
-        path: file to write, whole or not at all; links lead from its folder, so it belongs into the run's.
-        run: folder of the run, with all stages before the report finished.
-        pairs: the pairs that the run was verified on.
+        path: output file, written atomically; should be in the run's folder, because links are relative to it.
+        run: folder of the run, with all stages before the report completed.
+        pairs: the pairs used for verification in the run.
 
     Raises:
-        ValueError: a file of the run is missing or damaged; the message names it.
+        ValueError: if a file of the run is missing or damaged; the message names it.
     """
     folder = Path(run)
     state, compression, verified, phone = (
@@ -133,7 +133,7 @@ def _duration(seconds: float) -> str:
 def _cards(
     compression: dict[str, Any], forms: dict[str, _Form], checks: dict[str, Any]
 ) -> Iterable[tuple[str, str, str]]:
-    """The figures one looks for first."""
+    """Yields the key metrics as (name, value, note)."""
     before, after = (compression["networks"][name] for name in ("float", "int8, compressed"))
     yield "accuracy, int8", f"{after['accuracy']:.2f} %", f"float: {before['accuracy']:.2f} %"
     yield "file for phones", _kib(forms["phone"].size), f"{after['gzipped'] / 1024:.0f} KiB as a download, plain"
@@ -150,7 +150,7 @@ def _kib(size: int) -> str:
 
 
 def _answers(model: Path, pairs: Pairs) -> tuple[str, str]:
-    """Returns what was asked of whom, and a few pairs of each kind with the flatbuffer's answers, as HTML."""
+    """Returns, as HTML, an introduction and a few genuine and impostor pairs with the flatbuffer's decisions."""
     threshold = float(read_facts(flatbuffer.read(model))["threshold"])
     embedder = load_embedder(str(model), runtime="reference")
     assert isinstance(embedder, NetworkEmbedder)  # every .tflite is one
@@ -173,7 +173,7 @@ def _answers(model: Path, pairs: Pairs) -> tuple[str, str]:
 
 
 def _accuracy(compression: dict[str, Any], *verified: dict[str, Any]) -> str:
-    """A row a network: the trained one, and what became of it; at last what single runtimes make of that."""
+    """Returns a table with one row per network: float, compressed, and the final flatbuffer in each runtime."""
     head = ("network", "accuracy", "95 % interval", "cosine with float", "McNemar's p", "bytes", "gzipped")
     rows = []
     for name, found in compression["networks"].items():
@@ -190,7 +190,7 @@ def _accuracy(compression: dict[str, Any], *verified: dict[str, Any]) -> str:
 
 
 def _forms(forms: dict[str, _Form]) -> str:
-    """A column a form: what it costs."""
+    """Returns a table of costs with one column per form."""
     rows: list[tuple[str, ...]] = [
         ("file, bytes", *(f"{form.size:,}" for form in forms.values())),
         ("operators", *(f"{sum(form.cost.operators.values()):,}" for form in forms.values())),
@@ -208,14 +208,14 @@ def _forms(forms: dict[str, _Form]) -> str:
 
 
 def _operators(forms: dict[str, _Form]) -> str:
-    """A row a kind of operator: how often it occurs in each form."""
+    """Returns a table of operator counts with one column per form."""
     counts = [form.cost.operators for form in forms.values()]
     kinds = sorted({kind for count in counts for kind in count}, key=lambda kind: (-counts[0].get(kind, 0), kind))
     return table(("operator", *forms), [(kind, *(f"{count.get(kind, 0)}" for count in counts)) for kind in kinds])
 
 
 def _check(form: str, found: dict[str, Any]) -> str:
-    """What tools/check_tflite.py found in one form, in plain words and as a table."""
+    """Returns the result of tools/check_tflite.py for one form, as text and a table."""
     words = [f"<h3>{html.escape(Path(FORMS[form]).name)}</h3>"]
     for equality in found["equalities"]:
         verdict = f"differ in {equality['differing']:,} of" if equality["differing"] else "computed the same in all"
@@ -250,7 +250,7 @@ def _check(form: str, found: dict[str, Any]) -> str:
 
 
 def _course(state: dict[str, Any]) -> str:
-    """A row a stage: how long it took, and by which command."""
+    """Returns a table with the duration and command of each stage."""
     rows = [
         (name, _duration(stage["seconds"]), shlex.join(stage["command"])) for name, stage in state["stages"].items()
     ]

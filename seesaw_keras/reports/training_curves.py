@@ -1,4 +1,4 @@
-"""A training's course as a picture. No TensorFlow import.
+"""Plots of a training history. Does not import TensorFlow.
 
 >>> from seesaw_keras.reports.training_curves import plot_history
 >>> plot_history("runs/paper/history.csv", "curves.png")  # doctest: +SKIP
@@ -32,34 +32,34 @@ COLORS = (
     "#CC79A7",
     "#56B4E9",
     "#E69F00",
-)  # after plot_style.py: the rest of Okabe and Ito's
+)  # those of plot_style.py, then the rest of the Okabe-Ito palette
 PANEL = (6.0, 3.1)  # inches
-FEW = 60  # points up to which each gets a mark
+FEW = 60  # maximum number of points to draw with markers
 LEARNING_RATE = "learning rate"
-LOWEST_RATE = 1e-4  # of the highest: a schedule that ends at 0 has no lower end on a logarithmic axis
+LOWEST_RATE = 1e-4  # lower axis limit relative to the peak: the axis is logarithmic, and schedules may end at 0
 ANGLES = {"target_angle": "own class", "other_angle": "nearest other class"}
 
 _Columns = Mapping[str, npt.NDArray[np.float64]]
 
 
 class TrainingCurves(Monitor):
-    """Draws `history.csv` as `curves.png` at the end of a training; it must come after `History`."""
+    """Plots `history.csv` to `curves.png` at the end of training; must be listed after `History`."""
 
     def end(self, run: Run) -> None:
-        """Draws the curves."""
+        """Plots the curves."""
         plot_history(run.out / HISTORY, run.out / CURVES)
 
 
 def plot_history(history: str | Path, png: str | Path) -> None:
-    """Draws loss, angles, accuracy of the validations and learning rate over the epochs, as far as there are any.
+    """Plots loss, angles, validation accuracy and learning rate over the epochs, if available.
 
     Args:
-        history: `history.csv` of a training.
-        png: the picture to write.
+        history: path of `history.csv`.
+        png: output file.
 
     Raises:
-        FileNotFoundError: there is no such history.
-        ValueError: it is no history, or has no rows.
+        FileNotFoundError: if the history does not exist.
+        ValueError: if the file is not a training history or has no rows.
     """
     columns = read_history(history)
     if not columns["step"].size:
@@ -75,7 +75,7 @@ def plot_history(history: str | Path, png: str | Path) -> None:
 
 
 def _epochs(columns: _Columns) -> npt.NDArray[np.float64]:
-    """Fills in the epoch of rows that hold a validation only: both it and the step are linear."""
+    """Returns the epoch of every row, interpolated from the step for rows that only contain a validation."""
     known = np.isfinite(columns["epoch"])
     if not known.any():
         return columns["step"]
@@ -83,7 +83,7 @@ def _epochs(columns: _Columns) -> npt.NDArray[np.float64]:
 
 
 def _panels(columns: _Columns) -> dict[str, _Columns]:
-    """Returns axis label -> curve's name -> values."""
+    """Returns the curves of each panel, by axis label and curve name."""
     parts = {name.removeprefix("loss_"): values for name, values in columns.items() if name.startswith("loss_")}
     panels: dict[str, _Columns] = {
         "loss": {"sum": columns["loss"], **parts} if len(parts) > 1 else {"": columns["loss"]},

@@ -1,4 +1,4 @@
-"""A record, its pictures and its worst pairs as one HTML file without outside links.
+"""Self-contained HTML report of a verification: metrics, plots and the worst pairs.
 
 >>> from seesaw_keras.reports.verification_page import write_page
 >>> write_page("report.html", record, pairs, result)  # doctest: +SKIP
@@ -44,12 +44,12 @@ def write_page(
     """Writes the HTML report.
 
     Args:
-        path: file to write, whole or not at all.
+        path: output file, written atomically.
         record: see `seesaw_keras.reports.verification_record`; its "comparison" is None without `other`.
-        pairs: the images, for thumbnails.
-        result: arrays behind the record.
-        other: those of the embedder compared, if any.
-        comparison: of `compare(result, other)`, if any.
+        pairs: the pairs, for thumbnails.
+        result: the results that the record was created from.
+        other: results of the compared embedder, if any.
+        comparison: result of `compare` for the two, if any.
     """
     template = Template(resources.files("seesaw_keras.reports").joinpath("verification.html").read_text("utf-8"))
     threshold, origin = result.decision
@@ -76,7 +76,7 @@ def write_page(
 
 
 def _cards(record: dict[str, Any]) -> str:
-    """The figures one looks for first, large."""
+    """Returns the key metrics as cards."""
     measurable = [row for row in figure_rows(record) if row[0].startswith("TAR") and row[1].endswith("%")]
     chosen = [*figure_rows(record)[:2], *measurable[-1:]]
     chosen += [row for row in figure_rows(record) if row[0].startswith("rank-1 ")]
@@ -109,13 +109,13 @@ def _pictures(record: dict[str, Any], result: Verification, other: Verification 
 
 
 def _other_name(record: dict[str, Any]) -> str:
-    """The compared embedder's name, told from the first's where both files are named alike."""
+    """Returns the compared embedder's name, with a suffix if both embedders have the same name."""
     name = record["comparison"]["embedder"]["name"]
     return f"{name} (compared)" if name == record["embedder"]["name"] else name
 
 
 def _worst(result: Verification, pairs: Pairs, threshold: float, *, genuine: bool) -> str:
-    """The wrongly judged pairs of one kind, the farthest from the threshold first."""
+    """Returns the misclassified genuine or impostor pairs, farthest from the threshold first."""
     wrong = result.same & (result.scores < threshold) if genuine else ~result.same & (result.scores >= threshold)
     chosen = np.flatnonzero(wrong)
     chosen = chosen[np.argsort(result.scores[chosen] * (1 if genuine else -1), kind="stable")]

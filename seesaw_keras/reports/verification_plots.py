@@ -1,4 +1,4 @@
-"""The report's pictures, drawn by matplotlib without a display, as PNG bytes.
+"""Plots of the verification report as PNG bytes; no display required.
 
 >>> from pathlib import Path
 >>> from seesaw_keras.reports.verification_plots import score_histogram
@@ -40,7 +40,7 @@ def _percent(value: float, _position: int) -> str:
 
 
 def _log_far(axes: Axes, curves: Mapping[str, Roc]) -> float:
-    """Makes FAR logarithmic from half of one false accept on, and returns that start."""
+    """Makes the FAR axis logarithmic, starting at half of one false accept; returns the start."""
     start = min(0.5 / curve.impostor for curve in curves.values())
     axes.set_xscale("log")
     axes.set_xlim(start, 1)
@@ -49,13 +49,13 @@ def _log_far(axes: Axes, curves: Mapping[str, Roc]) -> float:
 
 
 def _from_first_false_accept(curve: Roc) -> tuple[np.ndarray, np.ndarray]:
-    """Returns FAR and TAR from the last point without a false accept on: what comes before it is a vertical line."""
+    """Returns FAR and TAR from the last point with zero FAR on; the part before it is a vertical line."""
     start = int(np.flatnonzero(curve.far == 0)[-1])
     return curve.far[start:], curve.tar[start:]
 
 
 def roc_curves(curves: Mapping[str, Roc]) -> bytes:
-    """Draws TAR over logarithmic FAR, one curve a name; the lower axis starts where all curves are seen."""
+    """Plots TAR over logarithmic FAR, one curve per name; the TAR axis is limited to the range of the curves."""
     figure, axes = _axes("FAR (false accept rate)", "TAR (true accept rate)")
     start = _log_far(axes, curves)
     for (name, curve), color in zip(curves.items(), (BLUE, ORANGE), strict=False):
@@ -69,7 +69,7 @@ def roc_curves(curves: Mapping[str, Roc]) -> bytes:
 
 
 def det_curves(curves: Mapping[str, Roc]) -> bytes:
-    """Draws FRR over FAR, both logarithmic; the diagonal is where both errors are equal."""
+    """Plots FRR over FAR, both logarithmic; on the diagonal both errors are equal."""
     figure, axes = _axes("FAR (false accept rate)", "FRR (false reject rate, 1 - TAR)")
     start = _log_far(axes, curves)
     least = min(0.5 / curve.genuine for curve in curves.values())
@@ -86,7 +86,7 @@ def det_curves(curves: Mapping[str, Roc]) -> bytes:
 
 
 def score_histogram(scores: np.ndarray, same: np.ndarray, threshold: float) -> bytes:
-    """Draws how the cosines (n,) of genuine and impostor pairs are distributed, and the threshold between them."""
+    """Plots histograms of the cosines (n,) of genuine and impostor pairs, with the threshold."""
     figure, axes = _axes("cosine", "pairs")
     bins = np.linspace(min(-0.25, scores.min()), 1, 76).tolist()
     for label, chosen, color in (("impostor", ~same, ORANGE), ("genuine", same, BLUE)):
@@ -101,7 +101,7 @@ def score_histogram(scores: np.ndarray, same: np.ndarray, threshold: float) -> b
 def score_change(
     first: np.ndarray, second: np.ndarray, lost: np.ndarray, gained: np.ndarray, names: tuple[str, str]
 ) -> bytes:
-    """Draws each pair's cosine by two embedders, (n,) each, and marks the pairs that only one judges rightly."""
+    """Plots each pair's cosine for two embedders, (n,) each; marks pairs that only one classifies correctly."""
     figure, axes = _axes(f"cosine, {names[0]}", f"cosine, {names[1]}")
     agree = np.setdiff1d(np.arange(first.size), np.concatenate([lost, gained]))
     axes.plot(first[agree], second[agree], ".", color=GRAY, markersize=2, alpha=0.35, label="judged alike")

@@ -1,12 +1,12 @@
-"""What was measured as JSON, as Markdown, and as one HTML file that needs nothing beside it.
+"""Verification results as a JSON record and as Markdown.
 
 >>> from seesaw_keras.reports.verification_record import to_markdown
 >>> print(to_markdown(record))  # doctest: +SKIP
 # model.tflite on lfw_view2_aligned112.zip
 ...
 
-A *record* is one JSON-able dict: the figures of `Verification.to_json()`, and under "embedder", "data", "flip",
-"comparison" and "provenance" what they are of and where they come from. `page.py` makes the HTML of it.
+A *record* is a JSON-serializable dict: the metrics of `Verification.to_json()`, and their origin under "embedder",
+"data", "flip", "comparison" and "provenance". `verification_page.py` renders it as HTML.
 """
 
 import hashlib
@@ -34,12 +34,12 @@ _RUNTIMES = ("ai-edge-litert", "onnxruntime", "tensorflow", "tf-keras")
 
 
 def data_record(data: Path, protocol: Path | None, pairs: Pairs) -> dict[str, Any]:
-    """Returns what the pairs are: names and SHA-256 of the files they were read from, and of the pairs themselves.
+    """Returns the identity of the pairs: names and SHA-256 of their files, and the SHA-256 of the list of pairs.
 
     Args:
-        data: file or folder of the images; of a folder the images are hashed in the order of `pairs.names`.
-        protocol: the file or folder that lists the pairs, if any.
-        pairs: as opened.
+        data: file or folder of the images; the images of a folder are hashed in the order of `pairs.names`.
+        protocol: file or folder with the list of pairs, if any.
+        pairs: the opened pairs.
     """
     hashes = {}
     if data.is_file():
@@ -61,7 +61,7 @@ def data_record(data: Path, protocol: Path | None, pairs: Pairs) -> dict[str, An
 def comparison_record(
     other: Verification, described: dict[str, Any], comparison: Comparison, pairs: Pairs
 ) -> dict[str, Any]:
-    """Returns the entry "comparison" of a record: the second embedder's figures, and what changed."""
+    """Returns the entry "comparison" of a record: the second embedder's metrics and the changes."""
     farthest = comparison.farthest
     return {
         "embedder": described,
@@ -80,7 +80,7 @@ def _pair_names(chosen: np.ndarray, pairs: Pairs) -> list[list[str]]:
 
 
 def provenance(command: Sequence[str]) -> dict[str, Any]:
-    """Returns what produced a record: command line, versions of the software, machine."""
+    """Returns the provenance of a record: command line, software versions and machine."""
     versions = {"seesaw_keras": seesaw_keras.__version__, "Python": platform.python_version(), "NumPy": np.__version__}
     versions["OpenCV"] = cv2.__version__
     for name in _RUNTIMES:
@@ -96,20 +96,20 @@ def provenance(command: Sequence[str]) -> dict[str, Any]:
 
 
 def _processor() -> str:
-    """Returns the processor's marketing name where Linux tells it."""
+    """Returns the processor's model name on Linux, otherwise that of `platform`."""
     listed = Path("/proc/cpuinfo")
     found = re.search(r"model name\s*:\s*(.+)", listed.read_text("utf-8", "replace")) if listed.exists() else None
     return found[1].strip() if found else platform.processor() or "unknown processor"
 
 
 def scientific(rate: float) -> str:
-    """Returns a rate as 1e-4, without the zeros that Python puts into exponents."""
+    """Formats a rate as 1e-4, without leading zeros in the exponent."""
     mantissa, exponent = f"{rate:.2e}".split("e")
     return f"{float(mantissa):g}e{int(exponent)}"
 
 
 def figure_rows(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Returns (figure, value, interval) as text, one for each figure of `Verification.to_json()`."""
+    """Returns (metric, value, interval) as text for each metric of `Verification.to_json()`."""
     intervals = figures["intervals"]
     rows = [
         (
@@ -142,7 +142,7 @@ def _interval(ends: list[float | None], digits: int = 2) -> str:
 
 
 def comparison_rows(compared: dict[str, Any]) -> list[tuple[str, str]]:
-    """Returns (question, answer) as text for the entry "comparison" of a record."""
+    """Returns the entry "comparison" of a record as rows of text."""
     lost, gained, p_value = len(compared["lost"]), len(compared["gained"]), compared["mcnemar_p"]
     verdict = "more than chance" if p_value < 0.05 else "not told from chance"
     rows = [
@@ -158,7 +158,7 @@ def comparison_rows(compared: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def threshold_text(figures: dict[str, Any]) -> str:
-    """Returns one sentence on the threshold for the FAR asked for."""
+    """Returns a sentence on the threshold for the target FAR."""
     section = figures["calibration"]
     if section is None:
         return f"No threshold chosen: {figures['calibration_note']}."
@@ -169,7 +169,7 @@ def threshold_text(figures: dict[str, Any]) -> str:
 
 
 def method_text(figures: dict[str, Any]) -> str:
-    """Returns one sentence on how the intervals were made, and one on who was searched among whom."""
+    """Returns a sentence on the method of the intervals and one on the identification protocol."""
     by = figures["intervals_by"]
     why = "" if by["resampled"] == "identities" else ", because the data set names no identities"
     found = figures["identification"]
@@ -181,7 +181,7 @@ def method_text(figures: dict[str, Any]) -> str:
 
 
 def embedder_text(embedder: dict[str, Any]) -> str:
-    """Returns one line on an embedder: runtime, preprocessing, size, latency."""
+    """Returns a one-line description of an embedder: runtime, preprocessing, size, latency."""
     parts = [embedder["runtime"]]
     if "preprocess" in embedder:
         height, width = embedder["input_size"]
@@ -200,7 +200,7 @@ def title(record: dict[str, Any]) -> str:
 
 
 def to_markdown(record: dict[str, Any]) -> str:
-    """Returns a record as Markdown that is also a readable table on a terminal."""
+    """Returns a record as Markdown, aligned to be readable on a terminal."""
     pairs, compared = record["pairs"], record["comparison"]
     columns = [["figure", "value", "95 % interval"], *map(list, figure_rows(record))]
     if compared is not None:

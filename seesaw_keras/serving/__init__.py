@@ -1,4 +1,4 @@
-"""Networks as TensorFlow Serving loads them, without this package; the public names are loaded when first used.
+"""Export of networks for TensorFlow Serving, which runs without this package; public names are loaded on first use.
 
 >>> from seesaw_keras.serving import export_serving
 >>> export_serving(network, "serving", name="face", threshold=0.3)  # doctest: +SKIP

@@ -1,4 +1,4 @@
-"""What lies beside the models: models.config, batching_parameters.txt, client examples.
+"""Files next to the served models: models.config, batching_parameters.txt, client examples.
 
 >>> from seesaw_keras.serving.configuration import models_config
 >>> print(models_config("absent/models.config", "face"))  # doctest: +SKIP
@@ -18,7 +18,7 @@ from seesaw_keras.files import replacing
 
 __all__ = ["models_config", "write_configuration"]
 
-_MOUNTED = "/models"  # where the image tensorflow/serving expects models
+_MOUNTED = "/models"  # where the Docker image tensorflow/serving expects models
 _EXAMPLES = Path(__file__).with_name("examples")
 _BATCHING = """\
 # For tensorflow_model_server --enable_batching --batching_parameters_file=/models/batching_parameters.txt
@@ -39,14 +39,14 @@ num_batch_threads { value: 4 }
 
 
 def models_config(path: str | Path, name: str) -> str | None:
-    """Returns a models.config with a model in it; None if the one that is there names it already.
+    """Returns the text of a models.config with a model added; None if the existing file already lists it.
 
     Args:
-        path: the file; other models in it stay as they are.
-        name: of the model, whose folder a server finds under /models.
+        path: the file; other models in it are not changed.
+        name: name of the model, whose folder the server finds under /models.
 
     Raises:
-        ValueError: the file is there, and is no list of models.
+        ValueError: the file exists and is not a list of models.
     """
     from google.protobuf import text_format
     from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
@@ -68,11 +68,11 @@ def models_config(path: str | Path, name: str) -> str | None:
 
 
 def write_configuration(folder: str | Path, name: str) -> None:
-    """Writes what a server and its clients need beside the models; what was written before, and edited since, stays.
+    """Writes the files that a server and its clients need next to the models; existing files are not overwritten.
 
     Args:
-        folder: of the models.
-        name: of the model that models.config gains, where it lacks it.
+        folder: folder of the models.
+        name: name of the model to add to models.config, if it is not listed there.
 
     Raises:
         ValueError: see `models_config`.

@@ -1,4 +1,4 @@
-"""From a Keras model to a version in a folder that TensorFlow Serving polls.
+"""Export of a Keras model as a new version for TensorFlow Serving.
 
 >>> import seesaw_keras
 >>> from seesaw_keras.serving import export_serving
@@ -27,38 +27,38 @@ from seesaw_keras.tflite.conversion.interface import to_float
 
 __all__ = ["FACTS", "export_serving"]
 
-FACTS = "assets.extra/seesaw_keras.json"  # TensorFlow Serving reads nothing there that it does not know
-ROUNDING = 1e-5  # least difference between embeddings of unit length that counts
-FAINT = 0.05  # of a pixel's step from one value to the next
+FACTS = "assets.extra/seesaw_keras.json"  # TensorFlow Serving ignores unknown files there
+ROUNDING = 1e-5  # minimum tolerated difference between embeddings of unit length
+FAINT = 0.05  # fraction of one pixel level
 
 
 def export_serving(
     network: Any, out: str | Path, *, name: str, threshold: float, facts: dict[str, Any] | None = None
 ) -> Path:
-    """Exports a network as a new version of a model, and writes what a server needs beside it where it is absent.
+    """Exports a network as a new version of a model, and adds missing server files next to it.
 
         OUT/models.config, batching_parameters.txt, examples/
         OUT/NAME/1/saved_model.pb, variables/          the signatures of `signatures.make_signatures`
         OUT/NAME/1/assets.extra/tf_serving_warmup_requests
-        OUT/NAME/1/assets.extra/seesaw_keras.json      what made it
+        OUT/NAME/1/assets.extra/seesaw_keras.json      metadata
 
-    The version is loaded and answers its warm-up requests before it gets its number. Older versions stay; the server
-    goes over to the highest, and back if that is deleted.
+    The version is loaded and its warm-up requests are verified before it is published under its number. Older versions
+    are kept; the server switches to the highest, and back if that is deleted.
 
     Args:
         network: a Keras model from (n, height, width, 3) RGB in [-1, 1] to (n, length).
         out: folder of all models.
-        name: of the model: letters, digits, `_`, `-`, `.`.
-        threshold: the cosine from which on two faces are the same person's, -1 to 1.
-        facts: what else to store, such as the variant.
+        name: name of the model: letters, digits, `_`, `-`, `.`.
+        threshold: minimum cosine of two faces of the same person, -1 to 1.
+        facts: additional metadata to store, such as the variant.
 
     Returns:
         The version's folder.
 
     Raises:
         ImportError: tensorflow-serving-api is not installed.
-        ValueError: the name, the threshold or the network will not do, models.config is not one, or what was saved
-            does not answer as the network does.
+        ValueError: the name, the threshold or the network is invalid, models.config is not valid, or the saved model's
+            outputs differ from the network's.
     """
     if not re.fullmatch(r"\w[\w.-]*", name, re.ASCII):
         raise ValueError(f"name {name!r}: letters, digits, '_', '-' and '.' alone, and no '-' or '.' at first")
@@ -66,7 +66,7 @@ def export_serving(
         raise ValueError(f"threshold {threshold}: a cosine, -1 to 1, is needed")
     require_protos()
     out = Path(out)
-    models_config(out / "models.config", name)  # whether it is one; what is there in the end counts
+    models_config(out / "models.config", name)  # fails early if invalid; read again before it is written
     height, width, _ = input_shape(network)
     faces = representative_images(None, 2, side=max(height, width))[:, :height, :width]
     module, signatures = make_signatures(network, threshold)
@@ -103,11 +103,11 @@ def _facts(network: Any, threshold: float) -> dict[str, Any]:
 
 
 def _require_same_answers(network: Any, folder: Path, faces: np.ndarray) -> None:
-    """Replays the warm-up requests; raises ValueError where an answer is not that of the network.
+    """Replays the warm-up requests; raises ValueError if an output differs from that of the network.
 
-    A graph sums in another order than single operators do, and on each processor in its own. What that does to an
-    embedding grows with the network's sensitivity, and so does what counts: as much as a change of the faces by FAINT,
-    which is below half a step, the least that a wrong preprocessing differs by.
+    A graph sums in a different order than eager operations do, and each processor in its own. The effect on an
+    embedding grows with the network's sensitivity, and so does the tolerance: the effect of changing the faces by
+    FAINT, which is below half a pixel level, the smallest difference that a wrong preprocessing makes.
     """
     import tensorflow as tf
 

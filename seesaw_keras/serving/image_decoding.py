@@ -1,4 +1,4 @@
-"""Images on their way into a served network: checked, decoded and scaled by operations of the graph itself.
+"""Input checks, image decoding and scaling of a served network, as operations of its graph.
 
 >>> import tensorflow as tf
 >>> from seesaw_keras.serving.image_decoding import decode, scale
@@ -6,8 +6,8 @@
 >>> scale(decode(tf.stack([jpeg, jpeg]), (112, 112))).shape.as_list()
 [2, 112, 112, 3]
 
-What is wrong with a request becomes InvalidArgumentError, which TensorFlow Serving hands to the client as
-INVALID_ARGUMENT (gRPC) or 400 (REST), with a message that says which image, what it is and what it should be.
+An invalid request raises InvalidArgumentError, which TensorFlow Serving returns to the client as INVALID_ARGUMENT
+(gRPC) or 400 (REST), with a message that names the image, the problem and what is expected.
 """
 
 from collections.abc import Callable
@@ -21,25 +21,25 @@ Size = tuple[int, int]  # height, width
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
-_SLACK = 1e-3  # beyond [-1, 1]: clients round in float16, too
+_SLACK = 1e-3  # beyond [-1, 1], for clients that round in float16
 
 
 def scale(images: Any) -> Any:
-    """Returns pixels as the networks take them: (pixel - 127.5) / 127.5, float32 in [-1, 1]."""
+    """Returns pixels as the networks expect them: (pixel - 127.5) / 127.5, float32 in [-1, 1]."""
     return (tf.cast(images, tf.float32) - 127.5) / 127.5
 
 
 def check_pixels(images: Any, size: Size) -> Any:
-    """Returns images (n, height, width, 3) of any type, or fails on another shape and on none.
+    """Returns images (n, height, width, 3) of any type; fails for another shape or an empty batch.
 
-    The signature names the shape already, but a server does not hold requests to it, and an image of another size
-    would fail somewhere inside of the network, if at all.
+    The signature declares the shape, but a server does not enforce it, and an image of another size would fail
+    somewhere inside the network, if at all.
     """
     return _check_shape(images, (*size, 3))
 
 
 def check_range(images: Any) -> Any:
-    """Returns float images (n, height, width, 3), or fails on entries beyond [-1, 1], such as pixels, and on NaN."""
+    """Returns float images (n, height, width, 3); fails for values outside [-1, 1], such as raw pixels, and for NaN."""
     inside = tf.reduce_all(tf.abs(images) <= 1 + _SLACK, axis=(1, 2, 3))
     remedy = "send (pixel - 127.5) / 127.5, or pixels to the signature `pixels`"
     with _require(inside, lambda place: _said_of(place, f"is not within [-1, 1]: {remedy}")):
@@ -47,7 +47,7 @@ def check_range(images: Any) -> Any:
 
 
 def check_same_count(left: Any, right: Any) -> tuple[Any, Any]:
-    """Returns two batches, or fails if they differ in length."""
+    """Returns two batches; fails if they differ in length."""
     counts = tf.shape(left)[0], tf.shape(right)[0]
     message = "left has {} images, right has {}; as many are needed"
     with _require((counts[0] == counts[1])[None], lambda _: tf.strings.format(message, counts)):
@@ -55,16 +55,16 @@ def check_same_count(left: Any, right: Any) -> tuple[Any, Any]:
 
 
 def decode(data: Any, size: Size) -> Any:
-    """Decodes JPEG and PNG files, or fails on what is neither, is damaged, or has another size, and on none.
+    """Decodes JPEG and PNG files; fails for other formats, damaged files, other sizes and empty batches.
 
-    An image's size is read off its header first: a small file that would become a huge image costs nothing.
+    An image's size is read from its header first, so a small file that declares a huge image is not decoded.
 
     Args:
         data: strings (n,).
-        size: that every image has to have; none is resized, for that would undo the alignment.
+        size: required size of every image; images are not resized, because that would undo the alignment.
 
     Returns:
-        uint8 RGB (n, height, width, 3). Gray images become RGB, transparency is dropped.
+        uint8 RGB (n, height, width, 3). Grayscale images become RGB, alpha channels are dropped.
     """
     data = _check_shape(data, ())
     starts = tf.strings.substr(data, 0, len(_PNG))
@@ -84,13 +84,13 @@ def decode(data: Any, size: Size) -> Any:
 def _decode_readable(data: Any, size: Size) -> tuple[Any, Any, Any]:
     """Returns which images decode, bool (n,), and the size, (n, 2), and the pixels of each, zeros if of another size.
 
-    A graph has no `try`; a data set can leave out what fails.
+    A graph has no `try`, but a tf.data dataset can skip elements that fail.
     """
     count = tf.size(data)
     tried = tf.data.Dataset.from_tensor_slices((tf.range(count), data)).map(
         lambda place, one: (place, *_decode_one(one, size)), num_parallel_calls=tf.data.AUTOTUNE
     )
-    # A last one that succeeds, because there is no batch of nothing.
+    # A last element that always succeeds, because an empty dataset yields no batch.
     nothing = tf.data.Dataset.from_tensors((count, tf.zeros(2, tf.int32), tf.zeros((*size, 3), tf.uint8)))
     readable = tried.ignore_errors().concatenate(nothing).batch(tf.cast(count + 1, tf.int64))
     places, sizes, images = (each[:-1] for each in readable.get_single_element())
@@ -98,7 +98,7 @@ def _decode_readable(data: Any, size: Size) -> tuple[Any, Any, Any]:
 
 
 def _decode_one(data: Any, size: Size) -> tuple[Any, Any]:
-    """Returns the size of an image, int32 (2,), and its pixels, zeros if it is not of the size wanted."""
+    """Returns an image's size, int32 (2,), and its pixels, zeros if the size is not `size`."""
     found = tf.cond(
         tf.strings.substr(data, 0, len(_PNG)) == _PNG,
         lambda: _png_size(data),
@@ -113,13 +113,13 @@ def _decode_one(data: Any, size: Size) -> tuple[Any, Any]:
 
 
 def _png_size(data: Any) -> Any:
-    """Reads height and width of a PNG: two big-endian numbers at byte 16 (PNG specification, 11.2.2)."""
+    """Returns height and width of a PNG: two big-endian numbers at byte 16 (PNG specification, 11.2.2)."""
     width_height = tf.io.decode_raw(tf.strings.substr(data, 16, 8), tf.int32, little_endian=False)
     return tf.reverse(tf.reshape(width_height, (2,)), axis=[0])
 
 
 def _check_shape(batch: Any, one: tuple[int, ...]) -> Any:
-    # An optimizer that took the signature's shape for granted could drop the check.
+    # Hides the static shape: an optimizer that relied on the signature's shape could drop the check.
     batch = tf.raw_ops.PlaceholderWithDefault(input=batch, shape=tf.TensorShape(None))
     shape = tf.shape(batch)
     fine = (tf.size(shape) == 1 + len(one)) & tf.reduce_all(shape > 0)
@@ -134,11 +134,11 @@ def _said_of(place: Any, message: str, *values: Any) -> Any:
 
 
 def _require(fine: Any, message: Callable[[Any], Any]) -> Any:
-    """Makes what is computed within it fail unless all entries of `fine`, bool (n,), are true.
+    """Context in which operations fail unless all entries of `fine`, bool (n,), are true.
 
     Args:
-        fine: one entry an image, or one for all.
-        message: what to say of the place of the first entry that is false.
+        fine: one entry per image, or one for all.
+        message: returns the error message for the index of the first false entry.
     """
 
     def fail() -> Any:

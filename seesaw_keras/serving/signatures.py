@@ -1,4 +1,4 @@
-"""The four signatures of a served network, as plain TensorFlow: no Keras object gets into the SavedModel.
+"""The four signatures of a served network, in plain TensorFlow: the SavedModel contains no Keras objects.
 
 >>> import tensorflow as tf
 >>> import seesaw_keras
@@ -13,7 +13,7 @@
 | encoded | image: (n,) JPEG or PNG files of height x width pixels | embedding |
 | compare | left, right: uint8 (n, height, width, 3) RGB, aligned faces | cosine: float32 (n,), same: bool (n,) |
 
-Every output has one row for each image, or pair, of a request: that is what TensorFlow Serving can batch.
+Every output has one row per image, or pair, of a request, so TensorFlow Serving can batch requests.
 """
 
 from typing import Any
@@ -31,10 +31,10 @@ def make_signatures(network: Any, threshold: float) -> tuple[tf.Module, dict[str
 
     Args:
         network: a Keras model from (n, height, width, 3) RGB in [-1, 1] to (n, length).
-        threshold: the cosine from which on `compare` says that two faces are the same person's.
+        threshold: minimum cosine at which `compare` returns that two faces show the same person.
 
     Returns:
-        What to give `tf.saved_model.save`: a module that holds the weights, and the signatures by name.
+        The arguments of `tf.saved_model.save`: a module that holds the weights, and the signatures by name.
 
     Raises:
         ValueError: the network has another interface.
@@ -47,7 +47,7 @@ def make_signatures(network: Any, threshold: float) -> tuple[tf.Module, dict[str
     if not isinstance(made, tuple) or len(made) != 2:
         raise ValueError(f"{network.name}: the output has shape {made}; (n, length) is needed")
 
-    # Traced once: the signatures share it, which makes the SavedModel smaller.
+    # Traced once and shared by the signatures, which makes the SavedModel smaller.
     @tf.function(input_signature=[tf.TensorSpec((None, *shape), tf.float32)], autograph=False)
     def embed(images: Any) -> Any:
         return network(images, training=False)
@@ -75,7 +75,7 @@ def make_signatures(network: Any, threshold: float) -> tuple[tf.Module, dict[str
         compare: {side: tf.TensorSpec((None, *shape), tf.uint8) for side in ("left", "right")},
     }
     module = tf.Module(name="served")
-    # The variables alone: Keras' layers would be saved with a trace each, and ask for their classes at loading.
+    # The variables alone: saving Keras layers would add a trace per layer and require their classes at load time.
     module.weights = list(network.variables)
     traced = {
         call.__name__: tf.function(call, autograph=False).get_concrete_function(**spec) for call, spec in specs.items()

@@ -1,4 +1,4 @@
-"""New versions beside older ones, in folders named 1, 2, 3, as TensorFlow Serving looks for them.
+"""Numbered model versions, in folders named 1, 2, 3, as TensorFlow Serving expects them.
 
 >>> from seesaw_keras.serving.versions import publish
 >>> publish("face", lambda folder: (folder / "saved_model.pb").write_bytes(b""))  # doctest: +SKIP
@@ -17,21 +17,21 @@ __all__ = ["publish"]
 
 
 def publish(model: str | Path, write: Callable[[Path], object]) -> Path:
-    """Makes a new version of a model: the whole of it appears at once, and no older one is touched.
+    """Publishes a new version of a model atomically; older versions are not changed.
 
-    A server polls the folder and loads what has a number for a name, the highest by default. So a version is written
-    beside, under a name that is none, and renamed when it is on the disk.
+    A server polls the folder and loads sub-folders whose names are numbers, the highest by default. A version is
+    therefore written under a temporary, non-numeric name and renamed once it is on disk.
 
     Args:
-        model: folder of the versions; made if absent.
-        write: puts the version's files into an empty folder.
+        model: folder of the versions; created if absent.
+        write: writes the version's files to an empty folder.
 
     Returns:
-        The version's folder, with the number after the highest there is, 1 for the first.
+        The version's folder, numbered one above the highest existing version, or 1 for the first.
     """
     model = Path(model)
     beside = model / f".{os.getpid()}.partial"
-    shutil.rmtree(beside, ignore_errors=True)  # of an export that was killed
+    shutil.rmtree(beside, ignore_errors=True)  # left over from an export that was killed
     beside.mkdir(parents=True)
     try:
         write(beside)
@@ -50,6 +50,6 @@ def _rename_to_next(beside: Path) -> Path:
         version = beside.with_name(str(max(numbers, default=0) + 1))
         try:
             return beside.rename(version)
-        except OSError as error:  # another export was faster: a folder that holds something is never replaced
+        except OSError as error:  # another export was faster: rename never replaces a non-empty folder
             if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
                 raise

@@ -1,10 +1,10 @@
-"""Warm-up records: requests that TensorFlow Serving answers to itself before a new version takes traffic.
+"""Warm-up records: requests that TensorFlow Serving replays before a new version takes traffic.
 
 >>> from seesaw_keras.serving.warmup import read_warmup
 >>> [signature for signature, inputs in read_warmup("face/1")]  # doctest: +SKIP
 ['serving_default', 'pixels', 'encoded', 'compare']
 
-Without them, the first client waits until TensorFlow has optimized the graph of the signature that he calls.
+Without them, the first client of each signature waits until TensorFlow has optimized its graph.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,12 +18,12 @@ from seesaw_keras.tflite.conversion.interface import to_float
 
 __all__ = ["WARMUP", "Request", "read_warmup", "require_protos", "warmup_requests", "write_warmup"]
 
-WARMUP = "assets.extra/tf_serving_warmup_requests"  # where TensorFlow Serving looks in a version's folder
+WARMUP = "assets.extra/tf_serving_warmup_requests"  # where TensorFlow Serving looks for them in a version's folder
 Request = tuple[str, dict[str, np.ndarray]]  # signature, inputs by name
 
 
 def require_protos() -> None:
-    """Raises ImportError, with the remedy, where TensorFlow Serving's messages are not installed."""
+    """Raises ImportError with installation instructions if TensorFlow Serving's protos are not installed."""
     try:
         import tensorflow_serving.apis.prediction_log_pb2  # noqa: F401
     except ImportError as error:
@@ -34,10 +34,10 @@ def require_protos() -> None:
 
 
 def warmup_requests(faces: npt.NDArray[np.uint8]) -> list[Request]:
-    """Returns one request for each signature.
+    """Returns one request per signature.
 
     Args:
-        faces: uint8 RGB (2, height, width, 3); the first alone goes to the signatures for one image.
+        faces: uint8 RGB (2, height, width, 3); signatures for one image get the first.
     """
     import tensorflow as tf
 
@@ -55,7 +55,7 @@ def write_warmup(version: Path, name: str, requests: Iterable[Request]) -> None:
 
     Args:
         version: folder of a SavedModel.
-        name: of the model in the server.
+        name: name of the model on the server.
         requests: see `warmup_requests`.
     """
     import tensorflow as tf
@@ -74,7 +74,7 @@ def write_warmup(version: Path, name: str, requests: Iterable[Request]) -> None:
 
 
 def read_warmup(version: str | Path) -> Iterator[Request]:
-    """Reads what `write_warmup` wrote.
+    """Reads the warm-up requests written by `write_warmup`.
 
     Args:
         version: folder of a SavedModel.

@@ -1,3 +1,3 @@
-"""Int8 flatbuffers for devices: conversion, reading and writing, runtimes and the check that they agree."""
+"""Int8 flatbuffers for devices: conversion, reading and writing, runtimes and equivalence checks between them."""
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""The programs that run a flatbuffer, behind one interface: LiteRT by two sets of kernels, TFLite Micro, and NumPy.
+"""Runtimes that execute a flatbuffer, behind one interface: LiteRT with two kernel sets, TFLite Micro and NumPy.
 
 >>> import numpy as np
 >>> from seesaw_keras.tflite.runtimes import open_runtime
@@ -6,8 +6,8 @@
 >>> runtime.run(np.zeros((4, 112, 112, 3), np.int8)).shape  # doctest: +SKIP
 (4, 512)
 
-Every file is read and verified by `flatbuffer` before native code sees a copy of it: damaged ones make interpreters
-read outside of their memory.
+`flatbuffer` reads and verifies every file before a copy reaches native code, because interpreters read out of bounds on
+damaged files.
 """
 
 import bisect
@@ -31,32 +31,32 @@ from seesaw_keras.tflite.reference import Flavor, Interpreter
 
 __all__ = ["OFFSETS", "RUNTIMES", "Arena", "Micro", "Runtime", "Session", "available_runtimes", "open_runtime"]
 
-OFFSETS = "OfflineMemoryAllocation"  # metadata in which a model places its tensors in TFLite Micro's arena
-_SPARE, _LARGEST_ARENA, _ALIGNMENT = 1 << 26, 1 << 31, 16  # bytes, of TFLite Micro's arena
+OFFSETS = "OfflineMemoryAllocation"  # metadata key of the tensors' offsets in TFLite Micro's arena
+_SPARE, _LARGEST_ARENA, _ALIGNMENT = 1 << 26, 1 << 31, 16  # bytes; TFLite Micro's arena
 
 
 class Session(Protocol):
-    """One native interpreter with the model in its memory."""
+    """A native interpreter with a loaded model."""
 
     def invoke(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Returns the outputs, for one array an input."""
+        """Runs the model on one array per input and returns the outputs."""
         ...
 
     def tensor(self, number: int) -> np.ndarray:
-        """Returns what a tensor of the main subgraph held in the last `invoke`."""
+        """Returns the value of a main-subgraph tensor after the last `invoke`."""
         ...
 
 
 class Runtime(ABC):
-    """A program that runs one model.
+    """Abstract runtime that executes one model.
 
     Attributes:
-        title: what people call the program.
-        package: that it is imported from.
-        equals: name of the runtime that computes the same integers in every tensor; "" where none has to.
-        name: of the model, for messages.
-        model: what it runs. A tensor's number is its place in `model.main.tensors`.
-        threads: of its kernels, where they can use several.
+        title: display name.
+        package: Python package that provides the runtime.
+        equals: name of the runtime that must be bit-exact with this one in every tensor; "" if there is none.
+        name: model name used in error messages.
+        model: the loaded model. A tensor is identified by its index in `model.main.tensors`.
+        threads: number of threads for kernels that support multithreading.
     """
 
     title: ClassVar[str]
@@ -67,50 +67,50 @@ class Runtime(ABC):
         """Loads a model.
 
         Args:
-            data: the file.
-            name: of the file.
-            threads: see above.
+            data: flatbuffer contents.
+            name: file name used in error messages.
+            threads: number of kernel threads.
 
         Raises:
             FlatbufferError: the file is damaged.
-            ImportError: the program is not installed.
-            ValueError: it cannot run this model.
+            ImportError: the runtime is not installed.
+            ValueError: the runtime cannot execute this model.
         """
         self.name, self.threads = name, threads
-        self._data = bytes(bytearray(data))  # native code points into it for as long as this lives
+        self._data = bytes(bytearray(data))  # a copy: native code keeps pointers into it
         self.model: Model = flatbuffer.loads(data, name)
         self._session = self._opened(keep=False)
 
     @classmethod
     def is_available(cls) -> bool:
-        """Whether the program is installed."""
+        """Whether the runtime is installed."""
         return importlib.util.find_spec(cls.package) is not None
 
     def invoke(self, *inputs: np.ndarray) -> list[np.ndarray]:
         """Runs the model once.
 
         Args:
-            *inputs: one for each input of the model, of its shape and type.
+            *inputs: one array per model input, with that input's shape and dtype.
 
         Returns:
-            The outputs, of their own memory.
+            The outputs, as arrays that own their memory.
 
         Raises:
-            ValueError: an input has another type or shape, or the run fails.
+            ValueError: an input has the wrong dtype or shape, or execution fails.
         """
         return self._invoked(self._session, inputs)
 
     def run(self, images: np.ndarray) -> np.ndarray:
-        """Runs a model of one input and one output, both of batch 1, on one image after the other.
+        """Runs a model with one input and one output, both of batch size 1, on each image in turn.
 
         Args:
-            images: (n, ...) of the input's type, n at least 1.
+            images: (n, ...) array of the input's dtype; n >= 1.
 
         Returns:
-            (n, ...) of the output's type.
+            (n, ...) array of the output's dtype.
 
         Raises:
-            ValueError: as `invoke`, or the model has another interface.
+            ValueError: see `invoke`; also if the model does not have exactly one input and one output.
         """
         graph = self.model.main
         if len(graph.inputs) != 1 or len(graph.outputs) != 1:
@@ -120,19 +120,19 @@ class Runtime(ABC):
         return np.concatenate([self.invoke(image[None])[0] for image in images])
 
     def tensors(self, *inputs: np.ndarray) -> dict[int, np.ndarray]:
-        """Runs the model once, by an interpreter that keeps the memory of every tensor apart.
+        """Runs the model once and returns all intermediate tensors.
 
-        The kernels are those of `invoke`. XNNPACK then takes each operator on its own instead of as many as it can,
-        so there is a value between any two.
+        Uses an interpreter that preserves the memory of every tensor, with the same kernels as `invoke`. XNNPACK then
+        runs each operator separately instead of delegating whole partitions, so every intermediate value exists.
 
         Args:
-            *inputs: as for `invoke`.
+            *inputs: see `invoke`.
 
         Returns:
-            The value of each tensor of the main subgraph that an operator computed, by the tensor's number.
+            Tensor index to value, for each main-subgraph tensor that an operator computes.
 
         Raises:
-            ValueError: as `invoke`.
+            ValueError: see `invoke`.
         """
         session = self._keeping_session
         self._invoked(session, inputs)
@@ -166,7 +166,7 @@ class Runtime(ABC):
 
     @abstractmethod
     def _open(self, data: bytes, keep: bool) -> Session:
-        """Gives the file to a new interpreter, which keeps every tensor if asked."""
+        """Loads the flatbuffer into a new interpreter; if `keep` is true, it preserves every tensor."""
 
 
 class _LiteRTSession:
@@ -188,13 +188,13 @@ class _LiteRTSession:
 
 class _LiteRT(Runtime):
     package = "ai_edge_litert"
-    resolver: ClassVar[str]  # a name in LiteRT's enumeration
+    resolver: ClassVar[str]  # name of an OpResolverType
 
     def _open(self, data: bytes, keep: bool) -> Session:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
         with warnings.catch_warnings(), quiet_native_stderr():
-            warnings.simplefilter("ignore")  # that keeping tensors takes memory
+            warnings.simplefilter("ignore")  # memory warning of experimental_preserve_all_tensors
             return _LiteRTSession(
                 Interpreter(
                     model_content=data,
@@ -206,28 +206,28 @@ class _LiteRT(Runtime):
 
 
 class LiteRTReference(_LiteRT):
-    """LiteRT with the plain kernels that define what the operators compute."""
+    """LiteRT with its reference kernels, which define the operators' numerics."""
 
     title = "LiteRT reference"
     resolver = "BUILTIN_REF"
 
 
 class LiteRTXnnpack(_LiteRT):
-    """LiteRT as an application runs it: XNNPACK for the operators that it takes, optimized kernels for the others."""
+    """LiteRT with default settings: the XNNPACK delegate where it applies, optimized built-in kernels elsewhere."""
 
     title = "LiteRT XNNPACK"
     resolver = "AUTO"
 
 
 class Arena(NamedTuple):
-    """Bytes of the memory that TFLite Micro is given.
+    """Memory requirements of TFLite Micro's arena, in bytes.
 
     Attributes:
-        planned: for activations and scratch buffers, where what is not alive at once shares its place.
-        persistent: for what lives as long as the interpreter: structures and constants of kernels. They are those of
-            this machine; pointers have 8 bytes here, and 4 on a microcontroller.
-        total: the smallest arena in which the model starts here. That is the sum of both, and more where the plan
-            itself takes more memory while it is made than the activations that it is for (of small images).
+        planned: activations and scratch buffers; buffers with disjoint lifetimes share memory.
+        persistent: interpreter structures and kernel data that live as long as the interpreter. Measured on this
+            machine, where pointers take 8 bytes; on a microcontroller they take 4.
+        total: smallest arena in which the model starts on this machine: the sum of both, or more if the planner itself
+            temporarily needs more memory than the activations (small images).
     """
 
     planned: int
@@ -237,7 +237,7 @@ class Arena(NamedTuple):
 
 @contextmanager
 def _reasons_of_micro() -> Iterator[None]:
-    """Puts what TFLite Micro writes to stderr into the exception: there it says only that it failed."""
+    """Adds TFLite Micro's stderr output to the exception, whose own message only reports that the call failed."""
     with native_stderr() as said:
         try:
             yield
@@ -261,7 +261,7 @@ class _MicroSession:
 
 
 class Micro(Runtime):
-    """TFLite Micro with its reference kernels, as a microcontroller runs it."""
+    """TFLite Micro with its reference kernels, as on a microcontroller."""
 
     title = "TFLite Micro"
     package = "tflite_micro"
@@ -269,7 +269,7 @@ class Micro(Runtime):
 
     @cached_property
     def arena(self) -> Arena:
-        """What the model takes of an arena: measured."""
+        """Arena requirements of the model, measured."""
         with native_stderr() as said:
             self._interpreter(self._data, self._ample).print_allocations()
             sizes = dict(re.findall(r"Arena allocation (\w+) (\d+) bytes", said()))
@@ -284,7 +284,7 @@ class Micro(Runtime):
         return least + _ALIGNMENT * bisect.bisect_left(places, True, key=self._starts_in)
 
     def _starts_in(self, arena: int) -> bool:
-        """Tries it in a process of its own: in some arenas that are too small, TFLite Micro crashes."""
+        """Whether the model starts in an arena; runs in a child process, as TFLite Micro crashes in some small ones."""
         child = os.fork()
         if not child:
             try:
@@ -295,7 +295,7 @@ class Micro(Runtime):
         return os.waitpid(child, 0)[1] == 0
 
     def _open(self, data: bytes, keep: bool) -> Session:
-        if keep:  # then no tensor may be where the model places it
+        if keep:  # preserving all tensors is incompatible with offline-planned offsets
             model = flatbuffer.loads(data)
             if model.metadata.pop(OFFSETS, None):
                 data = flatbuffer.dumps(model)
@@ -303,9 +303,9 @@ class Micro(Runtime):
 
     @property
     def _ample(self) -> int:
-        """An arena beyond any need: what is not touched of it takes no memory, and plans do not depend on it."""
+        """Size of an arena that always suffices; untouched pages cost no memory, and the plan does not depend on it."""
         activations = sum(tensor.nbytes for tensor in self.model.main.producers())
-        return min(4 * activations + _SPARE, _LARGEST_ARENA)  # for scratch buffers may be in int32
+        return min(4 * activations + _SPARE, _LARGEST_ARENA)  # factor 4: scratch buffers may be int32
 
     def _interpreter(self, data: bytes, arena: int, keep: bool = False) -> Any:
         try:
@@ -327,7 +327,7 @@ class _NumPySession:
         self._values: dict[Tensor, np.ndarray] = {}
 
     def invoke(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        self._values = self._interpreter.tensors(*(array[None] for array in inputs))  # it takes many at once
+        self._values = self._interpreter.tensors(*(array[None] for array in inputs))  # adds the batch axis
         return [self._values[tensor][0].copy() for tensor in self._graph.outputs]
 
     def tensor(self, number: int) -> np.ndarray:
@@ -335,7 +335,7 @@ class _NumPySession:
 
 
 class NumPy(Runtime):
-    """Our own kernels, by which those of LiteRT can be read (`seesaw_keras.tflite.reference`)."""
+    """NumPy implementation of LiteRT's reference kernels (`seesaw_keras.tflite.reference`)."""
 
     title = "NumPy"
     package = "numpy"
@@ -347,11 +347,11 @@ class NumPy(Runtime):
         return Interpreter(self.model, self.flavor)
 
     def _open(self, data: bytes, keep: bool) -> Session:
-        return _NumPySession(self._interpreter)  # which keeps every tensor apart anyway
+        return _NumPySession(self._interpreter)  # always preserves every tensor
 
 
 class NumPyMicro(NumPy):
-    """The same, with the integers of TFLite Micro where they are others."""
+    """NumPy implementation with TFLite Micro's arithmetic where it differs from LiteRT's."""
 
     title = "NumPy as TFLite Micro"
     equals = "micro"
@@ -368,7 +368,7 @@ RUNTIMES: dict[str, type[Runtime]] = {
 
 
 def available_runtimes() -> list[str]:
-    """Returns the names of the runtimes that are installed."""
+    """Returns the names of the installed runtimes."""
     return [name for name, runtime in RUNTIMES.items() if runtime.is_available()]
 
 
@@ -376,17 +376,17 @@ def open_runtime(name: str, model: str | Path | bytes | Model, *, threads: int =
     """Loads a model into a runtime.
 
     Args:
-        name: "reference", LiteRT's reference kernels, which define what operators compute; "xnnpack", LiteRT as
-            applications run it; "micro", TFLite Micro; "numpy", our own kernels; "numpy-micro", ours with the integers
-            of TFLite Micro.
-        model: a file's path or bytes, or the model itself.
-        threads: of XNNPACK; the others use one.
+        name: "reference" for LiteRT's reference kernels, which define the operators' numerics; "xnnpack" for LiteRT
+            with default settings; "micro" for TFLite Micro; "numpy" for the NumPy kernels; "numpy-micro" for the NumPy
+            kernels with TFLite Micro's arithmetic.
+        model: path or contents of a flatbuffer, or a `Model`.
+        threads: number of threads for XNNPACK; the other runtimes use one.
 
     Raises:
         FlatbufferError: the file is damaged.
         ImportError: the runtime is not installed; the message names the extra.
         OSError: the file cannot be read.
-        ValueError: there is no such runtime, or it cannot run this model.
+        ValueError: the runtime name is unknown, or the runtime cannot execute this model.
     """
     if name not in RUNTIMES:
         raise ValueError(f"unknown runtime {name!r}: choose one of {', '.join(RUNTIMES)}")

@@ -1,8 +1,8 @@
-"""Checkpoints: whole folders, named by the step, that a kill or a full disk leaves whole.
+"""Checkpoints written atomically as folders named by step; a kill or a full disk leaves no partial checkpoint.
 
 >>> from seesaw_keras.training.checkpoints import Checkpoints
 >>> checkpoints = Checkpoints("out/checkpoints", tf.train.Checkpoint(network=network), {"recipe": recipe.to_json()})
->>> checkpoints.restore()  # the step to go on from
+>>> checkpoints.restore()  # the step to resume from
 0
 >>> checkpoints.save(1234, epoch=2)
 PosixPath('out/checkpoints/step-00001234')
@@ -32,7 +32,7 @@ _VARIABLES = "variables"
 
 
 def flatten(value: Any, name: str = "") -> dict[str, Any]:
-    """Returns the leaves of nested dictionaries by their path, as in "recipe.batch_size"."""
+    """Returns the leaves of nested dictionaries keyed by dotted path, such as "recipe.batch_size"."""
     if not isinstance(value, Mapping):
         return {name: value}
     return {
@@ -41,17 +41,18 @@ def flatten(value: Any, name: str = "") -> dict[str, Any]:
 
 
 class Checkpoints:
-    """The newest two checkpoints of one training.
+    """Manages the checkpoints of one training run; keeps the newest two.
 
-    A checkpoint is a folder with what `tf.train.Checkpoint` writes and `state.json`: step, epoch, what the training is,
-    and the versions of the libraries. It appears under its name when all of it is on the disk.
+    A checkpoint is a folder with the files of `tf.train.Checkpoint` and `state.json`, which records the step, the
+    epoch, the run's identity and library versions. The folder is renamed to its final name only after everything is
+    on disk.
 
     Args:
-        folder: where they are.
-        checkpoint: a `tf.train.Checkpoint` over all that changes; its variables exist already.
-        identity: what the training is, as JSON; a checkpoint of another is refused.
-        chief: whether this process writes them. Workers that do not must save and restore at the same time all the
-            same, because to read some variables takes all of them.
+        folder: checkpoint folder.
+        checkpoint: a `tf.train.Checkpoint` over all training state; its variables must already exist.
+        identity: JSON-serializable identity of the run; a checkpoint of a different run is rejected.
+        chief: whether this process writes the checkpoints. All other workers must still call `save` and `restore` at
+            the same time, because reading some variables is a collective operation.
     """
 
     def __init__(self, folder: str | Path, checkpoint: Any, identity: Mapping[str, Any], *, chief: bool = True) -> None:
@@ -61,24 +62,24 @@ class Checkpoints:
         self._chief = chief
 
     def _found(self) -> list[Path]:
-        """All whole checkpoints, newest first."""
+        """Returns all complete checkpoints, newest first."""
         if not self._folder.is_dir():
             return []
         steps = {int(match[1]): path for path in self._folder.iterdir() if (match := _NAME.fullmatch(path.name))}
         return [steps[step] for step in sorted(steps, reverse=True)]
 
     def latest(self) -> Path | None:
-        """Returns the newest checkpoint, None if there is none."""
+        """Returns the path of the newest checkpoint, or None if there is none."""
         return next(iter(self._found()), None)
 
     def restore(self) -> int:
         """Reads the newest checkpoint into the variables.
 
         Returns:
-            The number of steps done; 0 if there is no checkpoint, the variables being left as they are.
+            The number of completed steps; 0 if there is no checkpoint, in which case the variables are unchanged.
 
         Raises:
-            ValueError: if it belongs to another training or is damaged.
+            ValueError: if the checkpoint belongs to a different run or is damaged.
         """
         path = self.latest()
         if path is None:
@@ -87,7 +88,7 @@ class Checkpoints:
         self._compare(path, state)
         try:
             self._checkpoint.read(str(path / _VARIABLES)).assert_consumed()
-        except Exception as error:  # TensorFlow raises half a dozen kinds
+        except Exception as error:  # TensorFlow raises several exception types here
             raise self._damaged(path, str(error).splitlines()[0]) from error
         return state["step"]
 
@@ -114,17 +115,17 @@ class Checkpoints:
                 )
 
     def save(self, step: int, epoch: int) -> Path:
-        """Writes a checkpoint, then deletes those beyond the newest two.
+        """Writes a checkpoint, then deletes all but the newest two.
 
         Args:
-            step: the number of steps done.
-            epoch: the number of whole epochs done.
+            step: the number of completed steps.
+            epoch: the number of completed epochs.
 
         Returns:
-            Its folder.
+            The checkpoint folder.
 
         Raises:
-            OSError: if it cannot be written, for example because the disk is full. Those before it stay.
+            OSError: if it cannot be written, for example because the disk is full. Earlier checkpoints are kept.
         """
         path = self._folder / f"step-{step:08d}"
         if not self._chief:
@@ -154,9 +155,9 @@ class Checkpoints:
             shutil.rmtree(beside, ignore_errors=True)
 
     def _prune(self) -> None:
-        """Deletes old checkpoints and what a kill has left."""
+        """Deletes old checkpoints and the leftovers of killed processes."""
         for path in self._found()[KEPT:]:
-            # Half deleted it must not look whole.
+            # Rename first, so that a half-deleted checkpoint is never mistaken for a complete one.
             path.rename(path.with_name(f".{os.getpid()}.partial.{path.name}"))
         for path in self._folder.iterdir():
             if _PARTIAL.fullmatch(path.name):

@@ -1,4 +1,4 @@
-"""Requests to stop (Ctrl-C, SIGTERM) that wait until the work is safe.
+"""Deferred handling of SIGINT (Ctrl-C) and SIGTERM, so that training stops at a safe point.
 
 >>> from seesaw_keras.training.interrupts import Interrupts
 >>> with Interrupts() as interrupts:
@@ -17,12 +17,12 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupts:
-    """While its block runs, the first SIGINT or SIGTERM is only noted; a second one raises KeyboardInterrupt.
+    """Context manager that records the first SIGINT or SIGTERM; a second one raises KeyboardInterrupt.
 
-    Outside of the main thread, where Python allows no handlers, nothing changes.
+    Has no effect outside the main thread, where Python does not allow signal handlers.
 
     Attributes:
-        signal: the number of the signal that came, None so far.
+        signal: number of the signal received, or None.
     """
 
     def __init__(self) -> None:
@@ -46,5 +46,5 @@ class Interrupts:
         self.signal = number
 
     def end(self) -> None:
-        """Ends the process's work as the signal would have: KeyboardInterrupt, or for SIGTERM SystemExit(143)."""
+        """Raises what the recorded signal stands for: SystemExit(143) for SIGTERM, otherwise KeyboardInterrupt."""
         raise SystemExit(128 + signal.SIGTERM) if self.signal == signal.SIGTERM else KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""What is trained: the network of a recipe, with the weights it starts from, or one that is given.
+"""The network to train: built from a recipe, with optional initial weights, or supplied by the caller.
 
 >>> from seesaw_keras.training.network import build_network, start_from
 >>> from seesaw_keras.training.recipe import get_recipe
@@ -20,37 +20,37 @@ from seesaw_keras.training.recipe import Recipe
 
 __all__ = ["GivenNetwork", "build_network", "start_from"]
 
-_OF_INPUT_OR_OUTPUT = ("head_dw", "embedding")  # layers whose shape follows from image or embedding size
+_OF_INPUT_OR_OUTPUT = ("head_dw", "embedding")  # layers whose shape depends on the image or embedding size
 
 
 class GivenNetwork(ABC):
-    """A network to train in the place of the recipe's: one that is being pruned, or is quantization-aware.
+    """Provides a network to train instead of the recipe's, for example for pruning or quantization-aware training.
 
     Attributes:
-        facts: what tells it from others, for JSON.
+        facts: JSON-serializable description, part of the run's identity.
     """
 
     facts: Mapping[str, Any]
 
     @abstractmethod
     def build(self, total_steps: int, *, normalize: bool) -> Any:
-        """Makes the network, with the weights to start from.
+        """Builds the network with its initial weights.
 
         Args:
-            total_steps: of the training.
-            normalize: whether its embeddings have unit length; for the rest both kinds have the same weights.
+            total_steps: number of training steps.
+            normalize: whether the embeddings are L2-normalized; the weights are the same either way.
         """
 
     @abstractmethod
     def forward(self, network: Any, step: Any) -> Any:
-        """Returns what computes the network in a step.
+        """Returns the forward pass to use in a training step.
 
         Args:
-            network: what `build` made, without unit length.
-            step: how many steps were taken, a variable.
+            network: the network from `build(..., normalize=False)`.
+            step: variable that holds the number of completed steps.
 
         Returns:
-            A function of images and `training`, with the network's `trainable_variables`.
+            A callable of images and `training` that has the network's `trainable_variables`.
         """
 
 
@@ -58,11 +58,11 @@ def build_network(recipe: Recipe, *, normalize: bool) -> Any:
     """Builds the network of a recipe.
 
     Args:
-        recipe: names the variant, its width, activation, image and embedding size.
-        normalize: whether its embeddings have unit length.
+        recipe: supplies the variant, width, activation, image size and embedding size.
+        normalize: whether the embeddings are L2-normalized.
 
     Returns:
-        A functional `keras.Model` with random weights.
+        A functional `keras.Model` with randomly initialized weights.
     """
     return build(
         recipe.variant,
@@ -75,28 +75,28 @@ def build_network(recipe: Recipe, *, normalize: bool) -> Any:
 
 
 def start_from(model: Any, path: str | Path) -> list[str]:
-    """Loads the weights of another training, which may have had another image or embedding size.
+    """Loads the weights of another run, which may have used a different image or embedding size.
 
     Args:
-        model: what `build_network` returned.
-        path: a file `*.weights.h5` of the same variant and width.
+        model: a model from `build_network`.
+        path: a `*.weights.h5` file of the same variant and width.
 
     Returns:
-        The weights that keep their random values, because the file's have another shape: of the global depthwise
-        convolution and the embedding layer.
+        The names of the weights that keep their random initialization because the shape in the file differs: those of
+        the global depthwise convolution and the embedding layer.
 
     Raises:
-        ValueError: if there is no such file, it cannot be read, or it is of another network.
+        ValueError: if the file does not exist, cannot be read, or belongs to a different network.
     """
     if not Path(path).is_file():
         raise ValueError(f"weights: there is no file {str(path)!r}")
     random = model.get_weights()
-    model.set_weights([np.full_like(array, np.nan) for array in random])  # what is still NaN was not in the file
+    model.set_weights([np.full_like(array, np.nan) for array in random])  # still NaN after loading: not in the file
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             model.load_weights(str(path), skip_mismatch=True)
-    except Exception as error:  # Keras and h5py raise half a dozen kinds
+    except Exception as error:  # Keras and h5py raise several exception types here
         raise ValueError(f"weights: {str(path)!r} cannot be read as *.weights.h5: {error}") from error
     fresh = [np.isnan(array).any() for array in model.get_weights()]
     names = [variable.name for variable, is_fresh in zip(model.weights, fresh, strict=True) if is_fresh]

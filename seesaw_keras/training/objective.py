@@ -1,4 +1,4 @@
-"""`Objective`: all that a training minimizes, a weighted sum of losses, one number per image.
+"""`Objective`: the training loss, a weighted sum of label and distillation losses, one value per image.
 
 >>> import tensorflow as tf
 >>> from seesaw_keras.margins import make_margin
@@ -29,35 +29,35 @@ MINING = {"triplet_semi_hard": "semi_hard", "triplet_hard": "hard"}
 
 
 class Objective(keras.layers.Layer):
-    """The losses of a recipe, with the weights they train: the class centers.
+    """The losses of a recipe and their trainable weights, the class centers.
 
-    It computes in float32, whatever the mixed-precision policy. Call `build((None, embedding_size))` inside of the
-    strategy's scope before the first step.
+    Computes in float32 under any mixed-precision policy. Call `build((None, embedding_size))` in the strategy's scope
+    before the first step.
 
     Args:
-        margin: the classifier of the loss on labels; "triplet_semi_hard" or "triplet_hard" for triplets of the batch;
-            None for no loss on labels.
-        label_weight: of the loss on labels.
-        unlabeled: whether some images have no label (`UNLABELED`); the loss on labels leaves them out and counts as 0
-            for them. XLA cannot compile that.
-        cosine_weight: of `distillation.cosine_loss`.
-        relation_weight: of `distillation.relation_loss`.
-        contrast_weight: of `distillation.contrast_loss`.
-        bank: (m, teacher_size) embeddings of the teacher, for the contrastive loss.
-        temperature: of the contrastive loss.
-        teacher_size: length of the teacher's embeddings, None if there is no teacher; at most that of the student's.
-            Shorter ones are put into the student's space by a fixed projection with orthonormal rows, which keeps
-            every cosine between them and leaves no direction of the student's to chance.
-        triplet_margin: of the triplet losses.
+        margin: margin for the label loss; "triplet_semi_hard" or "triplet_hard" for in-batch triplet losses; None for
+            no label loss.
+        label_weight: weight of the label loss.
+        unlabeled: whether some images have no label (`UNLABELED`). They are excluded from the label loss, which is 0
+            for them. Not compatible with XLA.
+        cosine_weight: weight of `distillation.cosine_loss`.
+        relation_weight: weight of `distillation.relation_loss`.
+        contrast_weight: weight of `distillation.contrast_loss`.
+        bank: (m, teacher_size) teacher embeddings for the contrastive loss.
+        temperature: temperature of the contrastive loss.
+        teacher_size: dimension of the teacher's embeddings, at most the student's; None without a teacher. Shorter
+            embeddings are mapped into the student's space by a fixed orthonormal projection, which preserves every
+            cosine between them and leaves no direction of the student's space unconstrained.
+        triplet_margin: margin of the triplet losses.
 
     Attributes:
-        margin: as given.
-        lifting: None, or the fixed variable (teacher size, embedding size) with orthonormal rows.
+        margin: the `margin` argument, or None if `label_weight` is 0.
+        lifting: the fixed orthonormal projection, a variable (teacher_size, embedding_size); None if not needed.
         needs_teacher: whether a step needs the teacher's embeddings.
 
     Raises:
-        ValueError: if all weights are 0, one is below 0, the bank or a teacher's length is missing or there is no such
-            triplet loss.
+        ValueError: if all weights are 0, a weight is negative, the bank or `teacher_size` is missing, or the triplet
+            loss is unknown.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Objective(keras.layers.Layer):
         self.lifting: Any = None
 
     def build(self, input_shape: tuple) -> None:
-        """Makes the class centers and, where it is needed, the fixed projection.
+        """Creates the class centers and, if needed, the fixed projection.
 
         Args:
             input_shape: (None, embedding_size).
@@ -126,20 +126,21 @@ class Objective(keras.layers.Layer):
         """Computes the losses of one replica's batch.
 
         Args:
-            embeddings: (n, d) of any length; margins that look at the length (AdaFace, MagFace) need them as they were
+            embeddings: (n, d), not necessarily normalized; norm-based margins (AdaFace, MagFace) need the embeddings
                 before normalization. n may be 0.
-            labels: integers (n,), `UNLABELED` for none.
-            teacher: (n, e), needed for distillation, else ignored.
-            training: whether margins that adapt do so, and Partial FC draws classes.
+            labels: integers (n,), `UNLABELED` for images without a label.
+            teacher: (n, e) teacher embeddings; required for distillation, otherwise ignored.
+            training: whether adaptive margins update their state and Partial FC samples classes.
 
         Returns:
-            The weighted sum, float32 (n,), and by name, (n,) each, those parts that have a weight, without it:
-            `loss_margin`, `loss_cosine`, `loss_relation` and `loss_contrast`, and a margin's angles in degrees, from
-            the embedding to its own class center, `target_angle`, and to the nearest other one, `other_angle`. Where
-            some images have no label, the mean of the figures of labels is that of the labeled images.
+            The weighted sum, float32 (n,), and a dictionary of statistics, (n,) each: the unweighted losses with a
+            nonzero weight (`loss_margin`, `loss_cosine`, `loss_relation`, `loss_contrast`) and, for a margin, the
+            angles in degrees from the embedding to its own class center (`target_angle`) and to the nearest other
+            center (`other_angle`). With unlabeled images, the label statistics are scaled so that their batch mean is
+            the mean over the labeled images.
 
         Raises:
-            ValueError: if the teacher's embeddings are missing or not of the length that was announced.
+            ValueError: if the teacher's embeddings are missing or their dimension is not `teacher_size`.
         """
         embeddings = tf.cast(embeddings, tf.float32)
         if not self.built:
@@ -165,7 +166,7 @@ class Objective(keras.layers.Layer):
         return total, losses | angles
 
     def _lift(self, teacher: Any) -> Any:
-        """The teacher's embeddings in the student's space."""
+        """Maps teacher embeddings into the student's space."""
         teacher = tf.cast(teacher, tf.float32)
         return teacher if self.lifting is None else tf.matmul(teacher, self.lifting)
 
@@ -178,11 +179,11 @@ class Objective(keras.layers.Layer):
             raise ValueError(f"teacher_size is {self._teacher_size}, but its embeddings have {teacher.shape[-1]}")
 
     def _label_loss(self, embeddings: Any, labels: Any, training: bool) -> tuple[Any, Any, dict[str, Any]]:
-        """Returns the losses, and as figures the losses and a margin's angles, (n,) each."""
+        """Returns the losses, the losses as a statistic, and the margin's angles, (n,) each."""
         if not self._unlabeled:
             losses, angles = self._losses_of_labeled(embeddings, labels, training)
             return losses, losses, angles
-        # Margins that adapt to the embeddings must not see the others, so these are left out rather than weighted 0.
+        # Adaptive margins must not see unlabeled embeddings, so they are removed instead of weighted 0.
         labeled = tf.where(labels >= 0)
         losses, angles = self._losses_of_labeled(
             tf.gather_nd(embeddings, labeled), tf.gather_nd(labels, labeled), training
@@ -219,18 +220,18 @@ def make_objective(
     *,
     unlabeled: bool = False,
 ) -> Objective:
-    """Makes the objective of a recipe.
+    """Builds the objective of a recipe.
 
     Args:
-        recipe: names the margin and the losses' weights.
-        num_classes: people in the data set.
-        teacher: the teacher's embeddings (views, images, length), None without a teacher. The bank of the contrastive
-            loss is made of those of the first views of images that are evenly spread over the data.
+        recipe: supplies the margin and the loss weights.
+        num_classes: number of identities in the data set.
+        teacher: the teacher's embeddings (views, images, dimension), or None. The bank of the contrastive loss is
+            sampled from the first view of images spaced evenly over the data set.
         unlabeled: whether some images have no label.
 
     Raises:
-        ValueError: if there is no such margin, no image has a label that the margin needs, XLA is asked for where some
-            images have none, or the recipe distills and `teacher` is None.
+        ValueError: if the margin is unknown, the margin needs labels and there are none, XLA is combined with
+            unlabeled images, or the recipe distills and `teacher` is None.
     """
     margin: Margin | str | None = recipe.margin
     if margin is not None and unlabeled and (recipe.xla or not num_classes):

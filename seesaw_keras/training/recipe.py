@@ -1,4 +1,4 @@
-"""What a training does, apart from the files it reads: one frozen dataclass, and the recipes by name.
+"""`Recipe`: all hyperparameters of a training run, and the registry of recipes by name.
 
 >>> from seesaw_keras.training.recipe import get_recipe
 >>> recipe = get_recipe("paper").override(["batch_size=64", "learning_rate=0.033"])
@@ -26,53 +26,52 @@ Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that a training's result follows from, together with the data (and the teacher's embeddings).
+    """Hyperparameters of a training run. With the data and any teacher embeddings, they determine its result.
 
     Attributes:
-        name: which recipe it came from.
-        summary: one line for `--help`.
-        variant: of the network, see `seesaw_keras.list_models()`.
-        width: factor on its channels.
-        image_size: side of its input in pixels, a multiple of 16.
-        embedding_size: length of its embeddings.
-        activation: nonlinearity of the trunk, None for the variant's own.
-        batch_size: images of a step, over all replicas.
-        accumulate: into how many parts, one after the other, a replica's share of a batch is cut; their gradients add
-            up.
-        epochs: passes over the data.
-        flip: whether every other image, or view, is mirrored.
-        teacher_views: geometric views per image that teacher and student share, see `seesaw_keras.data.views`; 0 for
-            the image as it is and, with `flip`, its mirror image. They do not depend on `seed`, so stored embeddings
-            of a teacher serve every seed.
+        name: name of the recipe it is derived from.
+        summary: one-line description for `--help`.
+        variant: network variant, see `seesaw_keras.list_models()`.
+        width: channel multiplier.
+        image_size: side of the square input in pixels, a multiple of 16.
+        embedding_size: dimension of the embeddings.
+        activation: activation function of the trunk; None for the variant's default.
+        batch_size: global batch size, over all replicas.
+        accumulate: number of gradient accumulation steps that a replica's share of a batch is split into.
+        epochs: number of epochs.
+        flip: whether every other image or view is mirrored.
+        teacher_views: number of geometric views per image shared by teacher and student, see
+            `seesaw_keras.data.views`; 0 for the unchanged image and, with `flip`, its mirror image. The views do not
+            depend on `seed`, so stored teacher embeddings can be reused with any seed.
         degrade: probability that the student's view is degraded, see `seesaw_keras.data.degradation`.
-        images_per_identity: K for batches of K images each of batch_size / K people, None for a random order.
-        margin: of the loss on labels, see `seesaw_keras.margins.list_margins()`; "triplet_semi_hard" or "triplet_hard"
-            for triplet losses; None for no loss on labels.
-        s: the margin's scale, None for its own default.
-        m: the margin itself, None for its own default.
-        sample_rate: share of the classes that Partial FC keeps a step; 1 for all.
-        label_weight: of the loss on labels in the sum.
-        cosine_weight: of the cosine distillation loss.
-        relation_weight: of the relational distillation loss.
-        contrast_weight: of the contrastive distillation loss against a bank of the teacher's embeddings.
+        images_per_identity: K for batches of K images of each of batch_size / K identities; None for random order.
+        margin: margin of the label loss, see `seesaw_keras.margins.list_margins()`; "triplet_semi_hard" or
+            "triplet_hard" for triplet losses; None for no label loss.
+        s: scale of the margin loss; None for its default.
+        m: margin; None for the margin loss's default.
+        sample_rate: fraction of the classes that Partial FC keeps per step; 1 for all.
+        label_weight: weight of the label loss.
+        cosine_weight: weight of the cosine distillation loss.
+        relation_weight: weight of the relational distillation loss.
+        contrast_weight: weight of the contrastive distillation loss against a bank of teacher embeddings.
         bank_size: number of embeddings in the bank.
-        temperature: of the contrastive loss: cosines are divided by it.
-        dropout: share of the embedding's dimensions set to zero in training, before the losses.
-        optimizer: which; those beyond "sgd" and "adamw" need the extra `addons`.
-        learning_rate: its highest.
-        momentum: of SGD.
-        schedule: how the learning rate falls.
-        milestones: epochs after which a "step" schedule divides it by 10.
-        warmup_epochs: over which it rises from 0 at the start.
-        final_learning_rate: where "cosine" and "polynomial" end.
-        weight_decay: of all weights but the following.
-        last_weight_decay: of the embedding layer and the class centers. Batch normalization has none.
-        clip_norm: bound of the gradient's global norm, None for none.
-        ema: decay a step of the exponential moving average of the weights, 0 for none.
-        precision: Keras' mixed-precision policy.
-        xla: whether the step is compiled by XLA.
-        seed: initial weights, order of the images and all random changes follow from it.
-        validate_every: epochs between verifications.
+        temperature: temperature of the contrastive loss; cosines are divided by it.
+        dropout: dropout rate on the embedding during training, before the losses.
+        optimizer: name of the optimizer; all but "sgd" and "adamw" require the extra `addons`.
+        learning_rate: peak learning rate.
+        momentum: momentum of SGD.
+        schedule: learning-rate schedule.
+        milestones: epochs after which the "step" schedule divides the learning rate by 10.
+        warmup_epochs: length of the linear warm-up from 0, in epochs.
+        final_learning_rate: final learning rate of "cosine" and "polynomial".
+        weight_decay: weight decay of all weights other than those below.
+        last_weight_decay: weight decay of the embedding layer and the class centers. Batch normalization has none.
+        clip_norm: maximum global norm of the gradient; None for no clipping.
+        ema: decay per step of the exponential moving average of the weights; 0 for no averaging.
+        precision: Keras mixed-precision policy.
+        xla: whether to compile the training step with XLA.
+        seed: seed of weight initialization, image order and all augmentation.
+        validate_every: epochs between validations.
     """
 
     name: str
@@ -138,22 +137,22 @@ class Recipe:
 
     @property
     def distills(self) -> bool:
-        """Whether a teacher is needed."""
+        """Whether the recipe needs a teacher."""
         return bool(self.cosine_weight or self.relation_weight or self.contrast_weight)
 
     @property
     def views(self) -> Views:
-        """The views of each image that are shown, and that a teacher embeds."""
+        """The views of each image that the student is trained on and the teacher embeds."""
         return Views(self.teacher_views, self.flip)
 
     def override(self, assignments: typing.Iterable[str]) -> "Recipe":
-        """Returns the recipe with some fields changed.
+        """Returns a copy of the recipe with some fields changed.
 
         Args:
-            assignments: `key=value` each; `none` for None, a tuple as `8,12,14`.
+            assignments: strings `key=value`; `none` stands for None, and a tuple is written as `8,12,14`.
 
         Raises:
-            ValueError: if there is no such field, or the value does not fit it; the message says what does.
+            ValueError: if a field is unknown or a value is invalid; the message lists what is valid.
         """
         hints = get_type_hints(type(self))
         changes = {}
@@ -172,12 +171,12 @@ class Recipe:
         return replace(self, **changes)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the fields as JSON holds them."""
+        """Returns the fields as a JSON-serializable dictionary."""
         return json.loads(json.dumps(asdict(self)))
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> "Recipe":
-        """Returns the recipe that `to_json` wrote.
+        """Creates a recipe from the output of `to_json`.
 
         Raises:
             ValueError: if fields are missing, unknown or of the wrong type.
@@ -197,7 +196,7 @@ def _check(good: bool, name: str, wanted: str, value: object) -> None:
 
 
 def _choices(hint: Any) -> tuple[Any, ...]:
-    """The types, literals or None that a field's annotation allows."""
+    """Returns the alternatives of a field's annotation: types, literals or None."""
     return get_args(hint) if get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
 
 
@@ -230,7 +229,7 @@ def _check_type(name: str, value: object, hint: Any) -> None:
 
 
 def _parse(name: str, text: str, hint: Any) -> Any:
-    """Reads a field's value; `Recipe` itself checks its range."""
+    """Parses a field's value; `Recipe` itself checks the range."""
     if type(None) in _choices(hint) and text.lower() == "none":
         return None
     for kind in _choices(hint):
@@ -260,7 +259,7 @@ def get_recipe(name: str) -> Recipe:
         name: one of `list_recipes()`.
 
     Raises:
-        ValueError: if there is none; the message names the nearest and lists all.
+        ValueError: if the name is unknown; the message suggests the closest match and lists all recipes.
     """
     names = list_recipes()
     if name not in names:

@@ -1,4 +1,4 @@
-"""What makes a training this one: recipe, data and teacher, as JSON that tells it from others.
+"""Fingerprint of a training run: recipe, data, teacher and initial weights, as JSON.
 
 >>> identity(recipe, "shards", TrainingInput("shards", batch_size=192), None)["data"]["images"]
 490623
@@ -29,17 +29,17 @@ def identity(
     teacher: npt.NDArray[np.floating] | None,
     weights: str | Path | None = None,
 ) -> dict[str, Any]:
-    """Describes a training without reading its images.
+    """Returns the fingerprint of a training run without reading its images.
 
     Args:
-        recipe: the recipe; what it says of itself does not count.
-        source: as `train` takes it; the names and sizes of files count.
-        data: the input made of it; number and labels of the images count.
-        teacher: the teacher's embeddings or None; some rows of them count.
-        weights: the file that the network starts from, or None.
+        recipe: the recipe; its `summary` is excluded.
+        source: data source as for `train`; file names and sizes are included.
+        data: the input pipeline over the source; the number and labels of the images are included.
+        teacher: the teacher's embeddings or None; a sample of their rows is included.
+        weights: file with the initial weights, or None.
 
     Returns:
-        A dictionary for JSON.
+        A JSON-serializable dictionary.
     """
     settings = {key: value for key, value in recipe.to_json().items() if key != "summary"}
     facts: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""One step of a training as one TensorFlow function: gradients, their sum, the update, and what is to be known of it.
+"""One training step as a `tf.function`: gradients, update and metrics.
 
 >>> step = TrainingStep(strategy, network, objective, optimizer)
 >>> result = step(batches, count=192, requests=[])
@@ -19,13 +19,13 @@ __all__ = ["Figures", "TrainingStep"]
 
 
 class Figures(NamedTuple):
-    """What one step did, over all replicas.
+    """Metrics of one step, over all replicas.
 
     Attributes:
         loss: mean over the global batch.
-        learning_rate: that was used.
-        statistics: the objective's, means over the global batch, and the optimizer's.
-        requests: what all workers together asked for, see `TrainingStep`.
+        learning_rate: learning rate of the step.
+        statistics: the objective's statistics, averaged over the global batch, and the optimizer's.
+        requests: the workers' requests, summed over all replicas, see `TrainingStep`.
     """
 
     loss: float
@@ -35,23 +35,23 @@ class Figures(NamedTuple):
 
 
 class TrainingStep:
-    """The step. Every example weighs 1 / number of images in the global batch, wherever it is computed.
+    """Runs one distributed training step. Each example is weighted by 1 / global batch size on every replica.
 
-    Of a batch with fewer images than replicas each replica computes all, and their weights are shared.
+    If a batch has fewer images than there are replicas, every replica computes all of them with reduced weights.
 
-    All figures of a step are one vector, so that reading them is one transfer.
+    All metrics of a step are returned as one vector, so reading them takes a single device transfer.
 
     Args:
-        strategy: the strategy; network, objective, optimizer and average were made in its scope.
-        network: images to embeddings.
+        strategy: the strategy in whose scope the network, objective, optimizer and average were created.
+        network: callable from images to embeddings.
         objective: the losses.
-        optimizer: changes the weights.
-        average: of the weights, updated after each step; None for none.
-        accumulate: the number of parts into which a replica's share is cut. Each is normalized by its own batch
-            statistics; but for that, and for losses that compare the images of a batch, the result does not change.
-        dropout: share of the embeddings' dimensions that are set to zero, anew for each image.
-        seed: of the dropout, which is a function of it and of the number of the step.
-        xla: whether XLA compiles it.
+        optimizer: updates the weights.
+        average: moving average of the weights, updated after each step; None for no averaging.
+        accumulate: number of gradient accumulation steps per replica. Each part is normalized by its own batch
+            statistics; except for that and for losses that compare images of a batch, the result is unchanged.
+        dropout: dropout rate on the embeddings.
+        seed: seed of the dropout, which is a function of the seed and the step number.
+        xla: whether to compile the step with XLA.
     """
 
     def __init__(
@@ -78,8 +78,8 @@ class TrainingStep:
         self._names: list[str] = []
         replica_step = tf.function(self._replica_step, jit_compile=True) if xla else self._replica_step
 
-        # It takes the batch itself: batches as arguments would be traced by their shapes, and where an uneven last
-        # batch has other shapes from worker to worker, so would the traces, which then wait for each other in vain.
+        # The function calls next() itself. If batches were arguments, each shape would trigger a trace, and an uneven
+        # last batch with different shapes per worker would lead to different traces that deadlock.
         @tf.function
         def step(batches: Any, count: Any, requests: Any) -> Any:
             return strategy.reduce("SUM", strategy.run(replica_step, (next(batches), count, requests)), axis=None)
@@ -93,30 +93,30 @@ class TrainingStep:
 
     @property
     def traces(self) -> int:
-        """How often TensorFlow has traced the step."""
+        """Number of times TensorFlow has traced the step."""
         return self._step.experimental_get_tracing_count()
 
     def __call__(self, batches: Any, count: int, requests: Sequence[float]) -> Any:
         """Starts one step.
 
         Args:
-            batches: (images, labels) or (images, labels, teacher) one after the other, of `strategies.share_batches`.
-            count: the number of images in the next global batch.
-            requests: numbers of this process; their sums over all replicas are among the figures.
+            batches: iterator from `strategies.share_batches` over (images, labels) or (images, labels, teacher).
+            count: number of images in the next global batch.
+            requests: numbers from this process; their sums over all replicas are returned with the metrics.
 
         Returns:
-            What `read` takes; the step may still be running.
+            A handle for `read`; the step may still be running.
         """
         return self._step(batches, tf.constant(count, tf.float32), tf.constant(requests, tf.float32))
 
     def read(self, result: Any) -> Figures:
-        """Waits for a step and returns its figures."""
+        """Waits for a step to finish and returns its metrics."""
         loss, learning_rate, *values = result.numpy().tolist()
         names = len(self._names)
         return Figures(loss, learning_rate, dict(zip(self._names, values[:names], strict=True)), values[names:])
 
     def _replica_step(self, batch: Any, count: Any, requests: Any) -> Any:
-        """Runs in every replica; returns this replica's summands of all figures."""
+        """Runs on every replica; returns this replica's contribution to each metric."""
         variables = self.variables
         gradients: list[Any] = []
         figures: list[dict[str, Any]] = []
@@ -139,7 +139,7 @@ class TrainingStep:
     def _cut(self, batch: Any, part: int) -> tuple[Any, Any]:
         """Returns a part of a batch and the weight of each of its images.
 
-        A part without images takes one that weighs nothing, because batch normalization makes NaN of no images.
+        An empty part gets one image of weight 0, because batch normalization over zero images returns NaN.
         """
         if self._accumulate == 1:
             return batch, tf.ones(tf.shape(batch[1]))
@@ -165,7 +165,7 @@ class TrainingStep:
         return tape.gradient(scaled, variables), {"loss": loss, **means}
 
     def _drop(self, embeddings: Any, part: int) -> Any:
-        """Dropout whose random numbers follow from the step's number, so that a training that is resumed repeats it."""
+        """Applies dropout seeded by the step number, so that a resumed run reproduces it."""
         replica = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.int64)
         stream = replica * self._accumulate + part
         seed = tf.stack([self._optimizer.iterations, tf.constant(self._seed % 2**32, tf.int64) * 2**20 + stream])
@@ -173,7 +173,7 @@ class TrainingStep:
 
 
 def _add(gradients: list[Any], more: list[Any]) -> list[Any]:
-    """Adds up gradients; None, of weights that the loss does not reach, stays None."""
+    """Adds gradients elementwise; None (the loss does not depend on the weight) stays None."""
     if not gradients:
         return more
     pairs = zip(gradients, more, strict=True)

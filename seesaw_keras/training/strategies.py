@@ -1,4 +1,4 @@
-"""`tf.distribute` strategies: how they are made, how they share the batches, and what they need of the network.
+"""`tf.distribute` strategies: creation, batch distribution and synchronized batch normalization.
 
 >>> from seesaw_keras.training.strategies import make_strategy
 >>> make_strategy("mirrored").num_replicas_in_sync  # as many as there are GPUs
@@ -26,18 +26,18 @@ _TF_CONFIG = (
 
 
 def make_strategy(name: str) -> Any:
-    """Makes a strategy; "multi_worker" wants to be made before TensorFlow does anything else.
+    """Creates a strategy. "multi_worker" must be created before any other TensorFlow operation.
 
     Args:
-        name: "none"; "mirrored" for all GPUs of this machine, all logical CPUs if it has none; or "multi_worker" for
-            the processes that the environment variable TF_CONFIG lists, which wait here for each other.
+        name: "none"; "mirrored" for all GPUs of this machine, or all logical CPUs if there is no GPU; "multi_worker"
+            for the processes listed in the environment variable TF_CONFIG, which wait for each other in this call.
 
     Returns:
-        A `tf.distribute.Strategy`; for "none" the default one.
+        A `tf.distribute.Strategy`; the default strategy for "none".
 
     Raises:
-        ValueError: on another name, or a TF_CONFIG that is missing or does not describe workers.
-        RuntimeError: if TensorFlow has done something before and "multi_worker" is asked for.
+        ValueError: if the name is unknown, or TF_CONFIG is missing or does not describe workers.
+        RuntimeError: if "multi_worker" is requested after TensorFlow has been initialized.
     """
     import tensorflow as tf
 
@@ -49,8 +49,8 @@ def make_strategy(name: str) -> Any:
     if name == "multi_worker":
         _check_tf_config()
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
-        # Seconds between the looks at the other workers. The process cannot end while it waits for the next one, and
-        # TensorFlow has 30 and no public way to say less.
+        # Seconds between health checks of the other workers. The process cannot exit while it waits for the next
+        # check, and TensorFlow's default of 30 s cannot be changed through a public API.
         strategy.extended._check_health_interval = _HEALTH_SECONDS
         return strategy
     raise ValueError(f"unknown strategy {name!r}: choose none, mirrored or multi_worker")
@@ -69,7 +69,7 @@ def _check_tf_config() -> None:
 
 
 def is_chief(strategy: Any) -> bool:
-    """Whether this process is the one that writes files: the only one, or worker 0."""
+    """Returns whether this process writes files: it is the only process, or worker 0."""
     resolver = strategy.cluster_resolver
     return not (resolver and resolver.task_type) or resolver.task_id == 0
 
@@ -77,19 +77,19 @@ def is_chief(strategy: Any) -> bool:
 def share_batches(
     strategy: Any, make_input: Callable[[int, int], TrainingInput], *, epoch: int, step: int
 ) -> Iterator[tuple[Any, ...]]:
-    """Hands out the global batches from a given step on, each cut into one even share a replica.
+    """Iterates over the global batches from a given step on, each split evenly over the replicas.
 
-    Each replica has an input of its own. To split the batches of one input would tear the shares apart after a last
-    batch that is too small for all replicas.
+    Each replica has its own input pipeline. Splitting the batches of a single pipeline would put the shares out of
+    step after a last batch that is too small for all replicas.
 
     Args:
         strategy: the strategy.
-        make_input: (number of shares, share) to the input of one share of the same batches.
-        epoch: where to start, from 0.
-        step: where to start in that epoch, from 0.
+        make_input: callable from (number of shares, share index) to the input of one share of the same batches.
+        epoch: first epoch, from 0.
+        step: first step in that epoch, from 0.
 
     Returns:
-        What `strategy.run` takes: the batches without end.
+        An infinite iterator over distributed batches for `strategy.run`.
     """
     import tensorflow as tf
 
@@ -106,9 +106,9 @@ def share_batches(
 
 
 def synchronize(network: Any) -> Any:
-    """Returns a copy of a network, weights included, whose batch normalization counts the images of all replicas.
+    """Returns a copy of a network, weights included, with batch normalization synchronized over all replicas.
 
-    Its statistics are sums of squares, so it computes in float32 whatever the policy.
+    The batch normalization layers compute in float32 under any policy, because their statistics are sums of squares.
 
     Args:
         network: a functional `keras.Model`.
@@ -124,15 +124,15 @@ def synchronize(network: Any) -> Any:
 
 
 def agree(strategy: Any, text: str, message: str) -> None:
-    """Makes sure that all workers hold the same text.
+    """Checks that all workers hold the same text.
 
     Args:
         strategy: the strategy.
-        text: what must be the same.
-        message: of the error otherwise.
+        text: the text to compare.
+        message: error message if the texts differ.
 
     Raises:
-        ValueError: in all workers if the text of one differs.
+        ValueError: in all workers, if the text of any worker differs.
     """
     import tensorflow as tf
 
@@ -146,14 +146,14 @@ def agree(strategy: Any, text: str, message: str) -> None:
 
 @contextmanager
 def name_lost_workers(strategy: Any, where: Callable[[], str]) -> Iterator[None]:
-    """Turns what TensorFlow raises when another worker has gone into one clear error.
+    """Converts the errors that TensorFlow raises when another worker is lost into a ConnectionError.
 
     Args:
-        strategy: the strategy; nothing changes with one process.
-        where: says what was reached, and what to do.
+        strategy: the strategy; has no effect with a single process.
+        where: returns text for the message: the progress made and how to resume.
 
     Raises:
-        ConnectionError: in place of the dozen kinds that TensorFlow has.
+        ConnectionError: instead of TensorFlow's various error types.
     """
     import tensorflow as tf
 

@@ -1,12 +1,12 @@
-"""`train()`: from a recipe and images to an embedding network, however often it is stopped on the way.
+"""`train()`: trains an embedding network from a recipe and images; can be stopped and resumed at any time.
 
 >>> from seesaw_keras.training.recipe import get_recipe
 >>> from seesaw_keras.training.trainer import train
 >>> model = train(get_recipe("paper"), "shards", "runs/paper")
 >>> model.save_weights("runs/paper/final.weights.h5")
 
-What a step does is a function of the weights and of its number alone: a training that was killed and is started again
-by the same call ends with the weights of one that was not.
+A step depends only on the weights and the step number: a run that is killed and restarted with the same call ends with
+the same weights as an uninterrupted run.
 """
 
 import logging
@@ -54,11 +54,11 @@ _STEPS_OF_RATE = 20
 
 
 class NotFiniteError(ValueError):
-    """The loss or its gradient is infinite or not a number.
+    """Raised when the loss or its gradient is infinite or NaN.
 
     Attributes:
-        step: the step, from 1.
-        names: of the images of its batch.
+        step: the step number, from 1.
+        names: names of the images in its batch.
     """
 
     def __init__(self, message: str, step: int, names: list[str]) -> None:
@@ -80,31 +80,30 @@ def train(
     deterministic: bool = False,
     checkpoint_minutes: float = 10.0,
 ) -> Any:
-    """Trains an embedding network, or goes on where the same call was stopped.
+    """Trains an embedding network, or resumes training if the same call was interrupted.
 
-    Checkpoints are in `out/checkpoints`, written every few minutes, at the end of every epoch, and on Ctrl-C or
-    SIGTERM. It sets the seeds of Python, NumPy and TensorFlow.
+    Checkpoints are written to `out/checkpoints` every few minutes, at the end of every epoch, and on Ctrl-C or
+    SIGTERM. Sets the seeds of Python, NumPy and TensorFlow.
 
     Args:
-        recipe: what to train and how.
-        source: the images: TFRecord shards, or any `Source`.
-        out: folder of the results; several workers must see the same one.
-        strategy: "none", "mirrored", "multi_worker", or what `make_strategy` made of these.
-        teacher: embeddings to learn from, (views, number of images, length), see `teacher.teacher_targets`.
-        weights: a file to start from, see `network.start_from`; None for random ones.
-        network: what to train, with weights of its own and in one replica; None for the recipe's.
-        monitors: who watches; with several workers only those of the chief are told.
-        deterministic: whether TensorFlow uses only operators that give the same bits every time, from now on in this
-            process. Slower.
-        checkpoint_minutes: the longest time between checkpoints.
+        recipe: hyperparameters of the run.
+        source: the images: TFRecord shards or any `Source`.
+        out: output folder; must be shared by all workers.
+        strategy: "none", "mirrored", "multi_worker", or a strategy from `make_strategy`.
+        teacher: teacher embeddings (views, number of images, dimension), see `teacher.teacher_targets`.
+        weights: file with initial weights, see `network.start_from`; None for random initialization.
+        network: provides a network with its own weights, for one replica only; None for the recipe's network.
+        monitors: callbacks; with several workers, only those of the chief are called.
+        deterministic: whether to enable TensorFlow's deterministic operators, for the rest of this process. Slower.
+        checkpoint_minutes: maximum time between checkpoints.
 
     Returns:
-        The network, float32, with unit embeddings; its weights are the averaged ones if the recipe averages.
+        The network, float32, with L2-normalized embeddings; it holds the averaged weights if the recipe sets `ema`.
 
     Raises:
-        ValueError: if the recipe, the data and the folder do not fit each other, or an image cannot be used.
-        NotFiniteError: if the loss is not finite; it names the step, the images and the last checkpoint.
-        ConnectionError: if another worker was lost.
+        ValueError: if the recipe, data and output folder do not match, or an image cannot be used.
+        NotFiniteError: if the loss is not finite; the message names the step, the images and the last checkpoint.
+        ConnectionError: if another worker is lost.
         OSError: if the last checkpoint cannot be written.
         KeyboardInterrupt: on Ctrl-C, after a checkpoint.
         SystemExit: on SIGTERM, after a checkpoint.
@@ -124,7 +123,7 @@ def train(
 
 @contextmanager
 def _name_images() -> Iterator[None]:
-    """Turns what tf.data makes of an error in an image into that error again."""
+    """Restores the original ValueError about an image from the InvalidArgumentError that tf.data wraps it in."""
     try:
         yield
     except tf.errors.InvalidArgumentError as error:
@@ -136,7 +135,7 @@ def _name_images() -> Iterator[None]:
 
 @contextmanager
 def _policy(name: str) -> Iterator[None]:
-    """Sets the mixed-precision policy of layers made in the block."""
+    """Sets the mixed-precision policy for layers created in the block."""
     before = keras.mixed_precision.global_policy()
     keras.mixed_precision.set_global_policy(name)
     try:
@@ -165,7 +164,7 @@ def _optimizer(recipe: Recipe, steps_per_epoch: int) -> Optimizer:
 
 
 class _Training:
-    """One training: its parts, and the loop over its steps."""
+    """State and step loop of one training run."""
 
     def __init__(
         self,
@@ -215,9 +214,9 @@ class _Training:
         )
 
     def _make_parts(self, weights: str | Path | None) -> None:
-        """Makes all that holds weights.
+        """Creates the networks, objective, optimizer, weight average, checkpoints and training step.
 
-        The first weights are drawn outside of the strategy's scope: there they depend on the seed alone.
+        Initial weights are drawn outside the strategy's scope, where they depend only on the seed.
         """
         recipe, strategy = self._recipe, self._strategy
         self._model = self._build(normalize=True)
@@ -225,7 +224,7 @@ class _Training:
             start_from(self._model, weights)
         first_objective = self._make_objective()
         with strategy.scope(), _policy(recipe.precision):
-            # Some margins look at the length of embeddings; the last layer of `self._model` has no weights.
+            # Norm-based margins need unnormalized embeddings; the normalization layer of `self._model` has no weights.
             network = self._build(normalize=False)
             if strategy.num_replicas_in_sync > 1:
                 network = synchronize(network)
@@ -271,7 +270,7 @@ class _Training:
         return objective
 
     def run(self) -> Any:
-        """Does the steps that are left and returns the network."""
+        """Runs the remaining steps and returns the network."""
         with name_lost_workers(self._strategy, self._whereabouts):
             self._saved = first = self._checkpoints.restore()
             agree(
@@ -298,7 +297,7 @@ class _Training:
         return self._model
 
     def _loop(self, first: int) -> None:
-        """Runs the steps; figures are read while the next step runs."""
+        """Runs the steps; the metrics of a step are read while the next one runs."""
         if first == self._total_steps:
             return
         epoch, step = divmod(first, self._steps_per_epoch)
@@ -316,22 +315,22 @@ class _Training:
                     running = None
                     self._pause(number)
         finally:
-            # An exception would keep it until the interpreter ends, and there it waits in vain for its threads, which
-            # cannot run Python any more.
+            # An exception's traceback would keep the iterator alive until interpreter shutdown, where it deadlocks
+            # waiting for threads that can no longer run Python.
             del batches
 
     def _share(self, shares: int, share: int) -> TrainingInput:
         return self._input if shares == 1 else self._make_input(self._input.source, shares, share)
 
     def _place(self, number: int) -> tuple[int, int]:
-        """Epoch and step in it, from 0, of the step with a number from 1."""
+        """Returns (epoch, step in the epoch), both from 0, of a step number that counts from 1."""
         return divmod(number - 1, self._steps_per_epoch)
 
     def _size(self, number: int) -> int:
         return len(self._input.batch_indices(*self._place(number)))
 
     def _wishes(self) -> list[float]:
-        """This process's requests; they travel with the step, so that all workers act on them after the same one."""
+        """Returns this process's requests; they are reduced with the step, so all workers act after the same step."""
         late = self._chief and time.monotonic() - self._saved_at > self._checkpoint_seconds
         return [float(self._interrupts.signal is not None), float(late)]
 
@@ -343,7 +342,7 @@ class _Training:
         return number % every == 0 or number == self._total_steps
 
     def _report(self, number: int, result: Any) -> None:
-        """Reads a step's figures, checks and passes them on."""
+        """Reads a step's metrics, checks them and passes them to the callbacks."""
         figures = self._step.read(result)
         now = time.monotonic()
         self._rates.append(self._size(number) / (now - self._read_at))
@@ -356,14 +355,14 @@ class _Training:
                 epoch=number / self._steps_per_epoch,
                 loss=figures.loss,
                 learning_rate=figures.learning_rate,
-                # Of a few steps, because those during which TensorFlow traces say nothing.
+                # Median over several steps, because steps that include tracing are not representative.
                 images_per_second=statistics.median(self._rates),
                 statistics=figures.statistics,
             )
         )
 
     def _check_finite(self, number: int, figures: Figures) -> None:
-        applied = figures.statistics.get("applied", 1.0) > 0  # loss scaling leaves out steps that overflow
+        applied = figures.statistics.get("applied", 1.0) > 0  # loss scaling skips steps that overflow
         if math.isfinite(figures.loss) and (math.isfinite(figures.statistics["gradient_norm"]) or not applied):
             return
         names = [self._input.source[index].name for index in self._input.batch_indices(*self._place(number)).tolist()]
@@ -378,7 +377,7 @@ class _Training:
         )
 
     def _pause(self, number: int) -> None:
-        """Validates and saves after a step, as far as it is time to, and stops on request."""
+        """Validates and saves after a step if due, and stops on request."""
         stop, save = self._requests
         if self._validates(number):
             self._export()
@@ -403,7 +402,7 @@ class _Training:
         self._saved_at = time.monotonic()
 
     def _export(self) -> None:
-        """Puts the weights, averaged if they are, into the network that is handed out."""
+        """Copies the current weights, averaged if enabled, into the network that is returned."""
         if self._average is not None:
             self._average.assign_to(self._model.weights)
         else:

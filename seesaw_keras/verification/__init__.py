@@ -1,4 +1,4 @@
-"""Face verification by the field's protocols: figures, comparisons, thresholds and reports. No TensorFlow import.
+"""Face verification by standard protocols: metrics, comparisons and thresholds. Does not import TensorFlow.
 
 >>> from seesaw_keras.data.sources import open_pairs
 >>> from seesaw_keras.verification import evaluate, load_embedder

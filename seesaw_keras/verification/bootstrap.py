@@ -1,4 +1,4 @@
-"""Confidence intervals that draw identities, not pairs, with replacement.
+"""Bootstrap confidence intervals that resample identities instead of pairs.
 
 >>> import numpy as np
 >>> from seesaw_keras.verification.bootstrap import bootstrap
@@ -10,11 +10,11 @@
 >>> bool(low < high)
 True
 
-Pairs that share a person are not independent: one person with a beard and a hat costs several pairs. A replicate
-draws as many identities as there are, with replacement; a genuine pair counts as often as its identity was drawn, an
-impostor pair as often as the product of its two (the vertex bootstrap: Snijders and Borgatti 1999; Owen 2007; for
-face verification Fogliato, Patil and Perona, arXiv 2306.01198). Each figure is then computed anew with those weights,
-thresholds included, so the interval covers their choice as well.
+Pairs that share an identity are not independent: one difficult person affects several pairs. Each replicate samples
+identities with replacement; a genuine pair is weighted by the number of times its identity was drawn, an impostor pair
+by the product of the two numbers (the vertex bootstrap: Snijders and Borgatti 1999; Owen 2007; for face verification
+Fogliato, Patil and Perona, arXiv 2306.01198). All metrics, including thresholds, are recomputed with these weights, so
+the intervals also cover the choice of thresholds.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,20 +35,20 @@ from seesaw_keras.verification.protocols import (
 
 __all__ = ["Bootstrap", "bootstrap", "identities_of"]
 
-ELEMENTS_AT_ONCE = 4_000_000  # weights held at once: 32 MB an array
+ELEMENTS_AT_ONCE = 4_000_000  # maximum number of weights in memory, 32 MB per array
 
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """Percentile intervals.
+    """Percentile confidence intervals.
 
     Attributes:
-        intervals: (low, high) by figure: "accuracy", "eer", "auc", "d_prime", "tar@0.001", ... as shares, 0 to 1, but
-            d_prime; NaN where no replicate gave a figure.
-        unit: what was drawn, "identities" or "pairs".
-        units: how many of those there are.
-        replicates: how many times they were drawn.
-        level: share of replicates inside an interval.
+        intervals: (low, high) by metric: "accuracy", "eer", "auc", "d_prime", "tar@0.001", ... as fractions, 0 to 1,
+            except d_prime; NaN if no replicate gave a value.
+        unit: resampling unit, "identities" or "pairs".
+        units: number of units.
+        replicates: number of bootstrap replicates.
+        level: confidence level, 0 to 1.
     """
 
     intervals: dict[str, tuple[float, float]]
@@ -59,18 +59,18 @@ class Bootstrap:
 
 
 def identities_of(names: Sequence[str], index: np.ndarray, same: np.ndarray) -> np.ndarray | None:
-    """Reads each image's identity off its path: the deepest folder that agrees with every pair's label.
+    """Derives each image's identity from its path: the deepest folder level consistent with all pair labels.
 
-    `Name/Name_0001.jpg` gives "Name"; `001/frontal/01.jpg` gives "001", because "001/frontal" would call the same
-    person's frontal and profile images two people.
+    `Name/Name_0001.jpg` gives "Name"; `001/frontal/01.jpg` gives "001", because "001/frontal" would assign a person's
+    frontal and profile images to different identities.
 
     Args:
         names: (images,) paths with forward slashes.
-        index: (n, 2) images of each pair.
+        index: (n, 2) image indices of each pair.
         same: (n,) bool.
 
     Returns:
-        (images,) identity numbers from 0, or None where no folder agrees (.bin files have no names).
+        (images,) identity indices from 0, or None if no folder level is consistent (.bin files have no names).
     """
     folders = [name.split("/")[:-1] for name in names]
     for depth in range(max(map(len, folders), default=0), 0, -1):
@@ -92,22 +92,21 @@ def bootstrap(
     level: float = 0.95,
     seed: int = 0,
 ) -> Bootstrap:
-    """Computes a percentile interval of every figure.
+    """Computes a percentile interval of every metric.
 
     Args:
         scores: (n,) cosines.
         distances: (n,) squared distances, for ten-fold accuracy.
         same: (n,) True for genuine pairs.
-        identities: (n, 2) identity numbers of each pair's two images, or None to draw pairs because nothing better is
-            known.
-        folds: (n,) the fold of each pair; None for ten of consecutive pairs.
-        fars: FARs at which to give an interval of TAR.
-        replicates: how often to draw.
-        level: share of replicates inside an interval, 0 to 1.
-        seed: of the generator; the same seed gives the same intervals.
+        identities: (n, 2) identity indices of each pair's images, or None if unknown, to resample pairs.
+        folds: (n,) fold of each pair; None for ten folds of consecutive pairs.
+        fars: FARs for which to compute intervals of TAR.
+        replicates: number of bootstrap replicates.
+        level: confidence level, 0 to 1.
+        seed: random seed; the same seed gives the same intervals.
 
     Raises:
-        ValueError: see `checked_pairs`; or `identities` contradict the labels.
+        ValueError: see `checked_pairs`; also if `identities` contradict the labels.
     """
     score, label = checked_pairs(scores, same)
     distance, _ = checked_pairs(distances, same)
@@ -138,7 +137,7 @@ def _interval(values: np.ndarray, tails: tuple[float, float]) -> tuple[float, fl
 
 
 def _draws(owners: np.ndarray, people: int, replicates: int, generator: np.random.Generator) -> Iterator[np.ndarray]:
-    """Yields the weights (some replicates, n) of the pairs, in parts that fit in memory."""
+    """Yields the pair weights (replicates, n) in chunks that fit in memory."""
     alone = owners[:, 0] == owners[:, 1]
     at_once = max(1, ELEMENTS_AT_ONCE // max(len(owners), people))
     for start in range(0, replicates, at_once):
@@ -147,9 +146,9 @@ def _draws(owners: np.ndarray, people: int, replicates: int, generator: np.rando
 
 
 def _figures(weights: np.ndarray, score: np.ndarray, same: np.ndarray, fars: Sequence[float]) -> dict[str, np.ndarray]:
-    """Computes every figure but accuracy for weights (r, n) of pairs in falling order of their scores.
+    """Computes every metric except accuracy for weights (r, n) of pairs sorted by descending score.
 
-    Each value is (r,), NaN where one class was not drawn.
+    Each value is (r,), NaN if no genuine or no impostor pair was drawn.
     """
     ends = tie_ends(score)
     sums = {kind: np.cumsum(weights * which, axis=1)[:, ends] for kind, which in (("tar", same), ("far", ~same))}

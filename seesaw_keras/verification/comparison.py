@@ -1,11 +1,11 @@
-"""Two embedders on the same pairs: what changed, and whether it is more than chance.
+"""Comparison of two embedders on the same pairs, with McNemar's test.
 
 >>> from seesaw_keras.verification.comparison import mcnemar
 >>> round(mcnemar(only_first_right=1, only_second_right=9), 6)
 0.021484
 
-The question after quantization: the difference of two accuracies on the same pairs is decided by the few pairs that
-only one of the two judges rightly, which is far sharper than comparing two confidence intervals.
+Useful after quantization, for example: the difference between two accuracies on the same pairs depends only on the few
+pairs that exactly one of the two classifies correctly, which is far more sensitive than comparing confidence intervals.
 """
 
 import math
@@ -22,16 +22,16 @@ COSINE_PERCENTILES = (0.1, 1.0, 5.0, 50.0)
 
 @dataclass(frozen=True)
 class Comparison:
-    """A second embedder against a first.
+    """Result of comparing a second embedder with a first.
 
     Attributes:
-        accuracy_change: second minus first, in percentage points.
-        p_value: of McNemar's exact test: how likely a split at least as uneven is if both were equally good.
-        lost: (k,) pairs that only the first judges rightly.
-        gained: (k,) pairs that only the second judges rightly.
+        accuracy_change: accuracy of the second minus the first, in percentage points.
+        p_value: p-value of McNemar's exact test, under the hypothesis that both are equally accurate.
+        lost: (k,) indices of pairs that only the first classifies correctly.
+        gained: (k,) indices of pairs that only the second classifies correctly.
         cosine: "mean", "min" and percentiles ("p0.1", ...) of the cosine between the two embeddings of each image; None
-            where their lengths differ.
-        farthest: the image with the least cosine; None likewise.
+            if their dimensions differ.
+        farthest: index of the image with the lowest cosine; None if the dimensions differ.
     """
 
     accuracy_change: float
@@ -43,7 +43,7 @@ class Comparison:
 
 
 def mcnemar(*, only_first_right: int, only_second_right: int) -> float:
-    """Returns the two-sided p-value of McNemar's test by the exact binomial distribution (McNemar 1947).
+    """Returns the two-sided p-value of McNemar's exact (binomial) test (McNemar 1947).
 
     Equals `scipy.stats.binomtest(only_first_right, only_first_right + only_second_right).pvalue`.
     """
@@ -60,17 +60,17 @@ def mcnemar(*, only_first_right: int, only_second_right: int) -> float:
 def compare(
     first: TenFold, second: TenFold, same: np.ndarray, first_embeddings: np.ndarray, second_embeddings: np.ndarray
 ) -> Comparison:
-    """Compares two embedders; each judges a pair by the threshold of its own ten-fold protocol.
+    """Compares two embedders, each with the thresholds of its own ten-fold protocol.
 
     Args:
-        first: the embedder compared with.
-        second: the embedder compared, on the same pairs.
+        first: result of the baseline embedder.
+        second: result of the embedder to compare, on the same pairs.
         same: (n,) True for genuine pairs.
         first_embeddings: (images, d).
         second_embeddings: (images, d') of the same images.
 
     Raises:
-        ValueError: the two were not measured on the same number of pairs or images; or see `unit`.
+        ValueError: if the number of pairs or images differs; see also `unit`.
     """
     if first.accepted.shape != second.accepted.shape or len(first_embeddings) != len(second_embeddings):
         raise ValueError("both embedders must be measured on the same pairs and images")

@@ -1,14 +1,14 @@
-"""The embeddings of a whole data set, by several processes, in shards; goes on where it was stopped.
+"""Computes the embeddings of a whole data set in several processes, stored in shards; can be interrupted and resumed.
 
 >>> from seesaw_keras.verification.dataset_embeddings import Recipe, embed_dataset
 >>> manifest = embed_dataset("faces_emore", "embeddings", Recipe("phone.tflite"))  # doctest: +SKIP
 >>> manifest["images"], manifest["shards"][0]  # doctest: +SKIP
 (5822653, {'file': 'embeddings-00000-of-01422.npy', 'first': 0, 'count': 4096})
 
-`embeddings` then holds `embeddings-00000-of-01422.npy` and its like, float32 (count, d) as the network puts them out,
-in the data set's order; `index.csv`, a line an image with shard, row, label, identity, name and what is wrong with it;
-and `manifest.json`, what made them of what, with the SHA-256 of every file. An image that does not decode has a row of
-NaN.
+The output folder contains the shards `embeddings-00000-of-01422.npy` and so on, float32 (count, d) network outputs in
+data set order; `index.csv`, one line per image with shard, row, label, identity, name and any problem; and
+`manifest.json`, the model, data and settings, with the SHA-256 of every file. Images that cannot be decoded have a row
+of NaN.
 """
 
 import csv
@@ -43,16 +43,16 @@ IMAGES_AT_ONCE = 64
 
 @dataclass(frozen=True)
 class Recipe:
-    """What decides on the embeddings.
+    """Settings that determine the embeddings.
 
     Attributes:
-        model: what `load_embedder` loads.
-        preprocess: see there.
-        runtime: see there.
-        images_per_shard: the last shard may have fewer.
+        model: model for `load_embedder`.
+        preprocess: see `load_embedder`.
+        runtime: see `load_embedder`.
+        images_per_shard: number of images per shard; the last shard may have fewer.
 
     Raises:
-        ValueError: if a shard would have no image.
+        ValueError: if `images_per_shard` is below 1.
     """
 
     model: str
@@ -73,26 +73,26 @@ def embed_dataset(
     processes: int | None = None,
     progress: Progress = lambda stage, done, total: None,
 ) -> dict[str, Any]:
-    """Embeds aligned faces, or goes on with a run that was stopped, or checks one that is finished.
+    """Embeds aligned faces, resumes an interrupted run, or verifies a finished one.
 
-    Processes are spawned: in a script, call this below `if __name__ == "__main__":`.
+    Processes are spawned: in a script, call this under `if __name__ == "__main__":`.
 
     Args:
-        path: what `open_source` opens.
-        output: the folder to fill: new, empty, or of the same run.
-        recipe: what to embed by.
-        processes: how many read, decode and embed; all processors if None. The bytes do not depend on it.
-        progress: told of the images done.
+        path: data set for `open_source`.
+        output: output folder: new, empty, or from the same run.
+        recipe: model and settings.
+        processes: number of worker processes; None for one per processor. The output does not depend on it.
+        progress: called with the stage, the number of completed images and the total.
 
     Returns:
         The manifest.
 
     Raises:
-        FileNotFoundError: if there is no such data set or model.
+        FileNotFoundError: if the data set or model does not exist.
         ImportError: if the runtime is not installed.
-        ValueError: if the data set is damaged as a whole or has no images, an image has a size that the model does not
-            take, or `output` holds something else.
-        OSError: if the disk is full, or a process was killed.
+        ValueError: if the data set is unreadable or empty, an image size is not supported by the model, or `output`
+            contains something else.
+        OSError: if the disk is full or a process was killed.
     """
     source = open_source(path)
     if not len(source):
@@ -135,7 +135,7 @@ def embed_dataset(
 
 @functools.cache
 def _embedder(recipe: Recipe) -> Embedder:
-    """Loads the model, once a process."""
+    """Loads the model, once per process."""
     embedder = load_embedder(recipe.model, preprocess=recipe.preprocess, runtime=recipe.runtime)
     if not isinstance(embedder, Embedder):
         raise ValueError(f"{recipe.model}: holds embeddings already; name a model")
@@ -143,7 +143,7 @@ def _embedder(recipe: Recipe) -> Embedder:
 
 
 class _Look(NamedTuple):
-    """A record: `image` is None and `problem` says why where it cannot be read or decoded."""
+    """A decoded record; if it cannot be read or decoded, `image` is None and `problem` is the reason."""
 
     row: int
     label: int
@@ -166,7 +166,7 @@ def _looks(source: Source, start: int, stop: int) -> Iterator[_Look]:
 
 
 def _embed_part(source: Source, recipe: Recipe, shard: Path, table: Path, start: int, stop: int) -> None:
-    """Writes one shard; its table comes first, so that a shard that is there has one."""
+    """Writes one shard, after its table, so that every existing shard has a table."""
     embedder = _embedder(recipe)
     length = embedder.embed(np.zeros((1, *embedder.input_size, 3), np.uint8)).shape[1]
     rows = np.full((stop - start, length), np.nan, np.float32)
@@ -184,7 +184,7 @@ def _embed_part(source: Source, recipe: Recipe, shard: Path, table: Path, start:
 
 
 def _embed_into(rows: npt.NDArray[np.float32], batch: list[_Look], embedder: Embedder) -> None:
-    """Fills in the rows of the images that are there; images of one size are embedded together."""
+    """Fills in the rows of the decoded images; images of the same size are embedded in one batch."""
     by_shape: dict[tuple[int, ...], list[tuple[_Look, npt.NDArray[np.uint8]]]] = {}
     for look in batch:
         if look.image is not None:
@@ -198,7 +198,7 @@ def _embed_into(rows: npt.NDArray[np.float32], batch: list[_Look], embedder: Emb
 
 
 def _merge(tables: list[Path], index: Path) -> int:
-    """Puts the tables of all shards into one; returns how many images have no embedding."""
+    """Concatenates the tables of all shards; returns the number of images without an embedding."""
     problems = 0
     with replacing(index) as beside, beside.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerow(COLUMNS)

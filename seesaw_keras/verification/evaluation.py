@@ -1,4 +1,4 @@
-"""All figures of an embedder on a set of pairs.
+"""Evaluation of an embedder on a set of pairs.
 
 >>> import numpy as np
 >>> from seesaw_keras.verification.evaluation import measure
@@ -49,23 +49,23 @@ LATENCY_RUNS = 50
 
 @dataclass(frozen=True)
 class Verification:
-    """What was measured, with the arrays that pictures and comparisons need.
+    """Verification results, with the arrays needed for plots and comparisons.
 
     Attributes:
-        embeddings: (images, d) as the model gave them.
+        embeddings: (images, d) model outputs.
         same: (n,) True for genuine pairs.
         scores: (n,) cosines.
-        ten_fold: accuracy by cross-validated threshold.
-        roc: every operating point.
-        eer: share, 0 to 1.
-        auc: area, 0 to 1.
-        d_prime: in standard deviations.
+        ten_fold: accuracy with cross-validated thresholds.
+        roc: ROC curve.
+        eer: equal error rate, 0 to 1.
+        auc: area under the ROC curve, 0 to 1.
+        d_prime: d-prime, in standard deviations.
         tar_at_far: TAR at each of `metrics.FARS`.
         bootstrap: confidence intervals.
-        identification: closed-set search, where identities are known and one has two images.
-        far: the FAR asked for.
-        calibration: section of a model card for that FAR; None where the pairs are too few.
-        calibration_note: why there is none, else empty.
+        identification: closed-set identification; None if identities are unknown or none has two images.
+        far: target FAR of the threshold.
+        calibration: calibration section of a model card for that FAR; None if there are too few pairs.
+        calibration_note: reason if `calibration` is None, otherwise empty.
     """
 
     embeddings: np.ndarray
@@ -85,13 +85,13 @@ class Verification:
 
     @property
     def decision(self) -> tuple[float, str]:
-        """The cosine from which on to accept, and where it is from: calibration, else the ten-fold thresholds' mean."""
+        """Cosine threshold and its origin: the calibration if available, else the mean of the ten-fold thresholds."""
         if self.calibration is not None:
             return self.calibration["threshold"], f"FAR {self.far:g}"
         return 1 - float(np.mean(self.ten_fold.thresholds)) / 2, "best accuracy"
 
     def to_json(self) -> dict[str, Any]:
-        """Returns all figures as what JSON can hold; accuracies and rates in percent, see its key "units"."""
+        """Returns all metrics as a JSON-serializable dictionary; accuracies and rates in percent, see key "units"."""
         found = self.identification
         return {
             "accuracy": 100 * self.ten_fold.accuracy,
@@ -137,7 +137,7 @@ class Verification:
 
 
 def _finite(value: float | None) -> float | None:
-    """Returns None for infinity and NaN, which JSON lacks."""
+    """Returns None for infinity and NaN, which JSON does not support."""
     return value if value is not None and np.isfinite(value) else None
 
 
@@ -158,23 +158,23 @@ def measure(
     seed: int = 0,
     **facts: Any,
 ) -> Verification:
-    """Computes every figure from embeddings.
+    """Computes all verification metrics from embeddings.
 
     Args:
-        embeddings: (images, d), any length.
-        index: (n, 2) the images of each pair.
+        embeddings: (images, d), not necessarily normalized.
+        index: (n, 2) image indices of each pair.
         same: (n,) True for genuine pairs.
-        folds: (n,) the fold of each pair; None for ten of consecutive pairs.
-        names: (images,) paths, which tell identities by their folders; None or without folders, identification is left
-            out and confidence intervals draw pairs.
-        far: for which to choose a threshold.
-        replicates: of the bootstrap.
-        seed: of the bootstrap.
-        **facts: entries to add to the calibration section.
+        folds: (n,) fold of each pair; None for ten folds of consecutive pairs.
+        names: (images,) paths whose folders give the identities. If None or without folders, identification is omitted
+            and confidence intervals resample pairs.
+        far: target FAR of the threshold.
+        replicates: number of bootstrap replicates.
+        seed: seed of the bootstrap.
+        **facts: additional entries of the calibration section.
 
     Raises:
-        ValueError: embeddings are not finite or all zero, labels are all the same, a pair names an image that is not
-            there, or there are fewer pairs than folds.
+        ValueError: if an embedding is not finite or all zero, all labels are equal, an image index is out of range, or
+            there are fewer pairs than folds.
     """
     index, same = np.asarray(index), np.asarray(same)
     rows = unit(embeddings, names)
@@ -219,7 +219,7 @@ def measure(
 
 
 def _search(rows: np.ndarray, owners: np.ndarray) -> Identification | None:
-    """Searches all other images among the first of each identity."""
+    """Runs identification with the first image of each identity as gallery and all other images as probes."""
     _, first = np.unique(owners, return_index=True)
     probes = np.setdiff1d(np.arange(len(rows)), first)
     return identify(rows[first], owners[first], rows[probes], owners[probes]) if probes.size else None
@@ -232,19 +232,19 @@ def embed_images(
     flip: bool = False,
     progress: Callable[[int], Any] | None = None,
 ) -> np.ndarray:
-    """Returns the embeddings (images, d) of a set's images, each embedded once however many pairs name it.
+    """Returns the embeddings (images, d) of a set of pairs; each image is embedded once.
 
-    Images are decoded in a thread of their own, ahead of the model.
+    Images are decoded ahead of the model in a separate thread.
 
     Args:
-        embedder: what embeds; stored embeddings are looked up by name.
-        pairs: the images.
-        flip: add the embedding of the mirrored image, as InsightFace's test does.
-        progress: called with the number of images each time some are done.
+        embedder: the embedder; stored embeddings are looked up by name.
+        pairs: the pairs.
+        flip: whether to add the embedding of the mirrored image, as in InsightFace's evaluation.
+        progress: called with the number of newly completed images.
 
     Raises:
-        ValueError: an image cannot be decoded or does not fit the model, a stored embedding is missing, or `flip` is
-            asked of stored embeddings.
+        ValueError: if an image cannot be decoded or does not fit the model, a stored embedding is missing, or `flip`
+            is used with stored embeddings.
     """
     if isinstance(embedder, StoredEmbeddings):
         if flip:
@@ -263,7 +263,7 @@ def embed_images(
 
 
 def _decoded(pairs: Pairs) -> Iterator[tuple[np.ndarray, str]]:
-    """Yields batches of images of one size with the name of the first, the next ones being decoded meanwhile."""
+    """Yields batches of equally sized images with the name of the first; decodes the next batch in the background."""
 
     def decode(start: int) -> list[np.ndarray]:
         part = range(start, min(start + IMAGES_AT_ONCE, len(pairs.names)))
@@ -292,20 +292,20 @@ def evaluate(
     data_set: str = "",
     progress: Callable[[int], Any] | None = None,
 ) -> Verification:
-    """Embeds a set's images and computes every figure.
+    """Embeds the images of a set of pairs and computes all verification metrics.
 
     Args:
-        embedder: of `load_embedder`.
-        pairs: of `seesaw_keras.data.formats.pair_lists.open_pairs`.
-        flip: add the embedding of the mirrored image.
-        far: for which to choose a threshold.
-        replicates: of the bootstrap.
-        seed: of the bootstrap.
-        data_set: what the calibration section calls the pairs.
-        progress: called with the number of images each time some are done.
+        embedder: from `load_embedder`.
+        pairs: from `seesaw_keras.data.formats.pair_lists.open_pairs`.
+        flip: whether to add the embedding of the mirrored image.
+        far: target FAR of the threshold.
+        replicates: number of bootstrap replicates.
+        seed: seed of the bootstrap.
+        data_set: name of the pairs in the calibration section.
+        progress: called with the number of newly completed images.
 
     Raises:
-        ValueError: see `embed_images` and `measure`; pairs that cannot be measured are refused before any is embedded.
+        ValueError: see `embed_images` and `measure`; invalid pairs are rejected before embedding starts.
     """
     checked_pairs(np.zeros(len(pairs)), pairs.same)
     contiguous_folds(len(pairs))
@@ -328,7 +328,7 @@ def evaluate(
 
 
 def latency_ms(embedder: Embedder, pairs: Pairs) -> dict[str, float]:
-    """Returns "min" and "median" milliseconds to embed one decoded image, over 50 runs after a first one."""
+    """Returns the "min" and "median" time to embed one decoded image, in milliseconds, over 50 runs after a warm-up."""
     image = decode_image(pairs.read(0), name=pairs.names[0])[None]
     embedder.embed(image)
     taken = []

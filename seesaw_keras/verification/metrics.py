@@ -1,4 +1,4 @@
-"""ROC and what is read off it: AUC, EER, TAR at a FAR, and d-prime. One sort, then sums; NumPy only.
+"""Verification metrics: ROC, AUC, EER, TAR at FAR, and d-prime. Requires only NumPy.
 
 >>> from seesaw_keras.verification.metrics import auc, equal_error_rate, roc, tar_at_far
 >>> curve = roc([0.9, 0.8, 0.3, 0.1], [True, True, False, False])
@@ -7,9 +7,9 @@
 >>> tar_at_far(curve, 0.1).note
 'not measurable: only 2 impostor pairs'
 
-A *score* is a similarity (the cosine of two embeddings): a pair is accepted when its score is at least the threshold.
-TAR (true accept rate) is the share of genuine pairs accepted, FAR (false accept rate) that of impostor pairs; ISO/IEC
-19795-1 names them 1 - FNMR and FMR.
+A *score* is a similarity (the cosine of two embeddings): a pair is accepted if its score is at least the threshold.
+TAR (true accept rate) is the fraction of genuine pairs accepted, FAR (false accept rate) the fraction of impostor pairs
+accepted; ISO/IEC 19795-1 calls them 1 - FNMR and FMR.
 """
 
 from dataclasses import dataclass
@@ -25,12 +25,12 @@ FARS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 
 @dataclass(frozen=True)
 class Roc:
-    """Every operating point of a set of pairs, from "accept none" to "accept all"; all arrays are (points,) float64.
+    """ROC curve: every operating point from "accept none" to "accept all"; all arrays are (points,) float64.
 
     Attributes:
-        far: share of impostor pairs accepted, 0 to 1, rising.
-        tar: share of genuine pairs accepted, 0 to 1, rising.
-        thresholds: scores from which on pairs are accepted, falling; the first is infinite.
+        far: fraction of impostor pairs accepted, 0 to 1, ascending.
+        tar: fraction of genuine pairs accepted, 0 to 1, ascending.
+        thresholds: score thresholds, descending; the first is infinite.
         genuine: number of genuine pairs.
         impostor: number of impostor pairs.
     """
@@ -44,13 +44,13 @@ class Roc:
 
 @dataclass(frozen=True)
 class TarAtFar:
-    """One operating point.
+    """TAR at a given FAR.
 
     Attributes:
-        far: the FAR asked for.
-        tar: the largest TAR whose FAR does not exceed it; None where the pairs cannot tell.
-        threshold: the score from which on pairs are accepted there; None likewise.
-        note: why there is no figure, else empty.
+        far: the target FAR.
+        tar: the largest TAR whose FAR does not exceed the target; None if not measurable.
+        threshold: the score threshold of that operating point; None if not measurable.
+        note: reason if not measurable, otherwise empty.
     """
 
     far: float
@@ -63,8 +63,8 @@ def checked_pairs(scores: ArrayLike, same: ArrayLike) -> tuple[np.ndarray, np.nd
     """Returns scores as float64 and labels as bool, both (n,).
 
     Raises:
-        ValueError: there are none, their numbers differ, a score is not finite, a label is neither 0 nor 1, or all
-            labels are the same.
+        ValueError: if there are no pairs, the number of scores and labels differs, a score is not finite, a label is
+            not 0 or 1, or all labels are equal.
     """
     score, label = np.asarray(scores, dtype=np.float64), np.asarray(same)
     if score.ndim != 1 or score.shape != label.shape:
@@ -85,10 +85,10 @@ def checked_pairs(scores: ArrayLike, same: ArrayLike) -> tuple[np.ndarray, np.nd
 
 
 def roc(scores: ArrayLike, same: ArrayLike) -> Roc:
-    """Computes the whole curve by one sort, O(n log n).
+    """Computes the ROC curve in O(n log n).
 
-    Pairs with equal scores enter together, as they must: no threshold parts them. The points are those of
-    `sklearn.metrics.roc_curve(same, scores, drop_intermediate=False)`.
+    Pairs with equal scores form a single point, because no threshold separates them. The points are the same as those
+    of `sklearn.metrics.roc_curve(same, scores, drop_intermediate=False)`.
 
     Args:
         scores: (n,) similarities, finite.
@@ -115,34 +115,37 @@ def roc(scores: ArrayLike, same: ArrayLike) -> Roc:
 
 
 def tie_ends(sorted_scores: np.ndarray) -> np.ndarray:
-    """Returns the position of the last of each run of equal scores."""
+    """Returns the index of the last element of each run of equal scores."""
     return np.append(np.flatnonzero(np.diff(sorted_scores)), sorted_scores.size - 1)
 
 
 def auc(far: np.ndarray, tar: np.ndarray) -> Any:
-    """Returns the area under (FAR, TAR) along the last axis by trapezoids: P(genuine score > impostor's) + ties / 2."""
+    """Returns the area under the ROC curve along the last axis by the trapezoidal rule.
+
+    Equals P(genuine score > impostor score) + P(equal scores) / 2.
+    """
     return np.sum(np.diff(far, axis=-1) * (tar[..., 1:] + tar[..., :-1]), axis=-1) / 2
 
 
 def equal_error_rate(far: np.ndarray, tar: np.ndarray) -> Any:
-    """Returns where FAR equals 1 - TAR on the curve drawn with straight lines between its points, along the last axis.
+    """Returns the point along the last axis where FAR equals 1 - TAR, with linear interpolation between points.
 
-    It is the root that `brentq(lambda x: 1 - x - interp1d(far, tar)(x), 0, 1)` finds.
+    Equals `brentq(lambda x: 1 - x - interp1d(far, tar)(x), 0, 1)`.
     """
     gap = far - (1 - tar)
     right = np.argmax(gap >= 0, axis=-1)[..., None]
     low, high = (np.take_along_axis(gap, at, axis=-1) for at in (right - 1, right))
     from_, to = (np.take_along_axis(far, at, axis=-1) for at in (right - 1, right))
-    # Rounding must not carry the point beyond its segment, where the curve has no point at all.
+    # Clip to the segment, because rounding could move the point beyond it.
     return np.clip(from_ + (to - from_) * low / (low - high), from_, to)[..., 0]
 
 
 def d_prime(
     genuine_mean: ArrayLike, genuine_variance: ArrayLike, impostor_mean: ArrayLike, impostor_variance: ArrayLike
 ) -> Any:
-    """Returns the distance of the two means in units of the root mean variance (Daugman 2000, "decidability").
+    """Returns the distance between the two means divided by the root mean variance (Daugman 2000, "decidability").
 
-    It is infinite when neither genuine nor impostor scores vary.
+    Infinite if neither genuine nor impostor scores vary.
     """
     spread = np.sqrt((np.asarray(genuine_variance) + np.asarray(impostor_variance)) / 2)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -150,18 +153,18 @@ def d_prime(
 
 
 def last_within(far: np.ndarray, level: float) -> Any:
-    """Returns the last point whose FAR does not exceed `level`, along the last axis."""
+    """Returns the index of the last point whose FAR does not exceed `level`, along the last axis."""
     return np.sum(far <= level, axis=-1) - 1
 
 
 def tar_at_far(curve: Roc, far: float) -> TarAtFar:
-    """Reads TAR at a FAR off the curve without interpolation: the largest TAR whose FAR does not exceed `far`.
+    """Returns the largest TAR whose FAR does not exceed `far`, without interpolation.
 
-    A FAR below one false accept among the impostor pairs is not measurable, and is said to be so instead of given a
-    figure: with 3,000 impostor pairs, 1e-3 is three false accepts and 1e-4 is none.
+    A FAR that corresponds to less than one false accept is reported as not measurable: with 3,000 impostor pairs, 1e-3
+    is three false accepts and 1e-4 is none.
 
     Raises:
-        ValueError: `far` is not in (0, 1].
+        ValueError: if `far` is not in (0, 1].
     """
     if not 0 < far <= 1:
         raise ValueError(f"a FAR lies above 0 and not above 1, got {far}")

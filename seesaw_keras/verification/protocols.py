@@ -1,4 +1,4 @@
-"""The field's protocols on embeddings: ten-fold accuracy and closed-set identification.
+"""Standard evaluation protocols for embeddings: ten-fold verification accuracy and closed-set identification.
 
 >>> import numpy as np
 >>> from seesaw_keras.verification.protocols import pair_distances, ten_fold, unit
@@ -36,12 +36,12 @@ PAIRS_AT_ONCE = 4096
 
 @dataclass(frozen=True)
 class TenFold:
-    """Accuracy by cross-validated threshold.
+    """Accuracy with cross-validated thresholds.
 
     Attributes:
-        accuracies: (folds,) share of each fold's pairs judged rightly, 0 to 1.
-        thresholds: (folds,) squared distance below which a fold's pairs were accepted.
-        accepted: (n,) bool, how each pair was judged by the threshold of its own fold.
+        accuracies: (folds,) accuracy of each fold, 0 to 1.
+        thresholds: (folds,) squared distance below which the pairs of a fold are accepted.
+        accepted: (n,) bool, whether each pair is accepted by the threshold of its fold.
     """
 
     accuracies: np.ndarray
@@ -55,16 +55,16 @@ class TenFold:
 
     @property
     def std(self) -> float:
-        """Population standard deviation over the folds, what the field prints after "+-"."""
+        """Population standard deviation over the folds, as usually reported after "+-"."""
         return float(np.std(self.accuracies))
 
 
 @dataclass(frozen=True)
 class Identification:
-    """Closed-set 1:N search.
+    """Results of closed-set 1:N identification.
 
     Attributes:
-        rates: share of probes whose identity is among the k most similar ones, 0 to 1, by k.
+        rates: rank-k identification rate, 0 to 1, by k.
         probes: number of probe images.
         identities: number of identities in the gallery.
     """
@@ -75,14 +75,14 @@ class Identification:
 
 
 def unit(embeddings: ArrayLike, names: Sequence[str] | None = None) -> np.ndarray:
-    """Returns embeddings (n, d) as float64 rows of unit length.
+    """Returns L2-normalized embeddings (n, d), float64.
 
     Args:
-        embeddings: (n, d) finite numbers, no row all zero.
-        names: (n,) what each row is of, for the error message.
+        embeddings: (n, d), finite, without all-zero rows.
+        names: (n,) names of the rows for the error message.
 
     Raises:
-        ValueError: not two-dimensional, or a row is not finite or all zero.
+        ValueError: if the array is not two-dimensional, or a row is not finite or all zero.
     """
     rows = np.asarray(embeddings, dtype=np.float64)
     if rows.ndim != 2 or not rows.size:
@@ -102,10 +102,10 @@ def unit(embeddings: ArrayLike, names: Sequence[str] | None = None) -> np.ndarra
 
 
 def interleaved(embeddings: np.ndarray) -> np.ndarray:
-    """Returns the index (n, 2) of pairs whose two embeddings follow each other, as in InsightFace's .bin files.
+    """Returns the index (n, 2) of pairs of consecutive embeddings, as in InsightFace's .bin files.
 
     Raises:
-        ValueError: the number of embeddings is odd.
+        ValueError: if the number of embeddings is odd.
     """
     if len(embeddings) % 2:
         raise ValueError(f"{len(embeddings)} embeddings are an odd number: pairs need two each")
@@ -113,7 +113,7 @@ def interleaved(embeddings: np.ndarray) -> np.ndarray:
 
 
 def _by_parts(rows: np.ndarray, index: ArrayLike, figure: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray:
-    """Applies `figure` to the two sides of some thousand pairs at a time: a million pairs of rows take gigabytes."""
+    """Applies `figure` to both sides of the pairs in chunks of a few thousand, to limit memory use."""
     pairs = np.asarray(index)
     if pairs.ndim != 2 or pairs.shape[1] != 2 or not pairs.size:
         raise ValueError(f"pairs are an index of shape (n, 2) into the embeddings, got shape {pairs.shape}")
@@ -128,25 +128,25 @@ def pair_scores(unit_rows: np.ndarray, index: ArrayLike) -> np.ndarray:
     """Returns the cosine (n,) of each pair of rows; `index` is (n, 2).
 
     Raises:
-        ValueError: there are no pairs, or one names a row that is not there.
+        ValueError: if there are no pairs or an index is out of range.
     """
     return _by_parts(unit_rows, index, lambda left, right: np.einsum("ij,ij->i", left, right))
 
 
 def pair_distances(unit_rows: np.ndarray, index: ArrayLike) -> np.ndarray:
-    """Returns the squared Euclidean distance (n,) of each pair of rows, computed as the reference does.
+    """Returns the squared Euclidean distance (n,) of each pair of rows, computed as in the original code.
 
     Raises:
-        ValueError: there are no pairs, or one names a row that is not there.
+        ValueError: if there are no pairs or an index is out of range.
     """
     return _by_parts(unit_rows, index, lambda left, right: np.sum(np.square(np.subtract(left, right)), 1))
 
 
 def contiguous_folds(pairs: int, folds: int = 10) -> np.ndarray:
-    """Returns the fold (pairs,) of each pair as scikit-learn's `KFold(folds, shuffle=False)` parts them.
+    """Returns the fold (pairs,) of each pair, as in scikit-learn's `KFold(folds, shuffle=False)`.
 
     Raises:
-        ValueError: there are fewer pairs than folds, or fewer than two folds.
+        ValueError: if there are fewer pairs than folds, or fewer than two folds.
     """
     if folds < 2:
         raise ValueError(f"cross-validation needs two folds at least, got {folds}")
@@ -157,16 +157,16 @@ def contiguous_folds(pairs: int, folds: int = 10) -> np.ndarray:
 
 
 def ten_fold(distances: ArrayLike, same: ArrayLike, folds: ArrayLike | None = None) -> TenFold:
-    """Computes the accuracy that papers print for LFW, to the last digit of InsightFace's and the reference's code.
+    """Computes the LFW ten-fold accuracy, exactly as InsightFace's and the original code do.
 
-    A pair is accepted when its squared distance is below the threshold. Of the thresholds 0, 0.01, ... 3.99 the one
-    with the best accuracy on nine folds, the lowest of equals, judges the tenth (`verifacation.py` of
-    cvtower/seesawfacenet_pytorch, after facenet's `lfw.py`; LFW View 2, Huang et al. 2007).
+    A pair is accepted if its squared distance is below the threshold. Each fold is evaluated with the threshold from
+    0, 0.01, ..., 3.99 that has the best accuracy on the other nine folds, the lowest in case of ties
+    (`verifacation.py` of cvtower/seesawfacenet_pytorch, after facenet's `lfw.py`; LFW View 2, Huang et al. 2007).
 
     Args:
         distances: (n,) squared Euclidean distances of unit embeddings, 0 to 4.
         same: (n,) True for genuine pairs.
-        folds: (n,) the fold of each pair, any integers; None for ten of consecutive pairs.
+        folds: (n,) fold of each pair, any integers; None for ten folds of consecutive pairs.
 
     Raises:
         ValueError: see `checked_pairs` and `contiguous_folds`.
@@ -180,10 +180,10 @@ def ten_fold(distances: ArrayLike, same: ArrayLike, folds: ArrayLike | None = No
 
 
 def fold_numbers(folds: ArrayLike, pairs: int) -> np.ndarray:
-    """Renumbers folds 0, 1, ...
+    """Renumbers folds as 0, 1, ...
 
     Raises:
-        ValueError: they are not one for each pair, or are fewer than two.
+        ValueError: if there is not one fold per pair, or fewer than two distinct folds.
     """
     found, numbers = np.unique(np.asarray(folds), return_inverse=True)
     if numbers.shape != (pairs,):
@@ -194,22 +194,22 @@ def fold_numbers(folds: ArrayLike, pairs: int) -> np.ndarray:
 
 
 def fold_keys(distance: np.ndarray, same: np.ndarray, fold: np.ndarray) -> np.ndarray:
-    """Returns for each pair the cell (fold, same, first threshold that accepts it) of the histogram, flattened."""
+    """Returns each pair's flattened histogram index (fold, same, first threshold that accepts it)."""
     first = np.searchsorted(THRESHOLDS, distance, side="right")
     return (fold * 2 + same) * (THRESHOLDS.size + 1) + first
 
 
 def fold_histogram(keys: np.ndarray, folds: int, weights: np.ndarray | None = None) -> np.ndarray:
-    """Counts pairs, or sums their weights (n,), by `fold_keys`; returns (folds, 2, thresholds + 1)."""
+    """Returns the histogram (folds, 2, thresholds + 1) of pairs, or of their weights (n,), by `fold_keys`."""
     shape = (folds, 2, THRESHOLDS.size + 1)
     return np.bincount(keys, weights, minlength=int(np.prod(shape))).reshape(shape)
 
 
 def cross_validate(histogram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns accuracy and threshold index (..., folds) of each fold by the best threshold of all the others.
+    """Returns each fold's accuracy and threshold index, (..., folds), using the best threshold on all other folds.
 
     Args:
-        histogram: (..., folds, 2, thresholds + 1) of `fold_histogram`. A fold without weight has the accuracy NaN.
+        histogram: (..., folds, 2, thresholds + 1) from `fold_histogram`. The accuracy of an empty fold is NaN.
     """
     accepted = np.cumsum(histogram, axis=-1)
     impostors = accepted[..., 0, -1:]
@@ -228,20 +228,19 @@ def identify(
     probe_labels: ArrayLike,
     ranks: Sequence[int] = (1, 5, 10),
 ) -> Identification:
-    """Searches each probe among the gallery's identities; an identity is as similar as the best of its images.
+    """Computes closed-set identification rates (NIST IR 8271); an identity's similarity is that of its best image.
 
-    Other identities that are exactly as similar count as more similar, so that a model that says the same of
-    everything does not identify everyone (closed-set identification, NIST IR 8271).
+    Ties count against the correct identity, so that a model with constant output does not score perfectly.
 
     Args:
-        gallery: (g, d) unit embeddings, sorted in no way.
+        gallery: (g, d) unit embeddings in any order.
         gallery_labels: (g,) integers.
         probes: (p, d) unit embeddings.
-        probe_labels: (p,) integers, each among the gallery's.
-        ranks: the k to report.
+        probe_labels: (p,) integers, each present in `gallery_labels`.
+        ranks: values of k to report.
 
     Raises:
-        ValueError: there is no probe, or a probe's identity is not in the gallery.
+        ValueError: if there are no probes, or a probe's identity is not in the gallery.
     """
     owners, probe_owners = np.asarray(gallery_labels), np.asarray(probe_labels)
     if not len(probes):

@@ -1,12 +1,12 @@
-"""The threshold for a wanted FAR, and the section of a model card that stores it.
+"""Threshold selection for a target FAR, and its storage in a model card.
 
 >>> import numpy as np
 >>> from seesaw_keras.verification.threshold_calibration import choose_threshold
 >>> choose_threshold([0.9, 0.7, 0.4, 0.3, 0.1], [True, True, False, False, False], far=0.5)
 0.4
 
-A model card is a JSON object; its key "calibration" holds this section, which a runtime needs nothing of this package
-to read: accept a pair when the cosine of its embeddings is at least `calibration["threshold"]`.
+A model card is a JSON object whose key "calibration" holds this section. A runtime can use it without this package:
+accept a pair if the cosine of its embeddings is at least `calibration["threshold"]`.
 """
 
 import hashlib
@@ -25,30 +25,31 @@ __all__ = ["calibrate", "choose_threshold", "load_calibration", "pairs_sha256", 
 
 
 def choose_threshold(scores: ArrayLike, labels: ArrayLike, far: float = 1e-4) -> float:
-    """Returns the lowest score from which on pairs can be accepted without exceeding a FAR on the pairs given.
+    """Returns the lowest threshold whose FAR on the given pairs does not exceed `far`.
 
     Args:
-        scores: (n,) similarities, cosines for instance; a pair is accepted when its score is at least the threshold.
+        scores: (n,) similarities such as cosines; a pair is accepted if its score is at least the threshold.
         labels: (n,) True for genuine pairs.
-        far: the false accept rate wanted, above 0 and not above 1.
+        far: target false accept rate, in (0, 1].
 
     Raises:
-        ValueError: the impostor pairs are too few to measure that FAR, no threshold keeps it, or see `checked_pairs`.
+        ValueError: if there are too few impostor pairs to measure that FAR, or no threshold achieves it; see also
+            `checked_pairs`.
     """
     return float(calibrate(scores, labels, far=far)["threshold"])
 
 
 def calibrate(scores: ArrayLike, labels: ArrayLike, *, far: float = 1e-4, **facts: Any) -> dict[str, Any]:
-    """Returns the section of a model card: what to compare, with which threshold, and what that gave on which pairs.
+    """Returns the calibration section of a model card: metric, threshold, and the rates measured with it.
 
     Args:
         scores: (n,) cosines.
         labels: (n,) True for genuine pairs.
-        far: the false accept rate wanted, above 0 and not above 1.
-        **facts: further entries that JSON can hold, e.g. data_set, pairs_sha256, preprocess.
+        far: target false accept rate, in (0, 1].
+        **facts: further JSON-serializable entries, such as data_set, pairs_sha256 or preprocess.
 
     Returns:
-        metric ("cosine"), threshold, far (wanted), measured_far and tar at that threshold (shares, 0 to 1),
+        A dictionary with metric ("cosine"), threshold, far (target), measured_far and tar at that threshold (0 to 1),
         genuine_pairs, impostor_pairs, and `facts`.
 
     Raises:
@@ -76,13 +77,13 @@ def calibrate(scores: ArrayLike, labels: ArrayLike, *, far: float = 1e-4, **fact
 
 
 def _least_far(impostors: int) -> float:
-    """Returns one false accept among so many impostor pairs, rounded up to two or three digits."""
+    """Returns the FAR of one false accept among the impostor pairs, rounded up to two or three digits."""
     places = len(str(impostors)) + 1
     return float(f"{-(-(10**places) // impostors)}e-{places}")
 
 
 def pairs_sha256(names: Sequence[str], index: np.ndarray, same: np.ndarray) -> str:
-    """Returns the SHA-256 that tells one list of pairs from another: of a line "name, tab, name, tab, 0 or 1" each."""
+    """Returns the SHA-256 of a list of pairs, written as one line "name, tab, name, tab, 0 or 1" per pair."""
     digest = hashlib.sha256()
     for (left, right), label in zip(index.tolist(), same.tolist(), strict=True):
         digest.update(f"{names[left]}\t{names[right]}\t{int(label)}\n".encode())
@@ -90,14 +91,14 @@ def pairs_sha256(names: Sequence[str], index: np.ndarray, same: np.ndarray) -> s
 
 
 def store_calibration(section: dict[str, Any], card: str | Path) -> None:
-    """Puts a section into a model card under "calibration", keeping all else that the card holds.
+    """Stores a section in a model card under "calibration" and keeps all other entries.
 
     Args:
-        section: of `calibrate`.
-        card: JSON file, made when there is none.
+        section: result of `calibrate`.
+        card: JSON file, created if it does not exist.
 
     Raises:
-        ValueError: the file is there and is not a JSON object.
+        ValueError: if the file exists and is not a JSON object.
     """
     path = Path(card)
     content = _read(path) if path.exists() else {}
@@ -107,17 +108,17 @@ def store_calibration(section: dict[str, Any], card: str | Path) -> None:
 
 
 def load_calibration(card: str | Path) -> dict[str, Any]:
-    """Returns the section of a model card that `store_calibration` stored.
+    """Loads the calibration section of a model card.
 
     Args:
         card: JSON file.
 
     Returns:
-        See `calibrate`; "threshold" is a cosine, -1 to 1.
+        The section, see `calibrate`; "threshold" is a cosine, -1 to 1.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is not a JSON object, or holds no such section.
+        FileNotFoundError: if the file does not exist.
+        ValueError: if the file is not a JSON object, or has no valid calibration section.
     """
     path = Path(card)
     section = _read(path).get("calibration")

@@ -56,8 +56,8 @@ def test_a_preprocess_that_the_quantized_input_was_not_made_for():
 
 
 def test_unknown_names_and_types():
-    with pytest.raises(ValueError, match=f"'centerd': choose one of {', '.join(PREPROCESSES)}"):
-        HWC.table("centerd", FLOAT)
+    with pytest.raises(ValueError, match=f"'centered': choose one of {', '.join(PREPROCESSES)}"):
+        HWC.table("centered", FLOAT)
     with pytest.raises(ValueError, match="float64 is not supported"):
         HWC.table("pm1", np.dtype(np.float64))
 

@@ -1,3 +1,3 @@
-"""Readers and writers of the file formats that hold face images; every length from outside is checked."""
+"""Readers and writers of the file formats of face image data sets; every length in a file is validated."""
 
 __all__: list[str] = []

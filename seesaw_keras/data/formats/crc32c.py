@@ -4,8 +4,8 @@
 >>> hex(crc32c(b"123456789"))
 '0xe3069283'
 
-A CRC is linear: what a byte contributes depends on its value and on how many bytes follow it, and contributions are
-combined by exclusive or. A table of both turns a block into one look-up a byte, all at once.
+A CRC is linear: the contribution of a byte depends on its value and on the number of bytes after it, and contributions
+are combined by XOR. A table indexed by both turns a block into one vectorized lookup per byte.
 """
 
 from functools import cache
@@ -21,7 +21,7 @@ _BLOCK = 1024
 
 @cache
 def _tables() -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.intp]]:
-    """Returns contributions, uint32 (_BLOCK * 256,), and where in them each position of a block starts, (_BLOCK,)."""
+    """Returns contributions, uint32 (_BLOCK * 256,), and the offset of each position of a block in it, (_BLOCK,)."""
     row = np.arange(256, dtype=np.uint32)
     for _ in range(8):
         row = np.where(row & 1, row >> 1 ^ _POLYNOMIAL, row >> 1).astype(np.uint32)
@@ -37,7 +37,7 @@ def crc32c(data: bytes) -> int:
     """Returns the CRC-32C of `data`, 32 bits."""
     table, starts = _tables()
     state = 0xFFFFFFFF
-    # The short block comes first: then the positions of every block end where the table does.
+    # The short block comes first, so that every block ends at the end of the table.
     begin, end = 0, len(data) % _BLOCK or _BLOCK
     while begin < len(data):
         block = np.frombuffer(data[begin:end], np.uint8).copy()

@@ -1,12 +1,12 @@
-"""A record as a serialized `tf.train.Example`, without TensorFlow: the same bytes for the same record, always.
+"""Serialization of records as `tf.train.Example`, without TensorFlow and deterministic.
 
 >>> from seesaw_keras.data.formats.example import parse_example, serialize_example
 >>> from seesaw_keras.data.records import Record
 >>> parse_example(serialize_example(Record(b"jpeg", 7, "a/1.jpg")), name="x.tfrecord[0]")
 Record(image=b'jpeg', label=7, name='a/1.jpg')
 
-Features: `image` and `name` (one bytes value each), `label` (one int64). The order of a protobuf map is not defined, so
-`tf.train.Example.SerializeToString` may write the same record in other bytes; here the order is fixed. Source:
+Features: `image` and `name` (one bytes value each), `label` (one int64). The order of a protobuf map is undefined, so
+`tf.train.Example.SerializeToString` may write different bytes for the same record; here the order is fixed. Source:
 TensorFlow, `example.proto` and `feature.proto`; Protocol Buffers, "Encoding".
 """
 
@@ -38,7 +38,7 @@ def _feature(key: bytes, kind: int, values: bytes) -> bytes:
 
 
 def serialize_example(record: Record) -> bytes:
-    """Returns the bytes of a `tf.train.Example` with the features image, label and name."""
+    """Returns a serialized `tf.train.Example` with the features image, label and name."""
     name = record.name.encode("utf-8")
     return _field(
         1,
@@ -49,7 +49,7 @@ def serialize_example(record: Record) -> bytes:
 
 
 def _read_varint(data: bytes, at: int) -> tuple[int, int]:
-    """Returns the number at `at` and where it ends."""
+    """Returns the number at `at` and the offset after it."""
     value = shift = 0
     while True:
         byte = data[at]
@@ -63,7 +63,7 @@ def _read_varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, bytes | int]]:
-    """Yields (field number, value) of a message: bytes or the number of a varint; fixed-width fields are left out."""
+    """Yields (field number, value) of a message, value being bytes or a varint; fixed-width fields are skipped."""
     at = 0
     while at < len(data):
         tag, at = _read_varint(data, at)
@@ -90,7 +90,7 @@ def _messages(data: bytes, number: int) -> Iterator[bytes]:
 
 
 def _features(data: bytes) -> dict[bytes, list[bytes | int]]:
-    """Returns the values of every feature by its name; those of floats are empty."""
+    """Returns the values of every feature by name; float features have no values."""
     features: dict[bytes, list[bytes | int]] = {}
     for entry in (entry for features_message in _messages(data, 1) for entry in _messages(features_message, 1)):
         (key,) = _messages(entry, 1)
@@ -115,17 +115,17 @@ def _packed(data: bytes) -> Iterator[int]:
 
 
 def parse_example(data: bytes, *, name: str) -> Record:
-    """Reads a serialized `tf.train.Example` with the features image, label and name; others may be there too.
+    """Parses a serialized `tf.train.Example` with the features image, label and name; other features are ignored.
 
     Args:
-        data: the serialized message, of any writer.
+        data: the serialized message, from any writer.
         name: the file and record, for error messages.
 
     Returns:
-        The record; its name is the one that it was written with.
+        The record, with the name stored in the message.
 
     Raises:
-        ValueError: if the message is damaged, or a feature is missing or of another kind.
+        ValueError: if the message is damaged, or a feature is missing or of another type.
     """
     try:
         features = _features(data)

@@ -5,8 +5,8 @@
 >>> source.identities[:2], source[0].name, source[0].label
 (['Ada', 'Ægir'], 'Ada/1.jpg', 0)
 
-Identities are numbered in natural order of their names ("2" before "10"), whatever the script, and images sorted so
-within one: the same data give the same records on every machine.
+Identities are numbered in natural order of their names ("2" before "10"), in any script, and images within an identity
+are sorted the same way: the same data give the same records on every machine.
 """
 
 import csv
@@ -25,14 +25,14 @@ __all__ = ["CsvSource", "FolderSource"]
 
 
 class _NamedSource(Source):
-    """Images whose identities have names.
+    """Base class of sources whose identities have names.
 
     Attributes:
-        identities: the name of every label.
+        identities: name of each label.
     """
 
     def __init__(self, owners: Sequence[str]) -> None:
-        """Takes the name of every image's identity."""
+        """Assigns labels, given the identity name of every image."""
         self.identities = sorted(set(owners), key=natural_key)
         label_of = {identity: label for label, identity in enumerate(self.identities)}
         self._labels = np.array([label_of[owner] for owner in owners], np.int64)
@@ -54,19 +54,19 @@ class _NamedSource(Source):
 
 
 class FolderSource(_NamedSource):
-    """The images of a folder or .zip archive that holds one folder an identity.
+    """The images of a folder or .zip archive with one sub-folder per identity.
 
-    Common folders above (`lfw/Ada/1.jpg`) do no harm; images that lie beside the identities' folders, and hidden
-    files, are left out.
+    Common parent folders (`lfw/Ada/1.jpg`) are allowed; images next to the identities' folders and hidden files are
+    left out.
 
     Attributes:
         path: the folder or archive.
-        identities: the name of every label.
+        identities: name of each label.
 
     Raises:
-        FileNotFoundError: if there is neither folder nor archive.
-        ValueError: if there are no images in folders, or folders lie on different levels, so that which of them are
-            identities is unclear.
+        FileNotFoundError: if the path does not exist.
+        ValueError: if there are no images in folders, or folders are at different levels, so that it is ambiguous
+            which are identities.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -90,18 +90,18 @@ class FolderSource(_NamedSource):
 
 
 class CsvSource(_NamedSource):
-    """The images that a CSV file names, in its order.
+    """The images listed in a CSV file, in its order.
 
-    The first row names the columns, `path` and `identity` among them. Paths are relative to the CSV's folder, or
-    absolute. The file is UTF-8.
+    The first row names the columns, including `path` and `identity`. Paths are relative to the CSV's folder, or
+    absolute. The encoding is UTF-8.
 
     Attributes:
         path: the CSV file.
-        identities: the name of every label.
+        identities: name of each label.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is no such table; the message names the line.
+        ValueError: if the file is not such a table; the message names the line.
     """
 
     def __init__(self, path: str | Path) -> None:

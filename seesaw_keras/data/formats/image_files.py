@@ -1,4 +1,4 @@
-"""Encoded images in a folder or a zip archive, listed in one order and read by name; nothing is unpacked to disk.
+"""Encoded images in a folder or a zip archive, listed in natural order and read by name, without extracting to disk.
 
 >>> from seesaw_keras.data.formats.image_files import open_images
 >>> images = open_images("lfw_view2_aligned112.zip")
@@ -23,20 +23,20 @@ _LOCAL_HEAD = struct.Struct("<4s22xHH")  # signature, lengths of name and extra 
 
 
 class ImageFiles(Protocol):
-    """Image files by their names.
+    """Collection of image files.
 
     Attributes:
-        names: paths below the root with forward slashes, in natural order.
+        names: paths relative to the root with forward slashes, in natural order.
     """
 
     names: list[str]
 
     def read(self, name: str) -> bytes:
-        """Returns the encoded image; raises a ValueError that names the file where it cannot."""
+        """Returns the encoded image; raises a ValueError that names the file if it cannot be read."""
 
 
 def natural_key(name: str) -> list:
-    """Returns a sorting key for paths that puts "b2" before "b10", the same on every machine and in every locale."""
+    """Returns a sort key for paths that orders "b2" before "b10", the same on every machine and in every locale."""
     return [_component_key(component) for component in name.split("/")]
 
 
@@ -44,17 +44,17 @@ def _component_key(component: str) -> tuple:
     pieces: list = re.split(r"([0-9]+)", component)
     for i in range(1, len(pieces), 2):
         digits = pieces[i].lstrip("0")
-        pieces[i] = len(digits), digits  # `int` refuses more than 4300 digits
+        pieces[i] = len(digits), digits  # `int` rejects more than 4300 digits
     return pieces, component
 
 
 def printable(name: str) -> str:
-    """Returns a file's name with the bytes that are no UTF-8 as escapes, so that it can be printed and written."""
+    """Returns a file name with invalid UTF-8 bytes escaped, so that it can be printed and written."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def read_file(path: Path, *, name: str) -> bytes:
-    """Reads an image file; pipes, devices and files too large for an image end in a ValueError that names it."""
+    """Reads an image file; raises a ValueError that names it for pipes, devices and files too large for an image."""
     try:
         if not path.is_file():
             raise ValueError(f"{name}: there is no such file")
@@ -71,7 +71,7 @@ def _is_image(name: PurePosixPath) -> bool:
 
 
 def _fail(error: OSError) -> None:
-    raise error  # `os.walk` would leave out what it may not list
+    raise error  # by default `os.walk` skips folders that it cannot list
 
 
 class _Folder:
@@ -79,7 +79,7 @@ class _Folder:
         self.root = root
         tops = [Path(entry.path) for entry in os.scandir(root) if entry.is_dir()]
         files = [Path(entry.path) for entry in os.scandir(root) if not entry.is_dir()]
-        # Links to folders are followed on the first level only: identities may be links, and no loop is entered.
+        # Links to folders are followed only at the first level: identities may be links, and loops are avoided.
         files += [Path(at, file) for top in tops for at, _, inside in os.walk(top, onerror=_fail) for file in inside]
         found = (file.relative_to(root) for file in files)
         self.names = sorted((file.as_posix() for file in found if _is_image(PurePosixPath(file))), key=natural_key)
@@ -109,7 +109,7 @@ class _Zip:
         self.names = sorted(self._entries, key=natural_key)
 
     def read(self, name: str) -> bytes:
-        """Reads an entry by itself: an archive held open would be shared, and confused, by forked processes."""
+        """Reads one entry with its own file handle: forked processes would share the offset of an open archive."""
         entry, where = self._entries[name], f"{self.path}, entry {name}"
         if not 0 <= entry.file_size <= MAX_BYTES or entry.flag_bits & 1 or entry.compress_type not in (0, 8):
             raise ValueError(f"{where}: too large, encrypted or compressed by another method than deflate")
@@ -132,7 +132,7 @@ class _Zip:
 
 
 def open_images(path: str | Path) -> ImageFiles:
-    """Lists the images of a folder (with those below it) or of a .zip archive; hidden files are left out.
+    """Lists the images of a folder (and its sub-folders) or of a .zip archive; hidden files are left out.
 
     Args:
         path: the folder or the archive.
@@ -141,8 +141,8 @@ def open_images(path: str | Path) -> ImageFiles:
         The images. Reading one takes no more memory than the archive declares for it, 256 MiB at most.
 
     Raises:
-        FileNotFoundError: if there is neither.
-        ValueError: if the archive is damaged or has entries that point outside of it, or no image is found.
+        FileNotFoundError: if the path does not exist.
+        ValueError: if the archive is damaged or has entries that point outside it, or no image is found.
     """
     path = Path(path)
     images: ImageFiles = _Folder(path) if path.is_dir() else _Zip(path)

@@ -1,4 +1,4 @@
-"""Pairs of images to verify: InsightFace's .bin, LFW's `pairs.txt`, CFP's protocol folders.
+"""Readers of verification protocols: InsightFace's .bin, LFW's `pairs.txt`, CFP's protocol folders.
 
 >>> from seesaw_keras.data.formats.pair_lists import read_pairs
 >>> pairs = read_pairs(Path("lfw_view2_aligned112.zip"), Path("pairs.txt"))
@@ -20,12 +20,12 @@ from seesaw_keras.data.records import Pairs
 __all__ = ["read_pairs"]
 
 MAX_PROTOCOL_BYTES = 1 << 28
-FOLDS = 10  # of InsightFace's protocol, which a .bin does not state, and of LFW's View 2
+FOLDS = 10  # of InsightFace's protocol, which a .bin does not store, and of LFW's View 2
 
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """One pair of a protocol: two images as paths without suffix, and the line that names them."""
+    """One pair of a protocol: two image paths without suffix, and the line that names them."""
 
     images: tuple[str, str]
     same: bool
@@ -34,7 +34,7 @@ class _Line:
 
 
 def read_pairs(path: Path, pairs: Path | None = None) -> Pairs:
-    """Reads a verification set from files, see `sources.open_pairs`."""
+    """Reads a verification set from files; see `sources.open_pairs`."""
     if pairs is None and path.suffix.lower() == ".bin":
         return _from_bin(path)
     if pairs is None and (path / "pairs.txt").is_file():
@@ -51,7 +51,7 @@ def read_pairs(path: Path, pairs: Path | None = None) -> Pairs:
 
 
 def _pairs_in_zip(path: Path) -> bytes | None:
-    """Returns the `pairs.txt` at the top of an archive, None if it has none."""
+    """Returns the `pairs.txt` at the top level of an archive, or None."""
     try:
         with zipfile.ZipFile(path) as archive:
             entry = archive.NameToInfo.get("pairs.txt")
@@ -75,7 +75,7 @@ def _from_bin(path: Path) -> Pairs:
 
 
 def _lines(content: bytes, name: str) -> list[str]:
-    """Returns the lines of a protocol file, without empty ones at its end."""
+    """Returns the lines of a protocol file, without trailing empty lines."""
     try:
         return content.decode("utf-8-sig").rstrip().splitlines()
     except UnicodeDecodeError as error:
@@ -89,10 +89,10 @@ def _number(text: str, where: str) -> int:
 
 
 def _lfw_lines(content: bytes, path: str) -> list[_Line]:
-    """Reads LFW's protocol: folds and pairs a fold (View 2) or pairs (View 1), then that many of each kind a fold.
+    """Parses LFW's protocol: folds and pairs per fold (View 2) or pairs (View 1), then that many of each kind per fold.
 
-    A single fold is dealt into ten; each kind's pairs stand together, so a deal over all of them is even in each kind.
-    Source: LFW's README, section 3c.
+    A single fold is distributed over ten; pairs of each kind are consecutive, so taking all pairs in turn is even in
+    each kind. Source: LFW's README, section 3c.
     """
     first, *body = _lines(content, path) or [""]
     head = [_number(field, f"{path}, line 1") for field in first.split()]
@@ -125,9 +125,9 @@ def _lfw(name: str, number: str, where: str) -> str:
 
 
 def _cfp_lines(split: Path) -> list[_Line]:
-    """Reads CFP's protocol from `Protocol/Split/FP` or `FF`: a folder a fold, `same.txt` and `diff.txt` in each.
+    """Parses CFP's protocol from `Protocol/Split/FP` or `FF`: one sub-folder per fold, with `same.txt` and `diff.txt`.
 
-    Their lines are two numbers, of the lists of frontal and (for FP) of profile images. Source: cfpw.io.
+    Each line has two numbers, from the lists of frontal and (for FP) of profile images. Source: cfpw.io.
     """
     folders = sorted((folder for folder in split.iterdir() if folder.is_dir()), key=lambda f: natural_key(f.name))
     if not folders:
@@ -148,7 +148,7 @@ def _cfp_lines(split: Path) -> list[_Line]:
 
 
 def _cfp_list(path: Path) -> dict[int, str]:
-    """Returns the images of a list: lines of a number and `../Data/Images/001/frontal/01.jpg`."""
+    """Returns the images of a list whose lines have a number and `../Data/Images/001/frontal/01.jpg`."""
     images = {}
     for line, text in enumerate(_lines(path.read_bytes(), str(path)), 1):
         number, _, image = text.strip().partition(" ")
@@ -157,7 +157,7 @@ def _cfp_list(path: Path) -> dict[int, str]:
 
 
 def _resolve(lines: list[_Line], images: ImageFiles, root: Path, *, depth: int) -> Pairs:
-    """Finds the images of a protocol by the last `depth` parts of their paths."""
+    """Matches the images of a protocol by the last `depth` components of their paths."""
     by_tail: dict[str, list[str]] = {}
     for name in images.names:
         by_tail.setdefault(_tail(name.rpartition(".")[0], depth), []).append(name)

@@ -1,14 +1,14 @@
-"""Reads pickles of plain data without running them: what a pickle may ask for is a list, everything else is refused.
+"""Restricted reader of pickles of plain data: only an allowlist of instructions and globals is accepted.
 
 >>> import pickle
 >>> from seesaw_keras.data.formats.plain_pickle import load
 >>> load(pickle.dumps(([b"image"], [True])), name="lfw.bin")
 ([b'image'], [True])
 
-`pickle.Unpickler` with a strict `find_class` runs no foreign code, but still obeys: thirteen bytes that put a value at
-position 2 ** 31 of its memo take tens of gigabytes, and the state of a forged NumPy dtype can crash the process. Here
-the few instructions that plain data needs are carried out on inert Python objects, within the length of the data.
-Instructions and their arguments: CPython, `pickletools.py`.
+`pickle.Unpickler` with a strict `find_class` runs no foreign code, but is still vulnerable: thirteen bytes that put a
+value at position 2 ** 31 of its memo allocate tens of gigabytes, and the state of a forged NumPy dtype can crash the
+process. This reader implements the few instructions that plain data need on inert Python objects, with memory bounded
+by the length of the data. Instructions and their arguments: CPython, `pickletools.py`.
 """
 
 import codecs
@@ -28,23 +28,23 @@ _MAX_DIMENSIONS = 32
 
 
 class _RefusalError(ValueError):
-    """Continues a sentence that starts with "the pickle"."""
+    """Error whose message continues a sentence that starts with "the pickle"."""
 
 
 class _PickledArray:
-    """An array between its creation and the instruction that fills it."""
+    """An array between its creation and the BUILD instruction that fills it."""
 
     array: Any = None
 
     def fill(self, state: Any) -> Any:
-        """Takes the state (version, shape, dtype, in Fortran's order, bytes) of `ndarray.__reduce__`."""
+        """Applies the state (version, shape, dtype, Fortran order, bytes) of `ndarray.__reduce__`."""
         _, shape, dtype, fortran, data = state
         self.array = _array(data, dtype, shape, "F" if fortran else "C")
         return self.array
 
 
 class _PickledDtype:
-    """A dtype of integers or booleans; its byte order may follow later."""
+    """A dtype of integers or booleans; its byte order may be set later."""
 
     def __init__(self, code: Any, *_: Any) -> None:
         code = _text(code)
@@ -53,7 +53,7 @@ class _PickledDtype:
         self.dtype = np.dtype(code)
 
     def fill(self, state: Any) -> Any:
-        """Takes the state (version, byte order, three fields that a plain dtype leaves empty, ...)."""
+        """Applies the state (version, byte order, three fields that are None for a plain dtype, ...)."""
         order = _text(state[1])
         if order not in ("<", ">", "|", "=") or any(field is not None for field in state[2:5]):
             raise _RefusalError("holds an array of a structured type; booleans and integers are read")
@@ -62,7 +62,7 @@ class _PickledDtype:
 
 
 def _text(value: Any) -> str:
-    """Returns text, or bytes of Python 2 as text. Nothing else may be hashed: nested tuples overflow the C stack."""
+    """Returns str, or Python 2 bytes as str. Other types must not be hashed: nested tuples overflow the C stack."""
     if isinstance(value, bytes):
         return value.decode("ascii")
     if isinstance(value, str):
@@ -71,7 +71,7 @@ def _text(value: Any) -> str:
 
 
 def _array(data: Any, dtype: Any, shape: Any, order: Any) -> Any:
-    """Builds an array from bytes, whose number has to be that of the shape."""
+    """Builds an array from bytes, whose length must match the shape."""
     sizes = [operator.index(size) for size in shape[:_MAX_DIMENSIONS]]
     if len(sizes) != len(shape) or min(sizes, default=0) < 0 or math.prod(sizes) * dtype.dtype.itemsize != len(data):
         raise _RefusalError(f"holds an array whose shape does not fit its {len(data)} bytes")
@@ -83,14 +83,14 @@ def _scalar(dtype: Any, data: Any) -> Any:
 
 
 def _latin1(text: Any, encoding: Any) -> bytes:
-    """Protocols 0 to 2 of Python 3 hold bytes as text and the call that turns it back."""
+    """Decodes bytes that protocols 0 to 2 of Python 3 store as text with a call to `_codecs.encode`."""
     if _text(encoding) not in ("latin1", "latin-1"):
         raise _RefusalError(f"encodes bytes as {encoding[:20]!r}; latin1 is read")
     return _text(text).encode("latin-1")
 
 
 def _globals() -> dict[tuple[str, str], Any]:
-    """What a pickle may name, and what stands for it: NumPy 2 moved `numpy.core` to `numpy._core`."""
+    """Returns the globals allowed in a pickle and their substitutes; NumPy 2 renamed `numpy.core` to `numpy._core`."""
     table: dict[tuple[str, str], Any] = {
         ("_codecs", "encode"): _latin1,
         ("__builtin__", "bytes"): bytes,
@@ -110,7 +110,7 @@ _CALLABLE = tuple(value for key, value in _GLOBALS.items() if key != ("numpy", "
 
 
 class _Reader:
-    """The stack machine; `_OPERATIONS` says which instruction does what."""
+    """The stack machine; `_OPERATIONS` maps each instruction to its implementation."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
@@ -127,18 +127,18 @@ class _Reader:
         return self.data[self.at - count : self.at]
 
     def number(self, form: str) -> int:
-        """Returns a number in the form of `struct`."""
+        """Reads a number in a `struct` format."""
         return struct.unpack(form, self.take(struct.calcsize(form)))[0]
 
     def line(self) -> bytes:
-        """Returns the bytes to the next line feed."""
+        """Reads up to the next line feed."""
         end = self.data.find(b"\n", self.at)
         if end < 0:
             raise _RefusalError("ends within a line: it is truncated")
         return self.take(end + 1 - self.at)[:-1]
 
     def since_mark(self) -> list[Any]:
-        """Takes everything above the last mark from the stack, and the mark."""
+        """Pops everything above the last mark, and the mark."""
         start = len(self.stack) - 1
         while self.stack[start] is not _MARK:
             start -= 1
@@ -149,13 +149,13 @@ class _Reader:
         return items
 
     def tuple_of(self, count: int) -> None:
-        """Replaces the last `count` values by a tuple of them."""
+        """Replaces the last `count` values with a tuple of them."""
         if len(self.stack) < count:
             raise IndexError
         self.stack[len(self.stack) - count :] = [tuple(self.stack[len(self.stack) - count :])]
 
     def name_global(self, module: Any, name: Any) -> None:
-        """Looks a name up in the list of what may be named."""
+        """Pushes an allowed global."""
         key = _text(module), _text(name)
         if key not in _GLOBALS:
             raise _RefusalError(
@@ -164,21 +164,21 @@ class _Reader:
         self.stack.append(_GLOBALS[key])
 
     def call(self) -> None:
-        """Calls what was named, with a tuple of arguments."""
+        """Calls an allowed global with a tuple of arguments."""
         arguments, function = self.stack.pop(), self.stack.pop()
         if not any(function is allowed for allowed in _CALLABLE) or not isinstance(arguments, tuple):
             raise _RefusalError("calls something that is no function: do not trust this file")
         if function is bytes and arguments:
             raise _RefusalError("makes bytes of a length: do not trust this file")
         if function is _latin1:
-            # A remembered text may be named again and again, but what is written once is encoded once.
+            # A memoized string may be used repeatedly, but written data is encoded only once.
             self.encoded += len(arguments[0])
             if self.encoded > len(self.data):
                 raise _RefusalError("encodes more bytes than it has: do not trust this file")
         self.stack.append(function(*arguments))
 
     def build(self) -> None:
-        """Fills an array or a dtype."""
+        """Fills an array or a dtype with its state."""
         state, target = self.stack.pop(), self.stack[-1]
         if not isinstance(target, _PickledArray | _PickledDtype):
             raise _RefusalError("sets the state of something that is no array: do not trust this file")
@@ -191,24 +191,24 @@ class _Reader:
         self.stack[-1].extend(items)
 
     def integer(self) -> None:
-        """Reads a decimal line, in which 00 and 01 are the booleans."""
+        """Reads a decimal line; 00 and 01 are the booleans."""
         text = self.line()
         self.stack.append(text == b"01" if text in (b"00", b"01") else _decimal(text.removesuffix(b"L")))
 
     def recall(self, key: int) -> Any:
-        """Returns what was remembered, an array in its filled form."""
+        """Returns a memo entry, for arrays in their filled form."""
         value = self.memo[key]
         return value.array if isinstance(value, _PickledArray) else value
 
     def quoted(self) -> None:
-        """Reads a line with the `repr` of a Python 2 string, which held bytes."""
+        """Reads a line with the `repr` of a Python 2 string (bytes)."""
         text = self.line()
         if len(text) < 2 or text[:1] != text[-1:] or text[:1] not in (b"'", b'"'):
             raise _RefusalError(f"holds {text[:20]!r} in place of a string")
         self.stack.append(codecs.escape_decode(text[1:-1])[0])
 
     def run(self) -> Any:
-        """Carries the instructions out up to the last one and returns what they leave."""
+        """Executes the instructions up to STOP and returns the result."""
         while (code := self.take(1)) != b".":
             if code not in _OPERATIONS:
                 raise _RefusalError(
@@ -235,7 +235,7 @@ def _remember(key: Callable[[_Reader], int]) -> Callable[[_Reader], None]:
 
 _OPERATIONS: dict[bytes, Callable[[_Reader], Any]] = {
     b"\x80": lambda r: r.take(1),  # PROTO
-    b"\x95": lambda r: r.take(8),  # FRAME: how much to read ahead, nothing to do here
+    b"\x95": lambda r: r.take(8),  # FRAME: a read-ahead hint, ignored
     b"(": _push(lambda r: _MARK),
     b"0": lambda r: r.stack.pop(),
     b"N": _push(lambda r: None),
@@ -291,7 +291,7 @@ def load(data: bytes, *, name: str) -> Any:
         The data.
 
     Raises:
-        ValueError: if the pickle asks for anything else, or is damaged; the message starts with `name`.
+        ValueError: if the pickle contains anything else, or is damaged; the message starts with `name`.
     """
     try:
         return _Reader(data).run()

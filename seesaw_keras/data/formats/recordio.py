@@ -1,4 +1,4 @@
-"""MXNet's RecordIO without MXNet: InsightFace's `train.rec` + `train.idx` + `property`, read and written.
+"""Reader and writer of MXNet's RecordIO, without MXNet: InsightFace's `train.rec` + `train.idx` + `property`.
 
 >>> from seesaw_keras.data.formats.recordio import RecordIOSource, write_recordio
 >>> source = RecordIOSource("faces_emore/train.rec")
@@ -6,16 +6,18 @@
 'train.rec[1]'
 >>> write_recordio("copy/train.rec", source)
 
-A file is a row of parts: the word 0xCED7230A, a word with a flag (3 bits) and a length (29 bits), that many bytes and
-zeros up to a multiple of four. A record that holds the first word at a multiple of four is cut there into several
-parts (flags 1, 2, ..., 2, 3) and that word left out; others are one part (flag 0). Source: dmlc-core, `recordio.h`.
+A file is a sequence of parts: the word 0xCED7230A, a word with a flag (3 bits) and a length (29 bits), that many bytes
+and zeros up to a multiple of four. A record that contains the magic word at a multiple of four is split there into
+several parts (flags 1, 2, ..., 2, 3), omitting that word; other records are one part (flag 0). Source: dmlc-core,
+`recordio.h`.
 
-A record starts with flag, label, id and a second id (`IfQQ`); with a flag above 0 that many float labels follow
-instead of the one. Then comes the encoded image. Source: MXNet, `image_recordio.h`.
+A record starts with flag, label, id and a second id (`IfQQ`); if the flag is above 0, that many float labels follow
+instead of the single one. Then comes the encoded image. Source: MXNet, `image_recordio.h`.
 
-InsightFace's layout: record 0 has no image and two labels, the key of the first identity record and one past the
-last's; the images are records 1 to the first identity record, one identity after another; an identity record has no
-image and two labels as well, the key of its first image and one past the last's. Source: InsightFace, `face2rec2.py`.
+InsightFace's layout: record 0 has no image and two labels, the key of the first identity record and the key of the last
+one plus 1; the images are records 1 up to the first identity record, grouped by identity; an identity record also has
+no image and two labels, the key of its first image and the key of its last one plus 1. Source: InsightFace,
+`face2rec2.py`.
 """
 
 import struct
@@ -43,19 +45,19 @@ _MAX_LENGTH = (1 << 29) - 1
 _WHOLE, _FIRST, _MIDDLE, _LAST = range(4)
 _HEADER = struct.Struct("<IfQQ")
 _WITHOUT_INDEX = "delete the .idx: the .rec can be read without it"
-_MAX_EXACT = 1 << 24  # a float32 holds every integer up to here
+_MAX_EXACT = 1 << 24  # a float32 represents every integer up to here exactly
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A record taken apart: its labels as floats (one or more) and its image, empty for header and identity records."""
+    """A parsed record: its labels as floats (one or more) and its image, empty for header and identity records."""
 
     labels: tuple[float, ...]
     image: bytes
 
 
 def _part(file: BinaryIO, offset: int, stop: int, name: str, allowed: tuple[int, int]) -> tuple[int, int]:
-    """Reads the head of the part at `offset`, leaves the file after it and returns its flag and length."""
+    """Reads the header of the part at `offset`, leaves the file after it and returns its flag and length."""
     if offset > stop - _PART_HEAD:
         raise ValueError(
             f"{name}: no record can start at byte {offset} when the file or the record ends at {stop}: it is truncated "
@@ -81,7 +83,7 @@ def _part(file: BinaryIO, offset: int, stop: int, name: str, allowed: tuple[int,
 
 
 def _parts(file: BinaryIO, offset: int, stop: int, name: str) -> Iterator[tuple[int, int]]:
-    """Yields (length, end) of each part of the record at `offset`, the file being at the part's content."""
+    """Yields (length, end) of each part of the record at `offset`, with the file positioned at the part's content."""
     flag = _FIRST
     allowed = (_WHOLE, _FIRST)
     while flag in (_FIRST, _MIDDLE):
@@ -92,12 +94,12 @@ def _parts(file: BinaryIO, offset: int, stop: int, name: str) -> Iterator[tuple[
 
 
 def _end(file: BinaryIO, offset: int, stop: int, name: str) -> int:
-    """Returns where the record at `offset` ends, `stop` at most."""
+    """Returns the end of the record at `offset`, at most `stop`."""
     return max(end for _, end in _parts(file, offset, stop, name))
 
 
 def _content(file: BinaryIO, offset: int, stop: int, name: str) -> bytes:
-    """Returns the content of the record from `offset` to `stop`, its parts joined."""
+    """Returns the content of the record from `offset` to `stop`, with its parts joined."""
     parts = []
     left = 0
     for length, end in _parts(file, offset, stop, name):
@@ -125,14 +127,14 @@ def _unpack(content: bytes, name: str) -> _Entry:
 
 
 def _whole(value: float, limit: int, what: str) -> int:
-    """Returns a float that has to be an integer from 0 to `limit`; `what` names it."""
+    """Converts a float to an integer from 0 to `limit`; raises a ValueError naming it `what` if it is not one."""
     if not (0 <= value <= limit and value == int(value)):
         raise ValueError(f"{what} {value} is not an integer from 0 to {limit}; copy the file again")
     return int(value)
 
 
 def _scan(path: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Goes through a .rec file; returns the keys 0, 1, ... and (n, 2) where each record starts and ends."""
+    """Scans a .rec file; returns the keys 0, 1, ... and (n, 2) the start and end of each record."""
     size = path.stat().st_size
     edges = array("q", [0])
     with path.open("rb") as file:
@@ -143,7 +145,7 @@ def _scan(path: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
 
 
 def _read_index(path: Path, rec: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Reads an .idx file (lines of key and offset); returns as `_scan` does, by rising offset."""
+    """Reads an .idx file (lines of key and offset); returns the same as `_scan`, sorted by offset."""
     size = rec.stat().st_size
     if not path.stat().st_size:
         raise ValueError(f"{path}: an empty file; {_WITHOUT_INDEX}")
@@ -171,7 +173,7 @@ def _read_index(path: Path, rec: Path) -> tuple[npt.NDArray[np.int64], npt.NDArr
 
 
 def _read_property(path: Path) -> int:
-    """Returns the number of identities of a `property` file: `identities,height,width`."""
+    """Returns the number of identities from a `property` file: `identities,height,width`."""
     text = path.read_bytes()[:100]
     fields = text.strip().split(b",")
     if len(fields) != 3 or not all(field.strip().isdigit() for field in fields):
@@ -182,13 +184,13 @@ def _read_property(path: Path) -> int:
 class RecordIOSource(Source):
     """The images of a .rec file, in file order.
 
-    Beside `name.rec` an index `name.idx` and a `property` file are used where they are there; without an index the
-    whole file is gone through once. With InsightFace's header record the images are those it names, otherwise all
-    records are images. Of an array of labels the first is the identity. Labels are those of the file.
+    The index `name.idx` and the `property` file next to `name.rec` are used if they exist; without an index the whole
+    file is scanned once. With InsightFace's header record the images are those it lists, otherwise all records are
+    images. If a record has several labels, the first is the identity. Labels are not renumbered.
 
     Attributes:
         path: the .rec file.
-        identities: how many identities the header record or else `property` states; None if neither is there.
+        identities: number of identities in the header record or else in `property`; None if there is neither.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -216,7 +218,7 @@ class RecordIOSource(Source):
             self.identities = identities
 
     def _header(self) -> tuple[int, int] | None:
-        """Returns what InsightFace's header record says, None if the first record is not one."""
+        """Returns the labels of InsightFace's header record, or None if the first record is not one."""
         if self._keys[0] != 0:
             return None
         name = f"{self.path}[0]"
@@ -224,7 +226,7 @@ class RecordIOSource(Source):
             entry = self._entry(file, 0)
         if entry.image or len(entry.labels) != 2:
             return None
-        limit = len(self._keys) + len(self._keys) // _MAX_EXACT  # what is above 2 ** 24 may have been rounded up
+        limit = len(self._keys) + len(self._keys) // _MAX_EXACT  # values above 2 ** 24 may have been rounded up
         first, end = (_whole(label, limit, f"{name}: identity key") for label in entry.labels)
         if not 1 <= first <= end:
             raise ValueError(f"{name}: identity records from {first} to {end}; copy the file again")
@@ -245,7 +247,7 @@ class RecordIOSource(Source):
         self.identities = end - first or None
 
     def _unrounded(self, first: int) -> int:
-        """Returns the first identity's key, which in a set of more than 2 ** 24 records is near what a float says."""
+        """Returns the first identity's exact key, which above 2 ** 24 records is only near the stored float."""
         reach = first // _MAX_EXACT + 1
         with self.path.open("rb") as file:
             for key in range(max(first - reach, 1), min(first + reach + 1, len(self._keys))):
@@ -290,7 +292,7 @@ class RecordIOSource(Source):
                 yield self._from(file, position)
 
     def labels(self) -> npt.NDArray[np.int64]:
-        """Returns every record's label, (n,); of most records only the first 32 bytes are read."""
+        """Returns every record's label, (n,); for most records only the first 32 bytes are read."""
         labels = np.empty(len(self), np.int64)
         with self.path.open("rb") as file:
             for position in range(len(self)):
@@ -312,7 +314,7 @@ class _Writer:
         self._key = 0
 
     def append(self, labels: tuple[int, ...], image: bytes = b"") -> None:
-        """Writes a record; two labels become an array, one stands in the header."""
+        """Writes a record; two labels become an array, a single one is stored in the header."""
         array = labels if len(labels) > 1 else ()
         scalar = 0 if array else labels[0]
         content = _HEADER.pack(len(array), scalar, self._key, 0) + struct.pack(f"<{len(array)}f", *array) + image
@@ -327,7 +329,7 @@ class _Writer:
 
 
 def _split(content: bytes) -> list[bytes]:
-    """Cuts content at every 0xCED7230A that starts at a multiple of four."""
+    """Splits content at every 0xCED7230A that starts at a multiple of four."""
     parts = []
     start = 0
     found = content.find(_MAGIC)
@@ -342,15 +344,15 @@ def _split(content: bytes) -> list[bytes]:
 def write_recordio(path: str | Path, source: Source) -> None:
     """Writes `path` (.rec), its .idx and a `property` file beside it, in InsightFace's layout.
 
-    The images are grouped by identity, in the order of `source` within one. `property` states the size of the first.
+    The images are grouped by identity, in the order of `source` within each. `property` stores the first image's size.
 
     Args:
-        path: the .rec file; the files there are replaced once all are whole.
-        source: its labels are 0 to n - 1, each there at least once.
+        path: the .rec file; existing files are replaced only once all new ones are complete.
+        source: records with labels 0 to n - 1, each present at least once.
 
     Raises:
         ValueError: if the source is empty, a label is missing, a record is longer than 512 MiB, or there are more
-            records than 2 ** 24, above which the format's float labels no longer tell keys apart.
+            records than 2 ** 24, above which the format's float labels can no longer represent every key.
     """
     path = Path(path)
     labels = source.labels()
@@ -368,7 +370,7 @@ def write_recordio(path: str | Path, source: Source) -> None:
     bounds = [1, *(1 + np.cumsum(counts)).tolist()]
     index, stated = path.with_suffix(".idx"), path.with_name("property")
     with ExitStack() as stack:
-        # Left in reverse: the .rec takes its place first. The old index goes before it, since a .rec can do without.
+        # Exited in reverse order: the .rec is put in place first. The old index is deleted before, as it is optional.
         beside_property = stack.enter_context(replacing(stated))
         beside_index = stack.enter_context(replacing(index))
         beside_rec = stack.enter_context(replacing(path))

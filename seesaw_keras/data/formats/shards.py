@@ -1,4 +1,4 @@
-"""TFRecord shards as training reads them: every label known at once, every record named by its file.
+"""TFRecord shards for training: all labels available at once, records named by file and number.
 
 >>> from seesaw_keras.data.formats.shards import IndexedShards
 >>> shards = IndexedShards("shards")
@@ -19,7 +19,7 @@ from seesaw_keras.data.records import Record
 __all__ = ["IndexedShards"]
 
 _HEAD, _FOOT = 12, 4  # length with its checksum, checksum of the data
-_WINDOW = 64  # bytes, enough for the head of any feature and for the whole of a label
+_WINDOW = 64  # bytes, enough for the header of any feature and for a whole label
 _VARINT = rb"([\x80-\xff]{0,9}[\x00-\x7f])"
 _FIELD = re.compile(rb"\n" + _VARINT)
 # A map entry of Features: its length, the key, and a Feature that is an Int64List of one number, packed or not.
@@ -31,7 +31,7 @@ def _number(varint: bytes) -> int:
 
 
 def _label_at(file: BinaryIO, start: int, stop: int) -> int | None:
-    """Looks for the label of the `tf.train.Example` at `start`, stepping over images; None if not found that way."""
+    """Finds the label of the `tf.train.Example` at `start`, skipping over images; None if not found that way."""
     file.seek(start)
     window = file.read(_WINDOW)
     features = _FIELD.match(window)
@@ -53,14 +53,14 @@ def _label_at(file: BinaryIO, start: int, stop: int) -> int | None:
 
 
 class IndexedShards(TFRecordSource):
-    """A `TFRecordSource` that knows its labels without reading the images, and names records by file and number.
+    """A `TFRecordSource` that reads labels without reading the images, and names records by file and number.
 
-    A label found in the index is not covered by a checksum that was verified; reading the record verifies it. The
-    shards must not change while they are in use.
+    Labels read this way are not covered by a verified checksum; reading the record verifies it. The shards must not
+    change while they are in use.
     """
 
     def labels(self) -> npt.NDArray[np.int64]:
-        """Returns every record's label, (n,), from about 100 bytes of each.
+        """Returns every record's label, (n,), reading about 100 bytes per record.
 
         Raises:
             ValueError: if a record is damaged or has no label.
@@ -73,7 +73,7 @@ class IndexedShards(TFRecordSource):
                 for i in range(last - first):
                     label = _label_at(file, edges[i] + _HEAD, edges[i + 1] - _FOOT)
                     if label is None or label >= 1 << 63:
-                        # Other writers may nest fields in ways that only a whole parse understands.
+                        # Other writers may nest fields in ways that only the full parser handles.
                         label = self._record(first + i).label
                     labels[first + i] = label
         return labels

@@ -1,4 +1,4 @@
-"""TFRecord shards, written and read without TensorFlow; `tf.data.TFRecordDataset` reads them too.
+"""TFRecord shards, written and read without TensorFlow; also readable by `tf.data.TFRecordDataset`.
 
 >>> from seesaw_keras.data.records import Record
 >>> from seesaw_keras.data.formats.tfrecord import TFRecordSource, shard_name, write_shard
@@ -7,8 +7,8 @@
 >>> TFRecordSource("shards")[0].name
 'alice/001.jpg'
 
-A file is a row of records: the length (8 bytes), its checksum (4), the data, its checksum (4), all little endian; a
-checksum is a CRC-32C, rotated and shifted. Source: TensorFlow, "TFRecord and tf.train.Example".
+A file is a sequence of records: the length (8 bytes), its checksum (4), the data, its checksum (4), all little endian;
+a checksum is a CRC-32C, rotated and offset. Source: TensorFlow, "TFRecord and tf.train.Example".
 """
 
 import re
@@ -46,8 +46,8 @@ def write_shard(path: str | Path, records: Iterable[Record]) -> int:
     """Writes one TFRecord file; the same records give the same bytes.
 
     Args:
-        path: the file to write; it takes its place once it is whole.
-        records: what to write, gone through once.
+        path: the file to write; it is replaced only once the new one is complete.
+        records: the records to write, iterated once.
 
     Returns:
         The number of records.
@@ -87,8 +87,8 @@ def _shards(path: Path) -> list[Path]:
 class TFRecordSource(Source):
     """The records of a TFRecord file, or of all shards of a folder.
 
-    Opening reads the length of every record, reading one checks its checksum: any flipped bit is found. What cannot
-    be seen is a file that was cut between two records; a manifest with the files' SHA-256 tells.
+    Opening reads the length of every record; reading a record verifies its checksum, which detects any flipped bit. A
+    file truncated between two records cannot be detected here; compare the SHA-256 in a manifest.
 
     Attributes:
         paths: the files, in order.
@@ -119,7 +119,7 @@ class TFRecordSource(Source):
 
     @staticmethod
     def _length(file: BinaryIO, offset: int, size: int, name: str) -> int:
-        """Reads the length of the record at `offset` and leaves the file at its data."""
+        """Reads the length of the record at `offset` and positions the file at its data."""
         file.seek(offset)
         head = file.read(_HEAD)
         if len(head) < _HEAD:

@@ -1,12 +1,12 @@
-"""InsightFace's verification sets (`lfw.bin`, `cfp_fp.bin`, `agedb_30.bin`, ...), read safely and written.
+"""Safe reader and writer of InsightFace's verification sets (`lfw.bin`, `cfp_fp.bin`, `agedb_30.bin`, ...).
 
 >>> from seesaw_keras.data.formats.verification_bin import read_bin
 >>> images, same = read_bin("lfw.bin")
 >>> len(images), same.sum()
 (12000, 3000)
 
-A file is a pickle of two lists: encoded images, two in a row a pair, and whether each pair shows the same person.
-Images are bytes or arrays of bytes. Source: InsightFace, `lfw2pack.py` and `ijb_evals`.
+A file is a pickle of two lists: encoded images, two consecutive ones per pair, and whether each pair shows the same
+person. Images are bytes or arrays of bytes. Source: InsightFace, `lfw2pack.py` and `ijb_evals`.
 """
 
 import pickle
@@ -43,14 +43,14 @@ def read_bin(path: str | Path) -> tuple[list[bytes], npt.NDArray[np.bool_]]:
     """Reads a verification set.
 
     Args:
-        path: a .bin file, of any Python and any NumPy.
+        path: a .bin file, written by any version of Python and NumPy.
 
     Returns:
-        The 2 n encoded images, of which 2 i and 2 i + 1 are pair i, and bool (n,), whether a pair is one person.
+        The 2 n encoded images, of which 2 i and 2 i + 1 are pair i, and bool (n,), whether a pair is the same person.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the pickle holds or asks for anything but two such lists; nothing of it is run.
+        ValueError: if the pickle contains anything but two such lists; nothing in it is executed.
     """
     path = Path(path)
     if path.stat().st_size > _MAX_BYTES:
@@ -69,15 +69,15 @@ def read_bin(path: str | Path) -> tuple[list[bytes], npt.NDArray[np.bool_]]:
 
 
 def write_bin(path: str | Path, images: Iterable[bytes], same: Iterable[bool]) -> None:
-    """Writes a verification set that InsightFace reads too (Python 3.4 or later).
+    """Writes a verification set that InsightFace can read (Python 3.4 or later).
 
     Args:
         path: the .bin file to write.
         images: 2 n encoded images; 2 i and 2 i + 1 are pair i.
-        same: n verdicts, whether a pair is one person.
+        same: n values, whether a pair is the same person.
 
     Raises:
-        ValueError: if there are not exactly two images for each verdict, or none.
+        ValueError: if there are not exactly two images per value of `same`, or none.
     """
     items, verdicts = list(images), [bool(item) for item in same]
     if not verdicts or len(items) != 2 * len(verdicts):

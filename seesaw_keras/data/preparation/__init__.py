@@ -1,3 +1,3 @@
-"""From a pile of faces to a clean training set with held-out people: scan, select, exclude, write."""
+"""Preparation of clean training sets with held-out identities: scan, select, exclude, write."""
 
 __all__: list[str] = []

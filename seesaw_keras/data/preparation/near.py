@@ -1,9 +1,9 @@
-"""Identities of one set that look like somebody of another, so that nobody is tested who was trained on.
+"""Identity overlap between a training set and a test set, so that no test identity is trained on.
 
 >>> from seesaw_keras.data.preparation.near import Exclusion
 >>> exclusion = Exclusion("lfw.bin", embedder.embed, embedder.describe(), cosine=0.5)
 
-An identity is represented by the mean of its unit embeddings, a set of verification pairs by each of its images.
+An identity is represented by the mean of its unit embeddings; in a set of verification pairs, each image by itself.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,20 +25,20 @@ __all__ = ["Exclusion", "best_matches", "mean_embeddings", "open_people"]
 
 Floats = npt.NDArray[np.float64]
 
-_IDENTITIES = 64  # a part, which is lost when it is stopped
+_IDENTITIES = 64  # identities per part; a part in progress is lost on interruption
 _IMAGES_AT_ONCE = 32
 _ROWS_AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
 class Exclusion:
-    """Whom to keep out of a training set.
+    """A test set whose identities are excluded from a training set.
 
     Attributes:
-        path: the test set: verification pairs (.bin) or whatever `open_source` opens.
-        embed: makes float embeddings (n, d), not normalized, of uint8 RGB images (n, h, w, 3).
-        embedder: what it is, for the manifest; another one is another run.
-        cosine: an identity this similar to somebody of the test set, or more, is left out.
+        path: the test set: verification pairs (.bin) or anything that `open_source` opens.
+        embed: computes float embeddings (n, d), not normalized, of uint8 RGB images (n, h, w, 3).
+        embedder: description of the embedder for the manifest; another description makes it a different run.
+        cosine: identities with at least this cosine to an identity of the test set are left out.
     """
 
     path: str | Path
@@ -48,7 +48,7 @@ class Exclusion:
 
 
 class _PairImages(Source):
-    """Images of verification pairs, each as an identity of its own: who they show is not said."""
+    """Images of verification pairs, each as its own identity, because the format does not name identities."""
 
     def __init__(self, pairs: Pairs) -> None:
         self._pairs = pairs
@@ -61,7 +61,7 @@ class _PairImages(Source):
 
 
 def open_people(path: str | Path) -> Source:
-    """Opens a test set: an InsightFace .bin, whose every image is somebody, or whatever `open_source` opens."""
+    """Opens a test set: an InsightFace .bin, each image as its own identity, or anything that `open_source` opens."""
     return _PairImages(open_pairs(path)) if Path(path).suffix.lower() == ".bin" else open_source(path)
 
 
@@ -78,7 +78,7 @@ def _unit(rows: npt.NDArray[Any], names: Sequence[str]) -> Floats:
 
 
 def _embedded(records: Iterable[Record], embed: Callable[..., Any]) -> Iterator[Floats]:
-    """Yields unit embeddings (n, d) of consecutive records; images of one call have one size."""
+    """Yields unit embeddings (n, d) of consecutive records; each call of `embed` gets images of one size."""
     iterator = iter(records)
     while batch := list(islice(iterator, _IMAGES_AT_ONCE)):
         decoded = [(record.name, decode_image(record.image, name=record.name)) for record in batch]
@@ -98,15 +98,15 @@ def mean_embeddings(
     folder: Path,
     progress: Callable[[int, int], None],
 ) -> Floats:
-    """Embeds identities, except those of the parts that `folder` holds already.
+    """Returns the mean embedding of each identity; parts already stored in `folder` are reused.
 
     Args:
         source: the images.
-        positions: (n,) of the images that count.
+        positions: (n,) positions of the images to use.
         labels: (n,) their identities, numbered from 0 without gaps.
         embed: see `Exclusion`.
-        folder: where the parts are kept.
-        progress: told how many identities are embedded, and of how many.
+        folder: folder for the parts.
+        progress: called with the number of identities embedded so far, and the total.
 
     Returns:
         Unit rows (identities, d).
@@ -128,7 +128,7 @@ def mean_embeddings(
 
 
 def best_matches(rows: Floats, others: Floats) -> tuple[Floats, npt.NDArray[np.int64]]:
-    """Returns each unit row's largest cosine with one of `others`, (n,), and which it is, (n,); rows are (n, d)."""
+    """Returns each unit row's largest cosine with a row of `others`, (n,), and its index, (n,); rows are (n, d)."""
     cosines, which = np.empty(len(rows)), np.empty(len(rows), np.int64)
     for start, stop in parts(len(rows), _ROWS_AT_ONCE):
         table = rows[start:stop] @ others.T

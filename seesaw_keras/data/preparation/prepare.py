@@ -1,13 +1,13 @@
-"""Any source of faces to a training set: checked, without duplicates, in shards, with people held out.
+"""Conversion of any source of faces to a training set: verified, deduplicated, sharded, with held-out identities.
 
 >>> from seesaw_keras.data.preparation.prepare import Settings, prepare_faces
 >>> manifest = prepare_faces("faces_emore", "prepared", Settings(min_images=3, holdout_identities=1000))
 >>> manifest["sets"]["holdout"]["identities"]
 1000
 
-`prepared` then holds `train` and `holdout`, each a source for `open_source`, with `identities.csv` (new label, name or
-label in the input, images); `left_out.csv`, every image and identity that is in neither and why; and `manifest.json`.
-Images keep their bytes and their order. A run that was stopped goes on where it was and leaves the same bytes.
+The folder `prepared` then contains `train` and `holdout`, each a source for `open_source`, with `identities.csv` (new
+label, name or label in the input, images); `left_out.csv`, every excluded image and identity with the reason; and
+`manifest.json`. Images keep their bytes and their order. An interrupted run resumes and writes the same bytes.
 """
 
 import hashlib
@@ -51,21 +51,21 @@ _REC_FILES = ("train.rec", "train.idx", "property")
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides on the bytes of a prepared set.
+    """Settings that determine the bytes of a prepared set.
 
     Attributes:
         format: "tfrecord", shards `faces-00000-of-00010.tfrecord`, or "rec", InsightFace's `train.rec` with `train.idx`
             and `property`.
-        images_per_shard: of TFRecord; the last shard may have fewer.
+        images_per_shard: images per TFRecord shard; the last shard may have fewer.
         min_images: identities with fewer images, not counting undecodable ones and duplicates, are left out.
-        holdout_identities: how many identities make up `holdout` instead of `train`; with `min_images` of 2 or more
+        holdout_identities: number of identities in `holdout` instead of `train`; with `min_images` of 2 or more
             each of them has a genuine pair.
-        holdout_pairs: how many genuine pairs, and as many impostor pairs, of held-out people make up the verification
+        holdout_pairs: number of genuine pairs, and also of impostor pairs, of held-out identities in the verification
             sets in `holdout` (see `validation_sets`); 0 for no sets.
-        seed: chooses people and pairs.
+        seed: seed of the choice of identities and pairs.
 
     Raises:
-        ValueError: if one of them is out of range.
+        ValueError: if a setting is out of range.
     """
 
     format: str = "tfrecord"
@@ -88,15 +88,15 @@ class Settings:
 
 @dataclass
 class _Plan:
-    """What becomes of every record.
+    """Assignment of every record.
 
     Attributes:
         source: the records.
         rows: SCANNED (n,).
-        labels: int64 (n,), UNREADABLE where there is none.
+        labels: int64 (n,), UNREADABLE for unreadable records.
         fates: int64 (n,).
-        firsts: int64 (n,), the position of the first image equal to each.
-        near: label -> the cosine and name of the person of the test set who is too similar.
+        firsts: int64 (n,), the position of the first identical image.
+        near: maps labels to the cosine and name of the most similar person of the test set.
     """
 
     source: Source
@@ -107,14 +107,14 @@ class _Plan:
     near: dict[int, tuple[float, str]]
 
     def identity(self, label: int) -> str:
-        """Returns the name of an identity where it has one, else its label in the input; nothing for no label."""
+        """Returns an identity's name if it has one, else its label in the input; an empty string for UNREADABLE."""
         if label == UNREADABLE:
             return ""
         names = getattr(self.source, "identities", None)
         return names[label] if isinstance(names, list) else str(label)
 
     def identities(self, fate: Fate) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Returns the labels of identities that have images of this fate, and how many each."""
+        """Returns the labels of identities with images of this fate, and the number of such images of each."""
         labels, counts = np.unique(self.labels[self.fates == fate], return_counts=True)
         return labels, counts
 
@@ -128,27 +128,28 @@ def prepare_faces(
     processes: int | None = None,
     progress: Progress = lambda stage, done, total: None,
 ) -> dict[str, Any]:
-    """Prepares a training set, or goes on with one that was stopped, or checks one that is finished.
+    """Prepares a training set, resumes an interrupted preparation, or verifies a finished one.
 
-    Undecodable images are left out, and of equal images (the same bytes) all but the first, whoever they are said to
-    show. Identities are numbered anew from 0, in their order. Processes are spawned: in a script, call this below
+    Undecodable images are left out, and all but the first of identical images (same bytes), even under different
+    identities. Identities are renumbered from 0, in their order. Processes are spawned: in a script, call this below
     `if __name__ == "__main__":`.
 
     Args:
-        path: what `open_source` opens.
-        output: the folder to fill: new, empty, or of the same run.
-        settings: what to leave out and how to write.
-        exclusion: whom to keep out.
-        processes: how many read, decode and write; all processors if None. The bytes do not depend on it.
-        progress: told of every stage.
+        path: the input, in any format that `open_source` opens.
+        output: the output folder: new, empty, or of the same run.
+        settings: selection and output format.
+        exclusion: test set whose identities to exclude.
+        processes: number of processes that read, decode and write; one per processor if None. Does not affect the
+            output bytes.
+        progress: called with the name of a stage, the number of items done and the total.
 
     Returns:
         The manifest.
 
     Raises:
-        FileNotFoundError: if there is no such input.
-        ValueError: if the input is damaged as a whole, changes meanwhile or has nothing left to train on, if `output`
-            holds something else, or an embedder does not fit the images.
+        FileNotFoundError: if the input does not exist.
+        ValueError: if the input is damaged as a whole, changes during the run or has nothing left to train on, if
+            `output` holds other files, or if the embedder does not fit the images.
         OSError: if the disk is full, or a process was killed.
     """
     source = open_source(path)
@@ -183,7 +184,7 @@ def prepare_faces(
 
 
 def _plan(source: Source, rows: npt.NDArray[np.void], settings: Settings) -> _Plan:
-    """Decides by the images alone: what does not decode, is there already, or is of too few."""
+    """Marks undecodable images, duplicates and identities with too few images."""
     fates = np.where(rows["decodes"], Fate.TRAIN, Fate.UNDECODABLE).astype(np.int64)
     labels = rows["label"].astype(np.int64)
     plan = _Plan(source, rows, labels, fates, mark_duplicates(fates, rows["sha256"]), {})
@@ -199,7 +200,7 @@ def _checked(plan: _Plan) -> _Plan:
 
 
 def _exclude(plan: _Plan, people: Source, exclusion: Exclusion, folder: Path, progress: Progress) -> None:
-    """Leaves out the identities that look like one of `people`, and keeps in `plan.near` how much and like whom."""
+    """Excludes identities similar to one of `people`, and records the cosine and the person in `plan.near`."""
     _, their_labels = renumbered(people.labels())
     theirs = mean_embeddings(
         people,
@@ -228,7 +229,7 @@ def _exclude(plan: _Plan, people: Source, exclusion: Exclusion, folder: Path, pr
 
 
 class _Counted(Source):
-    """A source that tells how many of its records were read."""
+    """A source that counts the records read from it."""
 
     def __init__(self, source: Source, tell: Callable[[int], None]) -> None:
         self._source, self._tell, self._read = source, tell, 0
@@ -252,7 +253,7 @@ def _write_part(source: Source, path: Path, *selected: npt.NDArray[Any]) -> str:
 
 
 def _write_sets(plan: _Plan, folder: Path, settings: Settings, workers: Workers, progress: Progress) -> dict[str, str]:
-    """Writes the sets' files that are not there yet; returns the SHA-256 of each by its path below `folder`."""
+    """Writes the sets' missing files; returns the SHA-256 of each file by its path relative to `folder`."""
     files = {}
     tasks: list[tuple[Any, ...]] = []
     for name, fate in _SETS.items():
@@ -284,7 +285,7 @@ def _write_sets(plan: _Plan, folder: Path, settings: Settings, workers: Workers,
 
 
 def _write_rec(chosen: Source, folder: Path, name: str, progress: Progress) -> dict[str, str]:
-    # `write_recordio` puts `property` in place last.
+    # `write_recordio` writes `property` last.
     if not (folder / name / "property").exists():
         counted = _Counted(chosen, lambda done: progress(f"write {name}", done, len(chosen)))
         write_recordio(folder / name / "train.rec", counted)
@@ -300,7 +301,7 @@ def _write_validation_sets(plan: _Plan, folder: Path, settings: Settings) -> dic
 
 
 def _left_out(plan: _Plan, workers: Workers, settings: Settings) -> Iterator[LeftOut]:
-    """Yields what is in no set: images in their order, then identities in theirs."""
+    """Yields what is in neither set: images in order, then identities in order."""
     undecodable = np.flatnonzero(plan.fates == Fate.UNDECODABLE).tolist()
     duplicates = np.flatnonzero(plan.fates == Fate.DUPLICATE).tolist()
     for position, (name, problem) in zip(undecodable, describe(workers, undecodable), strict=True):
@@ -323,12 +324,12 @@ def _left_out(plan: _Plan, workers: Workers, settings: Settings) -> Iterator[Lef
 
 
 def _left_out_counts(plan: _Plan) -> dict[str, int]:
-    """Returns how many images are left out, by reason."""
+    """Returns the number of images left out, by reason."""
     return {fate.name.lower(): int((plan.fates == fate).sum()) for fate in Fate if fate not in _SETS.values()}
 
 
 def _facts(plan: _Plan) -> dict[str, Any]:
-    """Returns what the manifest says of the contents."""
+    """Returns the manifest's description of the contents."""
     contents = hashlib.sha256(plan.rows["label"].tobytes() + plan.rows["sha256"].tobytes())
     sets = {}
     for name, fate in _SETS.items():

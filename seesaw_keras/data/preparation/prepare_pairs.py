@@ -1,12 +1,12 @@
-"""Verification pairs of any form to InsightFace's .bin, checked.
+"""Conversion of verification pairs from any supported format to InsightFace's .bin, with checks.
 
 >>> from seesaw_keras.data.preparation.prepare_pairs import prepare_pairs
 >>> manifest = prepare_pairs("lfw_view2_aligned112.zip", "lfw", pairs="pairs.txt")
 >>> manifest["counts"]["pairs"], manifest["files"].keys()
 (6000, dict_keys(['left_out.csv', 'lfw_view2_aligned112.bin']))
 
-A .bin does not state folds: who reads it cuts ten of equal size. `folds_kept` of the manifest says whether these are
-the input's.
+A .bin does not store folds: readers split it into ten of equal size. `folds_kept` in the manifest tells whether these
+are the input's folds.
 """
 
 from pathlib import Path
@@ -35,20 +35,20 @@ def prepare_pairs(
 ) -> dict[str, Any]:
     """Writes a verification set as `output/NAME.bin`, with `left_out.csv` and `manifest.json`.
 
-    Pairs of which an image does not decode are left out; the others keep their order and bytes.
+    Pairs with an undecodable image are left out; the others keep their order and bytes.
 
     Args:
         path: the images, see `open_pairs`.
-        output: the folder to fill: new, empty, or of the same run.
-        pairs: which of them are compared, see `open_pairs`.
-        progress: told of the images checked.
+        output: the output folder: new, empty, or of the same run.
+        pairs: the list of pairs, see `open_pairs`.
+        progress: called with the number of images checked.
 
     Returns:
         The manifest.
 
     Raises:
         FileNotFoundError: if a file is missing.
-        ValueError: if the input is damaged as a whole, no pair is left, or `output` holds something else.
+        ValueError: if the input is damaged as a whole, no pair is left, or `output` holds other files.
     """
     opened = open_pairs(path, pairs)
     run = {

@@ -1,4 +1,4 @@
-"""A folder that one run fills, however often it is stopped; another run is refused.
+"""Output folder of one resumable run; a run with other settings is refused.
 
 >>> from seesaw_keras.data.preparation.run_folder import RunFolder
 >>> folder = RunFolder("out", "faces_emore", {"settings": {"seed": 0}})
@@ -6,8 +6,8 @@
 >>> folder.finish({"counts": {"rows": 1}}, {"a.csv": sha256_of(folder.path / "a.csv")})["counts"]
 {'rows': 1}
 
-`.progress` holds what was found so far and goes at the end; `manifest.json` comes last and holds no dates: the same
-run leaves the same bytes.
+`.progress` holds intermediate results and is deleted at the end; `manifest.json` is written last and contains no dates:
+the same run writes the same bytes.
 """
 
 import csv
@@ -26,14 +26,14 @@ MANIFEST = "manifest.json"
 
 
 class LeftOut(NamedTuple):
-    """A line of `left_out.csv`: an image, or an identity where there is no position.
+    """A line of `left_out.csv`: an image, or an identity if there is no position.
 
     Attributes:
         reason: undecodable, duplicate, few images or near.
-        position: of the image in the input, from 0.
-        name: of the image.
+        position: position of the image in the input, from 0.
+        name: name of the image.
         identity: its name or label in the input.
-        detail: what is wrong with it.
+        detail: description of the problem.
     """
 
     reason: str
@@ -44,7 +44,7 @@ class LeftOut(NamedTuple):
 
 
 def write_table(path: Path, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    """Writes a CSV file whole or not at all."""
+    """Writes a CSV file atomically."""
     with replacing(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
@@ -52,7 +52,7 @@ def write_table(path: Path, columns: Iterable[str], rows: Iterable[Iterable[Any]
 
 
 def _flat(value: Any, name: str = "") -> dict[str, Any]:
-    """Returns the leaves of nested dictionaries by their path."""
+    """Flattens nested dictionaries; the keys are dotted paths."""
     if not isinstance(value, Mapping):
         return {name: value}
     return {path: leaf for key, item in value.items() for path, leaf in _flat(item, f"{name}.{key}".strip(".")).items()}
@@ -69,21 +69,21 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 class RunFolder:
-    """The output of a run.
+    """The output folder of a run.
 
     Args:
-        path: the folder; made if it is not there.
-        source: what is read; a folder must not be filled inside of it.
-        run: what the run is, as JSON: its input and its settings.
+        path: the folder; created if it does not exist.
+        source: the input; the output folder must not lie inside it.
+        run: description of the run, as JSON: its input and its settings.
 
     Attributes:
         path: the folder.
-        progress: a folder inside for what a run that is started again need not do again.
-        manifest: of a run that was finished before, its files having been compared with it; None of another.
+        progress: a sub-folder for intermediate results that a resumed run reuses.
+        manifest: manifest of a run that finished earlier, after its files were verified; None otherwise.
 
     Raises:
-        ValueError: if the folder lies inside of `source`, holds something else or another run, or its files are not
-            those of the manifest.
+        ValueError: if the folder lies inside `source`, holds other files or another run, or its files do not match the
+            manifest.
     """
 
     def __init__(self, path: str | Path, source: str | Path, run: Mapping[str, Any]) -> None:

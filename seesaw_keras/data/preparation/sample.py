@@ -1,4 +1,4 @@
-"""Some of the records of a source.
+"""Even subsampling of a source.
 
 >>> from seesaw_keras.data.preparation.sample import EvenSample
 >>> from seesaw_keras.data.synthetic import SyntheticFaces
@@ -16,11 +16,11 @@ __all__ = ["EvenSample"]
 
 
 class EvenSample(Source):
-    """Records spread evenly over a source, the same ones every time; their identities are numbered anew from 0.
+    """Records spread evenly over a source, deterministically; their identities are renumbered from 0.
 
     Args:
         source: the source.
-        count: how many, 1 or more; all where the source has fewer.
+        count: number of records, 1 or more; all if the source has fewer.
 
     Raises:
         ValueError: if the source is empty, or `count` is below 1.

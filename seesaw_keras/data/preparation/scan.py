@@ -1,4 +1,4 @@
-"""What every record of a source is: its label, the SHA-256 of its image, and whether the image decodes.
+"""Scan of a source: each record's label, the SHA-256 of its image, and whether the image decodes.
 
 >>> from seesaw_keras.data.preparation.scan import scan
 >>> with Workers(source, None) as workers:
@@ -6,7 +6,7 @@
 >>> rows["decodes"].mean()
 1.0
 
-The result is kept in parts, so that a scan that was stopped goes on where it was.
+The result is stored in parts, so that an interrupted scan can resume.
 """
 
 import hashlib
@@ -23,23 +23,23 @@ from seesaw_keras.files import replacing
 
 __all__ = ["SCANNED", "UNREADABLE", "Progress", "Selected", "describe", "parts", "scan"]
 
-# The SHA-256 as raw bytes. NumPy drops zeros at the end of an S32, which loses nothing where all are 32 bytes long.
+# The SHA-256 as raw bytes. NumPy strips trailing zeros from an S32, which is harmless since all are 32 bytes long.
 SCANNED = np.dtype([("label", "<i8"), ("decodes", "?"), ("sha256", "S32")])
 UNREADABLE = -1  # in place of a label
 
-_IMAGES = 2048  # a part: a second or two of one process
+_IMAGES = 2048  # per part: one or two seconds of one process
 
 Progress = Callable[[str, int, int], None]
 """Told of progress: what is being done, how much of it is done, and of how much."""
 
 
 def parts(count: int, size: int) -> list[tuple[int, int]]:
-    """Cuts 0 to `count` into ranges of `size`; the last may be shorter."""
+    """Splits 0 to `count` into ranges of `size`; the last may be shorter."""
     return [(start, min(start + size, count)) for start in range(0, count, size)]
 
 
 def _look(source: Source, position: int) -> tuple[Record | None, str]:
-    """Returns a record, None if it cannot be read, and what is wrong with it, empty if nothing is."""
+    """Returns a record, or None if it cannot be read, and the problem found, or an empty string."""
     try:
         record = source[position]
     except ValueError as error:
@@ -64,13 +64,13 @@ def _scan_part(source: Source, path: Path, start: int, stop: int) -> None:
 
 
 def scan(workers: Workers, count: int, folder: Path, progress: Progress) -> npt.NDArray[np.void]:
-    """Reads and decodes every image, except those of the parts that `folder` holds already.
+    """Reads and decodes every image; parts already stored in `folder` are reused.
 
     Args:
-        workers: with the source.
-        count: the number of its records.
-        folder: where the parts are kept.
-        progress: told of the records scanned.
+        workers: worker processes that hold the source.
+        count: number of records in the source.
+        folder: folder for the parts.
+        progress: called with the number of records scanned.
 
     Returns:
         SCANNED (count,). A record that cannot be read has the label -1.
@@ -93,7 +93,7 @@ def _describe_part(source: Source, positions: list[int]) -> list[tuple[str, str]
 
 
 def describe(workers: Workers, positions: list[int]) -> Iterator[tuple[str, str]]:
-    """Yields the name of each record, empty if it cannot be read, and what is wrong with it, empty if nothing is."""
+    """Yields each record's name, empty if it cannot be read, and the problem found, or an empty string."""
     tasks = [(positions[start:stop],) for start, stop in parts(len(positions), _IMAGES)]
     found = dict(workers.run(_describe_part, tasks))
     for index in range(len(tasks)):
@@ -101,16 +101,16 @@ def describe(workers: Workers, positions: list[int]) -> Iterator[tuple[str, str]
 
 
 class Selected(Source):
-    """Some records of a source under new labels, each compared with what the scan saw.
+    """Selected records of a source under new labels; each is verified against the scan when it is read.
 
     Args:
-        source: where they come from.
-        positions: (n,) which.
-        labels: (n,) the new ones.
-        digests: (n,) their images' SHA-256, S32.
+        source: the source.
+        positions: (n,) positions of the records.
+        labels: (n,) the new labels.
+        digests: (n,) SHA-256 of the images, S32.
 
     Raises:
-        ValueError: when a record is read whose image is another one now.
+        ValueError: on reading a record whose image has changed since the scan.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Which images of a data set go where: arrays in, arrays out, no files.
+"""Assignment of a data set's images to training, holdout or exclusion: arrays in, arrays out, no files.
 
 >>> from seesaw_keras.data.preparation.selection import Fate, mark_duplicates, mark_few
 >>> fates = np.full(4, Fate.TRAIN)
@@ -8,8 +8,8 @@ array([0, 1, 1, 3])
 >>> [Fate(fate).name for fate in fates]
 ['TRAIN', 'TRAIN', 'DUPLICATE', 'FEW_IMAGES']
 
-The steps are taken in the order in which the functions stand here; each changes the fate of images that were to be
-trained on so far.
+The steps run in the order in which the functions are defined here; each changes only the fate of images that are still
+marked for training.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ Integers = npt.NDArray[np.int64]
 
 
 class Fate(IntEnum):
-    """What becomes of an image."""
+    """Assignment of an image, or the reason why it is left out."""
 
     TRAIN = 0
     HOLDOUT = 1
@@ -36,14 +36,14 @@ class Fate(IntEnum):
 
 
 def mark_duplicates(fates: Fates, digests: npt.NDArray[np.bytes_]) -> Integers:
-    """Marks images that are equal to an earlier one, whoever they are said to show: the first of them stays.
+    """Marks images that are identical to an earlier one, even under another identity; the first one is kept.
 
     Args:
-        fates: (n,), changed in place; only images to train on are compared.
+        fates: (n,), changed in place; only images marked for training are compared.
         digests: (n,) the SHA-256 of each image.
 
     Returns:
-        (n,) the position of the first image equal to each; of images that are not compared, their own.
+        (n,) the position of the first identical image; for images that are not compared, their own position.
     """
     firsts = np.arange(len(fates))
     used = np.flatnonzero(fates == Fate.TRAIN)
@@ -60,25 +60,25 @@ def mark_few(fates: Fates, labels: Integers, min_images: int) -> None:
 
 
 def mark_identities(fates: Fates, labels: Integers, identities: Integers, fate: Fate) -> None:
-    """Gives the images of some identities, as far as they were to be trained on, another fate."""
+    """Sets the fate of those images of the given identities that are still marked for training."""
     fates[(fates == Fate.TRAIN) & np.isin(labels, identities)] = fate
 
 
 def mark_holdout(fates: Fates, labels: Integers, firsts: Integers, count: int, seed: int) -> None:
-    """Chooses the identities to hold out, the same ones on every machine and under every version of NumPy.
+    """Chooses the identities to hold out, the same ones on every machine and with every version of NumPy.
 
-    An identity that shares an image with another one is not chosen: the two may be one person, who would be seen in
-    training.
+    An identity that shares an image with another one is not chosen: the two may be the same person, who would then be
+    seen in training.
 
     Args:
         fates: (n,), changed in place.
         labels: (n,).
         firsts: (n,) from `mark_duplicates`.
-        count: how many identities.
-        seed: another one gives another choice.
+        count: number of identities.
+        seed: seed of the choice.
 
     Raises:
-        ValueError: if there are not that many to choose from, or none would be left to train on.
+        ValueError: if there are fewer identities to choose from, or none would be left to train on.
     """
     present = np.unique(labels[fates == Fate.TRAIN])
     shared = np.flatnonzero(labels != labels[firsts])
@@ -93,7 +93,7 @@ def mark_holdout(fates: Fates, labels: Integers, firsts: Integers, count: int, s
 
 
 def renumbered(labels: Integers) -> tuple[Integers, Integers]:
-    """Numbers identities from 0 without gaps, in their order.
+    """Renumbers identities from 0 without gaps, keeping their order.
 
     Returns:
         (k,) the old label of each new one, and (n,) the new labels.

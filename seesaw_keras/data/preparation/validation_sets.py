@@ -1,12 +1,12 @@
-"""Verification sets of held-out people, to choose weights and settings on: plain, degraded and turned.
+"""Verification sets of held-out identities for choosing weights and settings: plain, degraded and jittered.
 
 >>> from seesaw_keras.data.preparation.validation_sets import write_validation_sets
 >>> sorted(write_validation_sets(holdout, Path("prepared/holdout"), pairs=3000, seed=0))
 ['degraded.zip', 'turned.zip', 'validation.zip']
 
-Each is a .zip for `open_pairs` with its own `pairs.txt` in the format of LFW's View 2: ten folds, nobody in two of
-them, with the same number of genuine and impostor pairs. All three hold the same pairs. In `degraded.zip` every image
-is degraded as in training (`degradation`), in `turned.zip` it is a jittered view, half of them mirrored (`views`).
+Each is a .zip for `open_pairs` with its own `pairs.txt` in the format of LFW's View 2: ten folds with disjoint
+identities and the same number of genuine and impostor pairs. All three contain the same pairs. In `degraded.zip` every
+image is degraded as in training (`degradation`), in `turned.zip` it is a jittered view, half mirrored (`views`).
 """
 
 import itertools
@@ -28,27 +28,27 @@ from seesaw_keras.files import replacing, sha256_of
 __all__ = ["FOLDS", "choose_pairs", "write_validation_sets"]
 
 FOLDS = 10
-QUALITY = 95  # of the JPEGs that are written anew
-_EPOCH_OF_ZIP = (1980, 1, 1, 0, 0, 0)  # the same bytes whenever they are written
+QUALITY = 95  # of re-encoded JPEGs
+_EPOCH_OF_ZIP = (1980, 1, 1, 0, 0, 0)  # fixed, so that the bytes do not depend on the time of writing
 
 Pair = tuple[int, int]
 Fold = tuple[Sequence[Pair], Sequence[Pair]]  # genuine, impostor
 
 
 def write_validation_sets(source: Source, folder: Path, *, pairs: int, seed: int) -> dict[str, str]:
-    """Writes the three sets, as far as they are not there yet.
+    """Writes those of the three sets that do not exist yet.
 
     Args:
         source: the held-out images; a person needs two to be in a genuine pair.
-        folder: where to write.
+        folder: the output folder.
         pairs: number of genuine pairs, and of impostor pairs; a multiple of ten.
-        seed: of the choice of pairs, degradations and views.
+        seed: seed of the pairs, degradations and views.
 
     Returns:
-        SHA-256 by name of file.
+        SHA-256 by file name.
 
     Raises:
-        ValueError: if the people are too few for that many pairs, or an image is not square.
+        ValueError: if there are too few people for that many pairs, or an image is not square.
         OSError: if a file cannot be written.
     """
     labels = source.labels()
@@ -75,15 +75,15 @@ def write_validation_sets(source: Source, folder: Path, *, pairs: int, seed: int
 
 
 def choose_pairs(labels: npt.NDArray[np.int64], *, pairs: int, seed: int) -> list[Fold]:
-    """Chooses pairs of images: for each fold the genuine and the impostor ones, nobody being in two folds.
+    """Returns the genuine and the impostor pairs of each fold; no person is in two folds.
 
     Args:
         labels: (n,) the identity of every image.
         pairs: number of each kind over all folds, a multiple of ten.
-        seed: another one chooses others.
+        seed: seed of the choice.
 
     Raises:
-        ValueError: if `pairs` is not such a number, or the people are too few.
+        ValueError: if `pairs` is not a positive multiple of ten, or there are too few people.
     """
     if pairs < FOLDS or pairs % FOLDS:
         raise ValueError(f"the number of pairs must be a multiple of {FOLDS}, {FOLDS} or more, got {pairs}")
@@ -109,7 +109,7 @@ def choose_pairs(labels: npt.NDArray[np.int64], *, pairs: int, seed: int) -> lis
 
 
 def _names(labels: npt.NDArray[np.int64]) -> list[tuple[str, int]]:
-    """Person and number, from 1, of every image."""
+    """Returns person and image number, from 1, for every image."""
     counts = dict.fromkeys(np.unique(labels).tolist(), 0)
     names = []
     for label in labels.tolist():

@@ -1,4 +1,4 @@
-"""Processes that work on parts of one source, and end with their parent however that ends.
+"""Worker processes that share one source and exit when their parent process ends, even if it is killed.
 
 >>> from seesaw_keras.data.records import Source
 >>> from seesaw_keras.data.preparation.workers import Workers
@@ -7,7 +7,7 @@
 >>> with Workers(source, 2) as workers:
 ...     total = sum(size for _, size in workers.run(count, [(0, 500), (500, 1000)]))
 
-Processes are spawned, not forked: a fork of a process in which TensorFlow runs may hang. A script that uses them has to
+Processes are spawned, not forked: forking a process in which TensorFlow runs may hang. A script that uses them must
 start below `if __name__ == "__main__":`.
 """
 
@@ -28,19 +28,19 @@ __all__ = ["Workers"]
 
 Result = TypeVar("Result")
 
-_source: Source  # of a worker process, set once by `_start`
+_source: Source  # set once per worker process by `_start`
 
 
 def _start(source: Source) -> None:
     global _source
     _source = source
     with contextlib.closing(os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")) as nowhere:
-        os.dup2(nowhere.fileno(), 2)  # libjpeg and libpng complain there; exceptions go to the parent
+        os.dup2(nowhere.fileno(), 2)  # libjpeg and libpng print warnings there; exceptions go to the parent
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
-    """Ends this process when its parent was killed; it would wait for work for ever."""
+    """Exits this process when its parent was killed; it would wait for work forever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
@@ -49,7 +49,7 @@ def _end_with_parent() -> None:
 
 @contextlib.contextmanager
 def _without_interrupts() -> Iterator[None]:
-    """Lets processes start that do not hear Ctrl-C, which goes to all of a terminal: their parent ends them."""
+    """Starts processes with SIGINT blocked, since Ctrl-C reaches all processes of a terminal; the parent stops them."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -62,11 +62,11 @@ def _call(function: Callable[..., Result], task: tuple[Any, ...]) -> Result:
 
 
 class Workers:
-    """A number of processes, each with the same source; a context manager.
+    """Pool of processes, each with the same source; a context manager.
 
     Args:
-        source: what every function gets first.
-        processes: how many; all processors if None.
+        source: first argument of every function call.
+        processes: number of processes; one per processor if None.
     """
 
     def __init__(self, source: Source, processes: int | None) -> None:
@@ -83,11 +83,11 @@ class Workers:
         self._pool.shutdown(cancel_futures=True)
 
     def run(self, function: Callable[..., Result], tasks: Iterable[tuple[Any, ...]]) -> Iterator[tuple[int, Result]]:
-        """Calls `function(source, *task)` for every task and yields (task's index, result) as they are done.
+        """Calls `function(source, *task)` for every task and yields (task index, result) in order of completion.
 
         Raises:
             ChildProcessError: if a process was killed.
-            Exception: whatever `function` raises.
+            Exception: any exception that `function` raises.
         """
         try:
             with _without_interrupts():

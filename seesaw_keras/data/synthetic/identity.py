@@ -1,4 +1,4 @@
-"""Drawing people at random: what stays the same in all pictures of one of them.
+"""Random sampling of synthetic identities: all parameters that are the same in every image of a person.
 
 >>> from seesaw_keras.data.synthetic.identity import sample_identity
 >>> sample_identity(7) == sample_identity(7)
@@ -25,7 +25,7 @@ from seesaw_keras.data.synthetic.stable_rng import Dice
 
 __all__ = ["sample_identity"]
 
-IDENTITY_STREAM = 0  # first word of the key; the pictures of an identity draw from another stream
+IDENTITY_STREAM = 0  # first word of the key; the images of an identity use another stream
 
 SKIN_TONES: tuple[Color, ...] = ((246, 213, 190), (235, 192, 160), (216, 166, 128), (172, 120, 86), (116, 76, 54))
 HAIR_COLORS: tuple[Color, ...] = (
@@ -57,20 +57,20 @@ FRAME_COLORS: tuple[Color, ...] = (
 
 @lru_cache(maxsize=1024)
 def sample_identity(identity: int, *, seed: int = 0) -> Identity:
-    """Draws a person.
+    """Samples a synthetic identity.
 
     Args:
-        identity: number of the person, in [0, 2**32).
-        seed: another seed gives another population, in [0, 2**32).
+        identity: number of the identity, in [0, 2**32).
+        seed: seed of the population, in [0, 2**32).
 
     Returns:
-        The person, the same one for the same arguments.
+        The identity, deterministic for given arguments.
 
     Raises:
-        ValueError: on a number outside its range.
+        ValueError: if a number is out of range.
     """
     dice = Dice(IDENTITY_STREAM, seed, identity)
-    softness = dice.uniform(0.0, 1.0)  # from rugged to delicate: jaw, brows, lips, beard and length of hair go together
+    softness = dice.uniform(0.0, 1.0)  # rugged to delicate: correlates jaw, brows, lips, beard and hair length
     age = dice.uniform(0.0, 1.0) ** 1.6
     tone = dice.uniform(0.0, 1.0)
     skin = _skin(dice, tone, age)

@@ -1,4 +1,4 @@
-"""Synthetic sets by name, wherever a data set's path is wanted.
+"""Names of synthetic sets, accepted anywhere a data set's path is expected.
 
 >>> from seesaw_keras.data.synthetic.names import named_faces, named_pairs
 >>> len(named_faces("synthetic:400x10@32"))
@@ -21,12 +21,12 @@ _PAIRS = re.compile(r"synthetic:([0-9]{1,10})(?:@([0-9]{1,4}))?")
 
 
 def is_synthetic(path: str | Path) -> bool:
-    """Whether this names a synthetic set instead of a file."""
+    """Returns whether `path` names a synthetic set instead of a file."""
     return str(path).startswith("synthetic:")
 
 
 def named_faces(name: str | Path) -> SyntheticFaces:
-    """Returns the faces of `synthetic:PEOPLExIMAGES@SIZE`; without `@SIZE` they are 112 pixels wide.
+    """Returns the faces of `synthetic:PEOPLExIMAGES@SIZE`; without `@SIZE` the size is 112 pixels.
 
     Raises:
         ValueError: if the name is not of that form, or a number is outside its range.
@@ -38,7 +38,7 @@ def named_faces(name: str | Path) -> SyntheticFaces:
 
 
 def named_pairs(name: str | Path) -> Pairs:
-    """Returns the pairs of `synthetic:PAIRS@SIZE`: of people whom no `named_faces` shows.
+    """Returns the pairs of `synthetic:PAIRS@SIZE`; their identities do not occur in `named_faces`.
 
     Raises:
         ValueError: if the name is not of that form, or a number is outside its range.

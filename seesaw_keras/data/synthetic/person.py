@@ -1,4 +1,4 @@
-"""What a synthetic person consists of.
+"""Parameters of a synthetic identity.
 
 Lengths are in pixels of the 112x112 ArcFace template, colors are RGB in 0..255.
 
@@ -15,7 +15,7 @@ Color = tuple[float, float, float]
 
 
 def mix(first: Color, second: Color, share: float) -> Color:
-    """Returns the color that lies `share` of the way from the first to the second."""
+    """Interpolates between two colors; `share` is the weight of the second."""
     return (
         first[0] + (second[0] - first[0]) * share,
         first[1] + (second[1] - first[1]) * share,
@@ -25,7 +25,7 @@ def mix(first: Color, second: Color, share: float) -> Color:
 
 @dataclass(frozen=True)
 class Skin:
-    """Color and marks.
+    """Skin color and marks.
 
     Attributes:
         color: base color.
@@ -46,22 +46,22 @@ class Skin:
 
 @dataclass(frozen=True)
 class Head:
-    """Half widths and heights of the outline, relief of the face.
+    """Half widths and heights of the head's outline, and relief of the face.
 
     Attributes:
         temple: half width at the temples.
         cheek: half width at the cheekbones, the widest.
         jaw: half width at the corners of the jaw.
-        jaw_height: how far below the center those corners lie.
+        jaw_height: distance of the corners of the jaw below the center.
         chin: half width of the chin.
-        length: how far below the center the chin ends.
-        depth: how far the face stands out of the plane of the ears.
+        length: distance of the bottom of the chin below the center.
+        depth: distance of the face in front of the plane of the ears.
         cheekbones: relief of the cheekbones.
         cheeks: fullness of the cheeks below them, negative for hollow ones.
         sockets: depth of the eye sockets.
         cleft: depth of a cleft in the chin.
-        ear_size: factor on the ears.
-        ear_angle: how far the ears stand out.
+        ear_size: scale factor of the ears.
+        ear_angle: how far the ears stick out.
         lopsided: asymmetry, the difference of heights between left and right.
     """
 
@@ -147,13 +147,13 @@ class Hair:
 
     Attributes:
         style: "bald", "short", "swept", "fringe", "parted" or "curly".
-        length: how far below the eyes it hangs at the sides; 0 for none.
+        length: distance of its ends below the eyes at the sides; 0 for none.
         line: height of the hairline above the center of the face.
-        recession: how far the line recedes at the temples.
-        volume: how far the hair stands out of the skull.
-        parting: where it is parted, -1..1.
+        recession: recession of the hairline at the temples.
+        volume: distance of the hair's outline from the skull.
+        parting: position of the parting, -1..1.
         wave: amplitude of waves.
-        color: its color.
+        color: color of the hair.
     """
 
     style: str
@@ -178,7 +178,7 @@ class Beard:
 
 @dataclass(frozen=True)
 class Glasses:
-    """Glasses: how often they are worn (0..1), form of the lens (exponent, sizes), frame."""
+    """Glasses: how often they are worn (0..1), shape of the lenses (exponent, sizes), frame."""
 
     habit: float
     width: float
@@ -190,7 +190,7 @@ class Glasses:
 
 @dataclass(frozen=True)
 class Identity:
-    """A person."""
+    """All parameters of a synthetic identity."""
 
     skin: Skin
     head: Head

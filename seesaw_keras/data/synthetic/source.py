@@ -1,4 +1,4 @@
-"""Synthetic faces as a source of records and as verification pairs.
+"""Synthetic faces as a `Source` of records and as verification pairs.
 
 >>> from seesaw_keras.data.synthetic.source import SyntheticFaces, synthetic_pairs
 >>> faces = SyntheticFaces(num_identities=100, images_per_identity=10)
@@ -22,48 +22,48 @@ from seesaw_keras.data.synthetic.stable_rng import Dice
 
 __all__ = ["SyntheticFaces", "synthetic_pairs"]
 
-UNSEEN = 1 << 31  # identities from here on are for verification, those below for training
+UNSEEN = 1 << 31  # identities from here on are for verification, lower ones for training
 FOLDS = 10
 PAIRING_STREAM = 3  # first word of the key, as NOISE_STREAM is in render.py
-PNG_LEVEL = 1  # noise hardly compresses: higher levels take longer and save next to nothing
+PNG_LEVEL = 1  # noise is nearly incompressible: higher levels take longer and save almost nothing
 
 
 def _encode(face: np.ndarray) -> bytes:
-    """Returns a face as PNG, which keeps every pixel."""
+    """Returns a face as PNG, which is lossless."""
     _, data = cv2.imencode(".png", cv2.cvtColor(face, cv2.COLOR_RGB2BGR), (cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL))
     return data.tobytes()
 
 
 class SyntheticFaces(Source):
-    """People who do not exist, each in as many pictures, ordered by person; drawn when asked for.
+    """Images of synthetic identities, ordered by identity; drawn on access.
 
     Attributes:
-        num_identities: number of people.
-        images_per_identity: pictures of each.
-        size: side of the pictures in pixels.
-        seed: of the population.
+        num_identities: number of identities.
+        images_per_identity: number of images per identity.
+        size: side of the images in pixels.
+        seed: seed of the population.
     """
 
     def __init__(
         self, num_identities: int, images_per_identity: int, *, size: int = TEMPLATE_SIZE, seed: int = 0
     ) -> None:
-        """Describes the set; nothing is drawn yet.
+        """Defines the set; nothing is drawn yet.
 
         Args:
-            num_identities: number of people, 1 to 2**31.
-            images_per_identity: pictures of each, 1 to 2**32.
-            size: side of the pictures in pixels, 16 to 1024.
-            seed: of the population, in [0, 2**32): another seed gives other people.
+            num_identities: number of identities, 1 to 2**31.
+            images_per_identity: number of images per identity, 1 to 2**32.
+            size: side of the images in pixels, 16 to 1024.
+            seed: seed of the population, in [0, 2**32): another seed gives other identities.
 
         Raises:
-            ValueError: on a number outside its range.
+            ValueError: if a number is out of range.
         """
         if not 1 <= num_identities <= UNSEEN:
             raise ValueError(f"num_identities must lie in 1..2**31, got {num_identities}")
         if not 1 <= images_per_identity <= 1 << 32:
             raise ValueError(f"images_per_identity must lie in 1..2**32, got {images_per_identity}")
         check_size(size)
-        Dice(seed)  # raises on a seed outside its range
+        Dice(seed)  # raises if the seed is out of range
         self.num_identities = num_identities
         self.images_per_identity = images_per_identity
         self.size = size
@@ -82,7 +82,7 @@ class SyntheticFaces(Source):
         return np.repeat(np.arange(self.num_identities), self.images_per_identity)
 
     def array(self, position: int) -> npt.NDArray[np.uint8]:
-        """Returns the picture of the record at `position` without encoding it: uint8 RGB (size, size, 3).
+        """Returns the image of the record at `position` without encoding it: uint8 RGB (size, size, 3).
 
         Raises:
             IndexError: if there is no such record.
@@ -93,7 +93,7 @@ class SyntheticFaces(Source):
         return synthetic_face(identity, image, size=self.size, seed=self.seed)
 
     def batch(self, positions: Iterable[int]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-        """Returns the pictures of several records, uint8 (n, size, size, 3), and their labels, int64 (n,)."""
+        """Returns the images of several records, uint8 (n, size, size, 3), and their labels, int64 (n,)."""
         chosen = np.fromiter(positions, np.int64)
         images = np.empty((len(chosen), self.size, self.size, 3), np.uint8)
         for image, position in zip(images, chosen, strict=True):
@@ -102,21 +102,21 @@ class SyntheticFaces(Source):
 
 
 def synthetic_pairs(num_pairs: int, *, size: int = TEMPLATE_SIZE, seed: int = 0) -> Pairs:
-    """Returns verification pairs of people whom no `SyntheticFaces` of this seed shows.
+    """Returns verification pairs of identities that do not occur in `SyntheticFaces` with this seed.
 
-    Half of the pairs show the same person, in two pictures; ten folds of as many pairs, those of the same person first
-    in each, and no person in two folds, as in LFW's protocol.
+    Half of the pairs show the same person, in two images. There are ten folds of equal size, each with the same-person
+    pairs first, and no person is in two folds, as in LFW's protocol.
 
     Args:
         num_pairs: number of pairs, a multiple of 20, 40 or more.
-        size: side of the pictures in pixels, 16 to 1024.
-        seed: of the population, in [0, 2**32).
+        size: side of the images in pixels, 16 to 1024.
+        seed: seed of the population, in [0, 2**32).
 
     Returns:
-        The pairs; `read` draws a picture and encodes it as PNG.
+        The pairs; `read` draws an image and encodes it as PNG.
 
     Raises:
-        ValueError: on a number outside its range.
+        ValueError: if a number is out of range.
     """
     each, rest = divmod(num_pairs, 2 * FOLDS)
     if rest or each < 2:
@@ -127,8 +127,8 @@ def synthetic_pairs(num_pairs: int, *, size: int = TEMPLATE_SIZE, seed: int = 0)
     check_size(size)
     dice = Dice(PAIRING_STREAM, seed)
     people = np.arange(FOLDS * each).reshape(FOLDS, each)
-    # Two pictures of each person, 2k and 2k + 1. Everybody is compared with oneself, and the first picture of
-    # everybody with the second one of whoever comes some steps later in the fold.
+    # Two images per person, 2k and 2k + 1. Genuine pairs are the two images of a person; impostor pairs are the first
+    # image of a person and the second one of the person some steps later in the fold.
     steps = [int(dice.uniform(1, each)) for _ in range(FOLDS)]
     others = np.stack([np.roll(fold, -step) for fold, step in zip(people, steps, strict=True)])
     second = np.concatenate((people, others), axis=1)

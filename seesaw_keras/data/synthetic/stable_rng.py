@@ -1,4 +1,4 @@
-"""Random numbers that stay the same for good: on every machine, Python and NumPy.
+"""Random numbers that are reproducible on every machine and with every version of Python and NumPy.
 
 >>> from seesaw_keras.data.synthetic.stable_rng import Dice
 >>> Dice(0, 1, 2).uniform(0.0, 1.0) == Dice(0, 1, 2).uniform(0.0, 1.0)
@@ -14,25 +14,25 @@ __all__ = ["Dice"]
 
 Choice = TypeVar("Choice")
 
-WORD_LIMIT = 1 << 32  # SeedSequence splits larger numbers into words, and two keys could then read alike
+WORD_LIMIT = 1 << 32  # SeedSequence splits larger numbers into words, so two different keys could become equal
 BATCH = 128
 
 
 class Dice:
-    """A stream of draws that depends on its key alone.
+    """A stream of random numbers that depends only on its key.
 
-    NumPy promises the bits of `PCG64` and `SeedSequence` across versions, but not what `Generator` makes of them
-    (NEP 19); so only the bits are taken from it, and all else is exact arithmetic on them.
+    NumPy guarantees the bits of `PCG64` and `SeedSequence` across versions, but not the output of `Generator`
+    (NEP 19); so only the bits are used, and everything else is exact arithmetic on them.
     """
 
     def __init__(self, *key: int) -> None:
         """Starts the stream.
 
         Args:
-            *key: whole numbers in [0, 2**32). Keys that differ give independent streams, also (1, 2) and (1, 2, 0).
+            *key: integers in [0, 2**32). Different keys give independent streams, including (1, 2) and (1, 2, 0).
 
         Raises:
-            ValueError: on a number outside that range.
+            ValueError: if a number is out of that range.
         """
         for word in key:
             if not 0 <= word < WORD_LIMIT:
@@ -42,7 +42,7 @@ class Dice:
         self._ready: list[float] = []
 
     def _refill(self) -> list[float]:
-        # 53 bits, as many as a float holds, so that the product is exact.
+        # 53 bits, the precision of a float, so that the product is exact.
         self._ready = ((self._bits.random_raw(BATCH) >> np.uint64(11)) * 2.0**-53).tolist()
         return self._ready
 
@@ -52,10 +52,10 @@ class Dice:
         return low + (high - low) * ready.pop()
 
     def normal(self, mean: float, deviation: float) -> float:
-        """Returns a number around `mean`, at most 3.46 deviations from it.
+        """Returns an approximately normal number around `mean`, at most 3.46 deviations from it.
 
-        The sum of four uniform numbers: close to a Gaussian without its tails, which would draw monsters, and without
-        logarithms and cosines, whose last bit depends on the machine.
+        The sum of four uniform numbers: close to a Gaussian but without its tails, which would give implausible faces,
+        and without logarithms and cosines, whose last bit depends on the machine.
         """
         ready = self._ready if len(self._ready) >= 4 else self._refill()
         total = ready.pop() + ready.pop() + ready.pop() + ready.pop()
@@ -66,7 +66,7 @@ class Dice:
         return self.uniform(0.0, 1.0) < probability
 
     def choice(self, options: Sequence[Choice], weights: Sequence[float]) -> Choice:
-        """Returns one of the options, each as likely as its weight says; the weights need not sum to one."""
+        """Returns one of the options with probability proportional to its weight; weights need not sum to one."""
         point = self.uniform(0.0, float(sum(weights)))
         for option, weight in zip(options, weights, strict=True):
             point -= weight

@@ -1,3 +1,3 @@
-"""One small file per additive-margin softmax loss."""
+"""Margin-based softmax losses, one module each."""
 
 __all__: list[str] = []

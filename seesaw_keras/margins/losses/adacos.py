@@ -1,4 +1,4 @@
-"""AdaCos: no margin, and a scale that follows from the batch.
+"""AdaCos: no margin; the scale adapts to the batch.
 
 >>> from seesaw_keras.margins import AdaCos
 >>> logits = AdaCos(1000)([embeddings, labels], training=True)  # doctest: +SKIP
@@ -20,9 +20,9 @@ __all__ = ["AdaCos"]
 class AdaCos(Margin):
     """s cos(theta) for all classes, s = log(B) / cos(min(pi / 4, median of theta)) (AdaCos, arXiv 1905.00292).
 
-    Section 4.2: B is the batch's mean of the sum of exp(s cos(theta)) over the other classes, with the s of the
-    step before. It starts at sqrt(2) log(num_classes - 1), the fixed scale of section 4.1, or at the s that is given.
-    The median of an even number of angles is the lower of the two in the middle.
+    Section 4.2: B is the batch mean of the sum of exp(s cos(theta)) over the other classes, with the s of the previous
+    step. s is initialized to sqrt(2) log(num_classes - 1), the fixed scale of section 4.1, or to the given `s`. The
+    median of an even number of angles is the lower of the two middle values.
     """
 
     default_s = None
@@ -30,19 +30,19 @@ class AdaCos(Margin):
     m_range = (0.0, 0.0)
 
     def build(self, input_shape: Any) -> None:
-        """Makes the centers and the scale."""
+        """Creates the centers and the scale."""
         super().build(input_shape)
-        # With two classes the formula gives 0, at which nothing would ever be learned.
+        # With two classes the formula gives a scale of 0, with which nothing can be learned.
         fixed = math.sqrt(2.0) * math.log(max(self.num_classes - 1, 2))
         self.dynamic_scale = self.add_state("scale", self.s or fixed)
 
     @property
     def scale(self) -> Any:
-        """The scale as the last update left it."""
+        """The current scale."""
         return self.dynamic_scale
 
     def apply_margin(self, cosines: Cosines) -> tuple[Any, Any]:
-        """Updates the scale; leaves the cosines as they are."""
+        """Updates the scale; returns the cosines unchanged."""
         if cosines.training:
             self._update(cosines)
         return cosines.target, cosines.all
@@ -51,7 +51,7 @@ class AdaCos(Margin):
         negatives = tf.where(cosines.is_target, -math.inf, self.dynamic_scale * cosines.all)
         examples = tf.cast(tf.size(cosines.target), tf.float32)
         log_mean = tf.reduce_logsumexp(negatives) - tf.math.log(examples)
-        # One more entry, so that there is something to look at in an empty batch too.
+        # One extra entry, so that indexing also works for an empty batch.
         middle = tf.maximum(tf.size(cosines.target) - 1, 0) // 2
         median = tf.concat([tf.sort(angle(cosines.target)), [0.0]], axis=0)[middle]
         scale = log_mean / tf.cos(tf.minimum(math.pi / 4.0, median))

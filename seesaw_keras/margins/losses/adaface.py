@@ -1,4 +1,4 @@
-"""AdaFace: a margin that looks at the quality of the image, for which the embedding's length stands.
+"""AdaFace: image-quality-adaptive margin; the embedding norm is the quality proxy.
 
 >>> from seesaw_keras.margins import AdaFace
 >>> logits = AdaFace(1000)([embeddings, labels], training=True)  # doctest: +SKIP
@@ -15,22 +15,21 @@ from seesaw_keras.margins.base import Cosines, Margin
 
 __all__ = ["AdaFace"]
 
-_EPSILON = 1e-3  # of the authors' code
+_EPSILON = 1e-3  # as in the authors' code
 _LONGEST = 100.0
 
 
 @keras.utils.register_keras_serializable(package="seesaw_keras")
 class AdaFace(Margin):
-    """s (cos(theta - m z) - (m + m z)) for the own class, z in [-1, 1] the embedding's length, standardised.
+    """s (cos(theta - m z) - (m + m z)) for the own class, where z in [-1, 1] is the standardized embedding norm.
 
-    AdaFace, arXiv 2204.00964, section 3.3, g_angle and g_add: z = clip(h (length - mean) / deviation, -1, 1) with
-    h = 0.333; s = 64, m = 0.4. Lengths are clipped to [0.001, 100] and get no gradient; mean and deviation are running
-    ones, of momentum 0.99, starting at 20 and 100 and updated before they are used; theta - m z is kept in
-    [0.001, pi - 0.001]: all as in the authors' code. It wants embeddings that are not of unit length; `with_margin`
-    sees to that.
+    AdaFace, arXiv 2204.00964, section 3.3, g_angle and g_add: z = clip(h (norm - mean) / deviation, -1, 1) with
+    h = 0.333; s = 64, m = 0.4. As in the authors' code, norms are clipped to [0.001, 100] and get no gradient; mean and
+    deviation are running statistics with momentum 0.99, initialized to 20 and 100 and updated before use; theta - m z
+    is clipped to [0.001, pi - 0.001]. Expects embeddings before normalization, which `with_margin` ensures.
 
     Attributes:
-        momentum: of the running statistics.
+        momentum: momentum of the running statistics.
 
     Raises:
         ValueError: if h is not positive.
@@ -47,13 +46,13 @@ class AdaFace(Margin):
         self.h = h
 
     def build(self, input_shape: Any) -> None:
-        """Makes the centers and the running statistics."""
+        """Creates the centers and the running statistics."""
         super().build(input_shape)
         self.mean = self.add_state("mean", 20.0)
         self.deviation = self.add_state("deviation", 100.0)
 
     def apply_margin(self, cosines: Cosines) -> tuple[Any, Any]:
-        """Adds to the own class' angle and takes off its cosine by the embedding's length."""
+        """Applies the norm-dependent angular and additive margins to the own class."""
         norms = tf.stop_gradient(tf.clip_by_value(cosines.norms, _EPSILON, _LONGEST))
         if cosines.training:
             self._update(norms)
@@ -62,7 +61,7 @@ class AdaFace(Margin):
         return tf.cos(theta) - (self.m + self.m * z), cosines.all
 
     def _update(self, norms: Any) -> None:
-        """Moves mean and deviation (the unbiased one, as in the authors' code) towards the batch's."""
+        """Updates running mean and standard deviation (unbiased, as in the authors' code) with the batch's."""
         mean = tf.reduce_mean(norms)
         degrees = tf.cast(tf.maximum(tf.size(norms) - 1, 1), tf.float32)
         deviation = tf.sqrt(tf.reduce_sum(tf.square(norms - mean)) / degrees)
@@ -70,5 +69,5 @@ class AdaFace(Margin):
             self.update_state(state, self.momentum * state + (1.0 - self.momentum) * value, norms)
 
     def get_config(self) -> dict[str, Any]:
-        """Arguments of the constructor."""
+        """Returns the constructor arguments."""
         return {**super().get_config(), "h": self.h}

@@ -1,4 +1,4 @@
-"""ArcFace: a margin added to the angle.
+"""ArcFace: additive angular margin.
 
 >>> from seesaw_keras.margins import ArcFace
 >>> logits = ArcFace(1000)([embeddings, labels])  # doctest: +SKIP
@@ -17,7 +17,7 @@ __all__ = ["ArcFace"]
 class ArcFace(Margin):
     """s cos(theta + m) for the own class (ArcFace, arXiv 1801.07698, equation 3); s = 64, m = 0.5 as published.
 
-    Beyond theta = pi - m, cos(theta) - m sin(m) takes its place, as in InsightFace's code. With `easy_margin` only
+    Beyond theta = pi - m, cos(theta) - m sin(m) is used instead, as in InsightFace's code. With `easy_margin`, only
     examples within 90 degrees of their class get the margin.
     """
 
@@ -26,9 +26,9 @@ class ArcFace(Margin):
         self.easy_margin = easy_margin
 
     def apply_margin(self, cosines: Cosines) -> tuple[Any, Any]:
-        """Adds m to the own class' angle."""
+        """Adds m to the angle to the own class."""
         return additive_angular(cosines.target, self.m, self.easy_margin), cosines.all
 
     def get_config(self) -> dict[str, Any]:
-        """Arguments of the constructor."""
+        """Returns the constructor arguments."""
         return {**super().get_config(), "easy_margin": self.easy_margin}

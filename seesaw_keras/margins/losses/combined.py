@@ -1,4 +1,4 @@
-"""The combined margin: SphereFace's, ArcFace's and CosFace's in one formula.
+"""Combined margin: SphereFace, ArcFace and CosFace in one formula.
 
 >>> from seesaw_keras.margins import CombinedMargin
 >>> logits = CombinedMargin(1000, m=0.3, multiplicative=1.0, additive=0.2)([embeddings, labels])  # doctest: +SKIP
@@ -19,8 +19,8 @@ __all__ = ["CombinedMargin"]
 class CombinedMargin(Margin):
     """s (cos(m1 theta + m2) - m3) for the own class (ArcFace, arXiv 1801.07698, equation 4).
 
-    m1 is `multiplicative`, m2 is `m`, m3 is `additive`; by default the paper's (1, 0.3, 0.2). As published, nothing
-    takes the formula's place where m1 theta + m2 is beyond pi.
+    m1 is `multiplicative`, m2 is `m`, m3 is `additive`; the defaults are the paper's (1, 0.3, 0.2). As published, the
+    formula is used unchanged where m1 theta + m2 exceeds pi.
 
     Raises:
         ValueError: if `multiplicative` is not positive or `additive` is negative.
@@ -41,9 +41,9 @@ class CombinedMargin(Margin):
         self.additive = additive
 
     def apply_margin(self, cosines: Cosines) -> tuple[Any, Any]:
-        """Applies the three margins to the own class."""
+        """Applies all three margins to the own class."""
         return tf.cos(self.multiplicative * angle(cosines.target) + self.m) - self.additive, cosines.all
 
     def get_config(self) -> dict[str, Any]:
-        """Arguments of the constructor."""
+        """Returns the constructor arguments."""
         return {**super().get_config(), "multiplicative": self.multiplicative, "additive": self.additive}

@@ -1,4 +1,4 @@
-"""CosFace, also known as AM-softmax: a margin taken off the cosine.
+"""CosFace, also known as AM-softmax: additive cosine margin.
 
 >>> from seesaw_keras.margins import CosFace
 >>> logits = CosFace(1000, s=30.0)([embeddings, labels])  # doctest: +SKIP
@@ -16,12 +16,12 @@ __all__ = ["CosFace"]
 class CosFace(Margin):
     """s (cos(theta) - m) for the own class (CosFace, arXiv 1801.09414, equation 4; AM-softmax, 1801.05599, equation 6).
 
-    The two papers have the same formula, both with m = 0.35; s is 64 in CosFace, 30 in AM-softmax.
+    Both papers use the same formula with m = 0.35; s is 64 in CosFace and 30 in AM-softmax.
     """
 
     default_m = 0.35
     m_range = (0.0, 2.0)
 
     def apply_margin(self, cosines: Cosines) -> tuple[Any, Any]:
-        """Takes m off the own class' cosine."""
+        """Subtracts m from the cosine to the own class."""
         return cosines.target - self.m, cosines.all

@@ -1,4 +1,4 @@
-"""CurricularFace: ArcFace with negatives that weigh the more, the further training is.
+"""CurricularFace: ArcFace with hard negatives whose weight increases during training.
 
 >>> from seesaw_keras.margins import CurricularFace
 >>> logits = CurricularFace(1000)([embeddings, labels], training=True)  # doctest: +SKIP
@@ -18,25 +18,25 @@ __all__ = ["CurricularFace"]
 
 @keras.utils.register_keras_serializable(package="seesaw_keras")
 class CurricularFace(Margin):
-    """ArcFace for the own class; cos(theta_j) (t + cos(theta_j)) for others that come closer than cos(theta + m).
+    """ArcFace for the own class; cos(theta_j) (t + cos(theta_j)) for other classes with cosine above cos(theta + m).
 
-    CurricularFace, arXiv 2004.00288, section 3.2, the functions T and N, with s = 64 and m = 0.5. t is the running mean
-    of the own class' cosine, of momentum 0.99, starting at 0 and updated before it is used, as in the authors' code; so
-    is the fall-back of ArcFace beyond pi - m, which has no part in the choice of hard negatives.
+    CurricularFace, arXiv 2004.00288, section 3.2, functions T and N, with s = 64 and m = 0.5. As in the authors' code,
+    t is the running mean of the own class cosine with momentum 0.99, initialized to 0 and updated before use, and
+    ArcFace's replacement beyond pi - m does not affect the selection of hard negatives.
 
     Attributes:
-        momentum: of t.
+        momentum: momentum of t.
     """
 
     momentum = 0.99
 
     def build(self, input_shape: Any) -> None:
-        """Makes the centers and t."""
+        """Creates the centers and t."""
         super().build(input_shape)
         self.t = self.add_state("t", 0.0)
 
     def apply_margin(self, cosines: Cosines) -> tuple[Any, Any]:
-        """Adds m to the own class' angle and weighs the hard negatives by t."""
+        """Adds m to the angle to the own class and reweights hard negatives by t."""
         target = cosines.target
         if cosines.training:
             mean = tf.reduce_mean(target)

@@ -1,4 +1,4 @@
-"""Li-ArcFace: a margin added to the angle, and logits that fall with the angle in a straight line.
+"""Li-ArcFace: additive angular margin with logits linear in the angle.
 
 >>> from seesaw_keras.margins import LiArcFace
 >>> logits = LiArcFace(1000)([embeddings, labels])  # doctest: +SKIP
@@ -20,14 +20,14 @@ __all__ = ["LiArcFace"]
 class LiArcFace(Margin):
     """s (pi - 2 (theta + m)) / pi for the own class, s (pi - 2 theta) / pi for the others.
 
-    AirFace (arXiv 1907.12256, section 3, the Li-ArcFace loss); s = 64, m = 0.45 as published. It falls over the whole
-    range of angles: nothing takes its place beyond pi - m.
+    AirFace (arXiv 1907.12256, section 3, the Li-ArcFace loss); s = 64, m = 0.45 as published. The logit decreases over
+    the whole range of angles, so no replacement beyond pi - m is needed.
     """
 
     default_m = 0.45
 
     def apply_margin(self, cosines: Cosines) -> tuple[Any, Any]:
-        """Makes all logits linear in the angle, with m on the own class'."""
+        """Makes all logits linear in the angle and adds m to the angle to the own class."""
         others = angle(tf.clip_by_value(cosines.all, -1.0, 1.0))
         return _linear(angle(cosines.target) + self.m), _linear(others)
 

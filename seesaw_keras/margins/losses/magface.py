@@ -1,4 +1,4 @@
-"""MagFace: ArcFace whose margin grows with the embedding's length, and a regularizer that wants it long.
+"""MagFace: ArcFace whose margin increases with the embedding norm, and a regularizer that encourages large norms.
 
 >>> from seesaw_keras.margins import MagFace
 >>> logits = MagFace(1000)([embeddings, labels])  # doctest: +SKIP
@@ -17,12 +17,12 @@ __all__ = ["MagFace"]
 
 @keras.utils.register_keras_serializable(package="seesaw_keras")
 class MagFace(Margin):
-    """s cos(theta + m(a)) for the own class, and lambda_g g(a) added to the loss; a is the embedding's length.
+    """s cos(theta + m(a)) for the own class, and lambda_g g(a) added to the loss; a is the embedding norm.
 
-    MagFace, arXiv 2103.06627, equation 3: a is clipped to [l_a, u_a] = [10, 110], m(a) rises linearly
-    from `m` = 0.45 to `u_m` = 0.8, g(a) = 1 / a + a / u_a^2, lambda_g = 35, s = 64. `easy_margin` and the fall-back
-    beyond pi - m(a) are those of ArcFace, as in the authors' code. It wants embeddings that are not of unit length;
-    `with_margin` sees to that.
+    MagFace, arXiv 2103.06627, equation 3: a is clipped to [l_a, u_a] = [10, 110], m(a) increases linearly
+    from `m` = 0.45 to `u_m` = 0.8, g(a) = 1 / a + a / u_a^2, lambda_g = 35, s = 64. `easy_margin` and the replacement
+    beyond pi - m(a) are those of ArcFace, as in the authors' code. Expects embeddings before normalization, which
+    `with_margin` ensures.
 
     Raises:
         ValueError: unless 0 < l_a < u_a, m <= u_m <= pi and lambda_g >= 0.
@@ -55,13 +55,13 @@ class MagFace(Margin):
         self.easy_margin = easy_margin
 
     def apply_margin(self, cosines: Cosines) -> tuple[Any, Any]:
-        """Adds m(a) to the own class' angle."""
+        """Adds m(a) to the angle to the own class."""
         slope = (self.u_m - self.m) / (self.u_a - self.l_a)
         margin = self.m + slope * (self._clipped(cosines.norms) - self.l_a)
         return additive_angular(cosines.target, margin, self.easy_margin), cosines.all
 
     def regularizer(self, norms: Any) -> Any:
-        """Returns lambda_g g(a)."""
+        """Returns lambda_g g(a), (n,)."""
         a = self._clipped(norms)
         return self.lambda_g * (1.0 / a + a / self.u_a**2)
 
@@ -69,6 +69,6 @@ class MagFace(Margin):
         return tf.clip_by_value(norms, self.l_a, self.u_a)
 
     def get_config(self) -> dict[str, Any]:
-        """Arguments of the constructor."""
+        """Returns the constructor arguments."""
         names = ("u_m", "l_a", "u_a", "lambda_g", "easy_margin")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}

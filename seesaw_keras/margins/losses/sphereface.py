@@ -1,4 +1,4 @@
-"""SphereFace: a margin that multiplies the angle.
+"""SphereFace: multiplicative angular margin.
 
 >>> from seesaw_keras.margins import SphereFace
 >>> logits = SphereFace(1000, s=30.0, m=1.5)([embeddings, labels])  # doctest: +SKIP
@@ -18,12 +18,12 @@ __all__ = ["SphereFace"]
 
 @keras.utils.register_keras_serializable(package="seesaw_keras")
 class SphereFace(Margin):
-    """s psi(theta) for the own class, psi the monotonic continuation of cos(m theta).
+    """s psi(theta) for the own class, where psi is the monotonic continuation of cos(m theta).
 
     psi(theta) = (-1)^k cos(m theta) - 2k for theta in [k pi / m, (k + 1) pi / m] (SphereFace, arXiv 1704.08063,
-    equation 7 and after). As in SphereFace Revived (arXiv 2109.05565, hard feature normalization) the scale s takes the
-    place of the embedding's length, with the defaults of its code (s = 30, m = 1.5): it trains without the annealing
-    that the first paper needs for m = 4.
+    equation 7 and after). As in SphereFace Revived (arXiv 2109.05565, hard feature normalization), the scale s replaces
+    the embedding norm, with the defaults of its code (s = 30, m = 1.5); it trains without the annealing that the
+    original paper needs for m = 4.
     """
 
     default_s = 30.0
@@ -31,8 +31,8 @@ class SphereFace(Margin):
     m_range = (1.0, 8.0)
 
     def apply_margin(self, cosines: Cosines) -> tuple[Any, Any]:
-        """Multiplies the own class' angle by m."""
+        """Multiplies the angle to the own class by m."""
         theta = self.m * angle(cosines.target)
-        # Rounding must not carry theta = pi into a piece that does not exist.
+        # Clamp k, because rounding could otherwise move theta = pi into a nonexistent segment.
         k = tf.minimum(tf.floor(theta / math.pi), math.ceil(self.m) - 1.0)
         return (1.0 - 2.0 * (k % 2.0)) * tf.cos(theta) - 2.0 * k, cosines.all

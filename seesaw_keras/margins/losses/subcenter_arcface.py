@@ -1,4 +1,4 @@
-"""Sub-center ArcFace: several centers a class, so that noisy labels need not pull the one that counts.
+"""Sub-center ArcFace: several centers per class, for robustness to label noise.
 
 >>> from seesaw_keras.margins import SubcenterArcFace
 >>> logits = SubcenterArcFace(1000, subcenters=3)([embeddings, labels])  # doctest: +SKIP
@@ -17,12 +17,12 @@ __all__ = ["SubcenterArcFace"]
 
 @keras.utils.register_keras_serializable(package="seesaw_keras")
 class SubcenterArcFace(ArcFace):
-    """ArcFace on the largest of a class' K cosines (Sub-center ArcFace, ECCV 2020, section 3); K = 3.
+    """ArcFace on the largest of the K cosines of each class (Sub-center ArcFace, ECCV 2020, section 3); K = 3.
 
     The centers are (embedding_size, num_classes, subcenters).
 
     Raises:
-        ValueError: if there is no sub-center.
+        ValueError: if `subcenters` is below 1.
     """
 
     def __init__(self, num_classes: int, *args: Any, subcenters: int = 3, **kwargs: Any) -> None:
@@ -32,16 +32,16 @@ class SubcenterArcFace(ArcFace):
         self.subcenters = subcenters
 
     def centers_shape(self, embedding_size: int) -> tuple[int, ...]:
-        """(embedding_size, num_classes, subcenters)."""
+        """Returns (embedding_size, num_classes, subcenters)."""
         return (embedding_size, self.num_classes, self.subcenters)
 
     def class_cosines(self, unit: Any, centers: Any) -> Any:
-        """The largest cosine with any of a class' centers, (n, k)."""
+        """Returns the largest cosine with any center of each class, (n, k)."""
         flat = super().class_cosines(unit, tf.reshape(centers, (centers.shape[0], -1)))
         cosines = tf.reshape(flat, (tf.shape(unit)[0], -1, self.subcenters))
-        # Not reduce_max, whose gradient along so short an axis takes several times as long.
+        # Not reduce_max, whose gradient is several times slower along such a short axis.
         return functools.reduce(tf.maximum, tf.unstack(cosines, axis=2))
 
     def get_config(self) -> dict[str, Any]:
-        """Arguments of the constructor."""
+        """Returns the constructor arguments."""
         return {**super().get_config(), "subcenters": self.subcenters}

@@ -1,3 +1,3 @@
-"""Sheets and annotated photographs, drawn with OpenCV."""
+"""Contact sheets and annotated photos."""
 
 __all__: list[str] = []

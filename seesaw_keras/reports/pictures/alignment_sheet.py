@@ -1,4 +1,4 @@
-"""The contact sheet: photographs with what was found in them, each beside its aligned faces, in one picture.
+"""Contact sheet of photos with their detections, each next to its aligned faces.
 
 >>> from seesaw_keras.reports.pictures.alignment_sheet import contact_sheet
 >>> picture = contact_sheet(run.photographs, list(run), title="My photographs")
@@ -27,22 +27,22 @@ __all__ = ["contact_sheet"]
 
 WIDTH = 1620
 MARGIN = 24
-GAP = 8  # between the pictures of a card
-PADDING = 10  # inside of a card
+GAP = 8  # between the images of a card
+PADDING = 10  # inside a card
 CARD_GAP = 12
-CAPTION = 20  # height of the line below a picture
+CAPTION = 20  # height of the line below an image
 TILE = TEMPLATE_SIZE
-LETTER = 7.2  # width of an average one in captions
-GROUP_HEIGHT = 2 * TILE + CAPTION + GAP  # of a photograph of several faces: two rows of crops
-MIN_DOTTED = 60  # width of a face in the sheet that is not hidden by dots on its landmarks
-MIN_BOLD = 20  # the same for a thick box
-MAX_FOUND, MAX_NOT_FOUND = 96, 30  # photographs on a sheet; of more, evenly spaced ones are taken
-MAX_FACES = 36  # of a photograph; with this the sheet stays below Matplotlib's 65,536 pixels
+LETTER = 7.2  # average character width in captions
+GROUP_HEIGHT = 2 * TILE + CAPTION + GAP  # height of a photo with several faces: two rows of crops
+MIN_DOTTED = 60  # minimum width of a face for drawing its landmarks, which would hide smaller faces
+MIN_BOLD = 20  # minimum width of a face for a thick box
+MAX_FOUND, MAX_NOT_FOUND = 96, 30  # maximum number of photos per sheet, sampled at even spacing
+MAX_FACES = 36  # maximum per photo, which keeps the sheet below Matplotlib's limit of 65,536 pixels
 
 PAPER, CARD, INK, MUTED = (255, 255, 255), (241, 243, 245), (33, 37, 41), (110, 118, 125)
 GREEN, ORANGE, GRAY, RED = (18, 150, 90), (226, 120, 0), (190, 196, 202), (200, 40, 40)
 
-# Matplotlib's own first, then whatever a machine has for the scripts it lacks.
+# Matplotlib's default first, then fonts for scripts that it does not cover.
 FONTS = (
     "DejaVu Sans",
     "Noto Sans",
@@ -59,17 +59,17 @@ _Picture = npt.NDArray[np.uint8]
 @dataclass(frozen=True)
 class _Text:
     x: float
-    y: float  # of the baseline
+    y: float  # baseline
     words: str
     pixels: int = 12
     color: tuple[int, int, int] = MUTED
     bold: bool = False
-    to_the_left: bool = False  # whether it ends at x instead of beginning there
+    to_the_left: bool = False  # whether the text ends at x instead of starting there
 
 
 @dataclass
 class _Card:
-    """Pictures and captions of one photograph, placed relative to the card's corner."""
+    """Images and captions of one photo, positioned relative to the card's top-left corner."""
 
     pictures: list[tuple[int, int, _Picture]] = field(default_factory=list)
     texts: list[_Text] = field(default_factory=list)
@@ -83,15 +83,15 @@ class _Card:
 
 
 def contact_sheet(photographs: ImageFiles, findings: Sequence[Finding], *, title: str) -> _Picture:
-    """Draws what was found and, below, what was not.
+    """Draws a contact sheet of photos with faces and, below, photos without faces.
 
     Args:
         photographs: the image files.
-        findings: what was found in each; of many, evenly spaced ones are drawn.
+        findings: detection results; if there are many, an evenly spaced sample is drawn.
         title: the heading.
 
     Returns:
-        uint8 (height, 1620, 3), RGB.
+        uint8 RGB (height, 1620, 3).
     """
     found = [finding for finding in findings if finding.faces]
     missed = [finding for finding in findings if not finding.faces]
@@ -150,7 +150,7 @@ def _card(photographs: ImageFiles, finding: Finding) -> _Card:
 
 
 def _caption(name: str, x: int, y: int, width: int) -> _Text:
-    """Returns the end of a path, which says more than its beginning, as far as it fits."""
+    """Returns a caption with the path, or as much of its end as fits."""
     shown = name if _width(name) <= width else PurePosixPath(name).name
     if _width(shown) > width:
         while shown and _width("…" + shown) > width:
@@ -164,7 +164,7 @@ def _width(words: str) -> float:
 
 
 def _photograph(image: _Picture, finding: Finding, height: int) -> _Picture:
-    """Returns the photograph scaled to a height, no wider than twice that, with boxes and landmarks drawn."""
+    """Returns the photo scaled to a height, at most twice as wide, with boxes and landmarks drawn."""
     scale = min(height / image.shape[0], 2 * height / image.shape[1])
     size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
     canvas = resize(image, size).copy()
@@ -186,7 +186,7 @@ def _draw_face(canvas: _Picture, face: Face, scale: float, *, aligned: bool) -> 
 
 
 def _place(cards: list[_Card], top: int, pictures: list[tuple[int, int, _Picture]], texts: list[_Text]) -> int:
-    """Puts cards side by side, row under row, and returns where the last row ends."""
+    """Arranges cards in rows and returns the y coordinate of the end of the last row."""
     x, row = MARGIN, 0
     for card in cards:
         width, height = card.size
@@ -200,7 +200,7 @@ def _place(cards: list[_Card], top: int, pictures: list[tuple[int, int, _Picture
 
 
 def _render(height: int, pictures: list[tuple[int, int, _Picture]], texts: list[_Text]) -> _Picture:
-    # Matplotlib for the letters: OpenCV draws only those of ASCII.
+    # Text is drawn with Matplotlib, because OpenCV only supports ASCII.
     from matplotlib import font_manager
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -223,9 +223,9 @@ def _render(height: int, pictures: list[tuple[int, int, _Picture]], texts: list[
             family=fonts,
             ha="right" if text.to_the_left else "left",
             weight="bold" if text.bold else "normal",
-            parse_math=False,  # a file may be named $1$.jpg
+            parse_math=False,  # for file names such as $1$.jpg
         )
-    with warnings.catch_warnings():  # of letters that no font has: they become boxes
+    with warnings.catch_warnings():  # characters missing in all fonts are drawn as boxes
         warnings.filterwarnings("ignore", "Glyph .* missing")
         agg.draw()
     return np.asarray(agg.buffer_rgba())[..., :3].copy()

@@ -1,4 +1,4 @@
-"""Contact sheets: of identities, and of the views that teacher and student see.
+"""Contact sheets of identities, and of the views used for teacher and student.
 
 >>> from seesaw_keras.reports.pictures.face_sheets import face_sheet
 >>> from seesaw_keras.data.synthetic import SyntheticFaces
@@ -22,8 +22,8 @@ from seesaw_keras.data.views import Views, image_key
 __all__ = ["face_sheet", "view_sheet"]
 
 GAP = 4
-MARGIN = 72  # for the name of the identity
-LETTERS = 9  # that fit into the margin
+MARGIN = 72  # left margin for the identity name
+LETTERS = 9  # number of characters that fit into the margin
 LETTER_SCALE = 0.38
 PAPER, INK = 250, (40, 40, 40)
 
@@ -33,15 +33,15 @@ def face_sheet(source: Source, *, identities: int, images: int, size: int = 112)
 
     Args:
         source: the data set.
-        identities: rows, at most; fewer if the source has fewer.
-        images: columns, at most.
-        size: side of one picture in pixels; others are resized to it.
+        identities: maximum number of rows.
+        images: maximum number of columns.
+        size: side of each image in pixels; images are resized to it.
 
     Returns:
-        uint8 RGB (height, width, 3): each row begins with the identity's folder, or its label if it has none.
+        uint8 RGB (height, width, 3). Each row starts with the identity's folder name, or its label if there is none.
 
     Raises:
-        ValueError: if a number is below 1, the source is empty, or an image cannot be decoded.
+        ValueError: if an argument is below 1, the source is empty, or an image cannot be decoded.
     """
     for name, number in (("identities", identities), ("images", images), ("size", size)):
         if number < 1:
@@ -58,20 +58,20 @@ def face_sheet(source: Source, *, identities: int, images: int, size: int = 112)
 
 
 def view_sheet(source: Source, *, images: int, views: Views, size: int = 112) -> npt.NDArray[np.uint8]:
-    """Draws the first image of the first identities, each in two rows: its views, and below these views degraded.
+    """Draws the first image of the first identities in two rows each: its views, and the degraded views.
 
     Args:
-        source: the data set, of square images.
-        images: how many images, at most.
-        views: columns.
-        size: side of one picture in pixels.
+        source: a data set of square images.
+        images: maximum number of images.
+        views: the views, one per column.
+        size: side of each image in pixels.
 
     Returns:
-        uint8 RGB (height, width, 3): the image itself, then the views, as the teacher sees them (upper row) and as the
-        student may see them (lower row).
+        uint8 RGB (height, width, 3): the original image followed by the views, as input of the teacher (upper row) and
+        degraded as for the student (lower row).
 
     Raises:
-        ValueError: if a number is below 1, the source is empty, or an image cannot be decoded or is not square.
+        ValueError: if an argument is below 1, the source is empty, or an image cannot be decoded or is not square.
     """
     for name, number in (("images", images), ("size", size)):
         if number < 1:
@@ -91,7 +91,7 @@ def view_sheet(source: Source, *, images: int, views: Views, size: int = 112) ->
 
 
 def _draw(rows: Sequence[tuple[str, Sequence[npt.NDArray[np.uint8]]]], size: int) -> npt.NDArray[np.uint8]:
-    """Draws rows of pictures, each with its title in the margin."""
+    """Draws rows of images, each with its title in the margin."""
     step = size + GAP
     columns = max(len(pictures) for _, pictures in rows)
     sheet = np.full((GAP + len(rows) * step, MARGIN + columns * step, 3), PAPER, np.uint8)
@@ -106,13 +106,13 @@ def _draw(rows: Sequence[tuple[str, Sequence[npt.NDArray[np.uint8]]]], size: int
 
 
 def _title(record: Record) -> str:
-    """Returns the folder of the image, or the label if it has none or OpenCV's letters cannot write it."""
+    """Returns the folder name of the image, or its label if there is none or the name is not ASCII."""
     folder = record.name.rpartition("/")[0].rpartition("/")[2]
     return folder[:LETTERS] if folder and folder.isascii() else str(record.label)
 
 
 def _fit(image: np.ndarray, size: int) -> np.ndarray:
-    """Scales an image until it fits the square, in whose middle it lies on paper."""
+    """Scales an image to fit into a square and centers it on the background."""
     height, width = image.shape[:2]
     scale = size / max(height, width)
     width, height = max(1, round(width * scale)), max(1, round(height * scale))
@@ -124,7 +124,7 @@ def _fit(image: np.ndarray, size: int) -> np.ndarray:
 
 
 def _first_positions(labels: npt.NDArray[np.int64], identities: int, images: int) -> list[list[int]]:
-    """Returns the positions of the first images of the first identities, in the order of the source."""
+    """Returns the indices of the first images of the first identities, in source order."""
     rows: dict[int, list[int]] = {}
     for position, label in enumerate(labels.tolist()):
         if label not in rows and len(rows) == identities:

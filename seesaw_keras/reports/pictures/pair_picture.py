@@ -1,4 +1,4 @@
-"""A pair of faces with a caption, for pages.
+"""HTML figure of a pair of faces with a caption.
 
 >>> from seesaw_keras.data.sources import open_pairs
 >>> from seesaw_keras.reports.pictures.pair_picture import pair_picture
@@ -17,19 +17,19 @@ from seesaw_keras.reports.pages import data_uri
 
 __all__ = ["pair_picture"]
 
-THUMBNAIL = 112  # pixels of the longer side
+THUMBNAIL = 112  # length of the longer side in pixels
 
 
 def pair_picture(pairs: Pairs, pair: int, caption: str) -> str:
     """Returns both images of a pair side by side, with a caption and their names, as HTML.
 
     Args:
-        pairs: the images.
-        pair: which of them.
+        pairs: the pairs.
+        pair: index of the pair.
         caption: plain text.
 
     Raises:
-        ValueError: an image cannot be decoded.
+        ValueError: if an image cannot be decoded.
     """
     left, right = (int(image) for image in pairs.index[pair])
     names = f"{html.escape(_short(pairs.names[left]))}<br>{html.escape(_short(pairs.names[right]))}"

@@ -1,4 +1,4 @@
-"""A verdict to look at: both aligned faces, and where their similarity lies on the scale.
+"""Image of a verification result: both aligned faces and their similarity relative to the threshold.
 
 >>> import numpy as np
 >>> from seesaw_keras.faces.embedder import Verdict
@@ -17,20 +17,20 @@ from seesaw_keras.faces.embedder import Verdict
 __all__ = ["verdict_picture"]
 
 FACE, MARGIN = 224, 16  # pixels
-BELOW = 92  # height of scale and words
+BELOW = 92  # height of the scale and text below the faces
 GREEN, RED, INK, GRAY, PAPER = (18, 150, 90), (200, 40, 40), (33, 37, 41), (190, 196, 202), (255, 255, 255)
-SCALE = (-0.2, 1.0)  # cosines drawn; strangers lie around 0
+SCALE = (-0.2, 1.0)  # range of cosines shown; different people are around 0
 
 
 def verdict_picture(
     first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8], verdict: Verdict
 ) -> npt.NDArray[np.uint8]:
-    """Draws two aligned faces with the verdict on them.
+    """Draws two aligned faces with the verification result.
 
     Args:
         first: uint8 RGB (side, side, 3).
-        second: the same.
-        verdict: what was found.
+        second: uint8 RGB (side, side, 3).
+        verdict: the verification result.
 
     Returns:
         uint8 RGB (348, 496, 3).

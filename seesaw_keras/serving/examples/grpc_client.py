@@ -1,4 +1,4 @@
-"""Asks TensorFlow Serving over gRPC whether two aligned face images show the same person.
+"""Compares two aligned face images with TensorFlow Serving over gRPC.
 
 pip install grpcio tensorflow-serving-api
 python grpc_client.py localhost:8500 face anna.jpg ben.jpg
@@ -17,7 +17,7 @@ __all__ = ["predict"]
 
 
 def predict(stub: Any, model: str, signature: str, **inputs: Any) -> dict[str, Any]:
-    """Returns the outputs of a signature, by name, as NumPy arrays; grpc.RpcError if the server refuses the inputs."""
+    """Returns a signature's outputs by name as NumPy arrays; raises grpc.RpcError if the server refuses the inputs."""
     request = PredictRequest()
     request.model_spec.name, request.model_spec.signature_name = model, signature
     for name, value in inputs.items():
@@ -27,7 +27,7 @@ def predict(stub: Any, model: str, signature: str, **inputs: Any) -> dict[str, A
 
 
 def main() -> None:
-    """Compares the two files of the command line."""
+    """Compares the two files named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("server", help="host:port, as localhost:8500")
     parser.add_argument("model", help="name of the model")

@@ -1,8 +1,8 @@
-"""Asks TensorFlow Serving over REST whether two aligned face images show the same person; Python alone is needed.
+"""Compares two aligned face images with TensorFlow Serving over REST; needs only the Python standard library.
 
     python rest_client.py http://localhost:8501/v1/models/face anna.jpg ben.jpg --threshold 0.3
 
-The threshold is in NAME/1/assets.extra/seesaw_keras.json. Over gRPC, the signature `compare` knows it itself.
+The threshold is in NAME/1/assets.extra/seesaw_keras.json. Over gRPC, the signature `compare` applies it itself.
 """
 
 import argparse
@@ -17,7 +17,7 @@ __all__ = ["embed"]
 
 
 def embed(url: str, files: list[bytes]) -> list[list[float]]:
-    """Returns an embedding for each JPEG or PNG; ValueError with the server's words if it refuses them."""
+    """Returns one embedding per JPEG or PNG file; raises ValueError with the server's message if it refuses them."""
     instances = [{"image": {"b64": base64.b64encode(file).decode()}} for file in files]
     body = json.dumps({"signature_name": "encoded", "instances": instances}).encode()
     try:
@@ -28,7 +28,7 @@ def embed(url: str, files: list[bytes]) -> list[list[float]]:
 
 
 def main() -> None:
-    """Compares the two files of the command line."""
+    """Compares the two files named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("url", help="of the model, as http://localhost:8501/v1/models/face")
     parser.add_argument("images", nargs=2, type=Path, help="aligned faces, JPEG or PNG")

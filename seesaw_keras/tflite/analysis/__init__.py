@@ -1,3 +1,3 @@
-"""What a flatbuffer costs and where its quantization noise comes from."""
+"""Cost of a flatbuffer and sources of its quantization noise."""
 
 __all__: list[str] = []

@@ -1,13 +1,13 @@
-"""Which operators of a model run fast where: XNNPACK on phones, TFLite Micro with CMSIS-NN on Arm microcontrollers.
+"""Audits which operators have fast kernels in XNNPACK on phones and in TFLite Micro with CMSIS-NN on Arm MCUs.
 
 >>> from pathlib import Path
 >>> from seesaw_keras.tflite.analysis.audit import audit
 >>> print(audit(Path("shuffle_int8.tflite").read_bytes()).table())  # doctest: +SKIP
 
-What XNNPACK takes is measured: LiteRT prepares the model, and says which parts of the graph it handed over. Between two
-of these parts LiteRT's own kernels run, several times slower and on one thread. What TFLite Micro has is the list of
-its wheel's operators; a test asks the wheel for each. What has a kernel of CMSIS-NN is what has one in
-tensorflow/lite/micro/kernels/cmsis_nn (August 2026), all of them for int8; for the rest TFLite Micro runs plain loops.
+Delegation to XNNPACK is measured: LiteRT prepares the model and reports the delegated partitions. Operators between
+partitions run in LiteRT's own kernels, several times slower and on one thread. TFLite Micro's operators are those of
+its wheel; a test checks each against the wheel. CMSIS-NN's operators are those in
+tensorflow/lite/micro/kernels/cmsis_nn (August 2026), all of them for int8; TFLite Micro runs the others as plain loops.
 """
 
 from collections.abc import Iterable
@@ -41,14 +41,14 @@ SOFTMAX SVDF TRANSPOSE TRANSPOSE_CONV UNIDIRECTIONAL_SEQUENCE_LSTM
 MICRO_OPERATORS = frozenset(_MICRO_WHEEL.split())
 _CMSIS = frozenset(_CMSIS_FOLDER.split())
 _MEMCPY = frozenset(("EXPAND_DIMS", "RESHAPE", "SQUEEZE"))
-_SAME_SHAPE = ("ADD", "MUL")  # CMSIS-NN's do not broadcast
-_MOST_DIMENSIONS = 4  # of CMSIS-NN's TRANSPOSE
+_SAME_SHAPE = ("ADD", "MUL")  # no broadcasting in CMSIS-NN
+_MOST_DIMENSIONS = 4  # limit of CMSIS-NN's TRANSPOSE
 
 _MERGED = "a copy: --target phone merges uneven pairs into dense products where that is faster"
 _FOLDED = "a copy: --target phone folds channel shuffles into the weights before and behind them"
 _FUSED = "a loop in fixed point on a microcontroller: ReLU6 costs nothing, for it fuses into the convolution"
 _EXTREME = "not delegated in int8: ReLU6 costs nothing, if this is part of a PReLU"
-# What to do about an int8 operator that is slow somewhere, or is not the same everywhere.
+# Advice for int8 operators that are slow in some runtime, or not bit-exact across runtimes.
 _ADVICE = {
     "CONCATENATION": _MERGED,
     "FULLY_CONNECTED": "LiteRT and TFLite Micro round it differently: tools/convert_tflite.py makes it a 1x1 CONV_2D",
@@ -69,21 +69,21 @@ _ADVICE = {
     "TANH": _FUSED,
     "TRANSPOSE": _FOLDED,
 }
-_ALWAYS = ("FULLY_CONNECTED", "RELU6", "SUM")  # advice however fast they are
+_ALWAYS = ("FULLY_CONNECTED", "RELU6", "SUM")  # operators with advice regardless of speed
 
 
 @dataclass(frozen=True)
 class AuditRow:
-    """All operators of one kind.
+    """All operators of one type.
 
     Attributes:
-        code: of the operators.
-        count: how many there are.
-        madds: multiply-adds of one image.
-        traffic: bytes that they read and write; constants count.
-        in_xnnpack: how many of them XNNPACK takes.
-        in_cmsis: how many have a kernel of CMSIS-NN, or only copy memory.
-        in_micro: whether TFLite Micro has them, for some types.
+        code: operator name.
+        count: number of operators.
+        madds: multiply-adds per image.
+        traffic: bytes read and written, including constants.
+        in_xnnpack: number of operators delegated to XNNPACK.
+        in_cmsis: number of operators that have a CMSIS-NN kernel or only copy memory.
+        in_micro: whether TFLite Micro supports the operator, for some types.
     """
 
     code: str
@@ -97,14 +97,14 @@ class AuditRow:
 
 @dataclass(frozen=True)
 class Audit:
-    """The operators of a model.
+    """Audit of a model's operators.
 
     Attributes:
-        rows: one a kind, the largest traffic first.
-        partitions: parts of the graph that XNNPACK runs; one is best.
-        slow: "XNNPACK" and "CMSIS-NN" -> the shares (0 to 1) of multiply-adds and of traffic on operators that it has
-            no kernel for.
-        advice: what to do about operators that are slow, or are not the same integers everywhere; a line each.
+        rows: one row per operator type, sorted by decreasing traffic.
+        partitions: number of partitions delegated to XNNPACK; 1 is best.
+        slow: for "XNNPACK" and "CMSIS-NN", the fractions (0 to 1) of multiply-adds and of traffic in operators without
+            a fast kernel.
+        advice: advice for operators that are slow or not bit-exact across runtimes, one line each.
     """
 
     rows: list[AuditRow]
@@ -113,7 +113,7 @@ class Audit:
     advice: list[str]
 
     def table(self) -> str:
-        """Returns the audit as lines for people."""
+        """Returns a text report."""
         madds, traffic = (max(1, sum(getattr(row, name) for row in self.rows)) for name in ("madds", "traffic"))
         width = max(len(row.code) for row in self.rows)
         lines = [f"{'':{width}}  count  madds  bytes  XNNPACK  TFLite Micro  CMSIS-NN"]
@@ -131,10 +131,10 @@ class Audit:
 
 
 def audit(data: bytes) -> Audit:
-    """Says which operators of a model have fast kernels.
+    """Determines which operators of a model have fast kernels.
 
     Args:
-        data: the file.
+        data: flatbuffer contents.
 
     Raises:
         FlatbufferError: the file is damaged.
@@ -175,7 +175,7 @@ def _advice(rows: list[AuditRow], operators: list[Operator], fast: set[Operator]
 
 
 def has_fast_micro_kernel(operator: Operator) -> bool:
-    """Returns whether TFLite Micro runs an operator by a kernel of CMSIS-NN, or by copying memory in one go."""
+    """Returns whether TFLite Micro runs an operator with a CMSIS-NN kernel or a single memory copy."""
     given, made = operator.inputs[0] if operator.inputs else None, operator.outputs[0]
     if operator.code in _MEMCPY:
         return True
@@ -187,10 +187,10 @@ def has_fast_micro_kernel(operator: Operator) -> bool:
 
 
 def xnnpack_partitions(model: Model) -> list[list[Operator]]:
-    """Returns the operators that XNNPACK takes in LiteRT, those that it runs in one go together: measured.
+    """Returns the partitions of operators that LiteRT delegates to XNNPACK, measured.
 
     Raises:
-        FlatbufferError: the model contradicts itself.
+        FlatbufferError: the model is inconsistent.
         ValueError: LiteRT cannot run it.
     """
     graph = model.main
@@ -203,7 +203,7 @@ def xnnpack_partitions(model: Model) -> list[list[Operator]]:
     parts = []
     for node in interpreter._get_ops_details():
         if node["op_name"] == "DELEGATE":
-            # It stands for all operators between the tensors that it takes and those that it hands back.
+            # It replaces all operators between its input and output tensors.
             borders = {graph.tensors[number] for number in node["inputs"]}
             inside = _between(graph, borders, (graph.tensors[number] for number in node["outputs"]))
             parts.append([operator for operator in graph.operators if operator in inside])
@@ -228,7 +228,7 @@ def _traffic(operator: Operator) -> int:
 
 
 def _shares(operators: list[Operator], fast: set[Operator]) -> tuple[float, float]:
-    """The shares of multiply-adds and of traffic of those that are not fast."""
+    """Fractions of multiply-adds and of traffic in operators that are not fast."""
     costs = np.array([[count_madds(operator), _traffic(operator)] for operator in operators], np.float64)
     slow = costs[[operator not in fast for operator in operators]].sum(0)
     madds, traffic = slow / np.maximum(costs.sum(0), 1)

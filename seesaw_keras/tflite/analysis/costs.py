@@ -1,4 +1,4 @@
-"""What a flatbuffer costs: operators, bytes, parameters, multiply-adds, memory of its activations.
+"""Cost of a flatbuffer: operators, bytes, parameters, multiply-adds and activation memory.
 
 >>> from seesaw_keras.tflite import flatbuffer
 >>> from seesaw_keras.tflite.analysis.costs import cost_of
@@ -18,13 +18,13 @@ __all__ = ["Cost", "activation_peak", "cost_of", "count_madds", "count_parameter
 
 @dataclass(frozen=True)
 class Cost:
-    """The facts of one file.
+    """Cost of one model.
 
     Attributes:
-        operators: how often each occurs, the most frequent first.
-        parameters: entries of weights, biases and slopes; batch normalization has become part of them.
-        madds: multiply-adds of one image, in convolutions and dense layers.
-        activation_peak: bytes; see `activation_peak`.
+        operators: number of operators by type, most frequent first.
+        parameters: number of entries in weights, biases and slopes, with batch normalization folded in.
+        madds: multiply-adds per image, in convolutions and dense layers.
+        activation_peak: peak activation memory in bytes; see `activation_peak`.
     """
 
     operators: dict[str, int]
@@ -33,10 +33,10 @@ class Cost:
     activation_peak: int
 
     def table(self, size: int) -> str:
-        """Returns the facts as lines for people.
+        """Returns a text summary.
 
         Args:
-            size: of the file in bytes.
+            size: file size in bytes.
         """
         width = max(len(code) for code in self.operators)
         lines = [f"  {code:{width}}  {count:>4}" for code, count in self.operators.items()]
@@ -53,7 +53,7 @@ class Cost:
 
 
 def cost_of(model: Model) -> Cost:
-    """Returns what a model costs; the subgraphs that control-flow operators call are not counted."""
+    """Returns the cost of a model's main subgraph, excluding subgraphs called by control-flow operators."""
     graph = model.main
     counts = Counter(operator.code for operator in graph.operators)
     return Cost(
@@ -65,11 +65,11 @@ def cost_of(model: Model) -> Cost:
 
 
 def count_parameters(graph: Subgraph) -> int:
-    """Returns the entries of all weights, biases and slopes: constants in float, or integers with a scale.
+    """Returns the number of entries in all weights, biases and slopes: float constants, or integers with a scale.
 
-    A constant counts for each operator that takes it: converters store equal ones once.
+    A constant counts once per consumer, since converters deduplicate equal constants.
     """
-    # In float16 networks the weights go through an operator of their own.
+    # In float16 networks the weights pass through a DEQUANTIZE.
     stored = {made: operator.inputs[0] for made, operator in graph.producers().items() if operator.code == "DEQUANTIZE"}
     count = 0
     for operator in graph.operators:
@@ -81,7 +81,7 @@ def count_parameters(graph: Subgraph) -> int:
 
 
 def count_madds(operator: Operator) -> int:
-    """Returns the multiply-adds of a CONV_2D, DEPTHWISE_CONV_2D or FULLY_CONNECTED, 0 for any other operator."""
+    """Returns the multiply-adds of a CONV_2D, DEPTHWISE_CONV_2D or FULLY_CONNECTED; 0 for other operators."""
     if operator.code not in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
         return 0
     weights = operator.inputs[1]
@@ -91,10 +91,10 @@ def count_madds(operator: Operator) -> int:
 
 
 def lifetimes(graph: Subgraph) -> dict[Tensor, tuple[int, int]]:
-    """Returns for every computed tensor and input the first and the last operator, by number, during which it lives.
+    """Returns the lifetime of every computed tensor and input, as indices of the first and the last operator.
 
-    A tensor lives from the operator that computes it (an input: from the first one on) to the last one that takes it
-    (an output: to the last one of all).
+    A tensor is live from its producer (inputs: from the first operator) to its last consumer (outputs: to the last
+    operator).
     """
     last = max(len(graph.operators) - 1, 0)
     born = dict.fromkeys(graph.inputs, 0)
@@ -107,7 +107,7 @@ def lifetimes(graph: Subgraph) -> dict[Tensor, tuple[int, int]]:
 
 
 def live_bytes(graph: Subgraph) -> list[int]:
-    """Returns for every operator, in the order of the file, the sum of bytes of the tensors that live while it runs."""
+    """Returns the bytes of the tensors live at each operator, in file order."""
     changes = [0] * (len(graph.operators) + 2)
     for tensor, (born, dies) in lifetimes(graph).items():
         size = prod(tensor.shape) * tensor.dtype.itemsize
@@ -117,10 +117,10 @@ def live_bytes(graph: Subgraph) -> list[int]:
 
 
 def activation_peak(graph: Subgraph) -> int:
-    """Returns the largest sum of bytes that are live at once when operators run in the order of the file.
+    """Returns the peak of live bytes when operators run in file order.
 
-    No operator works in place. A runtime's arena needs at least that where it keeps to these rules, more for gaps and
-    scratch buffers, less where it reshapes in place. In a float16 network the weights that DEQUANTIZE computes count,
-    too: kernels without float16 hold them so.
+    No operator works in place. Under these rules it is a lower bound for a runtime's arena, which also needs space for
+    gaps and scratch buffers, and needs less where it reshapes in place. In a float16 network the weights computed by
+    DEQUANTIZE count as well, since kernels without float16 support store them in this form.
     """
     return max(live_bytes(graph))

@@ -1,4 +1,4 @@
-"""One image's way through a flatbuffer: what every operator made of it, where that saturates, and how far it is off.
+"""Traces one image through a flatbuffer: values, saturation and error of every operator.
 
 >>> import numpy as np
 >>> from seesaw_keras.tflite import flatbuffer
@@ -7,9 +7,9 @@
 >>> steps[1].operator.code, steps[1].saturated  # doctest: +SKIP
 ('CONV_2D', (0, 12))
 
-The integers are those of a device (`seesaw_keras.tflite.reference`). What an operator itself loses is seen beside the
-same operator in real numbers, given what its integer inputs stand for. What the network has lost up to there is seen
-beside the float network, which has the same names for what is computed (`seesaw_keras.tflite.conversion` gives them).
+The integers are bit-exact with a device (`seesaw_keras.tflite.reference`). An operator's own error is relative to the
+same operator in floating point, applied to its dequantized inputs. The accumulated error is relative to the float
+network, whose computed tensors have the same names (assigned by `seesaw_keras.tflite.conversion`).
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ from seesaw_keras.tflite.reference import Flavor, Interpreter
 
 __all__ = ["MOVERS", "Step", "explain", "relative_error"]
 
-# Operators that make no new numbers: what is to be said of their output was said of their input.
+# Operators that compute no new values, so that their outputs need no report of their own.
 _MOVERS = """
 CONCATENATION EXPAND_DIMS GATHER MAX_POOL_2D PACK PAD PADV2 RESHAPE SHAPE SLICE SPLIT SPLIT_V SQUEEZE STRIDED_SLICE
 TRANSPOSE
@@ -35,16 +35,15 @@ _INTEGERS = ("INT8", "UINT8")
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """What an operator made of the image.
+    """Result of one operator for the image.
 
     Attributes:
-        number: of the operator.
-        operator: it.
-        output: the tensor that it computed.
-        values: the tensor's entries.
-        alone: what the operator makes in real numbers of what its inputs stand for; None where it is not arithmetic
-            on integers.
-        wanted: the same tensor of the float network; None where that is not known.
+        number: index of the operator.
+        operator: the operator.
+        output: output tensor.
+        values: entries of the tensor.
+        alone: floating-point result of the operator for its dequantized inputs; None if it is not integer arithmetic.
+        wanted: the same tensor in the float network; None if unknown.
     """
 
     number: int
@@ -56,12 +55,12 @@ class Step:
 
     @property
     def real(self) -> npt.NDArray[np.float32]:
-        """What the entries stand for."""
+        """The dequantized entries."""
         return self.output.real(self.values)
 
     @property
     def representable(self) -> tuple[float, float] | None:
-        """The range of real numbers that the integers can stand for; None without a scale."""
+        """The range of real numbers that the integers can represent; None without a scale."""
         if self.output.quantization is None or not np.issubdtype(self.values.dtype, np.integer):
             return None
         limits = np.iinfo(self.values.dtype)
@@ -70,7 +69,7 @@ class Step:
 
     @property
     def beyond(self) -> npt.NDArray[np.int8]:
-        """For each entry whether its number is under (-1) or over (1) the range, by half a step at least, or in it."""
+        """Per entry: -1 below, 1 above (by at least half a step) and 0 within the representable range."""
         if self.alone is None or self.representable is None or self.output.quantization is None:
             return np.zeros(self.values.shape, np.int8)
         low, high = self.representable
@@ -79,22 +78,22 @@ class Step:
 
     @property
     def saturated(self) -> tuple[int, int]:
-        """How many entries are clamped to the least, and to the greatest integer."""
+        """Number of entries clamped to the minimum and to the maximum integer."""
         return int((self.beyond < 0).sum()), int((self.beyond > 0).sum())
 
     @property
     def own_error(self) -> float | None:
-        """What the operator itself loses by rounding and clamping; see `relative_error`."""
+        """Error that the operator itself introduces by rounding and clamping; see `relative_error`."""
         return None if self.alone is None else relative_error(self.real, self.alone)
 
     @property
     def error(self) -> float | None:
-        """What is lost up to here against the float network; see `relative_error`."""
+        """Accumulated error relative to the float network; see `relative_error`."""
         return None if self.wanted is None else relative_error(self.real, self.wanted)
 
 
 def relative_error(made: npt.NDArray, wanted: npt.NDArray) -> float | None:
-    """Returns the root mean square of the differences over that of what is wanted; None where that is 0."""
+    """Returns the RMS of the differences divided by the RMS of the expected values; None if the latter is 0."""
     wanted = wanted.astype(np.float64)
     size = np.sqrt((wanted**2).mean())
     return float(np.sqrt(((made - wanted) ** 2).mean()) / size) if size > 0 else None
@@ -110,16 +109,16 @@ def explain(
     """Runs a network on one image.
 
     Args:
-        model: of one input.
-        image: of the input's shape and type.
-        real: the float network and the same image as it takes it.
-        flavor: whose integers are computed; see `seesaw_keras.tflite.reference`.
+        model: model with one input.
+        image: input of the model's input shape and dtype.
+        real: the float network, and the same image as its input.
+        flavor: runtime to reproduce; see `seesaw_keras.tflite.reference`.
 
     Returns:
-        A step for each tensor that is computed, in the order of computation.
+        One step per computed tensor, in execution order.
 
     Raises:
-        ValueError: an operator is not supported, or an image does not fit.
+        ValueError: an operator is not supported, or an image does not match its model's input.
     """
     values = {tensor: array[0] for tensor, array in Interpreter(model, flavor).tensors(image[None]).items()}
     wanted = _by_name(*real) if real is not None else {}
@@ -136,7 +135,7 @@ def explain(
 
 
 def _alone(operator: Operator, values: Mapping[Tensor, npt.NDArray]) -> dict[Tensor, npt.NDArray[np.float32]]:
-    """What an operator on integers makes in real numbers of the same inputs; nothing for any other."""
+    """Floating-point outputs of an integer operator for its dequantized inputs; empty for other operators."""
     if operator.code in MOVERS | {"QUANTIZE", "DEQUANTIZE"} or operator.outputs[0].type not in _INTEGERS:
         return {}
     taken = [_in_real_numbers(operator, place) for place in range(len(operator.inputs))]
@@ -152,7 +151,7 @@ def _alone(operator: Operator, values: Mapping[Tensor, npt.NDArray]) -> dict[Ten
 
 
 def _in_real_numbers(operator: Operator, place: int) -> Tensor | None:
-    """An input of an operator on integers as its float form takes it; axes and the like stay as they are."""
+    """An integer operator's input in floating point; axes and similar inputs are unchanged."""
     tensor = operator.inputs[place]
     if tensor is None:
         return None
@@ -166,14 +165,14 @@ def _in_real_numbers(operator: Operator, place: int) -> Tensor | None:
 
 
 def _scale_of_sums(operator: Operator) -> npt.NDArray[np.float32]:
-    """The unit of a bias: kernels do not look at what the file says of it."""
+    """The scale of a bias; kernels ignore the one stored in the file."""
     x, weights = operator.inputs[:2]
     assert x is not None and x.quantization is not None and weights is not None and weights.quantization is not None
     return x.quantization.scales * weights.quantization.scales
 
 
 def _by_name(model: Model, image: npt.NDArray[np.float32]) -> Mapping[str, npt.NDArray[np.float32]]:
-    """The tensors of a float network, less names that two of them share."""
+    """A float network's tensors by name, without ambiguous names."""
     values = Interpreter(model).tensors(image[None])
     names = [tensor.name for tensor in values]
     return {tensor.name: array[0] for tensor, array in values.items() if names.count(tensor.name) == 1}

@@ -1,14 +1,14 @@
-"""What quantization costs, tensor by tensor: signal to quantization noise between a float network and its int8 form.
+"""Signal-to-quantization-noise ratio per tensor, between a float network and its int8 version.
 
 >>> from seesaw_keras.tflite.analysis.quantization_error import error_table, quantization_errors
 >>> errors = quantization_errors(float_bytes, int8_bytes, images)  # doctest: +SKIP
 >>> print(error_table(errors))  # doctest: +SKIP
 
-Signal to noise is the mean square of a tensor's float entries over that of their differences to what the int8 integers
-stand for, in decibels: 20 dB are a tenth of the signal in amplitude, 6 dB more are a bit more. Two of them tell where
-to look: the noise of all that was computed so far, and the noise that the tensor's own scale and zero point make of
-exact entries. A layer whose own figure is low has a range that does not fit it (few images, or an outlier that
-stretches it); where the first alone is low, the noise came with its inputs.
+The signal-to-noise ratio is the mean square of a tensor's float entries divided by that of their differences to the
+dequantized int8 entries, in decibels: at 20 dB the noise amplitude is a tenth of the signal's, and each additional bit
+gives 6 dB. Two values are reported: the accumulated noise of all computation so far, and the noise that the tensor's
+own scale and zero point add to exact entries. A low own value indicates a range that does not fit the layer (too few
+images, or an outlier that stretches the range); if only the accumulated value is low, the noise comes from the inputs.
 """
 
 from collections.abc import Callable
@@ -23,21 +23,21 @@ from seesaw_keras.tflite.runtimes import Runtime, open_runtime
 
 __all__ = ["TensorError", "error_table", "quantization_errors", "worst"]
 
-_LARGEST = 100.0  # decibels; more is a constant tensor, or none of its entries moved
-# What only copies makes no noise: its tensors would stand beside those that it copied.
+_LARGEST = 100.0  # decibels; higher only for constant or exactly represented tensors
+# Operators that only copy add no noise; their outputs would repeat their inputs' results.
 _COPIES = ("CONCATENATION", "GATHER", "PAD", "RESHAPE", "SLICE", "SPLIT", "SPLIT_V", "STRIDED_SLICE", "TRANSPOSE")
 
 Progress = Callable[[str, int, int], object]
 
 
 class TensorError(NamedTuple):
-    """The noise in one tensor.
+    """Quantization noise of one tensor.
 
     Attributes:
-        name: of the tensor; the layer that computes it.
-        code: of the operator.
-        total: signal to noise in dB, of all noise up to here.
-        own: signal to noise in dB, of this tensor's rounding and clipping alone.
+        name: name of the tensor and of the layer that computes it.
+        code: operator name.
+        total: signal-to-noise ratio in dB, for the accumulated noise.
+        own: signal-to-noise ratio in dB, for this tensor's own rounding and clipping.
     """
 
     name: str
@@ -53,20 +53,20 @@ def quantization_errors(
     *,
     progress: Progress = lambda stage, done, total: None,
 ) -> list[TensorError]:
-    """Runs a float and an int8 network side by side, and compares all tensors that have the same name in both.
+    """Runs a float and an int8 network side by side and compares all tensors with the same name.
 
     Args:
-        real: the network as `convert` makes it with type "float32".
-        quantized: the same network with type "int8".
-        images: uint8 RGB (n, height, width, 3), one or more.
-        progress: called with a stage, how many images are done, and of how many.
+        real: the network converted by `convert` with type "float32".
+        quantized: the same network converted with type "int8".
+        images: uint8 RGB (n, height, width, 3); n >= 1.
+        progress: called with a stage name, the number of finished images and their total.
 
     Returns:
-        One for each int8 tensor that an operator computes, does not only copy, and the float network has, in the order
-        of computation.
+        One entry per int8 tensor that an operator computes (not only copies) and that the float network also has, in
+        execution order.
 
     Raises:
-        ValueError: one of them is not of `convert`, or they have no tensor in common.
+        ValueError: a model was not made by `convert`, or they have no tensor in common.
         ImportError: LiteRT is not installed.
     """
     floats, integers = open_runtime("xnnpack", real), open_runtime("reference", quantized)
@@ -80,7 +80,7 @@ def quantization_errors(
     if not computed:
         raise ValueError("the float and the int8 network have no tensor of the same name")
     tables = [_table(runtime) for runtime in (floats, integers)]
-    powers = {tensor: np.zeros(3) for tensor in computed}  # of the signal, all noise, own noise
+    powers = {tensor: np.zeros(3) for tensor in computed}  # powers of signal, accumulated noise, own noise
     for done, image in enumerate(images, 1):
         expected, made = (r.tensors(table[image][None]) for r, table in zip((floats, integers), tables, strict=True))
         for tensor, power in powers.items():
@@ -100,7 +100,7 @@ def _table(runtime: Runtime) -> np.ndarray:
 
 
 def _powers(tensor: Tensor, expected: np.ndarray, made: np.ndarray) -> tuple[float, float, float]:
-    """Sums of squares: of the float entries, of the int8 ones' difference to them, of their own rounding's."""
+    """Sums of squares: the float entries, the int8 entries' difference to them, and the tensor's own rounding."""
     assert tensor.quantization is not None
     limits = np.iinfo(tensor.dtype)
     steps = np.rint(expected / np.float32(tensor.quantization.scale)) + tensor.quantization.zero_point
@@ -117,12 +117,12 @@ def _decibels(signal: float, noise: float) -> float:
 
 
 def worst(errors: list[TensorError], count: int = 10) -> list[TensorError]:
-    """Returns the tensors with the least signal to noise, the worst first."""
+    """Returns the tensors with the lowest signal-to-noise ratio, worst first."""
     return sorted(errors, key=lambda error: error.total)[:count]
 
 
 def error_table(errors: list[TensorError], count: int = 10) -> str:
-    """Returns the worst tensors as lines for people."""
+    """Returns a text table of the worst tensors."""
     rows = worst(errors, count)
     width = max(len(error.name) for error in rows)
     lines = [f"{error.name:{width}}  {error.code:17}  {error.total:>6.1f}  {error.own:>6.1f}" for error in rows]

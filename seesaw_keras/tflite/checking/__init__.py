@@ -1,3 +1,3 @@
-"""Comparing runtimes tensor by tensor."""
+"""Tensor-by-tensor comparison of runtimes."""
 
 __all__: list[str] = []

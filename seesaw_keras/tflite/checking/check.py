@@ -1,4 +1,4 @@
-"""Runs a flatbuffer in every runtime and says whether they agree.
+"""Runs a flatbuffer in every runtime and compares the results.
 
 >>> import numpy as np
 >>> from seesaw_keras.tflite.checking.check import check
@@ -6,8 +6,8 @@
 >>> check("shuffle_int8.tflite", {"black": images}).passed  # doctest: +SKIP
 True
 
-Two questions: how close is each runtime's output to that of LiteRT's reference kernels, which define what operators
-compute; and do those runtimes that have to compute the same (`Runtime.equals`) do so in every entry of every tensor?
+It measures how close each runtime's output is to that of LiteRT's reference kernels, which define the operators'
+numerics, and whether runtimes that must be bit-exact (`Runtime.equals`) are equal in every entry of every tensor.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -30,14 +30,14 @@ Arrays = Mapping[str, np.ndarray]
 
 
 def adversarial_inputs(given: Tensor, images: Sequence[np.ndarray] = ()) -> np.ndarray:
-    """Returns inputs at the edges of what a model can be given, the same ones every time.
+    """Returns inputs at the limits of the model's input range; deterministic.
 
     Args:
-        given: the model's input, of batch 1.
-        images: whose least and greatest entry are the edges of a float input; without any, -1 and 1.
+        given: the model's input tensor, of batch size 1.
+        images: arrays whose minimum and maximum are the limits of a float input; -1 and 1 if empty.
 
     Returns:
-        (4, ...) of the input's type, as `ADVERSARIAL` names them.
+        (4, ...) array of the input's dtype, in the order of `ADVERSARIAL`.
     """
     if np.issubdtype(given.dtype, np.floating):
         low = min((float(group.min()) for group in images), default=-1.0)
@@ -62,22 +62,23 @@ def check(
     threads: int = 1,
     progress: Progress = lambda stage, done, total: None,
 ) -> CheckResult:
-    """Runs a model of one input and one output, both of batch 1, in the runtimes that are installed.
+    """Runs a model with one input and one output, both of batch size 1, in the installed runtimes.
 
-    It passes unless two runtimes that have to compute the same differ in one integer of one tensor (in a float by more
-    than the order of sums can explain), or the file says that the network is trained and the least cosine between the
-    outputs of XNNPACK and of the reference kernels is under 0.995, adversarial inputs aside.
+    The check fails if two runtimes that must be bit-exact differ in any entry of any tensor (for floats: by more than
+    the order of summation explains), or if the metadata marks the network as trained and the minimum cosine between the
+    outputs of XNNPACK and the reference kernels is below 0.995, adversarial inputs excluded.
 
     Args:
-        model: a file's path or bytes, or the model itself.
-        inputs: groups of inputs by name, each (n, ...) of the input's type. A group "adversarial" is added.
-        float_embeddings: (n, length) of the float model, for any of the groups.
-        runtimes: which to run beside LiteRT's reference kernels, by their names in `RUNTIMES`; None for all.
-        threads: of XNNPACK.
-        progress: called with a stage, how many inputs of it are done, and of how many.
+        model: path or contents of a flatbuffer, or a `Model`.
+        inputs: groups of inputs by name, each (n, ...) of the input's dtype. A group "adversarial" is added.
+        float_embeddings: (n, length) embeddings of the float model, for any of the groups.
+        runtimes: names in `RUNTIMES` of the runtimes to run besides LiteRT's reference kernels; None for all installed
+            ones.
+        threads: number of threads for XNNPACK.
+        progress: called with a stage name, the number of finished inputs and their total.
 
     Raises:
-        ValueError: the file is damaged, LiteRT cannot run it, it has another interface, or inputs do not fit it.
+        ValueError: the file is damaged, LiteRT cannot run it, it has another interface, or the inputs do not match it.
         OSError: the file cannot be read.
     """
     reference = open_runtime("reference", model)
@@ -111,7 +112,7 @@ def check(
 
 
 def _outputs(runtime: Runtime, groups: Arrays, progress: Progress) -> dict[str, np.ndarray]:
-    """The outputs of a runtime for each group."""
+    """The outputs of a runtime per group."""
     total, done = sum(map(len, groups.values())), 0
     outputs = {}
     for group, inputs in groups.items():
@@ -142,7 +143,7 @@ def _closeness(
 
 
 def _cosines(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """The cosine of each row with its counterpart; 1 for two rows of zeros, 0 for one."""
+    """The cosine of each row with its counterpart; 1 if both rows are zero, 0 if one is."""
     left, right = (rows.reshape(len(rows), -1).astype(np.float64) for rows in (left, right))
     lengths = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
     both_zero = ~(left.any(axis=1) | right.any(axis=1))
@@ -152,7 +153,7 @@ def _cosines(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 def _equalities(
     runtimes: Mapping[str, Runtime], groups: Arrays, outputs: Mapping[str, Arrays], progress: Progress
 ) -> list[Equality]:
-    """Compares every tensor of the runtimes that have to compute the same."""
+    """Compares every tensor between runtimes that must be bit-exact."""
     pairs = [(runtime.equals, name) for name, runtime in runtimes.items() if runtime.equals in runtimes]
     names = {name for pair in pairs for name in pair}
     inputs = [(group, number) for group, members in groups.items() for number in range(len(members))]
@@ -171,7 +172,7 @@ def _equalities(
 
 
 class _Comparison:
-    """Two runtimes, of which one input after the other is compared."""
+    """Comparison of two runtimes, accumulated over inputs."""
 
     def __init__(self, left: Runtime, right: Runtime) -> None:
         self._left, self._right = left, right
@@ -180,7 +181,7 @@ class _Comparison:
         self._where = ""
 
     def add(self, where: str, one: np.ndarray, left: Mapping[int, np.ndarray], right: Mapping[int, np.ndarray]) -> None:
-        """Compares the tensors of one input."""
+        """Compares all tensors for one input."""
         both = left.keys() & right.keys()
         self._inputs += 1
         self._tensors = len(both)
@@ -192,7 +193,7 @@ class _Comparison:
             self._first, self._where = first, where
 
     def result(self) -> Equality:
-        """Returns what came of it."""
+        """The accumulated result."""
         return Equality(
             left=self._left.title,
             right=self._right.title,

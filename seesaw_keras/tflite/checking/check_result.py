@@ -1,4 +1,4 @@
-"""What `check` found: closeness of each runtime's outputs, equality of all tensors, and the verdict.
+"""Results of `check`: output similarity per runtime, tensor equality, and pass or fail.
 
 >>> from seesaw_keras.tflite.checking.check import check
 >>> result = check("shuffle_int8.tflite", {"given": images})  # doctest: +SKIP
@@ -15,22 +15,23 @@ from seesaw_keras.tflite.runtimes import Arena
 __all__ = ["ADVERSARIAL_GROUP", "LEAST_COSINE", "CheckResult", "Closeness", "Equality"]
 
 ADVERSARIAL_GROUP = "adversarial"
-LEAST_COSINE = 0.995  # of XNNPACK's embeddings of a trained network to those of the reference kernels
+LEAST_COSINE = 0.995  # minimum cosine of XNNPACK to reference embeddings, for trained networks
 
 
 @dataclass(frozen=True)
 class Closeness:
-    """The outputs of a runtime beside those of LiteRT's reference kernels, for one group of inputs.
+    """Output differences between a runtime and LiteRT's reference kernels, for one group of inputs.
 
     Attributes:
-        runtime: its name.
-        title: what people call it.
-        group: of the inputs.
-        inputs: how many.
-        largest: difference of an entry, in steps; of a float output in its own unit.
-        share: of the entries that differ, 0 to 1.
-        cosine: the least one of all inputs.
-        float_cosine: the mean and the least cosine to the float model's embeddings; None where there are none.
+        runtime: runtime name.
+        title: display name.
+        group: name of the input group.
+        inputs: number of inputs.
+        largest: maximum absolute difference of an entry: quantization steps for integer outputs, the output's unit for
+            float.
+        share: fraction of entries that differ, 0 to 1.
+        cosine: minimum cosine over all inputs.
+        float_cosine: mean and minimum cosine to the float model's embeddings; None if none were given.
     """
 
     runtime: str
@@ -45,17 +46,17 @@ class Closeness:
 
 @dataclass(frozen=True)
 class Equality:
-    """Whether two runtimes computed the same value for every entry of every tensor.
+    """Comparison of two runtimes over every entry of every tensor.
 
     Attributes:
-        left: what people call the one.
-        right: and the other.
-        inputs: how many the model was run on.
-        tensors: how many an operator computed.
-        entries: of these tensors, over all inputs.
-        differing: how many of those are not equal; of floats, not nearly.
-        first: the first operator that computed something else in any of the inputs.
-        input: for which input that was.
+        left: display name of the first runtime.
+        right: display name of the second runtime.
+        inputs: number of inputs.
+        tensors: number of computed tensors.
+        entries: number of entries of these tensors, over all inputs.
+        differing: number of entries that differ; floats are compared with a tolerance.
+        first: first operator that differs for any of the inputs.
+        input: the input for which it differs.
     """
 
     left: str
@@ -76,16 +77,16 @@ class Equality:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """All that was found.
+    """Complete results of a check.
 
     Attributes:
-        name: of the model.
-        trained: whether the file says that the network was trained; one with random weights is not asked for closeness.
-        integers: whether no operator computes a float.
-        rows: a runtime and group each.
-        equalities: of the runtimes that have to compute the same.
-        refused: by which runtimes, and why.
-        arena: of TFLite Micro.
+        name: model name.
+        trained: whether the metadata marks the network as trained; with random weights similarity is not checked.
+        integers: whether no operator computes floats.
+        rows: one entry per runtime and group.
+        equalities: comparisons of the runtimes that must be bit-exact.
+        refused: runtimes that rejected the model, with the reason.
+        arena: TFLite Micro's memory requirements.
     """
 
     name: str
@@ -98,7 +99,7 @@ class CheckResult:
 
     @property
     def differences(self) -> list[str]:
-        """What differs though it has to be the same, and where first; none where nothing does."""
+        """Violations of bit-exactness, each with the first operator that differs; empty if there are none."""
         lines = []
         for equality in self.equalities:
             if equality.first is not None:
@@ -109,10 +110,11 @@ class CheckResult:
 
     @property
     def distances(self) -> list[str]:
-        """Where XNNPACK is too far from the reference kernels in a trained network.
+        """Messages for trained networks whose XNNPACK output is too far from the reference kernels'.
 
-        Its kernels round otherwise now and then, and each step of difference becomes others after it: in the end the
-        two differ by as much as rounding moves either from the float network. So these are of the network's own making.
+        XNNPACK's kernels occasionally round differently, and each difference propagates: at the output the two differ
+        by about as much as quantization moves either from the float network. A low cosine therefore reflects the
+        network's sensitivity to rounding.
         """
         return [
             f"{row.title}, {row.group}: a cosine of {row.cosine:.4f}, less than {LEAST_COSINE}"
@@ -125,16 +127,16 @@ class CheckResult:
 
     @property
     def problems(self) -> list[str]:
-        """Why the model did not pass, a line each; none where it passed."""
+        """Reasons for failure, one line each; empty if the model passed."""
         return self.differences + self.distances
 
     @property
     def passed(self) -> bool:
-        """Whether it has no problems."""
+        """Whether the model passed."""
         return not self.problems
 
     def table(self) -> str:
-        """Returns all of it for people, the verdict in the last lines."""
+        """Returns a text report that ends with the verdict."""
         told = [row for row in self.rows if row.runtime != "reference" or row.float_cosine]
         lines = _aligned([_HEAD, *map(_cells, told)])
         lines += [str(equality) for equality in self.equalities if not equality.differing]
@@ -152,7 +154,7 @@ class CheckResult:
         return "\n".join([*lines, "passed" if self.equalities else unproven])
 
     def to_json(self) -> dict[str, Any]:
-        """Returns all of it as what JSON can hold."""
+        """Returns a JSON-serializable dictionary."""
         record = asdict(self)
         record["arena"] = self.arena._asdict() if self.arena else None
         return record | {
@@ -188,7 +190,7 @@ def _cells(row: Closeness) -> tuple[str, ...]:
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The first column to the left, the others to the right; columns that say nothing are left out."""
+    """Aligns the first column left and the others right; omits empty columns."""
     columns = [column for column in zip(*rows, strict=True) if any(column[1:])]
     widths = [max(map(len, column)) for column in columns]
     return [

@@ -1,4 +1,4 @@
-"""Whether two forms of one network put out the same.
+"""Checks that two forms of one network produce the same outputs.
 
 >>> from seesaw_keras.tflite import flatbuffer
 >>> from seesaw_keras.tflite.checking.equivalence import require_same_outputs
@@ -17,7 +17,7 @@ from seesaw_keras.tflite.runtimes import open_runtime
 
 __all__ = ["FLOAT_TOLERANCE", "require_same_outputs"]
 
-FLOAT_TOLERANCE = 1e-5  # of an entry, in outputs of unit length: rewritten networks add in another order
+FLOAT_TOLERANCE = 1e-5  # per entry of a unit-length output: rewritten networks sum in a different order
 
 
 def require_same_outputs(
@@ -31,15 +31,15 @@ def require_same_outputs(
     """Runs both forms and compares every entry of their outputs.
 
     Args:
-        before: a model of one input and one output, both of batch 1.
-        after: the other form.
-        inputs: (n, ...) of their input's type.
-        runtimes: the programs that run both; by default LiteRT's reference kernels and our own in NumPy.
-        progress: called with a stage, how many inputs of it are done, and of how many.
+        before: a model with one input and one output, both of batch size 1.
+        after: the rewritten model.
+        inputs: (n, ...) array of the input's dtype.
+        runtimes: names of the runtimes to use; by default LiteRT's reference kernels and the NumPy interpreter.
+        progress: called with a stage name, the number of finished inputs and their total.
 
     Raises:
-        ValueError: an output differs, in integers at all, in float by more than `FLOAT_TOLERANCE`; or a runtime
-            cannot run one of them.
+        ValueError: an output differs (integers: at all; floats: by more than `FLOAT_TOLERANCE`), or a runtime cannot
+            run one of the models.
     """
     for name in runtimes:
         left, right = open_runtime(name, before), open_runtime(name, after)
@@ -56,5 +56,5 @@ def require_same_outputs(
 def _differ(made: np.ndarray, expected: np.ndarray) -> bool:
     if not np.issubdtype(expected.dtype, np.floating):
         return not np.array_equal(made, expected)
-    # Written such that a NaN differs.
+    # Written so that NaN counts as a difference.
     return not np.abs(made - expected).max() <= FLOAT_TOLERANCE * np.linalg.norm(expected)

@@ -1,4 +1,4 @@
-"""Where two runtimes part: the first operator that computes something else, and that operator as a model of its own.
+"""Finds the first operator whose output differs between two runtimes, and isolates it as a model.
 
 >>> import numpy as np
 >>> from seesaw_keras.tflite.checking.tensor_diff import first_difference
@@ -29,24 +29,24 @@ __all__ = [
     "largest_difference",
 ]
 
-# Of the largest entry of a float tensor. The order of a sum is a kernel's own affair, so floats are never the same.
+# Relative to the largest entry of a float tensor. Kernels sum in different orders, so floats are never bit-exact.
 FLOAT_TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True)
 class OperatorDifference:
-    """An operator that computes something else in two runtimes, of equal inputs.
+    """An operator whose output differs between two runtimes for equal inputs.
 
     Attributes:
-        operator: its number in the main subgraph.
-        code: what it does.
-        tensor: the number of the output that differs.
-        name: of that tensor.
-        differing: how many of its entries differ.
-        entries: how many it has.
-        largest: difference of an entry, in steps; of a float tensor in its own unit.
-        alone: whether it differs as a model of its own, too. Otherwise what is around it plays a part, such as where
-            its memory lies.
+        operator: index in the main subgraph.
+        code: operator name in the schema.
+        tensor: index of the output that differs.
+        name: name of that tensor.
+        differing: number of entries that differ.
+        entries: number of entries.
+        largest: maximum absolute difference of an entry: steps for integers, the tensor's unit for floats.
+        alone: whether it also differs as an isolated model. If not, the context plays a part, such as the memory
+            layout.
     """
 
     operator: int
@@ -67,23 +67,23 @@ class OperatorDifference:
 
 
 def in_steps(largest: float) -> str:
-    """Returns a difference for people: of integers in steps, of floats in their own unit."""
+    """Formats a difference: in steps for integers, in the tensor's unit for floats."""
     if largest == 0 or not largest.is_integer():
         return f"{largest:.2g}"
     return f"{largest:.0f} step{'' if largest == 1 else 's'}"
 
 
 def largest_difference(left: np.ndarray, right: np.ndarray) -> float:
-    """Returns the largest difference of an entry; infinity for values of different shapes."""
+    """Returns the maximum absolute difference of two arrays; infinity if their shapes differ."""
     if left.shape != right.shape:
         return math.inf
     return float(np.abs(left.astype(np.float64) - right.astype(np.float64)).max(initial=0))
 
 
 def differing(left: np.ndarray, right: np.ndarray) -> npt.NDArray[np.bool_]:
-    """Returns which entries of two values of a tensor differ: integers at all, floats by more than the tolerance.
+    """Returns a mask of entries that differ: integers exactly, floats by more than the tolerance.
 
-    Values of different shapes differ in every entry of `left`.
+    If the shapes differ, every entry of `left` is marked.
     """
     if left.shape != right.shape:
         return np.ones(left.shape, bool)
@@ -94,10 +94,10 @@ def differing(left: np.ndarray, right: np.ndarray) -> npt.NDArray[np.bool_]:
 
 
 def excerpt(operator: Operator) -> Model:
-    """Returns a model of one operator: with its constants, and with what else it takes as inputs, each once, in order.
+    """Returns a single-operator model with the operator's constants; its other inputs become graph inputs, in order.
 
     Args:
-        operator: of a model that was read; it is shared, not copied.
+        operator: operator of a loaded model; shared, not copied.
     """
     return build(operator, outputs=operator.outputs)
 
@@ -109,17 +109,17 @@ def first_difference(
     left_tensors: Mapping[int, np.ndarray],
     right_tensors: Mapping[int, np.ndarray],
 ) -> OperatorDifference | None:
-    """Returns the first operator of a model whose output differs between two runtimes, None if there is none.
+    """Returns the first operator whose output differs between two runtimes; None if all agree.
 
-    Whatever is computed before it is equal, so it has equal inputs in both. To see whether that is all it needs, it is
-    run once more as a model of its own.
+    All tensors before it are equal, so its inputs are equal in both runtimes. The operator is also run as an isolated
+    model to see whether it differs there.
 
     Args:
-        left: runs the model.
-        right: runs the same model.
-        inputs: what both were given.
-        left_tensors: what `left.tensors` returned for them; tensors that one of the two lacks are passed over.
-        right_tensors: what `right.tensors` returned for them.
+        left: runtime with the model loaded.
+        right: another runtime with the same model loaded.
+        inputs: the inputs of both runs.
+        left_tensors: result of `left.tensors` for them; tensors missing from either side are skipped.
+        right_tensors: result of `right.tensors` for them.
     """
     graph = left.model.main
     numbers = {tensor: number for number, tensor in enumerate(graph.tensors)}

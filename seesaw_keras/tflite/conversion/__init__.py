@@ -1,3 +1,3 @@
-"""Keras to flatbuffer: quantization ranges, scales on which all runtimes agree, and the facts stored inside."""
+"""Keras to flatbuffer conversion: quantization ranges, scales aligned across runtimes, and stored metadata."""
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""From a Keras model or SavedModel to a flatbuffer that has one image in and one embedding out.
+"""Converts a Keras model or SavedModel to a flatbuffer with one image input and one embedding output.
 
 >>> import numpy as np
 >>> import seesaw_keras
@@ -6,9 +6,9 @@
 >>> network = seesaw_keras.build("shuffle", weights="shuffle.weights.h5")  # doctest: +SKIP
 >>> flatbuffer = convert(network, images=np.zeros((1, 112, 112, 3), np.uint8))  # doctest: +SKIP
 
-The only module of `seesaw_keras.tflite` that imports TensorFlow, and only when it converts. The network is frozen
-first: with its weights as constants and without Keras' objects around it, saving takes a fraction of a second, and the
-converter has less to do than in `from_keras_model` (`benchmarks/conversion.py` measures both).
+The only module of `seesaw_keras.tflite` that imports TensorFlow, and only during conversion. The network is frozen
+first: with weights as constants and without Keras objects, saving takes a fraction of a second and the converter has
+less work than in `from_keras_model` (`benchmarks/conversion.py` measures both).
 """
 
 import hashlib
@@ -50,38 +50,39 @@ def convert(
     normalize: bool = False,
     facts: dict[str, Any] | None = None,
 ) -> bytes:
-    """Converts a network to a flatbuffer with batch 1 and static shapes.
+    """Converts a network to a flatbuffer with batch size 1 and static shapes.
 
-    | type | weights | arithmetic | input, of pixels 0 to 255 in RGB | output |
+    | type | weights | arithmetic | input, for RGB pixels 0 to 255 | output |
     | --- | --- | --- | --- | --- |
-    | int8 | int8, a scale a channel | integers alone | int8: pixel - 128 | int8 |
+    | int8 | int8, per-channel scales | integer only | int8: pixel - 128 | int8 |
     | float32 | float32 | float32 | float32: (pixel - 127.5) / 127.5 | float32 |
-    | float16 | float16 | float32, or float16 where the hardware has it | as float32 | float32 |
-    | dynamic | int8, a scale a channel | float32, products in int8 with ranges found then | as float32 | float32 |
+    | float16 | float16 | float32, or float16 where the hardware supports it | as float32 | float32 |
+    | dynamic | int8, per-channel scales | float32; int8 products with dynamic ranges | as float32 | float32 |
 
-    A network that was trained quantization-aware brings its ranges along, but for that of its input, which need not be
-    quantized; any other is quantized with ranges measured on `images`. What int8 input means is in
-    `interface.set_pixel_input`. LiteRT's reference kernels and TFLite Micro compute the same integers of an int8
-    network, as far as `dense` and `agreement` can see to it.
+    A quantization-aware model provides its own ranges, except optionally that of its input; any other model is
+    quantized with ranges measured on `images`. `interface.set_pixel_input` defines the int8 input. LiteRT's reference
+    kernels and TFLite Micro are bit-exact on the int8 network, within the limits of `dense_layers` and
+    `scale_alignment`.
 
     Args:
-        model: a Keras model (also a quantization-aware one) or what `load_saved_model` returns, from
-            (batch, height, width, 3) RGB in [-1, 1] to (batch, length), all float32.
+        model: a Keras model (optionally quantization-aware) or the result of `load_saved_model`, mapping float32
+            (batch, height, width, 3) RGB in [-1, 1] to float32 (batch, length).
         type: see the table.
-        images: uint8 RGB (n, height, width, 3), for "int8" unless the model is quantization-aware.
-        input_type: "uint8" makes an int8 network take the pixels as they are, for one QUANTIZE operator.
-        normalize: whether the embedding has unit length, by a L2_NORMALIZATION at the end; what the model has there
-            itself is dropped if not. Its int8 output has a fixed scale of 1/128, in which the entries of a 512-d unit
-            vector are about six steps: rounding alone holds the cosine with float at 0.9987. A cosine between
-            embeddings needs no unit length.
-        facts: what else to store in the metadata `seesaw_keras`, such as the variant; see `interface.store_facts`.
+        images: calibration images, uint8 RGB (n, height, width, 3); required for "int8" unless the model is
+            quantization-aware.
+        input_type: "uint8" makes an int8 network accept raw pixels, at the cost of one QUANTIZE operator.
+        normalize: whether the embedding is normalized to unit length by a final L2_NORMALIZATION; if false, an existing
+            one is removed. Its int8 output has a fixed scale of 1/128, in which the entries of a 512-d unit vector are
+            about six steps: rounding alone limits the cosine similarity to the float embedding to 0.9987. Cosine
+            similarity does not require unit length.
+        facts: additional entries for the metadata `seesaw_keras`, such as the variant; see `interface.store_facts`.
 
     Returns:
-        The file's bytes; the same ones every time on one machine.
+        The flatbuffer; deterministic on a given machine.
 
     Raises:
-        ValueError: the model has another interface, an argument does not fit the others, TensorFlow Lite cannot
-            convert the model, or something of an int8 network stays in float.
+        ValueError: the model has an unsupported interface, the arguments are inconsistent, TensorFlow Lite cannot
+            convert the model, or part of an int8 network stays in float.
     """
     if type not in TYPES:
         raise ValueError(f"unknown type {type!r}: choose one of {', '.join(TYPES)}")
@@ -118,10 +119,10 @@ def convert(
 
 
 def weights_sha256(arrays: Iterable[np.ndarray]) -> str:
-    """Returns a SHA-256 of a network's float weights that is the same in every container.
+    """Returns a SHA-256 of a network's float weights that does not depend on the container format.
 
-    It is the digest of the sorted digests of all arrays (shape and little-endian float32 entries), so neither names
-    nor order count: a weights file, a .keras file and a SavedModel of one network have the same.
+    It is the digest of the sorted digests of all arrays (shape and little-endian float32 entries), so names and order
+    do not matter: a weights file, a .keras file and a SavedModel of one network have the same digest.
     """
     digests = []
     for array in arrays:
@@ -134,7 +135,7 @@ def load_saved_model(path: str | Path) -> Any:
     """Loads a SavedModel for `convert`.
 
     Raises:
-        ValueError: TensorFlow cannot load it, or it has no signature `serving_default` of one float32 input and one
+        ValueError: TensorFlow cannot load it, or it has no signature `serving_default` with one float32 input and one
             output.
     """
     import tensorflow as tf
@@ -156,13 +157,13 @@ def load_saved_model(path: str | Path) -> Any:
 
 
 def input_shape(model: Any) -> tuple[int, int, int]:
-    """Returns the (height, width, 3) of the images that a model takes.
+    """Returns the model's input image shape (height, width, 3).
 
     Args:
-        model: as for `convert`.
+        model: see `convert`.
 
     Raises:
-        ValueError: it has not one such input of fixed size.
+        ValueError: the model does not have exactly one such input of fixed size.
     """
     if hasattr(model, "signatures"):
         (spec,) = model.signatures[_SIGNATURE].structured_input_signature[1].values()
@@ -175,7 +176,7 @@ def input_shape(model: Any) -> tuple[int, int, int]:
 
 
 def _concrete_function(model: Any) -> Any:
-    """Traces a model at batch 1: `image` to `embedding`."""
+    """Traces a model at batch size 1, with input `image` and output `embedding`."""
     import tensorflow as tf
 
     spec = tf.TensorSpec((1, *input_shape(model)), tf.float32, name="image")
@@ -211,7 +212,7 @@ def _call_of_signature(model: Any) -> Callable[[Any], Any]:
 
 
 def _freeze(concrete: Any) -> tuple[Any, bool]:
-    """Turns variables into constants; says also whether the network was made by quantization-aware training."""
+    """Converts variables to constants; also returns whether the network is quantization-aware."""
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     frozen = convert_variables_to_constants_v2(concrete)
@@ -220,7 +221,7 @@ def _freeze(concrete: Any) -> tuple[Any, bool]:
 
 
 def _with_input_range(frozen: Any) -> Any:
-    """Quantizes the input of a quantization-aware network that does not do so itself: pixels need no training."""
+    """Quantizes the input of a quantization-aware network that does not do so itself, with the range of the pixels."""
     import tensorflow as tf
 
     operators = [user for tensor in frozen.inputs for user in tensor.consumers()]
@@ -240,12 +241,12 @@ def _checked(images: npt.NDArray[np.uint8] | None, shape: tuple) -> npt.NDArray[
 
 
 def _tensorflow_lite(frozen: Any, shape: tuple, type: Type) -> bytes:
-    """Runs TensorFlow Lite's converter on a frozen function by way of a SavedModel, which keeps the signature.
+    """Runs TensorFlow Lite's converter on a frozen function via a SavedModel, which preserves the signature.
 
     Args:
-        frozen: with constants for variables; quantization-aware for "int8".
-        shape: of the input.
-        type: as for `convert`.
+        frozen: function without variables; quantization-aware for "int8".
+        shape: input shape.
+        type: see `convert`.
     """
     import tensorflow as tf
 
@@ -263,12 +264,12 @@ def _tensorflow_lite(frozen: Any, shape: tuple, type: Type) -> bytes:
             converter.inference_input_type = converter.inference_output_type = tf.int8
         try:
             return bytes(converter.convert())
-        except Exception as error:  # the converter raises half a dozen kinds
+        except Exception as error:  # the converter raises many exception types
             raise ValueError(f"TensorFlow Lite cannot convert the network to {type}: {error}") from error
 
 
 def _quantize(plain: bytes, ranges: Mapping[int, Range]) -> bytes:
-    """Runs TensorFlow Lite's quantizer on a float flatbuffer whose ranges are known."""
+    """Runs TensorFlow Lite's quantizer on a float flatbuffer with known ranges."""
     import tensorflow as tf
     from tensorflow.lite.python.convert import mlir_quantize
     from tensorflow.lite.python.schema_py_generated import QuantizationParametersT

@@ -1,4 +1,4 @@
-"""Dense layers as 1x1 convolutions: the same integers in every runtime.
+"""Dense layers as 1x1 convolutions, which are bit-exact across runtimes.
 
 >>> from seesaw_keras.tflite import flatbuffer
 >>> from seesaw_keras.tflite.conversion.dense_layers import dense_to_convolution
@@ -6,11 +6,11 @@
 >>> dense_to_convolution(model)  # doctest: +SKIP
 2
 
-Both operators sum the same int8 products in int32 and multiply the sum by one real factor a channel. In CONV_2D and
-DEPTHWISE_CONV_2D every runtime does that in integers, by a 32-bit multiplier and a shift, rounding twice. In
-FULLY_CONNECTED TFLite Micro does so too, but LiteRT multiplies in double precision and rounds once
-(kernels/internal/reference/integer_ops/fully_connected.h: "performs requant in float to avoid loss of precision"). So
-they are a step apart wherever rounding twice is not rounding once.
+Both operators sum the same int8 products in int32 and multiply the sum by one real factor per channel. In CONV_2D and
+DEPTHWISE_CONV_2D every runtime does so in integers, with a 32-bit multiplier and a shift, rounding twice. In
+FULLY_CONNECTED TFLite Micro does the same, but LiteRT multiplies in double precision and rounds once
+(kernels/internal/reference/integer_ops/fully_connected.h: "performs requant in float to avoid loss of precision"). The
+results therefore differ by one step wherever the two roundings disagree.
 """
 
 import numpy as np
@@ -21,17 +21,17 @@ __all__ = ["dense_to_convolution"]
 
 
 def dense_to_convolution(model: Model) -> int:
-    """Makes every int8 FULLY_CONNECTED with constant weights a 1x1 CONV_2D.
+    """Replaces every int8 FULLY_CONNECTED that has constant weights with a 1x1 CONV_2D.
 
-    A convolution wants four dimensions. What already has them is taken as it is; before and behind anything else goes a
-    RESHAPE, which costs nothing where a runtime works in place, and none is left that another one makes superfluous.
+    A convolution requires four dimensions. Tensors that already have four are used directly; others get a RESHAPE
+    before and after, which is free where a runtime works in place. Redundant RESHAPEs are removed.
 
     Args:
-        model: with static shapes; changed in place. Dense layers of other types, and those whose weights are computed
-            or have a zero point, stay.
+        model: model with static shapes; modified in place. Dense layers of other types, and those whose weights are
+            computed or have a nonzero zero point, are kept.
 
     Returns:
-        How many there were.
+        Number of replaced layers.
     """
     graph = model.main
     dense = [operator for operator in graph.operators if _fits(operator)]
@@ -58,7 +58,7 @@ def _fits(operator: Operator) -> bool:
 
 
 def _convolution(graph: Subgraph, dense: Operator) -> list[Operator]:
-    """The convolution that computes a dense layer, with RESHAPEs where the shapes want them."""
+    """The convolution that replaces a dense layer, with RESHAPEs where the shapes require them."""
     given, weights = dense.inputs[:2]
     (made,) = dense.outputs
     assert given is not None and weights is not None and weights.data is not None
@@ -66,7 +66,7 @@ def _convolution(graph: Subgraph, dense: Operator) -> list[Operator]:
     kernel = Tensor.constant(weights.name, weights.data.reshape(channels, 1, 1, depth), weights.quantization)
     bias = dense.inputs[2] if len(dense.inputs) > 2 else None
     if bias is None:
-        bias = _zero_bias(given, kernel)  # without one LiteRT refuses a convolution
+        bias = _zero_bias(given, kernel)  # LiteRT requires a bias
     before, behind = [], []
     source = _before_reshapes(graph, given)
     if len(source.shape) != 4 or source.shape[3] != depth:
@@ -101,7 +101,7 @@ def _before_reshapes(graph: Subgraph, tensor: Tensor) -> Tensor:
 
 
 def _simplify_reshapes(graph: Subgraph) -> None:
-    """Makes each RESHAPE take what came before all others, and drops those that change or help nothing."""
+    """Connects each RESHAPE to the input of the first in its chain, and removes redundant and unused ones."""
     stands_for: dict[Tensor | None, Tensor] = {}
     for operator in graph.operators:
         operator.inputs[:] = [stands_for.get(tensor, tensor) for tensor in operator.inputs]
@@ -117,7 +117,7 @@ def _simplify_reshapes(graph: Subgraph) -> None:
 
 
 def _list_tensors(graph: Subgraph) -> None:
-    """Brings `graph.tensors` up to date: what nothing names any more goes, what is new comes last."""
+    """Updates `graph.tensors`: removes unused tensors and appends new ones."""
     named = dict.fromkeys([*graph.inputs, *graph.outputs])
     for operator in graph.operators:
         named |= dict.fromkeys(t for t in [*operator.inputs, *operator.outputs, *operator.intermediates] if t)

@@ -1,4 +1,4 @@
-"""Channels of a convolution without weights, as pruning leaves them: all that they put out is their bias.
+"""Convolution channels whose weights are all zero, as pruning leaves them; their output is their bias.
 
 >>> from seesaw_keras.tflite import flatbuffer
 >>> from seesaw_keras.tflite.conversion.empty_channels import restore_biases
@@ -6,8 +6,8 @@
 >>> restore_biases(model, plain)  # doctest: +SKIP
 3
 
-TensorFlow Lite's quantizer gives such a channel a scale of next to nothing (1e-9). The unit of its bias, the product of
-that and the input's scale, is so small that the bias does not fit into int32, and stops at its greatest number.
+TensorFlow Lite's quantizer assigns such a channel a scale near zero (1e-9). The bias scale, the product of that and the
+input's scale, is then so small that the bias overflows int32 and saturates.
 """
 
 import numpy as np
@@ -16,26 +16,26 @@ from seesaw_keras.tflite.flatbuffer import Model, Operator, Quantization
 
 __all__ = ["restore_biases"]
 
-_FINE = 1 << 20  # units that a bias becomes
-_LEAST = 1e-6  # bias for which there is a unit, too
+_FINE = 1 << 20  # quantized magnitude of a restored bias
+_LEAST = 1e-6  # lower bound of the bias magnitude that sets the scale
 
 
 def restore_biases(model: Model, plain: Model) -> int:
-    """Gives channels without weights a scale in which their bias can be said.
+    """Gives channels without weights a scale in which their bias is representable.
 
     Args:
-        model: an int8 network, fresh from TensorFlow Lite's quantizer; changed in place.
-        plain: the float network that it was made of, whose tensors have the same names.
+        model: an int8 network as produced by TensorFlow Lite's quantizer; modified in place.
+        plain: the float network it was quantized from, with the same tensor names.
 
     Returns:
-        How many channels there were.
+        Number of restored channels.
     """
     biases = {operator.outputs[0].name: _bias(operator) for operator in plain.main.operators}
     return sum(_restore(operator, biases.get(operator.outputs[0].name)) for operator in model.main.operators)
 
 
 def _bias(operator: Operator) -> np.ndarray | None:
-    """Returns the bias of a convolution, None if it has none or is something else."""
+    """The bias of a convolution; None for other operators and where there is no bias."""
     if operator.code not in ("CONV_2D", "DEPTHWISE_CONV_2D") or len(operator.inputs) < 3 or operator.inputs[2] is None:
         return None
     return operator.inputs[2].data

@@ -1,4 +1,4 @@
-"""What a converted model shows to the outside: its input, its output, the names of its tensors, its metadata.
+"""External interface of a converted model: input, output, tensor names and metadata.
 
 >>> from seesaw_keras.tflite import flatbuffer
 >>> from seesaw_keras.tflite.conversion.interface import read_facts
@@ -32,9 +32,9 @@ __all__ = [
 
 InputType = Literal["int8", "uint8"]
 INPUT_TYPES: tuple[InputType, ...] = get_args(InputType)
-METADATA = "seesaw_keras"  # name of the entry
+METADATA = "seesaw_keras"  # name of the metadata entry
 PIXEL_SCALE = 1 / 127.5
-# What the constants among an operator's inputs are called; their place in the list counts.
+# Names of an operator's constant inputs, by input index.
 _ROLES = {
     "CONV_2D": ("", "weights", "bias"),
     "DEPTHWISE_CONV_2D": ("", "weights", "bias"),
@@ -49,12 +49,12 @@ _ROLES = {
 
 
 def to_float(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Returns pixels as the float networks take them: (pixel - 127.5) / 127.5."""
+    """Returns pixels in the float networks' input range: (pixel - 127.5) / 127.5."""
     return (images.astype(np.float32) - np.float32(127.5)) / np.float32(127.5)
 
 
 _PIXELS = np.arange(256, dtype=np.uint8)
-# The input of each type, for the pixels 0 to 255 of an RGB image: what the metadata say, and what that is.
+# Per input type: the metadata's description of the preprocessing, and the input for pixel values 0 to 255.
 _PREPROCESSING: dict[str, tuple[str, np.ndarray]] = {
     "INT8": ("pixel - 128", (_PIXELS ^ 128).view(np.int8)),
     "UINT8": ("pixel", _PIXELS),
@@ -63,27 +63,27 @@ _PREPROCESSING: dict[str, tuple[str, np.ndarray]] = {
 
 
 def set_pixel_input(model: Model, input_type: InputType = "int8") -> None:
-    """Makes an int8 network take pixel - 128, for pixels 0 to 255, and mean (pixel - 127.5) / 127.5 by it.
+    """Makes an int8 network accept pixel - 128 as the representation of (pixel - 127.5) / 127.5.
 
-    An int8 input of scale 1/127.5 has no zero point for that: q = pixel - 128 stands for (q + 0.5) / 127.5, and zero
-    points are whole. With zero point 0, as the file then says, q means (pixel - 128) / 127.5, half a step too dark.
-    The missing half step is the same everywhere, so the first convolution's bias takes it: half of the sum of each
-    channel's integer weights, in units of the bias. That is exact to half a unit of the bias, some thousandth of a
-    step of the output. Only what lies beyond the image's border is still 0 in integers, so half a step above the 0 of
-    the float network.
+    No int8 input of scale 1/127.5 represents that exactly: q = pixel - 128 corresponds to (q + 0.5) / 127.5, and zero
+    points are integers. With zero point 0, as stored in the file, q means (pixel - 128) / 127.5, half a step too dark.
+    The missing half step is the same for every pixel, so it moves into the first convolution's bias: half of the sum of
+    each channel's integer weights, in units of the bias. This is exact to half a unit of the bias, about a thousandth
+    of an output step. Only zero padding outside the image still has the integer value 0, half a step above the float
+    network's 0.
 
-    So an image goes in by subtracting 128 (flipping the highest bit of every byte), without a float in sight. Do not
-    quantize (pixel - 127.5) / 127.5 by the file's scale and zero point instead: every value would be a tie.
+    Preprocessing is thus a subtraction of 128 (flipping the highest bit of every byte), without floating point. Do not
+    quantize (pixel - 127.5) / 127.5 with the file's scale and zero point: every value would be a tie.
 
-    The scale that calibration or quantization-aware training found for the input is replaced; the bias, whose unit it
-    sets, is converted.
+    The input scale found by calibration or quantization-aware training is replaced, and the bias is converted to the
+    new scale.
 
     Args:
-        model: an int8 network whose input goes into convolutions, directly or by padding; changed in place.
-        input_type: "uint8" puts a QUANTIZE in front, which costs a pass over the image; the input is then the pixel.
+        model: an int8 network whose input feeds convolutions, directly or through padding; modified in place.
+        input_type: "uint8" prepends a QUANTIZE, which costs one pass over the image; the input is then the raw pixel.
 
     Raises:
-        ValueError: the input goes elsewhere.
+        ValueError: the input feeds another operator.
     """
     graph = model.main
     (given,) = graph.inputs
@@ -104,7 +104,7 @@ def set_pixel_input(model: Model, input_type: InputType = "int8") -> None:
 
 
 def _first_convolutions(graph: Subgraph, given: Tensor) -> tuple[list[Tensor], list[Operator]]:
-    """Returns the tensors that hold pixels (the input, and its padded copies) and the convolutions that read them."""
+    """The tensors that hold pixels (the input and its padded copies) and the convolutions that read them."""
     tensors, convolutions = [given], []
     consumers = graph.consumers()
     for tensor in tensors:
@@ -127,7 +127,7 @@ def _constant(operator: Operator, place: int) -> np.ndarray | None:
 
 
 def _take_half_step(graph: Subgraph, convolution: Operator, old_scale: float) -> None:
-    """Gives a convolution of pixels a bias in the unit of the new scale, half a step of the input included."""
+    """Rescales a first convolution's bias to the new input scale and adds the half-step correction."""
     weights = convolution.inputs[1]
     assert weights is not None and weights.data is not None and weights.quantization is not None
     axis = 0 if convolution.code == "CONV_2D" else 3
@@ -144,11 +144,11 @@ def _take_half_step(graph: Subgraph, convolution: Operator, old_scale: float) ->
 
 
 def set_normalization(model: Model, normalize: bool) -> None:
-    """Puts a L2_NORMALIZATION at the end of a network, or drops the one that is there.
+    """Adds an L2_NORMALIZATION at the end of a network, or removes the existing one.
 
     Args:
-        model: with one output (1, length); changed in place.
-        normalize: whether it shall be there.
+        model: model with one output (1, length); modified in place.
+        normalize: whether the network ends in an L2_NORMALIZATION.
     """
     graph = model.main
     (made,) = graph.outputs
@@ -156,7 +156,7 @@ def set_normalization(model: Model, normalize: bool) -> None:
     if (last.code == "L2_NORMALIZATION") == normalize:
         return
     if normalize:
-        # The scale that the operator's definition fixes for int8.
+        # The operator's specification fixes this scale for int8.
         quantization = Quantization(1 / 128, 0) if made.quantization else None
         output = Tensor("unit_embedding", made.shape, made.type, quantization)
         graph.tensors.append(output)
@@ -177,15 +177,16 @@ def _replace_in_signatures(model: Model, old: Tensor, new: Tensor) -> None:
 
 
 def name_tensors(model: Model) -> None:
-    """Names tensors after the Keras layers that make them: what is computed has the same name in every type.
+    """Names tensors after the Keras layers that compute them, consistently across all types.
 
-    The input is `image`, the output `embedding`. What a layer's last operator puts out has the layer's name, without
-    the `_conv` and `_bn` that have become one operator; what is before has `/` and the operator after it
-    (`stem_act/logistic`). A constant has the name of what its first user puts out, `/` and its role (`stem/weights`).
+    The input is `image`, the output `embedding`. The output of a layer's last operator has the layer's name, without
+    the `_conv` and `_bn` suffixes of fused layers; the outputs of the layer's other operators have the layer's name,
+    `/` and the operator (`stem_act/logistic`). A constant has the name of its first consumer's output, `/` and its role
+    (`stem/weights`).
 
     Args:
-        model: fresh from TensorFlow's converter; changed in place. Tensors that nothing uses are dropped, the rest put
-            in the order of use.
+        model: output of TensorFlow's converter; modified in place. Unused tensors are removed and the others sorted by
+            first use.
     """
     graph = model.main
     layers = [_layer(operator) for operator in graph.operators]
@@ -214,10 +215,10 @@ def name_tensors(model: Model) -> None:
 
 
 def _layer(operator: Operator) -> str:
-    """The Keras layer that an operator comes from: the second part of the paths in the converter's names, "" if none.
+    """The Keras layer of an operator: the second path component of the converter's names; "" if there is none.
 
-    Such as `seesaw_shuffle/stem_dw_bn/FusedBatchNormV3;seesaw_shuffle/stem_dw_conv/depthwise1`, for which that is
-    `stem_dw`, behind `PartitionedCall/` where functions called functions.
+    For example, `stem_dw` for `seesaw_shuffle/stem_dw_bn/FusedBatchNormV3;seesaw_shuffle/stem_dw_conv/depthwise1`.
+    Names have the prefix `PartitionedCall/` where functions call functions.
     """
     for path in operator.outputs[0].name.split(";"):
         parts = [part for part in path.split("/") if not part.endswith("PartitionedCall")]
@@ -230,11 +231,11 @@ def _layer(operator: Operator) -> str:
 
 
 def store_facts(model: Model, **facts: Any) -> None:
-    """Stores facts as one JSON object in the model's metadata, under `seesaw_keras`.
+    """Stores metadata as one JSON object in the model, under `seesaw_keras`.
 
     Args:
-        model: changed in place.
-        **facts: what JSON can hold. The package's version and the preprocessing are added.
+        model: modified in place.
+        **facts: JSON-serializable values. The package version and the preprocessing are added.
     """
     preprocessing, _ = _PREPROCESSING.get(model.main.inputs[0].type, (None, None))
     facts |= {
@@ -246,14 +247,14 @@ def store_facts(model: Model, **facts: Any) -> None:
 
 
 def read_facts(model: Model) -> dict[str, Any]:
-    """Returns what `store_facts` stored; an empty dictionary for a model of other origin.
+    """Returns the metadata stored by `store_facts`; an empty dictionary for other models.
 
     Raises:
-        ValueError: the entry is there and is not a JSON object.
+        ValueError: the entry exists but is not a JSON object.
     """
     try:
         facts = json.loads(model.metadata.get(METADATA, b"{}"))
-    except (ValueError, RecursionError) as error:  # the latter of brackets in brackets
+    except (ValueError, RecursionError) as error:  # RecursionError: deeply nested brackets
         raise ValueError(f"metadata {METADATA!r}: not JSON: {error}") from error
     if not isinstance(facts, dict):
         raise ValueError(f"metadata {METADATA!r}: not a JSON object")
@@ -261,10 +262,10 @@ def read_facts(model: Model) -> dict[str, Any]:
 
 
 def pixel_table(model: Model) -> np.ndarray | None:
-    """Returns what a network that `convert` made takes for each pixel value, exactly.
+    """Returns the exact network input for each pixel value, for a network made by `convert`.
 
     Returns:
-        (256,) of the input's type: `table[images]` is the input for uint8 RGB images. None for a model of other origin.
+        (256,) array of the input's dtype: `table[images]` is the input for uint8 RGB images. None for other models.
 
     Raises:
         ValueError: see `read_facts`.

@@ -1,4 +1,4 @@
-"""The range that every tensor of a float flatbuffer should have in int8, measured on images.
+"""Calibration of int8 tensor ranges: per-tensor ranges of a float flatbuffer, measured on images.
 
 >>> import numpy as np
 >>> from pathlib import Path
@@ -8,17 +8,17 @@
 >>> ranges[0]  # doctest: +SKIP
 Range(minimum=-1.0, maximum=-1.0)
 
-The range that loses least is not the span of all entries. A trained stem puts out -42 to 42 while most of its channels
-stay within 2: in 255 steps of such a span the quiet channels are noise, and the depthwise convolution behind, which
-normalizes each channel for itself, makes that noise as loud as the rest. So the range is narrowed to where noise,
-counted by each channel's own variance, is least: what is clipped at the ends weighs against what is rounded within.
-(Clipping by least squares over the whole tensor is known from arXiv 1810.05723; the weight by channel is ours.) It
-raises the mean cosine between float and int8 embeddings of `phone`, trained on faces, from 0.895 to 0.987
+The range with the least error is not the full span of the values. A trained stem outputs -42 to 42 while most of its
+channels stay within 2: with 255 steps over such a span the low-variance channels are noise, and the following depthwise
+convolution, which normalizes each channel separately, amplifies that noise to full scale. The range is therefore
+narrowed to minimize quantization noise relative to each channel's own variance, trading clipping at the ends against
+rounding inside. (Least-squares clipping over the whole tensor is known from arXiv 1810.05723; the per-channel weighting
+is ours.) It raises the mean cosine between float and int8 embeddings of `phone`, trained on faces, from 0.895 to 0.987
 (`benchmarks/representative.py --test 64`).
 
-TensorFlow Lite's own calibrator takes longer and measures too much: it looks at an operator's inputs after the operator
+TensorFlow Lite's own calibrator is slower and overestimates ranges: it reads an operator's inputs after the operator
 ran, when ADD and MUL have already overwritten one of them in place. A swish before an ADD, whose minimum is -0.28, got
-the range of the sum, and by it a scale 2.7 times too coarse (dw_v2, TensorFlow 2.21).
+the range of the sum and thus a scale 2.7 times too coarse (dw_v2, TensorFlow 2.21).
 """
 
 from collections.abc import Callable
@@ -33,33 +33,33 @@ from seesaw_keras.tflite.conversion.interface import to_float
 
 __all__ = ["SHARES", "Range", "least_noise_share", "measure_ranges"]
 
-SHARES = (1.0, 0.8, 0.64, 0.5, 0.4, 0.32, 0.25, 0.2, 0.16, 0.125)  # of a span, that are tried
-_IMAGES, _PIXELS = 16, 256  # entries to weigh noise on: at most so many images, and so many pixels of each
-_QUIET = 0.1  # a channel with less than this of the median variance weighs no more for it
+SHARES = (1.0, 0.8, 0.64, 0.5, 0.4, 0.32, 0.25, 0.2, 0.16, 0.125)  # candidate fractions of the span
+_IMAGES, _PIXELS = 16, 256  # sample for the noise estimate: at most this many images, and pixels per image
+_QUIET = 0.1  # lower bound of a channel's variance for weighting, as a fraction of the median variance
 
 
 class Range(NamedTuple):
-    """What is quantized without clipping."""
+    """Value range that is quantized without clipping."""
 
     minimum: float
     maximum: float
 
     def narrowed(self, share: float) -> "Range":
-        """Clips both ends to a share of the one that is farther from zero."""
+        """Clips both ends to a fraction of the larger absolute bound."""
         reach = share * max(-self.minimum, self.maximum)
         return Range(max(min(self.minimum, reach), -reach), min(max(self.maximum, -reach), reach))
 
 
 def least_noise_share(values: npt.NDArray[np.float32], span: Range) -> float:
-    """Returns which share of a span makes least noise as the range of an int8 tensor; see `Range.narrowed`.
+    """Returns the fraction of a span that minimizes int8 quantization noise; see `Range.narrowed`.
 
     Args:
-        values: float32 (n, height, width, channels); with one pixel a channel is too rarely seen to tell, and the share
-            is 1.
-        span: of all values.
+        values: float32 (n, height, width, channels); with a single pixel per image there are too few samples per
+            channel, and the result is 1.
+        span: range of all values.
 
     Returns:
-        One of `SHARES`.
+        An element of `SHARES`.
     """
     noise = _Noise()
     noise.add(values, span)
@@ -67,14 +67,14 @@ def least_noise_share(values: npt.NDArray[np.float32], span: Range) -> float:
 
 
 def measure_ranges(model: bytes, images: npt.NDArray[np.uint8]) -> dict[int, Range]:
-    """Runs a float flatbuffer on images and returns the range for each float tensor that is computed, or is the input.
+    """Runs a float flatbuffer on images and returns ranges of the input and of all computed float tensors.
 
     Args:
         model: a flatbuffer with one input (1, height, width, 3) in [-1, 1].
-        images: uint8 RGB (n, height, width, 3), one or more.
+        images: uint8 RGB (n, height, width, 3); n >= 1.
 
     Returns:
-        Ranges by the tensor's number in the file; the input's is the span of its entries.
+        Ranges by tensor index in the file; the input's range is its full span.
     """
     graph = flatbuffer.loads(model).main
     computed = {*graph.inputs, *graph.producers()}
@@ -100,7 +100,7 @@ def measure_ranges(model: bytes, images: npt.NDArray[np.uint8]) -> dict[int, Ran
 def _runner(model: bytes, numbers: list[int]) -> Callable[[npt.NDArray[np.uint8]], list[npt.NDArray[np.float32]]]:
     interpreter = Interpreter(
         model_content=model,
-        # XNNPACK hides the tensors inside of what it takes, and nothing may be overwritten.
+        # XNNPACK hides the intermediate tensors of its partitions; no tensor may be overwritten.
         experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
         experimental_preserve_all_tensors=True,
     )
@@ -116,14 +116,14 @@ def _runner(model: bytes, numbers: list[int]) -> Callable[[npt.NDArray[np.uint8]
 
 
 class _Noise:
-    """Squared error by share and channel, summed over batches, and the variance to count it by."""
+    """Squared error per fraction and channel, accumulated over batches, and the variance to weight it by."""
 
     def __init__(self) -> None:
         self._errors: Any = 0.0
         self._count, self._sum, self._squares = 0, 0.0, 0.0
 
     def add(self, values: npt.NDArray[np.float32], span: Range) -> None:
-        """Counts a batch in, or some of its pixels."""
+        """Adds a batch, or a sample of its pixels."""
         if values.ndim != 4 or values.shape[1] * values.shape[2] == 1:
             return
         rows = values.reshape(-1, values.shape[-1])
@@ -134,7 +134,7 @@ class _Noise:
         self._squares += np.square(rows, dtype=np.float64).sum(0)
 
     def least(self) -> float:
-        """The share with the least noise; the widest of several."""
+        """The fraction with the least noise; the widest one on ties."""
         if not self._count:
             return SHARES[0]
         variance = self._squares / self._count - (self._sum / self._count) ** 2
@@ -143,7 +143,7 @@ class _Noise:
 
 
 def _squared_error(rows: npt.NDArray[np.float32], limits: Range) -> npt.NDArray[np.float64]:
-    """Rounds to 255 steps between limits that are widened to hold zero, and clips; sums by channel."""
+    """Squared error per channel of quantizing to 255 steps with clipping, between limits widened to include zero."""
     low, high = min(limits.minimum, 0.0), max(limits.maximum, 0.0)
     step = np.float32(max(high - low, np.finfo(np.float32).tiny * 255) / 255)
     first = np.round(np.float32(low) / step)

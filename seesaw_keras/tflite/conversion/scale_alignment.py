@@ -1,4 +1,4 @@
-"""Scales for which LiteRT's reference kernels and TFLite Micro compute the same integers.
+"""Adjusts scales so that LiteRT's reference kernels and TFLite Micro are bit-exact.
 
 >>> from seesaw_keras.tflite import flatbuffer
 >>> from seesaw_keras.tflite.conversion.scale_alignment import settle_scales
@@ -6,23 +6,23 @@
 >>> settle_scales(model)  # doctest: +SKIP
 []
 
-Most kernels of the two are one source. These are not, or not built alike:
+Most kernels of the two runtimes share one source. The following differ in source or in build:
 
 | operator | LiteRT | TFLite Micro |
 | --- | --- | --- |
-| MUL, PRELU | a factor that is a quotient of scales, in float32 | the same in float64 |
-| RELU, LEAKY_RELU, HARD_SWISH | the same | the same by its source; in float64 in its Python wheel |
-| LOGISTIC, TANH | a table of 256 entries, computed in float32 | fixed-point arithmetic, gemmlowp's |
+| MUL, PRELU | quotient of scales in float32 | quotient of scales in float64 |
+| RELU, LEAKY_RELU, HARD_SWISH | quotient of scales in float32 | float32 in the source; float64 in the Python wheel |
+| LOGISTIC, TANH | table of 256 entries, computed in float32 | gemmlowp's fixed-point arithmetic |
 
-The sources are kernels/mul.cc and kernels/activations.cc of LiteRT and micro/kernels/*_common.cc of TFLite Micro; the
-reference interpreter (`reference`) has both, integer for integer, and is asked here. Two such factors are some 2**-25
-of themselves apart, which shows only where a result lies as close as that to half a step. But one entry that differs is
-enough for another embedding, and among the 65,536 pairs of integers that MUL can take there is one now and then. As a
-scale means nothing to a millionth of itself, it may as well be one by which no result lies so close.
+The sources are kernels/mul.cc and kernels/activations.cc of LiteRT and micro/kernels/*_common.cc of TFLite Micro. The
+reference interpreter (`reference`) implements both bit-exactly and is used here. The two factors differ by about 2**-25
+relative, which only matters where a result lies that close to a tie. But one differing entry is enough to change the
+embedding, and among the 65,536 possible integer pairs of MUL a tie occurs now and then. A relative change of a scale by
+a millionth has no effect on accuracy, so a scale without such ties can be chosen.
 
-FULLY_CONNECTED cannot be settled so, and is replaced: see `dense`. Two more operators differ far beyond rounding, and
-no network of ours has them: RELU6 on its own, where TFLite Micro looks at the scale of its input alone, and SUM, where
-LiteRT takes int8 for uint8.
+This does not work for FULLY_CONNECTED, which is replaced instead: see `dense_layers`. Two more operators differ by far
+more than rounding and do not occur in this package's networks: standalone RELU6, where TFLite Micro only considers the
+scale of its input, and SUM, where LiteRT reads int8 as uint8.
 """
 
 from collections import defaultdict
@@ -36,26 +36,27 @@ from seesaw_keras.tflite.reference import FLAVORS, Interpreter, UnsupportedError
 
 __all__ = ["agrees", "settle_scales"]
 
-_ULPS = 8  # how far a scale may be moved: less than a millionth of it
+_ULPS = 8  # maximum change of a scale; less than a millionth of it
 _CONCERNED = ("MUL", "PRELU", "RELU", "LEAKY_RELU", "HARD_SWISH", "LOGISTIC", "TANH")
 _WITH_BIAS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
-# What these put out has a scale by definition.
+# Operators whose output scale is fixed by definition.
 _FIXED = ("LOGISTIC", "TANH", "SOFTMAX", "LOG_SOFTMAX", "L2_NORMALIZATION")
 
 
 def settle_scales(model: Model) -> list[Operator]:
-    """Moves scales by a few float32 steps, until LiteRT and TFLite Micro compute the same integers.
+    """Moves scales by a few float32 ULPs until LiteRT and TFLite Micro are bit-exact.
 
-    Where an operator's two kernels differ for any of its possible inputs, the scale of its output is moved, or that of
-    an input where the output's is fixed or does not help. Tensors that share it across some operator (CONCATENATION,
-    RESHAPE, slices, pooling, ...) are moved along, and the unit of a bias follows its convolution's input. A scale
-    moves by less than a millionth of itself, and nothing else changes; a model that agrees already stays as it is.
+    If an operator's two kernels differ for any possible input, the scale of its output is moved, or that of an input if
+    the output's is fixed or moving it does not help. Tensors that must share the scale across an operator
+    (CONCATENATION, RESHAPE, slices, pooling, ...) are moved along, and the bias scale follows its convolution's input.
+    A scale changes by less than a millionth of its value, and nothing else changes; a model that is already bit-exact
+    stays unmodified.
 
     Args:
-        model: its int8 operators are looked at. Changed in place.
+        model: model whose int8 operators are aligned; modified in place.
 
     Returns:
-        The operators that still differ, because no scale near that of their tensors will do.
+        The operators that still differ because no nearby scale helps.
     """
     graph = model.main
     groups = _tensors_of_one_scale(graph)
@@ -74,16 +75,16 @@ def settle_scales(model: Model) -> list[Operator]:
 
 
 def agrees(operator: Operator) -> bool:
-    """Returns whether LiteRT and TFLite Micro compute the same integers of all that an operator can be given.
+    """Returns whether LiteRT and TFLite Micro are bit-exact for every possible input of an operator.
 
     Args:
-        operator: True without a look at it for operators other than those of the module's table, and other types;
-            False where one of the two refuses it.
+        operator: operator to check. The result is True without a check for operators and types that are not in the
+            module's table, and False if either runtime rejects it.
     """
     tensors = [*operator.inputs, *operator.outputs]
     if operator.code not in _CONCERNED or not all(t is not None and t.type == "INT8" for t in tensors):
         return True
-    shape = (256,) * len(operator.inputs)  # one operator that is given everything there is
+    shape = (256,) * len(operator.inputs)  # one run over all combinations of input values
     *given, made = (Tensor(tensor.name, shape, "INT8", tensor.quantization) for tensor in tensors if tensor)
     model = build(Operator(operator.code, [*given], [made], operator.options))
     integers = np.meshgrid(*[np.arange(-128, 128).astype(np.int8)] * len(given))
@@ -95,13 +96,13 @@ def agrees(operator: Operator) -> bool:
 
 
 def _values(operator: Operator) -> list[Tensor]:
-    """The int8 tensors that an operator computes and takes, constants excepted."""
+    """The non-constant int8 inputs and the outputs of an operator."""
     tensors = [*operator.outputs, *operator.inputs]
     return [t for t in tensors if t is not None and t.type == "INT8" and t.data is None and t.quantization]
 
 
 def _tensors_of_one_scale(graph: Subgraph) -> dict[Tensor, list[Tensor]]:
-    """Returns for each tensor those that keep its scale: they have it already, and operators between them."""
+    """For each tensor, the tensors that must share its scale, through operators between them."""
     groups = {tensor: [tensor] for tensor in graph.tensors}
     for operator in graph.operators:
         alike: dict[tuple[float, int], list[Tensor]] = defaultdict(list)
@@ -117,7 +118,7 @@ def _tensors_of_one_scale(graph: Subgraph) -> dict[Tensor, list[Tensor]]:
 
 
 def _free(operator: Operator, groups: dict[Tensor, list[Tensor]], graph: Subgraph) -> Iterator[list[Tensor]]:
-    """Yields the tensors whose scale may be moved for an operator's sake, those of its output first."""
+    """Yields the groups of tensors whose scale may be moved to align an operator, those of its output first."""
     fixed = {*graph.inputs, *(made for made, producer in graph.producers().items() if producer.code in _FIXED)}
     for tensor in _values(operator):
         if not fixed & {*groups[tensor]}:
@@ -125,7 +126,7 @@ def _free(operator: Operator, groups: dict[Tensor, list[Tensor]], graph: Subgrap
 
 
 def _settle(group: list[Tensor], concerned: list[Operator], graph: Subgraph) -> bool:
-    """Moves a scale until all operators that it concerns agree; leaves it as it is if none will do."""
+    """Moves a scale until all affected operators agree; restores it if no candidate works."""
     assert group[0].quantization is not None
     old = group[0].quantization.scales
     lower = higher = old

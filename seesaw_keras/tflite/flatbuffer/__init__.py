@@ -1,4 +1,4 @@
-"""TensorFlow Lite models, read with every byte checked, edited as plain objects and written; no TensorFlow.
+"""Reads, edits and writes TensorFlow Lite models as plain Python objects, fully bounds-checked and without TensorFlow.
 
 >>> from seesaw_keras.tflite import flatbuffer
 >>> model = flatbuffer.read("shuffle.tflite")

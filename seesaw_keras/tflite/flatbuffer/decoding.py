@@ -1,15 +1,15 @@
-"""Flatbuffer tables to dictionaries, with every offset, size and length checked before it is followed.
+"""Decodes flatbuffer tables to dictionaries; checks every offset, size and length before following it.
 
 >>> from seesaw_keras.tflite.flatbuffer.decoding import decode
 >>> tables = decode(Path("shuffle.tflite").read_bytes(), "shuffle.tflite")
 >>> tables["subgraphs"][0]["tensors"][0]["name"]
 'image'
 
-How a flatbuffer is laid out (flatbuffers.dev, "FlatBuffer Internals"): an offset is a uint32, counted from where it
-stands to a later place. The file begins with the offset of the root table and four letters that name the format. A
-table begins with an int32, the way back to its vtable: the uint16 sizes of the vtable and of the table, and for each
-field the uint16 distance from the table's start, 0 for an absent one. A vector is a uint32 count and its entries; a
-string is a vector of UTF-8 bytes with a zero after it. Everything is little-endian and aligned to its own size.
+Flatbuffer layout (flatbuffers.dev, "FlatBuffer Internals"): an offset is a uint32 relative to its own position,
+pointing forward. The file begins with the offset of the root table and a four-character file identifier. A table begins
+with an int32, the distance back to its vtable, which holds the uint16 sizes of the vtable and of the table, and for
+each field its uint16 distance from the table's start, 0 if absent. A vector is a uint32 count followed by its entries;
+a string is a null-terminated vector of UTF-8 bytes. Everything is little-endian and aligned to its own size.
 """
 
 import struct
@@ -30,24 +30,24 @@ _VOFFSET = struct.Struct("<H")
 _ENUM = struct.Struct("<B")
 _SCALARS = {name: struct.Struct(f"<{code}") for name, code in SCALARS.items()}
 _VECTORS = {name: np.dtype(f"<{code}") for name, code in SCALARS.items()}
-_SMALLEST_TABLE = 8  # its offset in the parent and its way to the vtable
+_SMALLEST_TABLE = 8  # its offset in the parent and its offset to the vtable
 
 
 def decode(data: bytes, name: str) -> dict[str, Any]:
-    """Decodes the root table and all below it.
+    """Decodes the root table and everything below it.
 
     Args:
-        data: the file.
-        name: of the file, for messages.
+        data: file contents.
+        name: file name used in error messages.
 
     Returns:
-        The fields of the schema by name, less the refused ones. Absent ones have their default. Strings are str,
-            enumerations their names, tables dictionaries, vectors of tables lists, other vectors read-only arrays
-            that are views of `data` (their entries are unchecked numbers), unions the chosen table.
+        The schema's fields by name, without the refused ones. Absent fields have their defaults. Strings are str,
+        enumerations their names, tables dictionaries, vectors of tables lists, other vectors read-only array views of
+        `data` (whose entries are not validated), and unions the selected table.
 
     Raises:
-        FlatbufferError: an offset or length leads out of the file, is not aligned, a string is not UTF-8, an
-            enumeration has no such value, or the file uses what we do not support.
+        FlatbufferError: an offset or length is out of bounds or misaligned, a string is not UTF-8, an enumeration value
+            is unknown, or the file uses an unsupported feature.
     """
     return _Decoder(data, name).root()
 
@@ -56,9 +56,9 @@ class _Decoder:
     def __init__(self, data: bytes, name: str) -> None:
         self._data = data
         self._name = name
-        # Tables may share what they point to, so that a small hostile file could stand for a tree without end. A file
-        # in which nothing is shared holds no more bytes of tables than bytes; some sharing is usual. Buffers may be
-        # shared at will: nobody goes through them here.
+        # Budget of decoded bytes. Tables may share their targets, so a small malicious file could expand to a huge
+        # tree. Without sharing, tables take at most the file's size; some sharing is normal. Buffers may be shared
+        # freely, since they are not traversed here.
         self._left = 4 * len(data) + 1024
 
     def root(self) -> dict[str, Any]:
@@ -107,7 +107,7 @@ class _Decoder:
         return fields
 
     def _field(self, field: Field, table: int, size: int, distance: int, earlier: dict[str, Any], path: str) -> Any:
-        """Decodes the field that is `distance` bytes into the table, which is at `table` and has `size` bytes."""
+        """Decodes the field at byte `distance` of the table at `table`, which has `size` bytes."""
         scalar = _SCALARS[field.of] if field.kind == "scalar" else _ENUM if field.kind == "enum" else _UOFFSET
         if distance < 4 or distance + scalar.size > size:
             raise self._error(path, f"at byte {distance} of a table of {size}")
@@ -122,11 +122,11 @@ class _Decoder:
                 raise self._error(path, f"{field.of} {value} is not known")
             return names[value]
         if field.refused:
-            return ...  # set, and whatever it is, not the default
+            return ...  # any value that differs from the default
         return self._pointed_to(field, place + value, earlier, path)
 
     def _pointed_to(self, field: Field, start: int, earlier: dict[str, Any], path: str) -> Any:
-        """Decodes what an offset leads to: a table, a string or a vector."""
+        """Decodes the target of an offset: a table, a string or a vector."""
         if field.kind == "table":
             return self._table(field.of, start, path)
         if field.kind == "union":
@@ -155,6 +155,6 @@ class _Decoder:
         dtype = _VECTORS[of]
         self._require(start, 4, 4, path)
         (count,) = _UOFFSET.unpack_from(self._data, start)
-        # Vectors of 8 bytes an entry start where their entries are aligned, not their count.
+        # In vectors of 8-byte entries, the entries are aligned, not the count.
         self._require(start + 4, count * dtype.itemsize, dtype.itemsize, path)
         return np.frombuffer(self._data, dtype, count, start + 4)

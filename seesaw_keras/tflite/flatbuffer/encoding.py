@@ -1,12 +1,12 @@
-"""Dictionaries to flatbuffer tables; what is equal is written once.
+"""Encodes dictionaries to flatbuffer tables; equal objects are written once.
 
 >>> from seesaw_keras.tflite.flatbuffer.encoding import encode
 >>> encode({"version": 3, "description": "empty"}, "empty.tflite")[4:8]
 b'TFL3'
 
-Equal vectors, strings, vtables and whole tables (options, quantization) share one place, which readers cannot tell from
-copies. Offsets lead to later places, so that what a table points to must be there before the table is: the file is made
-from its end, and places are counted from the end until the length is known. `decoding` describes the layout.
+Equal vectors, strings, vtables and whole tables (options, quantization) share one position, which is transparent to
+readers. Offsets point forward, so the target of an offset must be written before the table that holds it: the file is
+built from its end, and positions are counted from the end until the length is known. `decoding` describes the layout.
 """
 
 import struct
@@ -19,25 +19,24 @@ from seesaw_keras.tflite.flatbuffer.schema import ENUMS, SCALARS, TABLES, Field
 
 __all__ = ["encode"]
 
-_BUFFER_ALIGNMENT = 16  # the schema asks for it; kernels load constants by vectors
-_MAX_SIZE = (1 << 31) - 1  # offsets are uint32, but an int32 leads from a table to its vtable
-_OFFSET = "O"  # stands among the codes of struct for an offset to another place
+_BUFFER_ALIGNMENT = 16  # required by the schema; kernels load constants with vector instructions
+_MAX_SIZE = (1 << 31) - 1  # offsets are uint32, but a table's offset to its vtable is int32
+_OFFSET = "O"  # format code for an offset, in addition to those of struct
 
 
 def encode(fields: dict[str, Any], name: str) -> bytes:
     """Encodes a root table.
 
     Args:
-        fields: of the table Model, as `decoding.decode` returns them; what is absent, None or a scalar's default takes
-            no room.
-        name: of the file, for messages.
+        fields: fields of the table Model, as returned by `decoding.decode`; fields that are absent, None or equal to a
+            scalar's default are not stored.
+        name: file name used in error messages.
 
     Returns:
-        The file; the same fields give the same bytes.
+        The file contents; deterministic.
 
     Raises:
-        FlatbufferError: a value does not fit its field, an enumeration has no such name, or the file would be larger
-            than 2 GB.
+        FlatbufferError: a value does not fit its field, an enumeration name is unknown, or the file would exceed 2 GB.
     """
     encoder = _Encoder(name)
     return encoder.finish(encoder.table("Model", fields, ""))
@@ -51,14 +50,14 @@ class _Encoder:
         self._places: dict[tuple[Any, ...], int] = {}
 
     def finish(self, root: int) -> bytes:
-        """Writes the head of the file and returns all of it."""
+        """Writes the file header and returns the complete file."""
         self._align(8, _BUFFER_ALIGNMENT)
         size = self._size + 8
         self._push(struct.pack("<I4s", size - root, IDENTIFIER))
         return b"".join(reversed(self._pieces))
 
     def _push(self, piece: bytes) -> int:
-        """Puts bytes before all others and returns their place."""
+        """Prepends bytes and returns their position."""
         self._pieces.append(piece)
         self._size += len(piece)
         if self._size > _MAX_SIZE:
@@ -66,15 +65,15 @@ class _Encoder:
         return self._size
 
     def _align(self, size: int, alignment: int) -> None:
-        """Pads so that something of `size` bytes, pushed next, begins at a multiple of `alignment`."""
+        """Pads so that an object of `size` bytes, pushed next, begins at a multiple of `alignment`."""
         self._push(b"\0" * (-(self._size + size) % alignment))
 
     def table(self, table: str, fields: dict[str, Any], path: str) -> int:
-        """Writes a table, after what it points to, and returns its place."""
+        """Writes the targets of a table's offsets, then the table, and returns its position."""
         slots = {field.name: slot for slot, field in enumerate(TABLES[table]) if field and not field.refused}
         if unknown := fields.keys() - slots.keys():
             raise FlatbufferError(f"{self._name}: {path or table}: {table} has no field {min(unknown)!r}")
-        inline: list[tuple[int, str, Any]] = []  # slot, struct's code, value or place
+        inline: list[tuple[int, str, Any]] = []  # slot, struct format code, value or position
         for name, value in fields.items():
             field = TABLES[table][slots[name]]
             if field is None or value is None or (field.kind in ("scalar", "enum") and value == field.default):
@@ -87,7 +86,7 @@ class _Encoder:
         return self._places[key]
 
     def _entry(self, field: Field, value: Any, fields: dict[str, Any], path: str) -> tuple[str, Any]:
-        """Returns struct's code and the value of a scalar, or `_OFFSET` and the place of what was written for it."""
+        """Returns the struct format code and value of a scalar, or `_OFFSET` and the position of the written object."""
         match field.kind:
             case "scalar":
                 self._pack(field.of, [value], path)
@@ -129,7 +128,7 @@ class _Encoder:
         return self._places[key]
 
     def _tables(self, of: str, items: list[dict[str, Any]], path: str) -> int:
-        # The last first, so that they lie in the file in their order.
+        # Written in reverse, so that they are in order in the file.
         places = [self.table(of, item, f"{path}[{i}]") for i, item in reversed(list(enumerate(items)))][::-1]
         self._align(4 * len(places), 4)
         first = self._size + 4 * len(places)
@@ -137,7 +136,7 @@ class _Encoder:
         return self._push(struct.pack("<I", len(places)))
 
     def _write_table(self, inline: list[tuple[int, str, Any]]) -> int:
-        """Writes a table's vtable, unless there is an equal one, and the table, with large fields first."""
+        """Writes a table, with large fields first, and its vtable unless an equal one exists."""
         distances: dict[int, int] = {}
         size = 4
         for slot, code, _ in sorted(inline, key=lambda entry: (-_width(entry[1]), entry[0])):

@@ -1,4 +1,4 @@
-"""A TensorFlow Lite model as plain objects: tensors that operators point to, constants as NumPy arrays.
+"""A TensorFlow Lite model as plain objects: operators reference tensor objects; constants are NumPy arrays.
 
 >>> import numpy as np
 >>> from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Tensor, build
@@ -9,9 +9,9 @@
 >>> model.main.operators[0].options["padding"]
 'SAME'
 
-Operators hold the tensors themselves, not numbers: a pass replaces, adds or drops a tensor without renumbering, and
-the numbers are given when the model is written, in the order of `Subgraph.tensors`. Objects are compared by identity,
-so that tensors and operators can be keys of a dictionary.
+Operators reference tensor objects instead of indices: a pass can replace, add or remove a tensor without renumbering,
+and indices are assigned when the model is written, in the order of `Subgraph.tensors`. Objects compare by identity, so
+tensors and operators can be dictionary keys.
 """
 
 import math
@@ -39,23 +39,24 @@ _BITS = {name: 8 * dtype.itemsize for name, dtype in _DTYPES.items()} | {
 
 
 class FlatbufferError(ValueError):
-    """A model that cannot be read or written; the message names the file and the field."""
+    """Raised for a model that cannot be read or written; the message names the file and the field."""
 
 
 class Quantization:
-    """How integers stand for real values: real = scale * (integer - zero point).
+    """Quantization parameters: real = scale * (integer - zero point).
 
     >>> Quantization(0.5, -3).scale
     0.5
 
     Attributes:
-        scales: float32, shape (1,), or (channels,) with a scale for each entry along `axis`.
-        zero_points: int64, as many as scales.
-        axis: the dimension of the tensor along which the scales lie; 0 with one scale.
+        scales: float32 of shape (1,) for per-tensor quantization, or (channels,) for per-channel quantization along
+            `axis`.
+        zero_points: int64, of the same shape.
+        axis: quantized dimension; 0 for per-tensor quantization.
     """
 
     def __init__(self, scales: npt.ArrayLike, zero_points: npt.ArrayLike = 0, axis: int = 0) -> None:
-        """Takes one scale or many; a single zero point stands for all."""
+        """Accepts one scale or several; a single zero point is broadcast."""
         self.scales = np.array(scales, np.float32).reshape(-1)
         self.zero_points = np.array(zero_points, np.int64).reshape(-1)
         if self.zero_points.size == 1:
@@ -67,29 +68,29 @@ class Quantization:
 
     @property
     def scale(self) -> float:
-        """The one scale; ValueError where channels have their own."""
+        """The per-tensor scale; raises ValueError for per-channel quantization."""
         return float(self.scales.item())
 
     @property
     def zero_point(self) -> int:
-        """The one zero point; ValueError where channels have their own."""
+        """The per-tensor zero point; raises ValueError for per-channel quantization."""
         return int(self.zero_points.item())
 
 
 @dataclass(eq=False)
 class Tensor:
-    """A value of the graph.
+    """A tensor of the graph.
 
     Attributes:
-        name: for people; it need not be unique.
-        shape: its dimensions, as far as they are known before the first run (see `shape_signature`).
-        type: its type as the schema spells it: "INT8", "INT32", "FLOAT32", "BOOL", ...
-        quantization: what its integers stand for.
-        data: the value of a constant, with the shape and type above, and None for what is computed. Types that NumPy
-            lacks (STRING, INT4, INT2, UINT4, BFLOAT16, FLOAT8_*) are their bytes in the file, a 1-d uint8 array.
-            Arrays of a model read from a file are read-only views of it: put another array in their place.
-        shape_signature: the shape with -1 where it is free; None where all is fixed.
-        is_variable: whether its value outlives a run.
+        name: descriptive name; need not be unique.
+        shape: static shape; dynamic dimensions have their initial size (see `shape_signature`).
+        type: type name in the schema: "INT8", "INT32", "FLOAT32", "BOOL", ...
+        quantization: quantization parameters; None if the tensor is not quantized.
+        data: value of a constant, with the shape and type above; None for computed tensors and inputs. Types without a
+            NumPy equivalent (STRING, INT4, INT2, UINT4, BFLOAT16, FLOAT8_*) are stored as their raw bytes, a 1-d uint8
+            array. The arrays of a loaded model are read-only views of the file: assign a new array to change them.
+        shape_signature: the shape with -1 for dynamic dimensions; None if the shape is static.
+        is_variable: whether the value persists between runs.
     """
 
     name: str
@@ -107,10 +108,10 @@ class Tensor:
 
     @classmethod
     def constant(cls, name: str, data: npt.ArrayLike, quantization: Quantization | None = None) -> "Tensor":
-        """Makes a constant with the shape and type of an array.
+        """Creates a constant with the shape and type of an array.
 
         Raises:
-            FlatbufferError: TensorFlow Lite has no such type.
+            FlatbufferError: TensorFlow Lite has no corresponding type.
         """
         array = np.asarray(data)
         if array.dtype not in _TYPES:
@@ -119,10 +120,10 @@ class Tensor:
 
     @property
     def dtype(self) -> np.dtype:
-        """The type as NumPy knows it.
+        """The NumPy dtype.
 
         Raises:
-            FlatbufferError: NumPy has no such type.
+            FlatbufferError: NumPy has no corresponding dtype.
         """
         if self.type not in _DTYPES:
             raise FlatbufferError(f"tensor {self.name!r}: NumPy has no type {self.type}")
@@ -130,29 +131,29 @@ class Tensor:
 
     @property
     def size(self) -> int:
-        """How many entries it has."""
+        """Number of entries."""
         return math.prod(self.shape)
 
     @property
     def bits(self) -> int:
-        """The size of an entry; 0 for STRING, RESOURCE and VARIANT, which have none."""
+        """Size of an entry in bits; 0 for STRING, RESOURCE and VARIANT, which have no fixed size."""
         return _BITS.get(self.type, 0)
 
     @property
     def nbytes(self) -> int:
-        """The size of all entries in bytes."""
+        """Size of all entries in bytes."""
         return (self.size * self.bits + 7) // 8
 
     @property
     def is_packed(self) -> bool:
-        """Whether `data` is the bytes of the file, because NumPy lacks the type."""
+        """Whether `data` holds raw file bytes because NumPy lacks the type."""
         return self.type not in _DTYPES
 
     def real(self, values: np.ndarray) -> npt.NDArray[np.float32]:
-        """Returns what values of this tensor stand for: scale * (integer - zero point), or themselves without scale.
+        """Dequantizes values of this tensor: scale * (integer - zero point); unchanged if it is not quantized.
 
         Args:
-            values: of its shape; with one scale, of any shape, such as a batch.
+            values: array of the tensor's shape; with per-tensor quantization, of any shape, such as a batch.
         """
         if self.quantization is None:
             return values.astype(np.float32)
@@ -165,19 +166,19 @@ class Tensor:
 
 @dataclass(eq=False)
 class Operator:
-    """One operation.
+    """An operator of the graph.
 
     Attributes:
-        code: its name in the schema, such as "CONV_2D"; "CUSTOM" has its own in `custom_code`.
-        inputs: None where an optional input is left out.
-        outputs: what it computes.
-        options: by their names in the schema; enumerations are strings, vectors tuples. Those not given get the
-            schema's default, and strides 1 (in the schema they are 0, which no kernel takes).
-        version: of the operator's meaning; runtimes refuse versions above those that they know.
-        custom_code: the name of a custom operator.
-        custom_options: its options, in a format of its own.
-        mutating_variable_inputs: for each input whether it is changed; () for none.
-        intermediates: tensors for the kernel's own use (LSTM).
+        code: operator name in the schema, such as "CONV_2D"; "CUSTOM" operators are named by `custom_code`.
+        inputs: input tensors; None for omitted optional inputs.
+        outputs: output tensors.
+        options: options by schema name; enumerations are strings, vectors tuples. Missing options get the schema's
+            defaults, except strides, which get 1 (the schema's default of 0 is invalid for every kernel).
+        version: operator version; runtimes reject versions newer than they support.
+        custom_code: name of a custom operator.
+        custom_options: options of a custom operator, in its own format.
+        mutating_variable_inputs: for each input, whether it is modified; () for none.
+        intermediates: tensors for internal use by the kernel (LSTM).
     """
 
     code: str
@@ -201,14 +202,15 @@ class Operator:
 
 @dataclass(eq=False)
 class Subgraph:
-    """Tensors and the operators between them, in the order of execution.
+    """Tensors and operators, in execution order.
 
     Attributes:
-        tensors: every tensor that an operator, input or output names; their order is their numbers in the file.
-        inputs: what a caller fills in.
-        outputs: what a caller reads.
-        operators: each after those whose outputs it takes.
-        name: of the function.
+        tensors: all tensors that operators, inputs or outputs reference; the position in the list is the index in the
+            file.
+        inputs: graph inputs.
+        outputs: graph outputs.
+        operators: operators in topological order.
+        name: function name.
     """
 
     tensors: list[Tensor]
@@ -218,11 +220,11 @@ class Subgraph:
     name: str = "main"
 
     def producers(self) -> dict[Tensor, Operator]:
-        """Returns for every computed tensor the operator that computes it."""
+        """Returns the producer of each computed tensor."""
         return {tensor: operator for operator in self.operators for tensor in operator.outputs}
 
     def consumers(self) -> dict[Tensor, list[Operator]]:
-        """Returns for every tensor the operators that take it, in order, each once; [] for none."""
+        """Returns the consumers of each tensor in execution order, without duplicates; [] if there are none."""
         consumers: dict[Tensor, list[Operator]] = {tensor: [] for tensor in self.tensors}
         for operator in self.operators:
             for tensor in dict.fromkeys(operator.inputs):
@@ -233,13 +235,13 @@ class Subgraph:
 
 @dataclass(eq=False)
 class Signature:
-    """A named way into a subgraph: names for its inputs and outputs.
+    """A signature: named inputs and outputs of a subgraph.
 
     Attributes:
-        key: its name, such as "serving_default".
-        inputs: tensors by their names.
-        outputs: tensors by their names.
-        subgraph: the subgraph that holds them.
+        key: signature name, such as "serving_default".
+        inputs: input tensors by name.
+        outputs: output tensors by name.
+        subgraph: subgraph that holds the tensors.
     """
 
     key: str
@@ -250,13 +252,13 @@ class Signature:
 
 @dataclass(eq=False)
 class Model:
-    """A whole file.
+    """A complete TensorFlow Lite model.
 
     Attributes:
-        subgraphs: the first is the one that runs; control-flow operators call the others by number.
-        signatures: named ways in.
-        metadata: bytes by name.
-        description: a line for people.
+        subgraphs: the first one is the main subgraph; control-flow operators call the others by index.
+        signatures: signatures.
+        metadata: metadata buffers by name.
+        description: free-text description.
     """
 
     subgraphs: list[Subgraph]
@@ -266,22 +268,22 @@ class Model:
 
     @property
     def main(self) -> Subgraph:
-        """The subgraph that runs."""
+        """The main subgraph."""
         return self.subgraphs[0]
 
 
 def build(
     *operators: Operator, inputs: Iterable[Tensor] | None = None, outputs: Iterable[Tensor] | None = None
 ) -> Model:
-    """Makes a model of operators in the order of execution.
+    """Creates a model from operators in execution order.
 
     Args:
-        operators: one or more.
-        inputs: what a caller fills in; by default every tensor without data that no operator computes.
-        outputs: what a caller reads; by default every computed tensor that no operator takes.
+        operators: one or more operators.
+        inputs: graph inputs; by default every tensor without data that no operator computes.
+        outputs: graph outputs; by default every computed tensor without consumers.
 
     Returns:
-        A model of one subgraph, with its tensors in the order in which they appear, inputs first.
+        A model with one subgraph; tensors are listed in order of appearance, inputs first.
     """
     taken = dict.fromkeys(tensor for operator in operators for tensor in operator.inputs if tensor is not None)
     made = dict.fromkeys(tensor for operator in operators for tensor in operator.outputs)

@@ -1,4 +1,4 @@
-"""A file's tables to a `Model`: numbers become the objects they stand for, bytes become arrays.
+"""Converts a file's tables to a `Model`: indices become object references, bytes become arrays.
 
 >>> from seesaw_keras.tflite.flatbuffer import read
 >>> model = read("shuffle.tflite")
@@ -28,7 +28,7 @@ from seesaw_keras.tflite.flatbuffer.verifier import verify, verify_shape
 __all__ = ["loads", "read"]
 
 _T = TypeVar("_T")
-_MIN_OFFSET = 2  # the schema says that offsets 0 and 1 are placeholders
+_MIN_OFFSET = 2  # the schema reserves offsets 0 and 1 as placeholders
 
 
 def read(path: str | Path) -> Model:
@@ -38,29 +38,30 @@ def read(path: str | Path) -> Model:
         path: a `.tflite` file.
 
     Returns:
-        The model. What no runtime reads is left out: calibration's minima and maxima, numbers of debugging records.
+        The model. Fields that no runtime reads are dropped: the calibration's minima and maxima, and debug metadata
+        indices.
 
     Raises:
-        FlatbufferError: the file is damaged or uses what is not supported (see `loads`).
+        FlatbufferError: the file is damaged or uses an unsupported feature (see `loads`).
         OSError: the file cannot be read.
     """
     return loads(Path(path).read_bytes(), str(path))
 
 
 def loads(data: bytes, name: str = "model") -> Model:
-    """Reads and verifies a file's bytes.
+    """Reads and verifies a file's contents.
 
     Args:
-        data: the file.
-        name: of the file, for messages.
+        data: file contents.
+        name: file name used in error messages.
 
     Returns:
         The model; its constants are read-only views of `data`.
 
     Raises:
-        FlatbufferError: an offset, length, shape, number or string is wrong, or the file uses what is not supported:
-            sparse tensors, blockwise quantization, StableHLO's options, buffers in other files. The message names the
-            file and the field.
+        FlatbufferError: an offset, length, shape, number or string is invalid, or the file uses an unsupported feature:
+            sparse tensors, blockwise quantization, StableHLO options or external buffers. The message names the file
+            and the field.
     """
     model = _Reader(data, name).model()
     verify(model, name)
@@ -72,7 +73,7 @@ class _Reader:
         self._data = data
         self._name = name
         self._tables = decode(data, name)
-        # Many tensors or records may share one buffer. Of those that are gone through one by one, this much is read.
+        # Many tensors or records may share one buffer. Budget of bytes for buffers that are processed individually.
         self._left = 4 * len(data)
         self._buffers = [self._buffer(table, f"buffers[{i}]") for i, table in enumerate(self._tables["buffers"])]
 
@@ -80,7 +81,7 @@ class _Reader:
         return FlatbufferError(f"{self._name}: {path}: {problem}; the file is damaged")
 
     def _at(self, things: Sequence[_T], number: int, path: str) -> _T:
-        """Returns the thing with that number."""
+        """Returns the element at that index; raises FlatbufferError if it is out of range."""
         if not 0 <= number < len(things):
             raise self._error(path, f"number {number} of {len(things)}")
         return things[number]
@@ -99,7 +100,7 @@ class _Reader:
         return Model(subgraphs, signatures, self._metadata(), tables["description"])
 
     def _buffer(self, table: dict[str, Any], path: str) -> np.ndarray:
-        """Returns a buffer's bytes, which in files over 2 GB may lie after the flatbuffer."""
+        """Returns a buffer's bytes; in files over 2 GB they may follow the flatbuffer."""
         offset, size = table["offset"], table["size"]
         if offset < _MIN_OFFSET:
             return np.asarray(table["data"], np.uint8)
@@ -134,7 +135,7 @@ class _Reader:
         )
         computed = {*subgraph.inputs, *subgraph.producers()}
         for tensor in tensors:
-            # A constant without entries has no bytes, and so looks like a tensor that is computed.
+            # A constant without entries has no bytes, so it looks like a computed tensor.
             if 0 in tensor.shape and not (tensor in computed or tensor.is_variable or tensor.is_packed):
                 tensor.data = np.zeros(tensor.shape, tensor.dtype)
         return subgraph
@@ -160,7 +161,7 @@ class _Reader:
         return tensor
 
     def _constant(self, tensor: Tensor, buffer: np.ndarray, path: str) -> np.ndarray:
-        """Returns a buffer as the array it stands for."""
+        """Converts a buffer to an array of the tensor's shape and type."""
         if tensor.type == "STRING":
             self._spend(buffer.size, path)
             return buffer
@@ -180,7 +181,7 @@ class _Reader:
 
     def _operator(self, table: dict[str, Any], tensors: list[Tensor], path: str) -> Operator:
         code = self._at(self._tables["operator_codes"], table["opcode_index"], f"{path}.opcode_index")
-        # Codes up to 127 once had one byte of their own.
+        # Codes up to 127 used to be stored in a separate one-byte field.
         number = max(code["builtin_code"], code["deprecated_builtin_code"])
         name = self._at(ENUMS["BuiltinOperator"], number, f"{path}.opcode_index: builtin_code")
         chosen = table["builtin_options_type"]

@@ -1,4 +1,4 @@
-"""The layout of a TensorFlow Lite model in a flatbuffer: tables, their fields in order, enumerations.
+"""Schema of TensorFlow Lite models: tables, their fields in order, enumerations.
 
 >>> from seesaw_keras.tflite.flatbuffer.schema import ENUMS, options_type
 >>> ENUMS["Padding"]
@@ -7,10 +7,9 @@
 'Pool2DOptions'
 
 Names, order and defaults are those of TensorFlow Lite's schema version 3 (tests compare them with the classes that
-ai-edge-litert generates from it). A table is one entry `Name: field:type ...`; a field's place is its identity on
-disk. `[type]` is a vector, `bytes` a large [uint8], `=` gives a default other than zero, `-` is a place that is no
-longer used, and `!` marks what we refuse when a file sets it (sparse tensors, buffers in other files, StableHLO), so
-that it needs no layout.
+ai-edge-litert generates from it). Each table is an entry `Name: field:type ...`; a field is identified by its position.
+`[type]` is a vector, `bytes` a large [uint8], `=` gives a nonzero default, `-` marks a deprecated slot, and `!` marks
+features that are rejected if set (sparse tensors, external buffers, StableHLO) and therefore need no layout.
 """
 
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from typing import Any, Literal
 
 __all__ = ["ENUMS", "SCALARS", "TABLES", "Field", "default_options", "options_type"]
 
-# What `struct` and NumPy call them, both to be told that a flatbuffer is little-endian.
+# Format characters of `struct` and NumPy; both need a "<" prefix, since flatbuffers are little-endian.
 SCALARS = {
     "bool": "?",
     "int8": "b",
@@ -38,11 +37,11 @@ class Field:
     """A field of a table.
 
     Attributes:
-        name: its name in the schema.
-        kind: how it is stored.
-        of: the type of a scalar or of a vector's entries, the enumeration, or the table ("" for a union).
-        default: what an absent field stands for.
-        refused: whether a file that sets it is refused.
+        name: field name in the schema.
+        kind: storage class.
+        of: type of a scalar or of a vector's entries, the enumeration, or the table ("" for a union).
+        default: value of an absent field.
+        refused: whether files that set the field are rejected.
     """
 
     name: str
@@ -204,7 +203,7 @@ BucketizeOptions: boundaries:[float32]
 GeluOptions: approximate:bool
 """
 
-# The operators whose table of options is not called after them.
+# Operators whose options table is not named after them.
 _OTHER_OPTIONS = {
     "Conv3DOptions": "CONV_3D_TRANSPOSE",
     "L2NormOptions": "L2_NORMALIZATION",
@@ -217,7 +216,7 @@ _OTHER_OPTIONS = {
 
 
 def _entries(text: str) -> list[tuple[str, list[str]]]:
-    """Splits `Name: word word ...` entries, which may run over several lines."""
+    """Splits `Name: word word ...` entries, which may span several lines."""
     entries: list[tuple[str, list[str]]] = []
     for word in text.split():
         if word.endswith(":"):
@@ -252,7 +251,7 @@ def _field(word: str) -> Field | None:
 
 ENUMS: dict[str, tuple[str, ...]] = {name: tuple(words) for name, words in _entries(_ENUMS)}
 TABLES: dict[str, tuple[Field | None, ...]] = {
-    **dict.fromkeys(ENUMS["BuiltinOptions"][1:], ()),  # most tables of options are empty
+    **dict.fromkeys(ENUMS["BuiltinOptions"][1:], ()),  # most options tables are empty
     **{name: tuple(_field(word) for word in words) for name, words in _entries(_TABLES)},
 }
 
@@ -261,15 +260,15 @@ _BY_LOWER_CASE = {name.lower(): name for name in ENUMS["BuiltinOptions"][1:]}
 
 
 def options_type(code: str) -> str:
-    """Returns the table that holds an operator's options, "" for an operator that has none.
+    """Returns the name of an operator's options table; "" if it has none.
 
     Args:
-        code: the operator, such as "CONV_2D".
+        code: operator name, such as "CONV_2D".
     """
     return _BY_OPERATOR.get(code) or _BY_LOWER_CASE.get(f"{code.replace('_', '')}options".lower(), "")
 
 
 def default_options(code: str) -> dict[str, Any]:
-    """Returns an operator's options by name with the schema's defaults, but strides of 1: no kernel takes its 0."""
+    """Returns an operator's options with the schema's defaults, except strides of 1: kernels reject a stride of 0."""
     fields = (field for field in TABLES.get(options_type(code), ()) if field and not field.refused)
     return {field.name: 1 if field.name.startswith("stride_") else field.default for field in fields}

@@ -1,4 +1,4 @@
-"""Whether a model agrees with itself; asked after every reading and before every writing.
+"""Verifies a model's consistency; runs after every read and before every write.
 
 >>> from seesaw_keras.tflite.flatbuffer import verify
 >>> model.main.operators.reverse()
@@ -6,8 +6,8 @@
 Traceback (most recent call last):
 FlatbufferError: shuffle.tflite: subgraphs[0].operators[0] RESHAPE: inputs[0] 'features' is not computed before it
 
-`decoding` makes sure that a file's bytes are tables; what is checked here is what they say: native interpreters
-trust it, and read or write outside of their memory, divide by zero or recurse without end where it is wrong.
+`decoding` ensures that a file's bytes are well-formed tables; this module checks their contents. Native interpreters
+trust them, and read or write out of bounds, divide by zero or recurse infinitely on invalid ones.
 """
 
 import math
@@ -28,10 +28,10 @@ from seesaw_keras.tflite.flatbuffer.model import (
 
 __all__ = ["verify", "verify_shape"]
 
-_MAX_RANK = 64  # NumPy's; kernels stop far below
-_MAX_BYTES = (1 << 31) - 1  # of a tensor: kernels count in int32
+_MAX_RANK = 64  # NumPy's limit; kernels support far fewer
+_MAX_BYTES = (1 << 31) - 1  # per tensor: kernels use int32 sizes
 _POSITIVE = ("stride_", "dilation_", "filter_", "block_size", "depth_multiplier")
-# From which input on one may be left out; kernels of all others follow a null pointer.
+# Index of the first optional input; other kernels dereference a null pointer if an input is missing.
 _OPTIONAL_FROM = {
     **dict.fromkeys(("CONV_2D", "CONV_3D", "FULLY_CONNECTED"), 2),
     **dict.fromkeys(("CONV_3D_TRANSPOSE", "SVDF", "TRANSPOSE_CONV"), 3),
@@ -39,9 +39,9 @@ _OPTIONAL_FROM = {
     "BIDIRECTIONAL_SEQUENCE_RNN": 9,
     "CUSTOM": 0,
 }
-# With two inputs XNNPACK follows a null pointer to the bias; TFLite Micro does so where the bias is left out.
+# With two inputs XNNPACK dereferences a null bias pointer; TFLite Micro does so if the bias is omitted.
 _INPUTS = {"DEPTHWISE_CONV_2D": 3}
-# Kernels that divide by the scale of what they take or write when it has 8 bits.
+# Kernels that divide by the scales of their 8-bit inputs or outputs.
 _ARITHMETIC = """
 ADD AVERAGE_POOL_2D CONV_2D DEPTHWISE_CONV_2D DEQUANTIZE DIV ELU FULLY_CONNECTED HARD_SWISH L2_NORMALIZATION LEAKY_RELU
 LOGISTIC LOG_SOFTMAX MEAN MUL PRELU QUANTIZE RELU RELU6 RELU_N1_TO_1 RESIZE_BILINEAR SOFTMAX SQUARED_DIFFERENCE SUB SUM
@@ -49,23 +49,23 @@ TANH TRANSPOSE_CONV
 """
 _NEEDS_SCALES = frozenset(_ARITHMETIC.split())
 _LARGEST_SCALE = 2.0**100  # kernels multiply by 2^20 in float32, and abort on infinity
-_LARGEST_ADDEND = 1 << 19  # in steps of the sum: its multiplier times 2^20 must stay under 1, or LiteRT aborts
+_LARGEST_ADDEND = 1 << 19  # in output steps: its multiplier times 2^20 must stay below 1, or LiteRT aborts
 _INTEGERS = ("INT8", "UINT8", "INT16", "UINT16", "INT32")
 
 
 def verify(model: Model, name: str = "model") -> None:
-    """Checks that a model agrees with itself.
+    """Checks a model's consistency.
 
     Args:
-        model: any.
-        name: of its file, for messages.
+        model: model to check.
+        name: file name used in error messages.
 
     Raises:
-        FlatbufferError: a constant's type or shape differs from its data's; a shape is negative or too large; there
-            are not as many scales as zero points or channels, or they are out of range; an operator takes what is not
-            computed before it (custom ones may), writes what is computed already or constant, has a stride of 0 or
-            calls a subgraph that is not there or leads back to itself; a signature names what is no input or output.
-            The message names the place.
+        FlatbufferError: a constant's type or shape differs from its data's; a shape is negative or too large; the
+            number of scales does not match the zero points or channels, or they are out of range; an operator reads a
+            tensor that is not computed before it (custom operators may), writes a tensor that is already computed or
+            constant, has a stride of 0, or calls a subgraph that does not exist or that recurses; a signature
+            references a tensor that is not an input or output. The message names the location.
     """
     if not model.subgraphs:
         raise FlatbufferError(f"{name}: subgraphs: none")
@@ -76,7 +76,7 @@ def verify(model: Model, name: str = "model") -> None:
 
 
 def _short(name: str) -> str:
-    """A name for messages: quoted, and cut when it is long."""
+    """A quoted name for messages, truncated if long."""
     return repr(name if len(name) <= 80 else f"{name[:77]}...")
 
 
@@ -106,14 +106,14 @@ def _require_known(tensors: Iterable[Tensor | None], known: set[Tensor], at: str
 
 
 def verify_shape(tensor: Tensor, at: str) -> None:
-    """Checks that a tensor's shape can be reckoned with.
+    """Checks that a tensor's shape is valid.
 
     Args:
-        tensor: any.
-        at: its place, for messages.
+        tensor: tensor to check.
+        at: location for error messages.
 
     Raises:
-        FlatbufferError: an entry is negative, there are too many, or the tensor would be larger than 2 GB.
+        FlatbufferError: a dimension is negative, there are too many dimensions, or the tensor would exceed 2 GB.
     """
     shape = tensor.shape
     if len(shape) > _MAX_RANK:
@@ -166,7 +166,7 @@ def _verify_data(tensor: Tensor, data: np.ndarray, at: str) -> None:
 
 
 def _verify_strings(data: np.ndarray, count: int, at: str) -> None:
-    """Checks a constant of strings: their count, where each begins, where the last ends; int32, then the bytes."""
+    """Checks a constant of strings: the count, the start of each and the end of the last as int32, then the bytes."""
     head = 4 * (count + 2)
     if data.dtype != np.uint8 or data.ndim != 1 or data.size < head:
         raise FlatbufferError(f"{at}: {data.size} bytes are too few for {count} strings")
@@ -177,7 +177,7 @@ def _verify_strings(data: np.ndarray, count: int, at: str) -> None:
 
 
 def _verify_operator(operator: Operator, known: set[Tensor], filled: set[Tensor], at: str) -> None:
-    """Checks one operator, and adds its outputs to the tensors that are `filled`."""
+    """Checks one operator, and adds its outputs to `filled`, the tensors with a value."""
     _require_known(operator.inputs, known, f"{at}: inputs")
     _require_known(operator.outputs, known, f"{at}: outputs")
     _require_known(operator.intermediates, known, f"{at}: intermediates")
@@ -186,7 +186,7 @@ def _verify_operator(operator: Operator, known: set[Tensor], filled: set[Tensor]
     for number, tensor in enumerate(operator.inputs):
         if tensor is None and number < _OPTIONAL_FROM.get(operator.code, len(operator.inputs)):
             raise FlatbufferError(f"{at}: inputs[{number}] is left out")
-        # Custom operators (of Ethos-U's compiler, say) take scratch memory as inputs.
+        # Custom operators, such as those of the Ethos-U compiler, take scratch memory as inputs.
         if tensor is not None and tensor not in filled and operator.code != "CUSTOM":
             raise FlatbufferError(f"{at}: inputs[{number}] {_short(tensor.name)} is not computed before it")
     for number, output in enumerate(operator.outputs):
@@ -205,7 +205,7 @@ def _verify_operator(operator: Operator, known: set[Tensor], filled: set[Tensor]
 
 
 def _verify_scales(operator: Operator, at: str) -> None:
-    """Checks that 8-bit values have scales, and that those of a sum are not absurd."""
+    """Checks that 8-bit tensors have scales, and that the scales of a sum are within the kernels' limits."""
     scales: list[list[float]] = []
     for tensors in (operator.inputs, operator.outputs):
         scales.append([])
@@ -221,7 +221,7 @@ def _verify_scales(operator: Operator, at: str) -> None:
 
 
 def _called(operator: Operator) -> list[tuple[str, int]]:
-    """The subgraphs that an operator calls: the option's name, the subgraph's number."""
+    """The subgraphs that an operator calls, as (option name, subgraph index)."""
     return [
         (name, value)
         for name, value in operator.options.items()
@@ -230,7 +230,7 @@ def _called(operator: Operator) -> list[tuple[str, int]]:
 
 
 def _verify_calls(model: Model, name: str) -> None:
-    """Checks that every called subgraph exists and that none leads back to itself."""
+    """Checks that every called subgraph exists and that no call is recursive."""
     calls: dict[int, set[int]] = {}
     for number, subgraph in enumerate(model.subgraphs):
         calls[number] = set()

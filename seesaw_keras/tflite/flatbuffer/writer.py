@@ -1,4 +1,4 @@
-"""A `Model` to a file: objects become numbers, arrays become buffers; equal ones are written once.
+"""Writes a `Model` to a file: object references become indices, arrays become buffers; duplicates are stored once.
 
 >>> from seesaw_keras.tflite.flatbuffer import dumps, loads
 >>> dumps(loads(dumps(model))) == dumps(model)
@@ -16,18 +16,18 @@ from seesaw_keras.tflite.flatbuffer.verifier import verify
 
 __all__ = ["dumps", "write"]
 
-_LAST_SMALL_CODE = 127  # PLACEHOLDER_FOR_GREATER_OP_CODES, for readers of before 2020
+_LAST_SMALL_CODE = 127  # PLACEHOLDER_FOR_GREATER_OP_CODES, for readers from before 2020
 
 
 def write(path: str | Path, model: Model) -> None:
-    """Writes a model to a file, whole or not at all.
+    """Writes a model to a file atomically.
 
     Args:
-        path: the `.tflite` file.
-        model: any.
+        path: path of the `.tflite` file.
+        model: model to write.
 
     Raises:
-        FlatbufferError: the model contradicts itself (see `verify`) or is larger than 2 GB.
+        FlatbufferError: the model is inconsistent (see `verify`) or larger than 2 GB.
         OSError: the file cannot be written.
     """
     data = dumps(model, str(path))
@@ -36,14 +36,14 @@ def write(path: str | Path, model: Model) -> None:
 
 
 def dumps(model: Model, name: str = "model") -> bytes:
-    """Returns the bytes of a model's file; the same model gives the same bytes.
+    """Serializes a model; deterministic.
 
     Args:
-        model: any.
-        name: of the file, for messages.
+        model: model to serialize.
+        name: file name used in error messages.
 
     Raises:
-        FlatbufferError: the model contradicts itself (see `verify`) or is larger than 2 GB.
+        FlatbufferError: the model is inconsistent (see `verify`) or larger than 2 GB.
     """
     verify(model, name)
     return encode(_Writer(model).tables(), name)

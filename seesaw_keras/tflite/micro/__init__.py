@@ -1,4 +1,4 @@
-"""An int8 network as C++17 sources for a microcontroller: operators, arena, integer cosine, golden vectors.
+"""C++17 sources that run an int8 network on a microcontroller: operators, arena, integer cosine, golden vectors.
 
 >>> from seesaw_keras.tflite.micro import export, write_sources
 >>> made = export(data, name="micro_int8.tflite")  # doctest: +SKIP

@@ -1,4 +1,4 @@
-"""The cosine that the firmware computes, exactly: in Python's integers, to compare with.
+"""Exact reference, in Python integers, for the cosine that the firmware computes.
 
 >>> import numpy as np
 >>> from seesaw_keras.tflite.micro.cosine import cosine_q15
@@ -14,27 +14,27 @@ import numpy.typing as npt
 __all__ = ["LONGEST_EMBEDDING", "ONE_Q15", "cosine_q15"]
 
 ONE_Q15 = 1 << 15
-# Entries differ from the zero point by 255 at most; so many squares of that have a sum in int32.
+# Entries differ from the zero point by 255 at most; the sum of this many squares fits into int32.
 LONGEST_EMBEDDING = (2**31 - 1) // 255**2
 
 
 def cosine_q15(left: npt.NDArray[np.int8], right: npt.NDArray[np.int8], zero_point: int = 0) -> int:
     """Returns the cosine of two quantized embeddings in units of 1/32768, rounded down.
 
-    Rounded down it reaches a whole threshold exactly where the cosine itself does.
+    With rounding down, the result reaches an integer threshold exactly when the cosine does.
 
     Args:
         left: int8 (length,).
         right: int8 (length,).
-        zero_point: of both, -128 to 127.
+        zero_point: zero point of both, -128 to 127.
 
     Returns:
-        -32768 to 32768; 0 where an embedding is zero throughout.
+        -32768 to 32768; 0 if an embedding is all zeros.
     """
     a, b = ((row.astype(np.int64) - zero_point) for row in (left, right))
     dot, squares = int(a @ b), int(a @ a) * int(b @ b)
     if dot == 0:
         return 0
     scaled = dot**2 * ONE_Q15**2
-    # For whole n: n <= sqrt(x) where n <= sqrt(floor(x)), and n >= sqrt(x) where n > sqrt(ceil(x) - 1).
+    # For integer n: n <= sqrt(x) where n <= sqrt(floor(x)), and n >= sqrt(x) where n > sqrt(ceil(x) - 1).
     return isqrt(scaled // squares) if dot > 0 else -isqrt((scaled - 1) // squares) - 1

@@ -1,4 +1,4 @@
-"""An int8 network as C++17 for a firmware: the templates beside this file, filled in.
+"""Exports an int8 network as C++17 firmware sources, from the templates next to this module.
 
 >>> from pathlib import Path
 >>> from seesaw_keras.tflite.micro.cpp_sources import export
@@ -29,25 +29,25 @@ from seesaw_keras.tflite.runtimes import Arena, Micro
 
 __all__ = ["MADE_BY", "Export", "export"]
 
-MADE_BY = "Made by seesaw_keras"  # how every file begins
+MADE_BY = "Made by seesaw_keras"  # first words of every generated file
 _BYTES_A_LINE = 32
 
 
 class _Template(Template):
-    delimiter = "@"  # $ is CMake's
+    delimiter = "@"  # CMake uses $
 
 
 @dataclass(frozen=True)
 class Export:
-    """What a firmware needs.
+    """Generated firmware sources and their parameters.
 
     Attributes:
-        files: text by file name.
-        methods: of the operator resolver, by operator.
-        arena: measured on this machine.
-        arena_size: bytes that the firmware sets aside.
-        threshold: cosine from which on two faces are the same person.
-        threshold_q15: the same in units of 1/32768.
+        files: file contents by file name.
+        methods: operator resolver methods by operator.
+        arena: memory requirements, measured on this machine.
+        arena_size: bytes that the firmware allocates.
+        threshold: minimum cosine for a match.
+        threshold_q15: the threshold in units of 1/32768.
     """
 
     files: dict[str, str]
@@ -59,18 +59,18 @@ class Export:
 
 
 def export(data: bytes, *, name: str = "model", threshold: float | None = None) -> Export:
-    """Writes the sources, with golden vectors and the arena's size from TFLite Micro.
+    """Generates the sources, with golden vectors and the arena size from TFLite Micro.
 
     Args:
-        data: a flatbuffer of an image in and an int8 embedding out, as `convert` makes them.
-        name: of its file.
-        threshold: cosine from -1 to 1; None for the one stored in the file.
+        data: flatbuffer with an image input and an int8 embedding output, as produced by `convert`.
+        name: file name.
+        threshold: cosine from -1 to 1; None to use the one stored in the file.
 
     Raises:
         FlatbufferError: the file is damaged.
         ImportError: TFLite Micro is not installed.
-        ValueError: the model is no such network, TFLite Micro lacks an operator or cannot run it, or there is no
-            threshold. The message names the file and what is wrong.
+        ValueError: the model is not such a network, TFLite Micro lacks an operator or cannot run the model, or there is
+            no threshold. The message names the file and the problem.
     """
     model = flatbuffer.loads(data, name)
     try:
@@ -96,7 +96,7 @@ def export(data: bytes, *, name: str = "model", threshold: float | None = None) 
 
 
 def _require_embedder(model: Model) -> None:
-    """Raises ValueError unless the firmware can feed the model and compare what it puts out."""
+    """Raises ValueError unless the firmware supports the model's input and output."""
     graph = model.main
     remedy = "tools/convert_tflite.py --type int8 makes what is needed"
     if len(graph.inputs) != 1 or len(graph.outputs) != 1:
@@ -126,7 +126,7 @@ def _threshold(model: Model, asked: float | None) -> float:
 
 
 def _about_file(data: bytes, name: str) -> dict[str, Any]:
-    plain = re.sub(r"[^\w.+-]", "_", name.replace("\\", "/").rpartition("/")[2])  # it goes into comments
+    plain = re.sub(r"[^\w.+-]", "_", name.replace("\\", "/").rpartition("/")[2])  # sanitized for use in comments
     digest = hashlib.sha256(data).hexdigest()
     return {
         "stamp": f"{MADE_BY} {seesaw_keras.__version__}, tools/export_micro.py, from {plain} (sha256 {digest}).",
@@ -195,7 +195,7 @@ def _golden(runtime: Micro) -> dict[str, Any]:
 
 
 def _lines(values: Iterable[Any]) -> str:
-    """Values with commas, some a line."""
+    """Comma-separated values, with a line break after every `_BYTES_A_LINE`."""
     texts = list(map(str, values))
     starts = range(0, len(texts), _BYTES_A_LINE)
     return "".join(f"{','.join(texts[start : start + _BYTES_A_LINE])},\n" for start in starts)

@@ -1,4 +1,4 @@
-"""A folder of sources, written whole or not at all.
+"""Writes a folder of sources atomically.
 
 >>> from seesaw_keras.tflite.micro.folder import write_sources
 >>> write_sources("firmware/face", made)  # doctest: +SKIP
@@ -12,22 +12,22 @@ from seesaw_keras.tflite.micro.cpp_sources import MADE_BY, Export
 
 __all__ = ["write_sources"]
 
-_HEAD = 64  # bytes of a file among which it says who made it
+_HEAD = 64  # number of leading bytes to search for `MADE_BY`
 
 
 def write_sources(path: str | Path, made: Export) -> None:
-    """Writes the files into a folder of their own; an older export that is there goes.
+    """Writes the files into their own folder, replacing an older export.
 
-    The folder is the old one or the whole new one. A kill between the two renames that this takes leaves both beside
-    `path`, in folders whose names begin with a dot.
+    The folder holds either the complete old or the complete new export. If the process is killed between the two
+    renames, both remain next to `path`, in folders whose names begin with a dot.
 
     Args:
-        path: the folder; those above it are made.
-        made: what to write.
+        path: target folder; parent folders are created.
+        made: the export to write.
 
     Raises:
-        OSError: it cannot be written.
-        ValueError: something is there that is no export.
+        OSError: the folder cannot be written.
+        ValueError: the path exists and is not an export.
     """
     path = Path(path).resolve()
     _require_replaceable(path)
@@ -54,7 +54,7 @@ def write_sources(path: str | Path, made: Export) -> None:
 
 
 def _require_replaceable(path: Path) -> None:
-    """Raises ValueError if there is a file, or a folder with anything but what `write_sources` wrote."""
+    """Raises ValueError if the path is a file, or a folder with files that `write_sources` did not write."""
     if path.exists() and not path.is_dir():
         raise ValueError(f"{path}: is a file; name a folder")
     for entry in sorted(path.iterdir()) if path.is_dir() else ():

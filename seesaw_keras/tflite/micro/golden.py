@@ -1,4 +1,4 @@
-"""Images by a formula, which the firmware draws itself, to compare embeddings on.
+"""Procedural test images that the firmware regenerates to verify its embeddings.
 
 >>> from seesaw_keras.tflite.micro.golden import golden_images
 >>> golden_images(112, 112).shape
@@ -12,7 +12,7 @@ __all__ = ["golden_images"]
 
 
 def golden_images(height: int, width: int) -> npt.NDArray[np.uint8]:
-    """Returns black, white, a ramp and noise, as `DrawGolden` of templates/golden.cc draws them.
+    """Returns black, white, gradient and noise images, identical to those of `DrawGolden` in templates/golden.cc.
 
     Returns:
         uint8 RGB (4, height, width, 3).

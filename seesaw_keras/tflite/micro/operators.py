@@ -1,4 +1,4 @@
-"""The operators of a model as TFLite Micro's `MicroMutableOpResolver` wants to be told of them.
+"""Maps a model's operators to methods of TFLite Micro's `MicroMutableOpResolver`.
 
 >>> from seesaw_keras.tflite.micro.operators import resolver_method
 >>> resolver_method("DEPTHWISE_CONV_2D")
@@ -10,7 +10,7 @@ from seesaw_keras.tflite.flatbuffer import Model
 
 __all__ = ["resolver_method", "resolver_methods"]
 
-# Where tensorflow/lite/micro/micro_mutable_op_resolver.h does not spell a name as the others (August 2026).
+# Methods with irregular names in tensorflow/lite/micro/micro_mutable_op_resolver.h (August 2026).
 _IRREGULAR = {
     "BATCH_MATMUL": "AddBatchMatMul",
     "CUMSUM": "AddCumSum",
@@ -23,10 +23,10 @@ def resolver_method(code: str) -> str:
     """Returns the method of `MicroMutableOpResolver` that adds an operator.
 
     Args:
-        code: its name in the schema, such as "CONV_2D".
+        code: operator name in the schema, such as "CONV_2D".
 
     Raises:
-        ValueError: TFLite Micro does not have it.
+        ValueError: TFLite Micro does not support the operator.
     """
     if code not in MICRO_OPERATORS:
         raise ValueError(f"TFLite Micro does not have {code}")
@@ -35,10 +35,10 @@ def resolver_method(code: str) -> str:
 
 
 def resolver_methods(model: Model) -> dict[str, str]:
-    """Returns the methods that add what a model uses, by operator, each once, in alphabetical order.
+    """Returns the resolver method of each operator type in a model, in alphabetical order.
 
     Raises:
-        ValueError: TFLite Micro does not have all of them.
+        ValueError: TFLite Micro does not support all of them.
     """
     used = {operator.custom_code or operator.code for graph in model.subgraphs for operator in graph.operators}
     if absent := sorted(used - MICRO_OPERATORS):

@@ -1,4 +1,4 @@
-"""Graph surgery on flatbuffers, one file a pass; each keeps every output integer the same.
+"""Graph rewrites on flatbuffers, one module per pass; the int8 outputs stay bit-exact.
 
 >>> from seesaw_keras.tflite import flatbuffer
 >>> from seesaw_keras.tflite.passes import rewrite
@@ -6,14 +6,14 @@
 >>> rewrite(model, "phone")  # doctest: +SKIP
 {'merge_pairs': 11, 'fold_shuffles': 15, 'split_streams': 2, 'flatten_depthwise': 1, 'spread_prelu': 0, 'tidy': 0}
 
-A pass is a function that takes a `Subgraph`, changes it in place and returns in how many places; where its pattern does
-not apply exactly, the graph is left as it is. Passes need no TensorFlow, know nothing of seesaw's names, and compose in
-any order; they are best in the order of `TARGETS`. In float, sums are computed in another order: entries of a unit
-vector agree to 1e-5. `graph`, `channels`, `regions` and `moves` are what passes are made of.
+A pass is a function that takes a `Subgraph`, modifies it in place and returns the number of rewrites; where its pattern
+does not match exactly, the graph is left unchanged. Passes do not need TensorFlow, do not depend on seesaw's layer
+names, and can run in any order; the order in `TARGETS` works best. In float, sums are computed in a different order:
+entries of a unit vector agree to 1e-5. Passes are built on `graph_index`, `channels`, `regions` and `layout_ops`.
 
-What they are worth: the time of `phone` in int8 under XNNPACK, one thread, as a share of the plain form's, after one
-pass more in each line, on a processor with a matrix unit (AMX) and on the same one without it, which is more like a
-phone's (benchmarks/latency.py --passes phone, and --without_amx).
+The table shows the latency of `phone` in int8 with XNNPACK on one thread, relative to the plain form, with one more
+pass per row, on a processor with a matrix unit (AMX) and on the same processor without it, which is closer to a phone
+(benchmarks/latency.py --passes phone, and --without_amx).
 
 | passes | with AMX | without |
 | --- | ---: | ---: |
@@ -23,9 +23,9 @@ phone's (benchmarks/latency.py --passes phone, and --without_amx).
 | merge_pairs, before the others | 0.42 | 0.66 |
 | merge_pairs of all pairs, for 15% more bytes | 0.40 | 0.68 |
 
-spread_prelu is for networks with PReLU: it takes an int8 MobileFaceNet to 0.20 of its time.
+spread_prelu is for networks with PReLU: it reduces the latency of an int8 MobileFaceNet to 0.20 of the original.
 
-For microcontrollers, `tiling` computes a graph in parts, such that less lives at once.
+For microcontrollers, `tiling` computes a graph in parts to reduce peak memory.
 """
 
 from collections.abc import Callable
@@ -62,18 +62,18 @@ TARGETS: dict[str, tuple[Pass, ...]] = {
 
 
 def rewrite(model: Model, target: str, *, arena: int | None = None) -> dict[str, int]:
-    """Changes a model into the form for a target.
+    """Rewrites a model for a target.
 
     Args:
-        model: its main subgraph is changed in place; for "micro", its metadata, too.
-        target: "phone", for XNNPACK; "micro", for the memory of a microcontroller; "plain" changes nothing.
-        arena: for "micro", the bytes that TFLite Micro may need on x86-64; None for as few as can be.
+        model: its main subgraph is modified in place; for "micro", also its metadata.
+        target: "phone", for XNNPACK; "micro", for the memory of a microcontroller; "plain", for no changes.
+        arena: for "micro", the maximum arena size of TFLite Micro on x86-64, in bytes; None for the smallest possible.
 
     Returns:
-        In how many places each pass did something, by its name.
+        Number of rewrites by pass name.
 
     Raises:
-        ValueError: there is no such target, or no plan fits the arena.
+        ValueError: the target is unknown, or no plan fits the arena.
     """
     if target not in TARGETS:
         raise ValueError(f"unknown target {target!r}: choose one of {', '.join(TARGETS)}")

@@ -1,4 +1,4 @@
-"""What operators do to channels: keep them apart, mix them, cut them off or put them side by side.
+"""Channel semantics of operators: channelwise, mixing, slicing or concatenating.
 
 >>> import numpy as np
 >>> from seesaw_keras.tflite.flatbuffer import Operator, Tensor, build
@@ -10,9 +10,8 @@
 >>> channel_constants(Links(build(prelu).main), prelu)
 {1: 2}
 
-Channels are the last axis. A depthwise convolution, an activation, a mean over the image compute channel i of their
-output from channel i of their inputs. A convolution mixes: the order of what it reads is an order of its weights, and
-so is the order of what it puts out.
+Channels are the last axis. A depthwise convolution, an activation or a spatial mean computes output channel i only from
+input channel i. A convolution mixes channels: the order of its input and output channels is the order of its weights.
 """
 
 import numpy as np
@@ -33,7 +32,7 @@ __all__ = [
 ]
 
 Order = npt.NDArray[np.intp]
-# An operator, the place of a constant among its inputs, the constant's axis, and what to take along it.
+# An operator, the input index of a constant, the constant's axis, and the indices to take along it.
 Edit = tuple[Operator, int, int, Order]
 
 _UNARY_CODES = """
@@ -45,14 +44,14 @@ _BROADCASTING = frozenset(("ADD", "DIV", "MAXIMUM", "MINIMUM", "MUL", "PRELU", "
 _PADDING = frozenset(("MIRROR_PAD", "PAD", "PADV2"))
 _REDUCING = frozenset(("MEAN", "REDUCE_MAX", "REDUCE_MIN", "SUM"))
 _CHANNELWISE = _UNARY | _BROADCASTING | _PADDING | _REDUCING | {"DEPTHWISE_CONV_2D"}
-_MIXING = {"CONV_2D": 3, "FULLY_CONNECTED": 1}  # the axis of the weights along which they are summed
+_MIXING = {"CONV_2D": 3, "FULLY_CONNECTED": 1}  # input-channel axis of the weights
 
 
 def channel_constants(links: Links, operator: Operator) -> dict[int, int] | None:
-    """Returns where a channelwise operator has an entry a channel: the place of the constant and its axis.
+    """Returns a channelwise operator's constants with per-channel entries, as input index to axis.
 
     Returns:
-        None if the operator is not known to compute each channel from the same channel of its inputs alone.
+        None if the operator is not known to compute each channel only from the same channel of its inputs.
     """
     code = operator.code
     if code not in _CHANNELWISE:
@@ -104,7 +103,7 @@ def _mixes(links: Links, operator: Operator) -> bool:
         return False
     return (
         len(weights.shape) > axis
-        and weights.shape[axis] == given.shape[-1]  # those with less read in groups
+        and weights.shape[axis] == given.shape[-1]  # fewer input channels: grouped convolution
         and weights.shape[0] == made.shape[-1]
         and (not _is_biased(operator) or links.constant(operator, 2) is not None)
         and operator.options.get("weights_format", "DEFAULT") == "DEFAULT"
@@ -112,19 +111,19 @@ def _mixes(links: Links, operator: Operator) -> bool:
 
 
 def rows(links: Links, operator: Operator, order: Order) -> list[Edit] | None:
-    """Returns what makes a convolution or dense layer put out these channels in this order; None if it is none."""
+    """Returns the edits that reorder the output channels of a convolution or dense layer; None for other operators."""
     if not _mixes(links, operator):
         return None
     return [(operator, place, 0, order) for place in ((1, 2) if _is_biased(operator) else (1,))]
 
 
 def columns(links: Links, operator: Operator, order: Order) -> list[Edit] | None:
-    """Returns what makes a convolution or dense layer read channels in this order; None if it is none."""
+    """Returns the edits that reorder the input channels of a convolution or dense layer; None for other operators."""
     return [(operator, 1, _MIXING[operator.code], order)] if _mixes(links, operator) else None
 
 
 def joined_parts(operator: Operator) -> list[Tensor] | None:
-    """Returns the inputs of a CONCATENATION of channels; None for any other operator."""
+    """Returns the inputs of a CONCATENATION along channels; None for any other operator."""
     if operator.code != "CONCATENATION" or operator.options["fused_activation_function"] != "NONE":
         return None
     last = operator.options["axis"] in (-1, len(operator.outputs[0].shape) - 1)
@@ -132,13 +131,13 @@ def joined_parts(operator: Operator) -> list[Tensor] | None:
 
 
 def sliced(operator: Operator) -> Tensor | None:
-    """Returns what a slice or split takes apart; None for any other operator."""
+    """Returns the input tensor of a slice or split; None for any other operator."""
     place = {"SLICE": 0, "STRIDED_SLICE": 0, "SPLIT": 1, "SPLIT_V": 0}.get(operator.code)
     return None if place is None else operator.inputs[place]
 
 
 def channel_slices(links: Links, operator: Operator) -> list[tuple[Tensor, int, int]] | None:
-    """Returns the outputs of a slice or split of channels, where each begins and where it ends; None for others."""
+    """Returns (output, begin, end) per output of a slice or split along channels; None for any other operator."""
     given = sliced(operator)
     if given is None or not given.shape:
         return None

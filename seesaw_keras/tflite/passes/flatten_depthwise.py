@@ -1,23 +1,23 @@
-"""A depthwise convolution over a whole image as a few products of matrices.
+"""Rewrites a depthwise convolution over the whole image as matrix products.
 
 >>> from seesaw_keras.tflite import flatbuffer
 >>> from seesaw_keras.tflite.passes import flatten_depthwise
 >>> flatten_depthwise(flatbuffer.read("phone_int8.tflite").main)  # doctest: +SKIP
 1
 
-Face networks end in one of 7x7 (MobileFaceNet, arXiv 1804.07573, section 3.1). XNNPACK's kernels for depthwise
-convolutions have up to 25 taps; larger ones it computes one channel and one tap at a time, a thousandth of
-MobileFaceNet's multiply-adds in a third of its time. Here, with 512 channels in 32 groups of 16:
+Face networks end in a 7x7 depthwise convolution (MobileFaceNet, arXiv 1804.07573, section 3.1). XNNPACK's depthwise
+kernels support up to 25 taps; larger ones are computed one channel and one tap at a time, so that a thousandth of
+MobileFaceNet's multiply-adds takes a third of its time. The rewrite, for 512 channels in 32 groups of 16:
 
-1. The image is transposed, (49, 512) to (512, 49): the taps of a channel lie side by side. That is also an image of
-   16 pixels with 32 groups of 49 values, in which channel 32 j + g is group g of pixel j.
-2. A 1x1 convolution in 32 groups has the weights of 16 channels in each. For every pixel it puts out 16 results a
-   group, of which one is wanted: the j-th of pixel j, where the weights are those of the pixel's own channel.
-3. The wanted ones stand in a diagonal: in row j, of 512 results, at 16 g + j. With 16 zeros appended and read in rows
-   of 513, each row is shifted by one against the last, and they stand in columns 0, 16, 32, ...: two slices, and they
-   are in the order of the channels.
+1. The image is transposed, (49, 512) to (512, 49), so that the taps of a channel are contiguous. This is also an image
+   of 16 pixels with 32 groups of 49 values, in which channel 32 j + g is group g of pixel j.
+2. A 1x1 convolution in 32 groups has the weights of 16 channels in each group. It outputs 16 results per group and
+   pixel, of which one is used: the j-th of pixel j, computed with the weights of that pixel's own channel.
+3. The used results form a diagonal: in row j, of 512 results, at 16 g + j. With 16 zeros appended and the data read in
+   rows of 513, each row is shifted by one relative to the previous, and they are in columns 0, 16, 32, ...: two slices
+   extract them, in channel order.
 
-The same sums, rescaled in the same way, and fifteen more for each that nobody reads, which cost nothing.
+Sums and rescaling are identical. The fifteen unused results per channel cost nothing.
 """
 
 import math
@@ -30,19 +30,21 @@ from seesaw_keras.tflite.passes.layout_ops import Moves
 
 __all__ = ["flatten_depthwise"]
 
-_MOST_TAPS = 25  # of XNNPACK's depthwise kernels
-_BLOCK = 16  # channels a group: what a matrix kernel computes at once
-_GROUPED = 6  # the version of CONV_2D with groups
+_MOST_TAPS = 25  # limit of XNNPACK's depthwise kernels
+_BLOCK = 16  # channels per group: tile width of a matrix kernel
+_GROUPED = 6  # version of CONV_2D with groups
 
 
 def flatten_depthwise(graph: Subgraph) -> int:
-    """Replaces int8 depthwise convolutions of more than 25 taps that put out one pixel; in float nothing is gained.
+    """Replaces int8 depthwise convolutions with more than 25 taps and a single output pixel.
+
+    Float convolutions are kept, since they would not become faster.
 
     Args:
-        graph: changed in place.
+        graph: modified in place.
 
     Returns:
-        How many were replaced.
+        Number of replaced operators.
     """
     return sum(_flatten(graph, operator) for operator in list(graph.operators) if operator.code == "DEPTHWISE_CONV_2D")
 
@@ -53,7 +55,7 @@ def _flatten(graph: Subgraph, depthwise: Operator) -> bool:
     given, made = depthwise.inputs[0], depthwise.outputs[0]
     if given is None or weights is None or bias is None or (given.type, weights.type) != ("INT8", "INT8"):
         return False
-    # As large as the image: one filter a channel, one pixel out of all.
+    # The kernel covers the whole image: one filter per channel, a single output pixel.
     taps, channels = math.prod(given.shape[1:3]), given.shape[3]
     whole = given.shape == weights.shape and made.shape == (1, 1, 1, channels) and given.shape_signature is None
     options = depthwise.options
@@ -74,7 +76,7 @@ def _flatten(graph: Subgraph, depthwise: Operator) -> bool:
     )
     after = _diagonal(products, made)
     substitute(graph, depthwise, [*before.operators, grouped, *after])
-    order = np.arange(channels).reshape(block, -1).T.ravel()  # filter 16 g + j is that of channel 32 j + g
+    order = np.arange(channels).reshape(block, -1).T.ravel()  # filter 16 g + j belongs to channel 32 j + g
     take(graph, grouped, 1, 0, order)
     take(graph, grouped, 2, 0, order)
     sweep(graph)
@@ -82,7 +84,7 @@ def _flatten(graph: Subgraph, depthwise: Operator) -> bool:
 
 
 def _filters(weights: Tensor) -> Tensor:
-    """A filter of 1x1 for each channel, from the filters of a depthwise convolution."""
+    """Converts the filters of a depthwise convolution to 1x1 filters."""
     assert weights.data is not None and weights.quantization is not None
     data = np.ascontiguousarray(weights.data.reshape(-1, weights.shape[3]).T)[:, None, None]
     quantization = Quantization(weights.quantization.scales, weights.quantization.zero_points, 0)
@@ -90,7 +92,7 @@ def _filters(weights: Tensor) -> Tensor:
 
 
 def _diagonal(products: Tensor, made: Tensor) -> list[Operator]:
-    """What takes the wanted results out of (1, 1, block, channels) of them."""
+    """The operators that extract the used results from a (1, 1, block, channels) tensor."""
     block, channels = products.shape[2:]
     moves = Moves(f"{made.name}/diagonal")
     shifted = moves.pad(moves.reshape(products, 1, block * channels), 0, block)

@@ -1,23 +1,23 @@
-"""Channel shuffles folded into the weights around them.
+"""Folds channel shuffles into the weights around them.
 
 >>> from seesaw_keras.tflite import flatbuffer
 >>> from seesaw_keras.tflite.passes import fold_shuffles
 >>> fold_shuffles(flatbuffer.read("phone_int8.tflite").main)  # doctest: +SKIP
 15
 
-A shuffle is RESHAPE, TRANSPOSE, RESHAPE: a permutation of channels for two or three passes over the image. Where one
-convolution makes the channels, it makes them in the shuffled order instead. Where several do, whose outputs are
-concatenated (the uneven pair), that order would interleave them; but those who come after ask for less. A slice asks
-for a set of channels, and in which order they are, its convolution takes up into its weights. So the concatenation is
-regrouped: each slice's channels side by side, of as few pieces as possible (`regrouping`). Of the pair n, w the narrow
-projection of seesaw reads the first channels of both halves, and the wide one the others:
+A shuffle is RESHAPE, TRANSPOSE, RESHAPE: a channel permutation that costs two or three passes over the image. If one
+convolution computes the channels, its output channels are permuted instead. If the channels are concatenated from
+several convolutions (the uneven pair), that order would interleave their outputs; but the consumers do not require it.
+A slice requires a set of channels, and its convolution absorbs their order into its weights. So the concatenation is
+regrouped: each slice's channels are contiguous, in as few pieces as possible (`regrouping`). For the pair n, w, the
+narrow projection of seesaw reads the first channels of both halves, and the wide projection the remaining ones:
 
     n -> n'          .-- slice -> narrow projection
     w -> w reordered |
     n -> n"          `-- slice -> wide projection          CONCATENATION: n' w n"
 
-One small convolution is two, with as many multiply-adds as before, and nothing moves for the shuffle any more. The
-depthwise convolutions, activations and squeeze-excite between are reordered with the channels (`regions`).
+One small convolution becomes two, with the same number of multiply-adds, and the shuffle no longer moves data. The
+depthwise convolutions, activations and squeeze-excite in between are reordered with the channels (`regions`).
 """
 
 import numpy as np
@@ -32,13 +32,13 @@ __all__ = ["fold_shuffles"]
 
 
 def fold_shuffles(graph: Subgraph) -> int:
-    """Removes the shuffles that the operators around them can absorb.
+    """Removes channel shuffles that the surrounding operators can absorb.
 
     Args:
-        graph: changed in place.
+        graph: modified in place.
 
     Returns:
-        How many are gone.
+        Number of removed shuffles.
     """
     return sum(_fold(graph, operator) for operator in list(graph.operators) if operator.code == "TRANSPOSE")
 
@@ -59,7 +59,7 @@ def _fold(graph: Subgraph, transpose: Operator) -> bool:
         regrouping = regroup(joins[0], np.split(shuffle, _bounds(links, after, shuffle.size)))
         order = regrouping.order
     edits = permutation(links, before, order, {chain[0], *joins[:1]})
-    # The operators after the shuffle then get its channels in this order.
+    # The shuffle's consumers then receive its channels in this order.
     left = np.argsort(shuffle)[order]
     more = [] if np.array_equal(left, np.arange(left.size)) else permutation(links, after, left, {chain[-1]})
     if edits is None or more is None or not (regrouping is None or regrouping.is_possible(links)):
@@ -74,7 +74,7 @@ def _fold(graph: Subgraph, transpose: Operator) -> bool:
 
 
 def _chain(links: Links, transpose: Operator) -> list[Operator]:
-    """The TRANSPOSE, and the RESHAPEs before and after it if nobody else sees what is between."""
+    """The TRANSPOSE, with the RESHAPEs before and after it if the tensors in between have no other consumers."""
     given = transpose.inputs[0]
     before = None if given is None else links.producers.get(given)
     after = links.only_user(transpose.outputs[0])
@@ -84,7 +84,7 @@ def _chain(links: Links, transpose: Operator) -> list[Operator]:
 
 
 def _shuffle(links: Links, chain: list[Operator]) -> Order | None:
-    """Which channel of its input comes to each channel of a chain's output; None if it moves anything else."""
+    """The input channel of each output channel of a chain; None if it permutes anything else."""
     given, made = chain[0].inputs[0], chain[-1].outputs[0]
     if given is None or given.shape != made.shape or not given.shape or not given.size:
         return None
@@ -103,6 +103,6 @@ def _shuffle(links: Links, chain: list[Operator]) -> Order | None:
 
 
 def _bounds(links: Links, region: Region, channels: int) -> list[int]:
-    """Where slices of a region's channels begin and end, but for the first and last channel."""
+    """Boundaries of slices within a region's channels, without the first and last channel."""
     slices = [s for operator in region.sinks for s in channel_slices(links, operator) or ()]
     return sorted({bound for _, *bounds in slices for bound in bounds} - {0, channels})

@@ -1,4 +1,4 @@
-"""What passes are made of: who makes and who takes a tensor, and the few ways to change a graph.
+"""Graph utilities for passes: producers and consumers of each tensor, and basic graph edits.
 
 >>> import numpy as np
 >>> from seesaw_keras.tflite.flatbuffer import Operator, Tensor, build
@@ -8,8 +8,8 @@
 >>> Links(graph).only_user(b).outputs[0].name
 'c'
 
-A pass looks at a graph through `Links`, which show it as it was when they were made, and leaves behind what nothing
-takes any more: `sweep` drops that.
+A pass reads a graph through `Links`, a snapshot taken at construction, and may leave dead operators behind, which
+`sweep` removes.
 """
 
 from collections.abc import Iterable
@@ -21,17 +21,17 @@ from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Subgraph, Ten
 
 __all__ = ["LASTING", "Links", "redirect", "substitute", "sweep", "take", "taken"]
 
-# What these do is seen elsewhere than in their outputs.
+# Operators with side effects.
 LASTING = frozenset(("ASSIGN_VARIABLE", "CALL", "CALL_ONCE", "CUSTOM", "HASHTABLE_IMPORT", "IF", "WHILE"))
 
 
 class Links:
-    """Who makes and who takes each tensor of a graph at this moment.
+    """Producers and consumers of each tensor; a snapshot of a graph.
 
     Attributes:
-        graph: the graph.
-        producers: as `Subgraph.producers`.
-        consumers: as `Subgraph.consumers`.
+        graph: the indexed graph.
+        producers: see `Subgraph.producers`.
+        consumers: see `Subgraph.consumers`.
     """
 
     def __init__(self, graph: Subgraph) -> None:
@@ -41,19 +41,19 @@ class Links:
         self._ends = {*graph.inputs, *graph.outputs}
 
     def is_open(self, tensor: Tensor) -> bool:
-        """Whether others than operators may see the value: an input or output of the graph, or a variable."""
+        """Whether the tensor is visible outside the graph: a graph input, a graph output or a variable."""
         return tensor in self._ends or tensor.is_variable
 
     def only_user(self, tensor: Tensor | None) -> Operator | None:
-        """Returns the operator that takes a tensor if it is the only one to see it."""
+        """Returns the consumer of a tensor if it is the only one and the tensor is not visible outside the graph."""
         if tensor is None or self.is_open(tensor) or len(self.consumers[tensor]) != 1:
             return None
         return self.consumers[tensor][0]
 
     def constant(self, operator: Operator, place: int) -> Tensor | None:
-        """Returns the tensor that holds the value of a constant input, None where there is no such.
+        """Returns the constant tensor behind an input; None if the input is not constant.
 
-        That is another tensor than the input where weights are stored in float16: a DEQUANTIZE lies between.
+        For weights stored in float16 this is the input of the DEQUANTIZE operator in between.
         """
         tensor = operator.inputs[place] if place < len(operator.inputs) else None
         if tensor is None or tensor.is_variable:
@@ -65,12 +65,12 @@ class Links:
 
 
 def substitute(graph: Subgraph, old: Operator, new: Iterable[Operator]) -> None:
-    """Puts operators into the place of another one, and their tensors among those of the graph.
+    """Replaces an operator with others, and adds their tensors to the graph.
 
     Args:
-        graph: changed in place.
-        old: one of its operators.
-        new: in the order of execution; `old` itself may be among them.
+        graph: modified in place.
+        old: an operator of the graph.
+        new: operators in execution order; may include `old`.
     """
     new = list(new)
     place = graph.operators.index(old)
@@ -84,20 +84,20 @@ def substitute(graph: Subgraph, old: Operator, new: Iterable[Operator]) -> None:
 
 
 def redirect(graph: Subgraph, old: Tensor, new: Tensor) -> None:
-    """Makes all operators that take a tensor take another one instead."""
+    """Replaces a tensor with another one in all consumers."""
     for operator in graph.operators:
         operator.inputs[:] = [new if tensor is old else tensor for tensor in operator.inputs]
 
 
 def take(graph: Subgraph, operator: Operator, place: int, axis: int, order: npt.NDArray[np.intp]) -> None:
-    """Gives an operator those entries of a constant that it takes, in this order; scales go with their entries.
+    """Selects and reorders entries of a constant input; per-channel scales follow their entries.
 
     Args:
-        graph: changed in place.
-        operator: one of its operators.
-        place: of the constant among the inputs.
-        axis: of the constant.
-        order: numbers of entries along the axis.
+        graph: modified in place.
+        operator: an operator of the graph.
+        place: input index of the constant.
+        axis: axis of the constant.
+        order: indices along the axis.
     """
     constant = Links(graph).constant(operator, place)
     assert constant is not None and constant.data is not None
@@ -106,7 +106,7 @@ def take(graph: Subgraph, operator: Operator, place: int, axis: int, order: npt.
 
 
 def taken(quantization: Quantization | None, axis: int, order: npt.NDArray[np.intp]) -> Quantization | None:
-    """Returns what entries of a constant stand for that are taken along an axis: scales go with their entries."""
+    """Returns the quantization of a constant whose entries are selected along an axis."""
     if quantization is None or quantization.scales.size == 1 or quantization.axis != axis:
         return quantization
     return Quantization(quantization.scales[order], quantization.zero_points[order], axis)
@@ -115,14 +115,14 @@ def taken(quantization: Quantization | None, axis: int, order: npt.NDArray[np.in
 def _set_constant(
     graph: Subgraph, operator: Operator, place: int, data: npt.NDArray, quantization: Quantization | None
 ) -> None:
-    """Gives an operator a constant of its own, of the same kind as the one that it takes.
+    """Gives an operator its own constant, stored in the same form as the current one.
 
     Args:
-        graph: changed in place.
-        operator: one of its operators.
-        place: of the constant among the inputs.
-        data: the new value, in the type in which the old one is stored.
-        quantization: of the new value.
+        graph: modified in place.
+        operator: an operator of the graph.
+        place: input index of the constant.
+        data: new value, in the type in which the current one is stored.
+        quantization: quantization of the new value.
     """
     old = operator.inputs[place]
     assert old is not None
@@ -138,7 +138,7 @@ def _set_constant(
 
 
 def sweep(graph: Subgraph) -> None:
-    """Drops the operators whose outputs nothing takes, and the tensors that no operator names any more."""
+    """Removes operators with unused outputs and tensors that no operator references."""
     taken = set(graph.outputs)
     kept = []
     for operator in reversed(graph.operators):

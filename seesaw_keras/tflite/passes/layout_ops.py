@@ -1,4 +1,4 @@
-"""Operators that move values about and compute none, as passes put them into a graph.
+"""Builder for layout operators that move values without computing any.
 
 >>> from seesaw_keras.tflite.flatbuffer import Tensor
 >>> from seesaw_keras.tflite.passes.layout_ops import Moves
@@ -19,32 +19,32 @@ __all__ = ["Moves"]
 
 
 class Moves:
-    """A growing list of operators. Each method adds one and returns what it puts out.
+    """Builder that appends one operator per method call and returns the operator's output.
 
     Attributes:
-        operators: in the order of execution.
+        operators: operators in execution order.
     """
 
     def __init__(self, name: str) -> None:
-        """Takes what the names of new tensors begin with; the operator and a number follow."""
+        """Takes the name prefix of new tensors; the operator name and a number are appended."""
         self.operators: list[Operator] = []
         self._name = name
 
     def reshape(self, x: Tensor, *shape: int) -> Tensor:
-        """Reads a tensor in another shape."""
+        """Reshapes a tensor."""
         return self._add("RESHAPE", x, shape, {"shape": shape}, new_shape=shape)
 
     def transpose(self, x: Tensor, *axes: int) -> Tensor:
-        """Puts axes into another order."""
+        """Permutes the axes of a tensor."""
         return self._add("TRANSPOSE", x, [x.shape[axis] for axis in axes], {"permutation": axes})
 
     def pad(self, x: Tensor, *after: int) -> Tensor:
-        """Appends so many zeros along each axis."""
+        """Appends the given number of zeros along each axis."""
         shape = [size + more for size, more in zip(x.shape, after, strict=True)]
         return self._add("PAD", x, shape, {"paddings": [(0, more) for more in after]})
 
     def cut(self, x: Tensor, begins: Sequence[int], ends: Sequence[int]) -> Tensor:
-        """Takes what lies between two bounds along each axis."""
+        """Slices a tensor between bounds along each axis."""
         shape = [end - begin for begin, end in zip(begins, ends, strict=True)]
         return self._add("STRIDED_SLICE", x, shape, {"begin": begins, "end": ends, "strides": [1] * len(shape)})
 
@@ -56,7 +56,7 @@ class Moves:
         return made
 
     def into(self, made: Tensor) -> None:
-        """Has the last operator put out an existing tensor."""
+        """Makes the last operator write to an existing tensor."""
         self.operators[-1].outputs[:] = [made]
 
     def _add(

@@ -1,15 +1,16 @@
-"""Uneven pairs merged into one dense convolution, where that is faster.
+"""Merges uneven pairs of convolutions into one dense convolution where that is faster.
 
 >>> from seesaw_keras.tflite import flatbuffer
 >>> from seesaw_keras.tflite.passes import merge_pairs
 >>> merge_pairs(flatbuffer.read("phone_int8.tflite").main)  # doctest: +SKIP
 11
 
-Convolutions that read slices of one tensor, and whose outputs are concatenated, are one convolution whose weights are
-zero where they do not read. A zero weight adds nothing to an integer sum, and the outputs share scale and zero point
-since the concatenation: every integer stays the same. The slices and the concatenation are gone, for more multiply-adds
-and more weights: 16 to 19 multiply-adds for each byte that is not copied any more where seesaw's stream has 64
-channels, 32 where it has 128. The former gain with a matrix unit and lose nothing without (see `passes`).
+Convolutions that read slices of one tensor and whose outputs are concatenated are equivalent to one convolution whose
+weights are zero for the channels they do not read. A zero weight adds nothing to an integer sum, and the outputs share
+scale and zero point through the concatenation, so the result is bit-exact. The slices and the concatenation disappear,
+at the cost of more multiply-adds and more weights: 16 to 19 multiply-adds per saved byte of copying where seesaw's
+stream has 64 channels, 32 where it has 128. The former are faster with a matrix unit and not slower without one (see
+`passes`).
 """
 
 import math
@@ -27,7 +28,7 @@ MADDS_PER_BYTE = 20
 
 
 class _Part(NamedTuple):
-    """A convolution that reads channels `begin` to `end` of `source`; its weights and bias."""
+    """A convolution over channels `begin` to `end` of `source`, with its weights and bias."""
 
     operator: Operator
     source: Tensor
@@ -38,20 +39,20 @@ class _Part(NamedTuple):
 
     @property
     def kind(self) -> tuple[Any, ...]:
-        """What the parts of one convolution have in common."""
+        """The properties that must match for parts to be merged."""
         made = self.operator.outputs[0]
         return self.source, self.operator.options, self.weights.shape[1:3], made.shape[:-1], _steps(made)
 
 
 def merge_pairs(graph: Subgraph, *, madds_per_byte: float = MADDS_PER_BYTE) -> int:
-    """Merges int8 convolutions of slices where fewer copies are worth the multiply-adds.
+    """Merges int8 convolutions of slices where the saved copies outweigh the additional multiply-adds.
 
     Args:
-        graph: changed in place.
-        madds_per_byte: how many multiply-adds more may be done for each byte that is not copied any more.
+        graph: modified in place.
+        madds_per_byte: maximum number of additional multiply-adds per saved byte of copying.
 
     Returns:
-        How many concatenations are gone.
+        Number of removed concatenations.
     """
     joins = [operator for operator in graph.operators if operator.code == "CONCATENATION"]
     return sum(_merge(graph, join, madds_per_byte) for join in joins)
@@ -73,7 +74,7 @@ def _merge(graph: Subgraph, join: Operator, madds_per_byte: float) -> bool:
 
 
 def _part(links: Links, tensor: Tensor) -> _Part | None:
-    """The int8 convolution that makes a tensor that nobody else takes."""
+    """The int8 convolution that produces a tensor, if the tensor has a single consumer; None otherwise."""
     convolution = links.producers.get(tensor)
     if convolution is None or convolution.code != "CONV_2D" or links.only_user(tensor) is None:
         return None
@@ -83,7 +84,7 @@ def _part(links: Links, tensor: Tensor) -> _Part | None:
     types = given.type, weights.type, bias.type, tensor.type
     if types != ("INT8", "INT8", "INT32", "INT8") or weights.quantization.zero_points.any():
         return None
-    if weights.shape[3] != given.shape[3]:  # in groups
+    if weights.shape[3] != given.shape[3]:  # grouped convolution
         return None
     slicing = links.producers.get(given)
     source = None if slicing is None else sliced(slicing)
@@ -95,12 +96,12 @@ def _part(links: Links, tensor: Tensor) -> _Part | None:
 
 
 def _steps(tensor: Tensor) -> tuple[float, int] | None:
-    """What the integers of a tensor stand for."""
+    """The per-tensor quantization as (scale, zero point)."""
     return None if tensor.quantization is None else (tensor.quantization.scale, tensor.quantization.zero_point)
 
 
 def _cost(links: Links, made: Tensor, parts: list[_Part]) -> float:
-    """Additional multiply-adds for each byte that is not copied any more."""
+    """Additional multiply-adds per saved byte of copying."""
     source = parts[0].source
     sparse = sum(part.weights.size for part in parts)
     dense = source.shape[-1] * made.shape[-1] * math.prod(parts[0].weights.shape[1:3])
@@ -110,7 +111,7 @@ def _cost(links: Links, made: Tensor, parts: list[_Part]) -> float:
 
 
 def _dense(parts: list[_Part], name: str) -> tuple[Tensor, Tensor]:
-    """Weights and bias of the one convolution."""
+    """Weights and bias of the merged convolution."""
     channels = parts[0].source.shape[-1]
     blocks = []
     for part in parts:
@@ -126,6 +127,6 @@ def _dense(parts: list[_Part], name: str) -> tuple[Tensor, Tensor]:
 
 
 def _scales(constants: list[Tensor]) -> Quantization:
-    """A scale for each filter of all constants."""
+    """Concatenated per-channel scales of all constants."""
     scales = [np.broadcast_to(c.quantization.scales, c.shape[0]) for c in constants if c.quantization]
     return Quantization(np.concatenate(scales))

@@ -1,4 +1,4 @@
-"""Tensors that share the order of their channels, and what it takes to change it.
+"""Regions: sets of tensors that share a channel order, and the edits that change it.
 
 >>> from seesaw_keras.tflite import flatbuffer
 >>> from seesaw_keras.tflite.passes.graph_index import Links
@@ -8,8 +8,8 @@
 >>> [operator.code for operator in region.operators]  # doctest: +SKIP
 ['LOGISTIC', 'MUL', 'DEPTHWISE_CONV_2D', 'LOGISTIC', 'MUL']
 
-Whoever changes the order in all tensors of a region together, and in the constants that have an entry a channel, has
-changed nothing, as long as the convolutions around it take the change up into their weights.
+Changing the channel order in all tensors of a region, and in all constants with per-channel entries, leaves the result
+unchanged if the convolutions around the region absorb the change into their weights.
 """
 
 from collections.abc import Callable
@@ -26,14 +26,14 @@ __all__ = ["Region", "permutation", "region_around"]
 
 @dataclass
 class Region:
-    """Tensors with the same channels in the same order, as far as operators between them show.
+    """Tensors with the same channels in the same order, connected by the operators between them.
 
     Attributes:
-        tensors: computed ones.
-        operators: between them, in the order of execution.
-        sources: the other operators that make one of the tensors, likewise.
-        sinks: the other operators that take one, likewise.
-        is_open: whether a tensor is also seen from outside of the graph.
+        tensors: computed tensors of the region.
+        operators: operators between them, in execution order.
+        sources: other operators that produce one of the tensors, in execution order.
+        sinks: other operators that consume one, in execution order.
+        is_open: whether one of the tensors is visible outside the graph.
     """
 
     tensors: set[Tensor]
@@ -47,12 +47,12 @@ def region_around(links: Links, start: Tensor, inside: Callable[[Operator], bool
     """Returns the largest region around a tensor.
 
     Args:
-        links: of the graph.
-        start: a tensor that an operator computes.
-        inside: which operators belong to a region; by default all channelwise ones.
+        links: index of the graph.
+        start: a computed tensor.
+        inside: predicate for operators that belong to a region; by default all channelwise ones.
 
     Returns:
-        None if the region reaches an input of the graph.
+        None if the region reaches a graph input.
     """
     inside = inside or (lambda operator: channel_constants(links, operator) is not None)
     channels = start.shape[-1]
@@ -83,16 +83,16 @@ def region_around(links: Links, start: Tensor, inside: Callable[[Operator], bool
 
 
 def permutation(links: Links, region: Region, order: Order, given: set[Operator]) -> list[Edit] | None:
-    """Returns what puts the channels of a region into another order.
+    """Returns the edits that permute the channels of a region.
 
     Args:
-        links: of the graph.
-        region: one of its regions.
-        order: for each new place the channel that comes there.
-        given: operators that need no edit, because their part of the change is made otherwise.
+        links: index of the graph.
+        region: a region of the graph.
+        order: for each new channel position, the index of the old channel.
+        given: operators that need no edit, because the caller handles them.
 
     Returns:
-        None if one of the operators around the region cannot absorb the change, or someone outside sees it.
+        None if an operator around the region cannot absorb the permutation, or a tensor is visible outside the graph.
     """
     if region.is_open:
         return None
@@ -118,7 +118,7 @@ def permutation(links: Links, region: Region, order: Order, given: set[Operator]
 
 
 def _sliced(links: Links, operator: Operator, slices: list[tuple[Tensor, int, int]], order: Order) -> list[Edit] | None:
-    """Returns what an order that mixes nothing across the bounds of slices asks of those that take the slices."""
+    """The edits for consumers of slices, for an order that does not mix channels across the slices' bounds."""
     edits: list[Edit] = []
     for tensor, begin, end in slices:
         part = order[begin:end] - begin

@@ -1,4 +1,4 @@
-"""A concatenation of the same channels in another order, put together of as few pieces as possible.
+"""Regroups the channels of a concatenation, using as few pieces as possible.
 
 >>> import numpy as np
 >>> from seesaw_keras.tflite.flatbuffer import Operator, Tensor
@@ -9,8 +9,8 @@
 >>> [(part, places.tolist()) for part, places in regroup(join, [first, rest]).pieces]
 [(0, [0, 1]), (1, [0, 1, 2, 3, 4, 5]), (0, [2, 3])]
 
-Whoever reads `first` finds it in the first four channels, whoever reads `rest` in the other six, in an order that is
-up to their weights. The convolution that made n is two convolutions afterwards.
+Consumers of `first` read the first four channels, consumers of `rest` the other six; their weights absorb the order
+within the group. The convolution that produced n becomes two convolutions.
 """
 
 from collections.abc import Sequence
@@ -25,15 +25,15 @@ from seesaw_keras.tflite.passes.graph_index import Links, substitute, take
 
 __all__ = ["Regrouping", "regroup"]
 
-_MOST_PIECES = 10  # TFLite Micro's CONCATENATION takes no more
+_MOST_PIECES = 10  # input limit of TFLite Micro's CONCATENATION
 
 
 class Regrouping(NamedTuple):
-    """What a concatenation shall join.
+    """New inputs of a concatenation.
 
     Attributes:
         join: the CONCATENATION.
-        pieces: the number of an input, and which of its channels.
+        pieces: (input index, channel indices of that input) per piece.
     """
 
     join: Operator
@@ -41,12 +41,12 @@ class Regrouping(NamedTuple):
 
     @property
     def order(self) -> Order:
-        """For each new channel where it is in the old concatenation."""
+        """For each new channel, its index in the old concatenation."""
         starts = np.cumsum([0, *(tensor.shape[-1] for tensor in joined_parts(self.join) or ())])
         return np.concatenate([starts[part] + places for part, places in self.pieces])
 
     def is_possible(self, links: Links) -> bool:
-        """Whether those who make the inputs can make the pieces."""
+        """Whether the producers of the inputs can produce the pieces."""
         parts = joined_parts(self.join) or []
         if len(self.pieces) > _MOST_PIECES or len(set(parts)) < len(parts):
             return False
@@ -57,7 +57,7 @@ class Regrouping(NamedTuple):
         )
 
     def apply(self, graph: Subgraph) -> None:
-        """Makes the pieces and joins them; what made the inputs is left without users."""
+        """Creates the pieces and concatenates them; the original producers may become unused."""
         links = Links(graph)
         parts = joined_parts(self.join) or []
         self.join.inputs[:] = [
@@ -69,18 +69,18 @@ class Regrouping(NamedTuple):
 
 
 def regroup(join: Operator, groups: Sequence[Order]) -> Regrouping:
-    """Finds pieces for groups of channels whose order within the group is free.
+    """Finds pieces for groups of channels whose order within each group is free.
 
     Args:
-        join: a CONCATENATION of channels.
-        groups: the channels, in the old concatenation, that shall come one group after the other.
+        join: a CONCATENATION along channels.
+        groups: channel indices in the old concatenation, one array per contiguous group of the new one.
     """
     sizes = [tensor.shape[-1] for tensor in joined_parts(join) or ()]
     origin = [(part, place) for part, size in enumerate(sizes) for place in range(size)]
     channels: list[tuple[int, int]] = []
     for group in groups:
         last = channels[-1][0] if channels else None
-        # What continues the last piece comes first: it is not cut.
+        # Channels that continue the last piece come first, so that it is not split.
         channels += sorted((origin[channel] for channel in group), key=lambda c: (c[0] != last, c))
     runs = groupby(channels, key=lambda channel: channel[0])
     return Regrouping(join, [(part, np.array([place for _, place in run])) for part, run in runs])
@@ -91,7 +91,7 @@ def _is_whole(tensor: Tensor, places: Order) -> bool:
 
 
 def _made_in_part(links: Links, tensor: Tensor, places: Order, name: str) -> Tensor:
-    """Makes some of the channels of a tensor by a convolution of their own."""
+    """Creates a separate convolution that computes some of a tensor's channels."""
     maker = links.producers[tensor]
     piece = Tensor(name, (*tensor.shape[:-1], places.size), tensor.type, tensor.quantization)
     clone = Operator(maker.code, list(maker.inputs), [piece], dict(maker.options), maker.version)

@@ -1,7 +1,7 @@
-"""What nothing needs is dropped, and equal constants become one.
+"""Removes dead operators and tensors, and deduplicates constants.
 
 >>> from seesaw_keras.tflite import flatbuffer
->>> from seesaw_keras.tflite.passes import remove_dead_ops as tidy
+>>> from seesaw_keras.tflite.passes import tidy
 >>> tidy(flatbuffer.read("phone_int8.tflite").main)  # doctest: +SKIP
 0
 """
@@ -13,15 +13,15 @@ __all__ = ["tidy"]
 
 
 def tidy(graph: Subgraph) -> int:
-    """Drops operators and tensors that nothing uses, and all but the first of equal constants.
+    """Removes unused operators and tensors, and deduplicates equal constants.
 
-    Names of inputs, outputs and computed tensors stay. Bytes that several constants share are written once anyway.
+    Names of inputs, outputs and computed tensors are preserved. The writer stores shared bytes once in any case.
 
     Args:
-        graph: changed in place.
+        graph: modified in place.
 
     Returns:
-        How many operators and tensors are gone.
+        Number of removed operators and tensors.
     """
     before = len(graph.operators) + len(graph.tensors)
     first: dict[tuple, Tensor] = {}

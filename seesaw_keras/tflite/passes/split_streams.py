@@ -1,4 +1,4 @@
-"""Residual streams kept in the parts in which convolutions read them.
+"""Keeps residual streams split into the parts that convolutions read.
 
 >>> from seesaw_keras.tflite import flatbuffer
 >>> from seesaw_keras.tflite.passes import split_streams
@@ -6,8 +6,8 @@
 3
 
 Between seesaw's blocks the two projections are concatenated, added to the stream, and sliced again for the next block's
-expansions. Here a stream is its parts all the way: additions are done on parts, and slices and concatenations are gone.
-Whoever reads the whole stream, such as the head, gets the parts concatenated.
+expansions. This pass keeps the stream as separate parts: additions operate on parts, and slices and concatenations are
+removed. Consumers of the whole stream, such as the head, read the concatenated parts.
 """
 
 from itertools import pairwise
@@ -24,13 +24,13 @@ __all__ = ["split_streams"]
 
 
 def split_streams(graph: Subgraph) -> int:
-    """Splits the streams of which less is copied afterwards.
+    """Splits residual streams where this reduces the number of copied bytes.
 
     Args:
-        graph: changed in place.
+        graph: modified in place.
 
     Returns:
-        How many streams were split.
+        Number of split streams.
     """
     count = 0
     seen: set[Operator] = set()
@@ -49,7 +49,7 @@ def split_streams(graph: Subgraph) -> int:
 
 
 def _is_addition(operator: Operator) -> bool:
-    """Whether an operator adds two tensors entry by entry, neither of them a constant."""
+    """Whether an operator adds two non-constant tensors of equal shape."""
     if operator.code != "ADD":
         return False
     shape = operator.outputs[0].shape
@@ -57,13 +57,13 @@ def _is_addition(operator: Operator) -> bool:
 
 
 class _Stream:
-    """Tensors that additions join, and the blocks of channels in which they are read."""
+    """Tensors connected by additions, and the channel blocks in which they are read."""
 
     def __init__(self, links: Links, region: Region) -> None:
         self._links, self._region = links, region
         order = [tensor for operator in links.graph.operators for tensor in operator.outputs]
         self._tensors = [tensor for tensor in order if tensor in region.tensors]
-        self._slices = {  # what is replaced by parts
+        self._slices = {  # slices to replace with parts
             operator: slices
             for operator in region.sinks
             if (slices := channel_slices(links, operator)) and not any(links.is_open(t) for t, *_ in slices)
@@ -73,12 +73,12 @@ class _Stream:
         self._parts: dict[Tensor, list[Tensor]] = {}
 
     def copied_before(self) -> int:
-        """Bytes that concatenations and slices write."""
+        """Bytes written by concatenations and slices."""
         joined = sum(tensor.nbytes for tensor in self._tensors if joined_parts(self._links.producers[tensor]))
         return joined + sum(tensor.nbytes for slices in self._slices.values() for tensor, *_ in slices)
 
     def copied_after(self) -> int:
-        """The same once the stream is split."""
+        """Bytes written by concatenations and slices once the stream is split."""
         copied = 0
         for tensor in self._tensors:
             maker = self._links.producers[tensor]
@@ -96,7 +96,7 @@ class _Stream:
         return self._links.is_open(tensor) or any(o not in self._region.operators for o in others)
 
     def _joined(self, tensor: Tensor) -> list[list[Tensor]] | None:
-        """For each block the tensors that a CONCATENATION joins there; None if a block begins within one of them."""
+        """The tensors that a CONCATENATION joins, per block; None if a block boundary lies within one of them."""
         joined = joined_parts(self._links.producers[tensor])
         if joined is None:
             return None
@@ -106,7 +106,7 @@ class _Stream:
         return [joined[ends.index(begin) : ends.index(end)] for begin, end in self.blocks]
 
     def split(self) -> None:
-        """Changes the graph; what is then unused is left in it."""
+        """Splits the stream in the graph; leaves unused operators for `sweep`."""
         for tensor in self._tensors:
             maker = self._links.producers[tensor]
             substitute(self._links.graph, maker, self._made(tensor, maker))
@@ -122,7 +122,7 @@ class _Stream:
                 redirect(self._links.graph, tensor, part)
 
     def _made(self, tensor: Tensor, maker: Operator) -> list[Operator]:
-        """What makes the parts of a tensor, and the tensor itself where it is read whole."""
+        """The operators that produce the parts of a tensor, and the tensor itself where it is read whole."""
         moves = Moves(tensor.name)
         joined = self._joined(tensor)
         if maker in self._region.operators:
@@ -141,7 +141,7 @@ class _Stream:
         return [maker, *moves.operators]
 
     def _sums(self, tensor: Tensor, addition: Operator) -> list[Operator]:
-        """Adds part by part."""
+        """The additions of the individual parts."""
         left, right = (self._parts[t] for t in addition.inputs if t is not None)
         return [
             Operator(

@@ -1,17 +1,17 @@
-"""An int8 PReLU as the greater of two products.
+"""Rewrites an int8 PReLU as the maximum of two products.
 
 >>> from seesaw_keras.tflite import flatbuffer
 >>> from seesaw_keras.tflite.passes import spread_prelu
 >>> spread_prelu(flatbuffer.read("mobilefacenet_prelu_int8.tflite").main)  # doctest: +SKIP
 33
 
-XNNPACK has no int8 PReLU, and LiteRT's own goes entry by entry: nine tenths of an int8 MobileFaceNet's time. But slopes
-are weights of a depthwise 1x1 convolution, and as long as all are less than 1
+XNNPACK has no int8 PReLU, and LiteRT's own kernel is scalar: it takes nine tenths of an int8 MobileFaceNet's time. But
+slopes can be the weights of a depthwise 1x1 convolution, and if all are less than 1
 
     PRELU(x) = MAXIMUM(QUANTIZE(x), DEPTHWISE_CONV_2D(x, slopes))
 
-where each of the two rescales as PRELU does, and rounding keeps the greater one greater. Whether that is so to the last
-integer is tried on all 256 values of every channel (`reference`); where it is not, the operator stays.
+where both branches rescale as PRELU does, and rounding is monotonic. Bit-exactness is tested on all 256 values of every
+channel (`reference`); operators that are not bit-exact are kept.
 """
 
 import math
@@ -26,13 +26,13 @@ __all__ = ["spread_prelu"]
 
 
 def spread_prelu(graph: Subgraph) -> int:
-    """Replaces int8 PReLUs of images; those of a single pixel (in squeeze-excite) cost too little to gain anything.
+    """Replaces int8 PReLUs of images; those of a single pixel (in squeeze-excite) are too cheap to matter.
 
     Args:
-        graph: changed in place.
+        graph: modified in place.
 
     Returns:
-        How many were replaced.
+        Number of replaced operators.
     """
     return sum(_spread(graph, operator) for operator in list(graph.operators) if operator.code == "PRELU")
 
@@ -52,7 +52,7 @@ def _spread(graph: Subgraph, prelu: Operator) -> bool:
 
 
 def _operators(given: Tensor, slopes: Tensor, made: Tensor) -> list[Operator] | None:
-    """What takes the place of a PReLU; None if the slopes are no weights."""
+    """The replacement of a PReLU; None if the slopes cannot be convolution weights."""
     assert slopes.data is not None and slopes.quantization is not None and given.quantization is not None
     weights = slopes.data.astype(np.int64).reshape(1, 1, 1, -1) - slopes.quantization.zero_point
     if np.abs(weights).max(initial=0) > np.iinfo(np.int8).max:
@@ -75,7 +75,7 @@ def _operators(given: Tensor, slopes: Tensor, made: Tensor) -> list[Operator] | 
 
 
 def _is_same(given: Tensor, slopes: Tensor, made: Tensor) -> bool:
-    """Whether PReLU and its replacement compute the same of every integer in every channel."""
+    """Whether the replacement is bit-exact for every input value in every channel."""
     shape = (1, 16, 16, given.shape[3])
     image, result = (Tensor(tensor.name, shape, "INT8", tensor.quantization) for tensor in (given, made))
     integers = np.arange(-128, 128).astype(np.int8).reshape(1, 1, 16, 16, 1).repeat(shape[3], axis=4)

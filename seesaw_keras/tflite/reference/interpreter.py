@@ -1,4 +1,4 @@
-"""Runs a flatbuffer in NumPy, operator by operator, with the integers of a device.
+"""Runs a flatbuffer in NumPy, operator by operator, bit-exact with a device.
 
 >>> import numpy as np
 >>> from seesaw_keras.tflite import flatbuffer
@@ -22,21 +22,23 @@ __all__ = ["Interpreter"]
 
 
 class Interpreter:
-    """A network ready to run.
+    """A prepared network.
 
-    Every array has a leading axis of images, before the axes that the file gives its tensor: many inputs run at once.
+    Every array has a leading batch axis in front of the axes that the file gives its tensor, so many inputs run at
+    once.
     """
 
     def __init__(self, model: Model, flavor: Flavor = "litert") -> None:
-        """Makes every operator ready, and computes what depends on constants alone.
+        """Prepares every operator and computes tensors that depend only on constants.
 
         Args:
-            model: its main subgraph is what runs; it is not changed, and must not be afterwards.
-            flavor: "litert" for the integers of LiteRT's reference kernels, "micro" for those of TensorFlow Lite Micro.
+            model: its main subgraph is executed; it is not modified, and must not be modified afterwards.
+            flavor: "litert" for the arithmetic of LiteRT's reference kernels, "micro" for that of TensorFlow Lite
+                Micro.
 
         Raises:
-            UnsupportedError: an operator, type or option is not computed here; the message names it. Whatever can be
-                refused is refused here, before anything runs.
+            UnsupportedError: an operator, type or option is not supported; the message names it. All unsupported
+                features are reported here, before anything runs.
         """
         if flavor not in FLAVORS:
             raise ValueError(f"unknown flavor {flavor!r}: choose one of {', '.join(FLAVORS)}")
@@ -53,9 +55,9 @@ class Interpreter:
             self._add(operator, flavor, shapes)
 
     def _add(self, operator: Operator, flavor: Flavor, shapes: dict[Tensor, Array]) -> None:
-        """Makes an operator ready, and runs it on no images at all.
+        """Prepares an operator and runs it on an empty batch.
 
-        That shows the shapes and types of its outputs. What has one image even so is the same for all of them.
+        This yields the shapes and types of its outputs. An output with a batch size of 1 even so is constant.
         """
         if operator.code not in KERNELS:
             raise UnsupportedError(f"{_name(operator)}: the operator is not supported")
@@ -80,16 +82,16 @@ class Interpreter:
             self._steps.append((operator, compute))
 
     def run(self, *inputs: Array) -> list[Array]:
-        """Computes the network's outputs.
+        """Runs the network and returns its outputs.
 
         Args:
-            inputs: one for each of the graph's inputs, (images, *shape), of the tensor's type.
+            inputs: one array per graph input, (images, *shape), of the tensor's dtype.
 
         Returns:
             The graph's outputs, (images, *shape).
 
         Raises:
-            ValueError: an input has another shape or type.
+            ValueError: an input has the wrong shape or dtype.
         """
         values = self._given(inputs)
         last = {tensor: operator for operator, _ in self._steps for tensor in operator.inputs if tensor is not None}
@@ -101,13 +103,13 @@ class Interpreter:
         return [self._of_all_images(values[tensor], len(inputs[0])) for tensor in self.graph.outputs]
 
     def tensors(self, *inputs: Array) -> dict[Tensor, Array]:
-        """Computes the network, and returns every tensor that is computed, the inputs and the outputs.
+        """Runs the network and returns inputs, outputs and all computed tensors.
 
         Args:
-            inputs: as for `run`.
+            inputs: see `run`.
 
         Returns:
-            (images, *shape) of each, in the order of computation; what depends on constants alone has one image.
+            (images, *shape) arrays in execution order; tensors that depend only on constants have a batch size of 1.
         """
         values = self._given(inputs)
         for _ in self._walk(values):
@@ -127,7 +129,7 @@ class Interpreter:
         return self._constants | dict(zip(self.graph.inputs, inputs, strict=True))
 
     def _walk(self, values: dict[Tensor, Array]) -> Iterator[Operator]:
-        """Computes operator after operator into `values`; yields each that is done."""
+        """Runs the operators in order, stores outputs in `values`, and yields each operator that has run."""
         for operator, compute in self._steps:
             values |= zip(operator.outputs, compute(*_inputs(operator, values)), strict=True)
             yield operator
@@ -142,7 +144,7 @@ def _inputs(operator: Operator, values: dict[Tensor, Array]) -> list[Array | Non
 
 
 def _fits(shape: tuple[int, ...], tensor: Tensor, flavor: Flavor) -> bool:
-    """Whether a shape is the one that the file gives; LiteRT lets sides be free there."""
+    """Whether a shape matches the file's; LiteRT allows dynamic dimensions."""
     wanted = tensor.shape if tensor.shape_signature is None or flavor == "micro" else tensor.shape_signature
     return len(shape) == len(wanted) and all(w in (-1, s) for s, w in zip(shape, wanted, strict=True))
 

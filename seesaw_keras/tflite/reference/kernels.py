@@ -1,4 +1,4 @@
-"""Which function makes which operator ready: all that the reference computes, at one glance."""
+"""Table of all operators supported by the reference interpreter, with the function that prepares each."""
 
 from collections.abc import Callable
 

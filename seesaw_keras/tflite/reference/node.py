@@ -1,4 +1,4 @@
-"""What a kernel is told of the operator that it computes, and how it refuses what it does not compute.
+"""Operator view for kernels: inputs, options and quantization, with errors for unsupported features.
 
 >>> import numpy as np
 >>> from seesaw_keras.tflite.flatbuffer import Operator, Tensor
@@ -26,26 +26,26 @@ Flavor = Literal["litert", "micro"]
 FLAVORS: tuple[Flavor, ...] = get_args(Flavor)
 
 Array = npt.NDArray[Any]
-# From the operator's inputs, with a leading axis of images (1 for constants; None where left out), to its outputs.
+# Maps the operator's inputs, with a leading batch axis (1 for constants; None if omitted), to its outputs.
 Compute = Callable[..., "list[Array]"]
 
-# Limits of fused activations, in real numbers.
+# Limits of fused activations, as real numbers.
 _ACTIVATIONS = {"NONE": (-np.inf, np.inf), "RELU": (0, np.inf), "RELU6": (0, 6), "RELU_N1_TO_1": (-1, 1)}
 
 
 class UnsupportedError(ValueError):
-    """An operator, type or option that the reference does not compute; the message names it."""
+    """Raised for an unsupported operator, type or option; the message names it."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """An operator and what is known of its inputs before the first run.
+    """An operator and the static information about its inputs.
 
     Attributes:
-        operator: what to compute.
-        flavor: the runtime whose integers are wanted: LiteRT's reference kernels, or TensorFlow Lite Micro.
-        arrays: its inputs for no images at all, None where left out: their shapes (the file's may be free), and the
-            values of those that are the same for every image, which have one.
+        operator: the operator.
+        flavor: runtime to reproduce: LiteRT's reference kernels or TensorFlow Lite Micro.
+        arrays: inputs for an empty batch, None if omitted. They have static shapes (the file's may be dynamic);
+            constant inputs have a batch size of 1 and hold their values.
     """
 
     operator: Operator
@@ -53,7 +53,7 @@ class Node:
     arrays: Sequence[Array | None]
 
     def refuse(self, problem: str) -> UnsupportedError:
-        """Returns the error to raise."""
+        """Returns an UnsupportedError for the caller to raise."""
         return UnsupportedError(f"{self.operator.code} {self.output.name!r}: {problem}")
 
     def require(self, condition: bool, problem: str) -> None:
@@ -67,29 +67,29 @@ class Node:
         return self.operator.outputs[0]
 
     def input(self, place: int = 0) -> Tensor:
-        """The input at that place, which must be there."""
+        """The input at an index; raises UnsupportedError if it is missing."""
         tensor = self.optional(place)
         if tensor is None:
             raise self.refuse(f"input {place} is missing")
         return tensor
 
     def optional(self, place: int) -> Tensor | None:
-        """The input at that place, None where it is left out."""
+        """The input at an index; None if it is omitted."""
         return self.operator.inputs[place] if place < len(self.operator.inputs) else None
 
     def option(self, name: str) -> Any:
-        """One of the operator's options."""
+        """The value of an operator option."""
         return self.operator.options[name]
 
     def constant(self, place: int) -> Array:
-        """The value of an input, which must be the same in every run."""
+        """The value of a constant input; raises UnsupportedError if it is not constant."""
         array = self._array(place)
         if len(array) != 1:
             raise self.refuse(f"input {place} {self.input(place).name!r} is computed; only a constant is supported")
         return array[0]
 
     def shape(self, place: int = 0) -> tuple[int, ...]:
-        """The shape of an input, without the axis of images."""
+        """The shape of an input, without the batch axis."""
         return self._array(place).shape[1:]
 
     def _array(self, place: int) -> Array:
@@ -99,17 +99,17 @@ class Node:
         return array
 
     def numbers(self, place: int) -> list[int]:
-        """A constant of integers, such as axes, as a flat list."""
+        """A constant integer input, such as axes, as a flat list."""
         self.require(self.input(place).type in ("INT32", "INT64"), f"input {place} is {self.input(place).type}")
         return self.constant(place).reshape(-1).tolist()
 
     def axis(self, number: int, rank: int) -> int:
-        """An axis, which may be negative, counted from the front; refused where there is none."""
+        """Normalizes a possibly negative axis; raises UnsupportedError if it is out of range."""
         self.require(-rank <= number < rank, f"axis {number} of {rank}")
         return number % rank
 
     def type(self, *allowed: str, inputs: int = 1) -> str:
-        """The type that the first inputs and all outputs have; refused unless it is one and allowed."""
+        """The common type of the first inputs and all outputs; raises UnsupportedError if mixed or not allowed."""
         types = {tensor.type for tensor in [*map(self.input, range(inputs)), *self.operator.outputs]}
         for type in sorted(types):
             self.require(type in allowed, f"type {type} is not supported, only {', '.join(allowed)}")
@@ -117,7 +117,7 @@ class Node:
         return types.pop()
 
     def scale(self, tensor: Tensor) -> np.float32:
-        """The one scale of a quantized tensor, in the file's precision."""
+        """The per-tensor scale of a quantized tensor, in the file's precision."""
         if tensor.quantization is None:
             raise self.refuse(f"{tensor.name!r} is {tensor.type} without quantization")
         self.require(tensor.quantization.scales.size == 1, f"{tensor.name!r} has a scale for each channel")
@@ -126,19 +126,19 @@ class Node:
     def divided(self, tensor: Tensor) -> np.floating:
         """The scale in the precision in which most kernels divide scales: float32 in LiteRT, float64 in TFLite Micro.
 
-        TFLite Micro's source has float32, too, for RELU, LEAKY_RELU, HARD_SWISH, SUB and a FULLY_CONNECTED with one
-        scale for all channels, but in its wheel they are computed in float64 as the others are.
+        TFLite Micro's source also uses float32 for RELU, LEAKY_RELU, HARD_SWISH, SUB and a FULLY_CONNECTED with one
+        scale for all channels, but its wheel computes them in float64 like the others.
         """
         return (np.float32 if self.flavor == "litert" else np.float64)(self.scale(tensor))
 
     def zero_point(self, tensor: Tensor) -> int:
-        """The one zero point of a quantized tensor."""
+        """The per-tensor zero point of a quantized tensor."""
         self.scale(tensor)
         assert tensor.quantization is not None
         return tensor.quantization.zero_point
 
     def require_same_quantization(self, *tensors: Tensor) -> None:
-        """Refuses quantized tensors whose integers do not mean the same as the output's."""
+        """Raises UnsupportedError for quantized tensors whose quantization differs from the output's."""
         for tensor in tensors:
             same = (self.scale(tensor), self.zero_point(tensor)) == (
                 self.scale(self.output),
@@ -147,23 +147,23 @@ class Node:
             self.require(same, f"{tensor.name!r} is quantized otherwise than the output")
 
     def activation(self) -> tuple[float, float]:
-        """The limits of the fused activation in real numbers."""
+        """The limits of the fused activation, as real numbers."""
         name = self.option("fused_activation_function")
         self.require(name in _ACTIVATIONS, f"fused activation {name} is not supported")
         return _ACTIVATIONS[name]
 
     def limits(self, real: tuple[float, float] | None = None) -> tuple[int, int]:
-        """The least and the greatest integer of an 8-bit output, by its type and real limits.
+        """The minimum and maximum integer of an 8-bit output, given its type and real limits.
 
         Args:
-            real: those limits; of the fused activation by default.
+            real: real limits; by default those of the fused activation.
         """
         info = np.iinfo(self.output.dtype)
         low, high = (self.integer(self.output, value) for value in real or self.activation())
         return max(info.min, low), min(info.max, high)
 
     def integer(self, tensor: Tensor, value: float) -> int:
-        """The integer of a tensor that stands for a value; infinities are far outside of any 8-bit type."""
+        """The quantized value of a real number; infinities map far outside any 8-bit range."""
         if np.isinf(value):
             return int(np.copysign(INT32_MAX, value))
         steps = round_half_away(np.float32(value) / self.scale(tensor))

@@ -1,3 +1,3 @@
-"""What watches a training: history, progress bar, TensorBoard, validation."""
+"""Training callbacks: history, progress bar, TensorBoard, validation."""
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""What a training tells whoever watches it. No TensorFlow import.
+"""Base class for training callbacks and the reports passed to them. Does not import TensorFlow.
 
 >>> from seesaw_keras.training.callbacks.callback import Monitor, Monitors, StepReport
 >>> class Losses(Monitor):
@@ -26,17 +26,17 @@ __all__ = ["Monitor", "Monitors", "Run", "StepReport", "ValidationReport"]
 
 @dataclass(frozen=True)
 class Run:
-    """A training that begins, or goes on.
+    """A new or resumed training run.
 
     Attributes:
-        recipe: what is trained.
-        out: the folder of its results.
-        steps_per_epoch: batches of an epoch.
-        total_steps: of the whole training.
-        first_step: steps completed before; 0 for a new training.
-        batch_size: images of a step, over all replicas.
-        model: the embedding network, a Keras model: images (n, side, side, 3) in [-1, 1] to embeddings (n, d).
-        first_batch: reads the images of the training's first batch, uint8 RGB (n, side, side, 3); None without images.
+        recipe: the recipe.
+        out: output folder.
+        steps_per_epoch: number of batches per epoch.
+        total_steps: total number of steps.
+        first_step: number of steps completed before this start; 0 for a new run.
+        batch_size: global batch size, over all replicas.
+        model: the embedding network, a Keras model from images (n, side, side, 3) in [-1, 1] to embeddings (n, d).
+        first_batch: returns the images of the first batch, uint8 RGB (n, side, side, 3); None without images.
     """
 
     recipe: Recipe
@@ -51,14 +51,14 @@ class Run:
 
 @dataclass(frozen=True)
 class StepReport:
-    """What one step did.
+    """Metrics of one step.
 
     Attributes:
-        step: steps completed, this one included: from 1.
-        epoch: passes over the data completed: step / steps_per_epoch.
-        loss: the mean over the images of the batch.
-        learning_rate: that was used.
-        images_per_second: of this step, over all replicas.
+        step: number of completed steps including this one, from 1.
+        epoch: number of completed epochs, step / steps_per_epoch.
+        loss: mean loss over the batch.
+        learning_rate: learning rate of the step.
+        images_per_second: throughput over all replicas.
         statistics: other means over the batch, such as `target_angle` and `other_angle` in degrees.
     """
 
@@ -72,12 +72,12 @@ class StepReport:
 
 @dataclass(frozen=True)
 class ValidationReport:
-    """What a validation found.
+    """Results of a validation.
 
     Attributes:
-        step: steps completed.
-        figures: by name, accuracies in percent.
-        pictures: by name, PNG files.
+        step: number of completed steps.
+        figures: metrics by name; accuracies in percent.
+        pictures: plots by name, as PNG files.
     """
 
     step: int
@@ -86,66 +86,65 @@ class ValidationReport:
 
 
 class Monitor:
-    """Watches a training: override what is of interest; nothing here does anything.
+    """Base class for training callbacks; every method is a no-op to override.
 
-    The trainer calls `begin`; for every step `step`, then, where they are due, `validate` and `checkpoint`, in this
-    order; at the last `end`, which is not called when the training fails or is interrupted. Exceptions end the
-    training.
+    The trainer calls `begin`, then `step` for every step, followed by `validate` and `checkpoint` in this order when
+    due, and finally `end`, which is not called if training fails or is interrupted. Exceptions stop training.
     """
 
     def begin(self, run: Run) -> None:
-        """Gets to know the training, before its first step."""
+        """Called before the first step."""
 
     def step(self, report: StepReport) -> None:
-        """Sees one step."""
+        """Called after every step."""
 
     def validate(self, step: int, model: Any) -> ValidationReport | None:
-        """Judges the network after `step` steps; `model` holds the weights to judge (the averaged ones, if any)."""
+        """Evaluates the network after `step` steps; `model` holds the averaged weights if averaging is enabled."""
 
     def validated(self, report: ValidationReport) -> None:
-        """Sees what a monitor's `validate` found."""
+        """Called with the result of any callback's `validate`."""
 
     def checkpoint(self, step: int, path: Path) -> None:
-        """Sees that a checkpoint of `step` is safe in the folder `path`: a restart goes on from it."""
+        """Called after a checkpoint of `step` was written to the folder `path`."""
 
     def end(self, run: Run) -> None:
-        """Sees the end of a whole training, `run.model` holding the final weights."""
+        """Called when training completes; `run.model` holds the final weights."""
 
 
 class Monitors(Monitor):
-    """Several monitors as one; what one of them finds in `validate` is shown to all."""
+    """Calls several callbacks in order; each result of `validate` is passed to `validated` of all of them."""
 
     def __init__(self, monitors: Sequence[Monitor]) -> None:
         self._monitors = tuple(monitors)
 
     def begin(self, run: Run) -> None:
-        """Tells all."""
+        """Calls `begin` of every callback."""
         for monitor in self._monitors:
             monitor.begin(run)
 
     def step(self, report: StepReport) -> None:
-        """Tells all."""
+        """Calls `step` of every callback."""
         for monitor in self._monitors:
             monitor.step(report)
 
     def validate(self, step: int, model: Any) -> None:
-        """Asks all, and shows all what each finds."""
+        """Calls `validate` of every callback and passes each report to `validated`."""
         for monitor in self._monitors:
             report = monitor.validate(step, model)
             if report is not None:
                 self.validated(report)
 
     def validated(self, report: ValidationReport) -> None:
-        """Tells all."""
+        """Calls `validated` of every callback."""
         for monitor in self._monitors:
             monitor.validated(report)
 
     def checkpoint(self, step: int, path: Path) -> None:
-        """Tells all."""
+        """Calls `checkpoint` of every callback."""
         for monitor in self._monitors:
             monitor.checkpoint(step, path)
 
     def end(self, run: Run) -> None:
-        """Tells all."""
+        """Calls `end` of every callback."""
         for monitor in self._monitors:
             monitor.end(run)

@@ -1,13 +1,13 @@
-"""A training's course as a table: `history.csv` in its folder, one row every some steps. No TensorFlow import.
+"""Training history as a CSV file: `history.csv` in the output folder, one row every N steps. No TensorFlow import.
 
 >>> from seesaw_keras.training.callbacks.history import read_history
 >>> history = read_history("runs/paper/history.csv")  # doctest: +SKIP
 >>> history["step"], history["loss"]  # doctest: +SKIP
 (array([20., 40., 60.]), array([42.1, 40.7, 39.8]))
 
-A row holds the means over the steps since the row before; figures of a validation stand in the row of their step, and
-the other rows leave them empty. A killed training leaves a table that reads; one that goes on from a checkpoint cuts
-the rows after it, so no step is told twice.
+A row holds the means over the steps since the previous row. Validation metrics are in the row of their step and empty
+in all others. The file of a killed run remains readable; resuming from a checkpoint removes the rows after it, so no
+step appears twice.
 """
 
 from collections.abc import Iterable
@@ -29,13 +29,13 @@ _Row = dict[str, str]
 
 
 class History(Monitor):
-    """Writes `history.csv` while the training runs.
+    """Writes `history.csv` during training.
 
     Args:
-        every: steps that a row is the mean of.
+        every: number of steps averaged per row.
 
     Raises:
-        ValueError: if `every` is below 1; by `begin`, if `history.csv` is there and is not such a table.
+        ValueError: if `every` is below 1; from `begin`, if an existing `history.csv` is not a training history.
     """
 
     def __init__(self, every: int = 20) -> None:
@@ -47,7 +47,7 @@ class History(Monitor):
         self._columns = list(_LEADING)
 
     def begin(self, run: Run) -> None:
-        """Keeps the rows up to the step from which the training goes on."""
+        """Removes the rows after the step from which training resumes."""
         self._path = run.out / HISTORY
         rows: list[_Row] = []
         if self._path.exists():
@@ -55,18 +55,18 @@ class History(Monitor):
         self._rewrite(row for row in rows if float(row["step"]) <= run.first_step)
 
     def step(self, report: StepReport) -> None:
-        """Writes a row when the one before is `every` steps back."""
-        # Only now, because the figures of a validation after the last step belong into its row.
+        """Writes a row once `every` steps have accumulated."""
+        # Written at the following step, because the metrics of a validation after a step belong in the step's row.
         if len(self._averages) >= self._every or self._figures:
             self._write()
         self._averages.add(report)
 
     def validated(self, report: ValidationReport) -> None:
-        """Keeps the figures for the row of this step."""
+        """Stores the metrics for the row of this step."""
         self._figures |= {"step": report.step, **report.figures}
 
     def checkpoint(self, step: int, path: Path) -> None:
-        """Writes what is known, because a restart goes on after this step."""
+        """Writes the pending row, because a restart resumes after this step."""
         self._write()
 
     def end(self, run: Run) -> None:
@@ -93,12 +93,12 @@ class History(Monitor):
 
 
 def _lines(rows: Iterable[_Row], columns: list[str]) -> str:
-    """Returns rows as text, to be written at once: a kill then loses whole rows."""
+    """Returns rows as text, to be written in a single call, so that a kill loses only whole rows."""
     return "".join(",".join(row.get(name, "") for name in columns) + "\n" for row in rows)
 
 
 def _read(path: Path) -> tuple[list[str], list[_Row]]:
-    """Returns the columns and the rows, without a last line that was not written to its end."""
+    """Returns the columns and the rows, without an incomplete last line."""
     whole, newline, _ = path.read_bytes().decode("utf-8", errors="replace").rpartition("\n")
     head, *lines = whole.split("\n")
     columns = head.split(",")
@@ -125,17 +125,17 @@ def _is_number(text: str) -> bool:
 
 
 def read_history(path: str | Path) -> dict[str, npt.NDArray[np.float64]]:
-    """Reads a history.
+    """Reads a training history.
 
     Args:
-        path: of `history.csv`; the training may be running or have been killed.
+        path: path of `history.csv`; the run may still be active or have been killed.
 
     Returns:
-        A column (rows,) by name, NaN where a row has no such figure.
+        The columns, (rows,) each, by name; NaN for missing values.
 
     Raises:
-        FileNotFoundError: there is none.
-        ValueError: it is no such table; the message names the line.
+        FileNotFoundError: if the file does not exist.
+        ValueError: if the file is not a training history; the message names the line.
     """
     columns, rows = _read(Path(path))
     return {name: np.array([float(row[name] or "nan") for row in rows]) for name in columns}

@@ -1,4 +1,4 @@
-"""A training's progress on the terminal, or as lines of a log. No TensorFlow import.
+"""Training progress as a terminal progress bar or as log lines. No TensorFlow import.
 
 >>> from seesaw_keras.training.callbacks.progress import ProgressBar
 >>> train(recipe, source, out, monitors=[ProgressBar()])  # doctest: +SKIP
@@ -17,24 +17,25 @@ from seesaw_keras.training.callbacks.step_means import Averages
 
 __all__ = ["ProgressBar"]
 
-BAR_SECONDS, LINE_SECONDS = 0.5, 30.0  # between two looks on a terminal and in a log
+BAR_SECONDS, LINE_SECONDS = 0.5, 30.0  # update intervals on a terminal and in a log
 
 
 class ProgressBar(Monitor):
     """Shows epoch, loss, images/s, time left, and the mean angles to the own and the nearest other class center.
 
-    On a terminal it is a bar, elsewhere a line twice a minute. Numbers are means since the last look; time left is by
-    all steps of this process but the first, which compiles, validations included.
+    Prints a progress bar on a terminal, otherwise one line every 30 seconds. Values are means since the last update.
+    The time left is estimated from all steps of this process except the first, which compiles, and includes
+    validations.
 
     Args:
-        file: where to; standard error if None.
+        file: output stream; standard error if None.
     """
 
     def __init__(self, file: TextIO | None = None) -> None:
         self._file = file
 
     def begin(self, run: Run) -> None:
-        """Shows the bar."""
+        """Creates the progress bar."""
         self._run = run
         self._averages = Averages()
         self._out = self._file or sys.stderr
@@ -52,7 +53,7 @@ class ProgressBar(Monitor):
         )
 
     def step(self, report: StepReport) -> None:
-        """Counts a step, and shows it when the last look is long enough ago."""
+        """Records a step and updates the display if the update interval has passed."""
         self._averages.add(report)
         now = time.monotonic()
         if self._started is None:
@@ -73,12 +74,12 @@ class ProgressBar(Monitor):
             self._say(f"{epoch}, step {report.step}/{self._run.total_steps}, {shown}")
 
     def validated(self, report: ValidationReport) -> None:
-        """Shows the figures on a line of their own."""
+        """Prints the validation metrics on a separate line."""
         figures = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in report.figures.items())
         self._say(f"step {report.step}: {figures}")
 
     def end(self, run: Run) -> None:
-        """Leaves the full bar."""
+        """Closes the progress bar and leaves it on screen."""
         self._bar.close()
 
     def _time_left(self, step: int, seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""Means over some steps of a training, for those who do not show every step.
+"""Running means of step metrics, for callbacks that do not report every step.
 
 >>> from seesaw_keras.training.callbacks.step_means import Averages
 >>> from seesaw_keras.training.callbacks.callback import StepReport
@@ -15,7 +15,7 @@ __all__ = ["Averages"]
 
 
 class Averages:
-    """Gathers reports until they are taken."""
+    """Accumulates step reports and returns their means."""
 
     def __init__(self) -> None:
         self._reports: list[StepReport] = []
@@ -24,15 +24,15 @@ class Averages:
         return len(self._reports)
 
     def add(self, report: StepReport) -> None:
-        """Takes note of a step."""
+        """Adds a step."""
         self._reports.append(report)
 
     def take(self) -> dict[str, float]:
-        """Returns the means since the last call, and forgets what they are of; empty if there was no step.
+        """Returns the means since the last call and resets; empty if there was no step.
 
         Returns:
             "step", "epoch" and "learning_rate" of the last step, the means of "loss" and of the statistics, and
-            "images_per_second" over the time that the steps took together.
+            "images_per_second" over the total time of the steps.
         """
         reports, self._reports = self._reports, []
         if not reports:

@@ -1,4 +1,4 @@
-"""A training's course for TensorBoard: `tensorboard --logdir runs`.
+"""TensorBoard logging; view with `tensorboard --logdir runs`.
 
 >>> from seesaw_keras.training.callbacks.tensorboard import TensorBoardMonitor
 >>> train(recipe, source, out, monitors=[TensorBoardMonitor()])  # doctest: +SKIP
@@ -21,19 +21,19 @@ from seesaw_keras.training.callbacks.step_means import Averages
 __all__ = ["FOLDER", "TensorBoardMonitor"]
 
 FOLDER = "tensorboard"
-SHEET = 64  # images of the first batch that are shown
+SHEET = 64  # number of images of the first batch to log
 COLUMNS = 8
 
 
 class TensorBoardMonitor(Monitor):
-    """Writes scalars and images to the folder `tensorboard` of a training.
+    """Writes scalars and images to the `tensorboard` folder of a run.
 
-    `train/` holds means over some steps, `validation/` the figures and pictures of validations, `input/first_batch`
-    the first images as the network sees them. A training that goes on from a checkpoint tells TensorBoard to forget
-    what came after it.
+    `train/` holds means over `every` steps, `validation/` the metrics and plots of validations, and
+    `input/first_batch` the first images as network input. When a run resumes from a checkpoint, TensorBoard discards
+    the events after it.
 
     Args:
-        every: steps that a scalar is the mean of.
+        every: number of steps averaged per scalar.
 
     Raises:
         ValueError: if `every` is below 1.
@@ -46,10 +46,10 @@ class TensorBoardMonitor(Monitor):
         self._averages = Averages()
 
     def begin(self, run: Run) -> None:
-        """Opens a file of events, and shows the first batch of a new training."""
+        """Opens an event file and, for a new run, logs the first batch."""
         self._writer = EventFileWriter(str(run.out / FOLDER))
         start = SessionLog(status=SessionLog.START)
-        # TensorBoard drops the events of earlier files from this step on.
+        # TensorBoard discards the events of earlier files from this step on.
         step = run.first_step + 1 if run.first_step else 0
         self._writer.add_event(Event(wall_time=time.time(), step=step, session_log=start))
         if run.first_batch is not None and not run.first_step:
@@ -57,19 +57,19 @@ class TensorBoardMonitor(Monitor):
         self._writer.flush()
 
     def step(self, report: StepReport) -> None:
-        """Writes scalars every some steps."""
+        """Writes the mean scalars every `every` steps."""
         self._averages.add(report)
         if len(self._averages) >= self._every:
             self._write_means()
 
     def validated(self, report: ValidationReport) -> None:
-        """Writes the figures and pictures."""
+        """Writes the validation metrics and plots."""
         figures = [_scalar(f"validation/{name}", value) for name, value in report.figures.items()]
         pictures = [_image(f"validation/{name}", png) for name, png in report.pictures.items()]
         self._write(report.step, [*figures, *pictures])
 
     def checkpoint(self, step: int, path: Path) -> None:
-        """Writes what is known, because a restart goes on after this step."""
+        """Writes pending scalars, because a restart resumes after this step."""
         self._write_means()
 
     def end(self, run: Run) -> None:
@@ -93,7 +93,7 @@ def _scalar(tag: str, value: float) -> Summary.Value:
 
 
 def _image(tag: str, png: bytes) -> Summary.Value:
-    width, height = struct.unpack(">II", png[16:24])  # of the header, which is always the first chunk
+    width, height = struct.unpack(">II", png[16:24])  # from the IHDR chunk, which always comes first
     picture = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=png)
     return Summary.Value(tag=tag, image=picture)
 
@@ -103,7 +103,7 @@ def _png(image: npt.NDArray[np.uint8]) -> bytes:
 
 
 def _sheet(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Lays images (n, h, w, 3) out in rows of eight, on black."""
+    """Returns images (n, h, w, 3) tiled in rows of eight on a black background."""
     number, height, width, _ = images.shape
     columns = min(COLUMNS, number)
     rows = -(-number // columns)

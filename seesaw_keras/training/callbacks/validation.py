@@ -1,4 +1,4 @@
-"""Verification while a network is trained; the best weights are kept.
+"""Verification during training; saves the best weights.
 
 >>> from seesaw_keras.data.sources import open_pairs
 >>> from seesaw_keras.training.callbacks.validation import Validation
@@ -25,28 +25,28 @@ from seesaw_keras.verification.threshold_calibration import pairs_sha256
 __all__ = ["BEST", "BEST_WEIGHTS", "Validation"]
 
 BEST_WEIGHTS, BEST = "best.weights.h5", "best.json"
-_ATTRIBUTE = "seesaw_keras"  # of the file of weights: what best.json says
-FAR = 1e-3  # at which LFW's 3000 impostor pairs still say something
+_ATTRIBUTE = "seesaw_keras"  # HDF5 attribute of the weights file with the contents of best.json
+FAR = 1e-3  # low enough to be useful, high enough for LFW's 3000 impostor pairs
 
 
 class Validation(Monitor):
-    """Verifies the network on sets of pairs, and keeps the weights of the highest accuracy.
+    """Evaluates verification on sets of pairs and saves the weights with the highest accuracy.
 
-    `best.weights.h5` holds them, `best.json` what they are: step, epoch, accuracy in percent, the other figures, the
-    recipe, and the SHA-256 of the pairs. The weights carry the same facts, so a kill between the two files does no
-    harm; a training that goes on reads them back.
+    `best.weights.h5` holds the weights and `best.json` their metadata: step, epoch, accuracy in percent, the other
+    metrics, the recipe, and the SHA-256 of the pairs. The weights file contains the same metadata, so a kill between
+    writing the two files is harmless; a resumed run reads it back.
 
     Args:
-        sets: pairs by name; the name begins the figures': `lfw_accuracy` in percent, `lfw_tar` in percent at FAR 1e-3
-            (left out where the pairs are too few), `lfw_auc`. Of several sets, the mean accuracy says which weights
-            are best.
-        flip: add the embedding of the mirrored image.
-        draw: from scores, truth and threshold to a picture of them for TensorBoard, a PNG file, such as
-            `seesaw_keras.reports.verification_plots.score_histogram`; None for no picture.
+        sets: pairs by name, which prefixes the metrics: `lfw_accuracy` in percent, `lfw_tar` in percent at FAR 1e-3
+            (omitted if there are too few pairs), `lfw_auc`. With several sets, the mean accuracy determines the best
+            weights.
+        flip: whether to add the embedding of the mirrored image.
+        draw: callable from scores, ground truth and threshold to a PNG file for TensorBoard, such as
+            `seesaw_keras.reports.verification_plots.score_histogram`; None for no plot.
 
     Raises:
-        ValueError: if there is no set; by `begin`, if the best in the folder is of another training or other pairs;
-            by `validate`, if an image cannot be decoded or the network's embeddings are not finite.
+        ValueError: if `sets` is empty; from `begin`, if the best weights in the folder belong to a different run or
+            different pairs; from `validate`, if an image cannot be decoded or an embedding is not finite.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Validation(Monitor):
         self._compiled: tuple[Any, Embedder | StoredEmbeddings] | None = None
 
     def begin(self, run: Run) -> None:
-        """Reads the best so far, if there is one."""
+        """Reads the best result so far, if any."""
         self._run = run
         self._best: float | None = None
         weights = run.out / BEST_WEIGHTS
@@ -75,7 +75,7 @@ class Validation(Monitor):
         _write_json(run.out / BEST, facts)
 
     def validate(self, step: int, model: Any) -> ValidationReport:
-        """Measures the network on every set, and stores its weights if they are the best."""
+        """Evaluates the network on every set and saves its weights if they are the best so far."""
         if self._compiled is None or self._compiled[0] is not model:
             self._compiled = model, load_embedder(model)
         figures: dict[str, float] = {}

@@ -1,3 +1,3 @@
-"""Teachers, their stored embeddings, and the losses towards them."""
+"""Teacher embeddings, their on-disk cache, and distillation losses."""
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""Rows of numbers for the images of a data set, on disk, written block by block so that a kill loses one block at most.
+"""On-disk cache of per-image rows, written block by block; a kill loses at most one block.
 
 >>> from seesaw_keras.training.distillation.block_cache import BlockCache
 >>> cache = BlockCache(Path("cache"), {"teacher": "sha256 ..."}, views=2, images=1000)
@@ -8,9 +8,9 @@
 >>> cache.rows().shape
 (2, 1000, 512)
 
-A cache is named by a key of everything that its rows follow from. `KEY.npy` holds them and can be read by anyone; while
-it is not whole it is `KEY.partial.npy`. `KEY.blocks` says on its first lines what the rows are, on the others which
-blocks are there, and their checksums. Data go to the disk before the line that says so.
+A cache is named by a key, a hash of everything its rows depend on. `KEY.npy` is a regular NumPy file with the rows;
+while incomplete, it is named `KEY.partial.npy`. `KEY.blocks` is the log: its first lines describe the rows, the others
+list the completed blocks with their checksums. A block is flushed to disk before its log line is written.
 """
 
 import fcntl
@@ -33,21 +33,21 @@ from seesaw_keras.files import replacing
 __all__ = ["BlockCache"]
 
 BLOCK = 256  # images
-DTYPE, WIDTH = "<f2", 2  # of a number, in bytes; unit embeddings lose less than 1e-4 of a cosine
-LONGEST = 65_536  # no row is longer; bounds what a damaged file can ask for
+DTYPE, WIDTH = "<f2", 2  # data type and its size in bytes; float16 changes a cosine by less than 1e-4
+LONGEST = 65_536  # maximum row length; bounds the memory that a damaged file can request
 
 
 class BlockCache:
     """The files of one cache.
 
     Args:
-        folder: where they are; it may hold any number of caches.
-        facts: all that the rows follow from, as JSON; the key is its hash.
-        views: rows per image.
+        folder: cache folder; it may hold any number of caches.
+        facts: JSON-serializable description of everything the rows depend on; the key is its hash.
+        views: number of rows per image.
         images: number of images.
 
     Attributes:
-        path: of the rows once they are whole.
+        path: path of the rows once complete.
     """
 
     def __init__(self, folder: Path, facts: Mapping[str, Any], *, views: int, images: int) -> None:
@@ -57,26 +57,26 @@ class BlockCache:
         self._partial = folder / f"{key}.partial.npy"
         self._log = folder / f"{key}.blocks"
         self._views, self._images = views, images
-        self._length: int | None = None  # of a row; only the log and the first block know
+        self._length: int | None = None  # row length; taken from the log or the first block
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keeps other processes out until the end of the block, or of this process."""
+        """Holds an exclusive lock on the cache until the end of the block or of this process."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.with_suffix(".lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
     def images_of(self, block: int) -> range:
-        """Returns the positions of a block's images."""
+        """Returns the indices of a block's images."""
         return range(block * BLOCK, min((block + 1) * BLOCK, self._images))
 
     def whole(self) -> bool:
-        """Says whether all rows are there as they were written; reads them all."""
+        """Returns whether all rows are present and match their checksums; reads all rows."""
         return self.path.exists() and not self.missing()
 
     def missing(self) -> list[int]:
-        """Returns the blocks that are not there, or not as they were written; reads all that are there."""
+        """Returns the blocks that are missing or do not match their checksum; reads all rows present."""
         self._length, sums = self._read_log()
         blocks = range(-(-self._images // BLOCK))
         try:
@@ -90,7 +90,7 @@ class BlockCache:
         """Maps the rows read-only: float16 (views, images, length).
 
         Raises:
-            ValueError: if there is no file of the shape that the log announces.
+            ValueError: if there is no file of the shape recorded in the log.
         """
         path = self.path if self.path.exists() else self._partial
         if self._length is not None and path.exists():
@@ -103,18 +103,18 @@ class BlockCache:
         raise ValueError(f"{path}: not there, or damaged")
 
     def write(self, block: int, rows: npt.NDArray[np.floating]) -> None:
-        """Writes the rows of a block's images, (views, images, length), for good, as float16.
+        """Writes the rows of a block's images, (views, images, length), as float16 and flushes them to disk.
 
         Raises:
-            OSError: if the disk is full, or whatever else it says.
+            OSError: if writing fails, for example because the disk is full.
         """
-        if self.path.exists():  # and is damaged
+        if self.path.exists():  # complete but damaged
             self.path.replace(self._partial)
         if self._length is None:
             self._begin(rows.shape[2])
         header, (_, images, length) = self._header(rows.shape[2])
         try:
-            # Not through the memory map: where the disk is full, that ends the process by a signal.
+            # Not through a memory map, which would kill the process with SIGBUS if the disk is full.
             with self._partial.open("r+b") as file:
                 for view, part in enumerate(rows):
                     file.seek(len(header) + WIDTH * length * (view * images + block * BLOCK))
@@ -127,12 +127,12 @@ class BlockCache:
             raise OSError(error.errno, error.strerror, str(self._partial)) from error
 
     def finish(self) -> None:
-        """Gives the rows their name, once no block is missing."""
+        """Renames the rows to their final name; call it once no block is missing."""
         if self._partial.exists():
             self._partial.replace(self.path)
 
     def _begin(self, length: int) -> None:
-        """Starts both files anew."""
+        """Creates the rows and the log, overwriting both."""
         header, shape = self._header(length)
         with self._partial.open("wb") as file:
             file.write(header)
@@ -142,13 +142,13 @@ class BlockCache:
         self._length = length
 
     def _header(self, length: int) -> tuple[bytes, tuple[int, int, int]]:
-        """Returns the first bytes of the .npy file and the shape that they announce."""
+        """Returns the header of the .npy file and the array shape."""
         shape, header = (self._views, self._images, length), io.BytesIO()
         np.lib.format.write_array_header_1_0(header, {"descr": DTYPE, "fortran_order": False, "shape": shape})
         return header.getvalue(), shape
 
     def _read_log(self) -> tuple[int | None, dict[int, int]]:
-        """Returns the rows' length and the blocks' checksums; None and none if there is no log of this cache."""
+        """Returns the row length and the checksum of each block; (None, {}) if this cache has no valid log."""
         try:
             facts, length_line, *lines = self._log.read_text("ascii", errors="replace").split("\n")
         except (FileNotFoundError, ValueError):
@@ -156,7 +156,7 @@ class BlockCache:
         length = re.fullmatch(r"length ([0-9]{1,5})", length_line)
         if facts != self._facts or length is None or not 1 <= int(length[1]) <= LONGEST:
             return None, {}
-        # A line that a kill cut off does not match; of a block that was written again the last line counts.
+        # A line truncated by a kill does not match; for a block written more than once, the last line counts.
         found = [re.fullmatch(r"([0-9]{1,18}) ([0-9a-f]{8})", line) for line in lines]
         return int(length[1]), {int(match[1]): int(match[2], 16) for match in found if match}
 

@@ -1,4 +1,4 @@
-"""What a student's embeddings lack of a teacher's, one number an image.
+"""Distillation losses between student and teacher embeddings, one value per image.
 
 >>> import tensorflow as tf
 >>> from seesaw_keras.training.distillation.losses import cosine_loss, relation_loss
@@ -6,8 +6,7 @@
 >>> relation_loss(student, teacher).shape
 TensorShape([8])
 
-Embeddings of any length and precision go in, are brought to unit length, and are compared in float32. An embedding of
-zeros has no direction: it stays as it is.
+Embeddings of any norm and precision are L2-normalized and compared in float32. An all-zero embedding stays zero.
 """
 
 from typing import Any
@@ -16,23 +15,23 @@ import tensorflow as tf
 
 __all__ = ["angle_relation_loss", "contrast_loss", "cosine_loss", "distance_relation_loss", "relation_loss"]
 
-ANGLE_WEIGHT = 2.0  # of the angle-wise part, relative to the distance-wise one (arXiv 1904.05068, section 4)
-EQUAL = 1e-6  # squared distance of unit vectors, a few roundings of a float32 product, below which they are equal
+ANGLE_WEIGHT = 2.0  # weight of the angle-wise part relative to the distance-wise part (arXiv 1904.05068, section 4)
+EQUAL = 1e-6  # unit vectors with a smaller squared distance count as equal (a few roundings of a float32 product)
 
 
 def cosine_loss(student: Any, teacher: Any) -> Any:
-    """1 - cosine of each image's two embeddings.
+    """Returns 1 - cosine of each image's student and teacher embeddings.
 
     Args:
         student: (n, d).
         teacher: (n, d).
 
     Returns:
-        float32 (n,), 0 to 2. It is half the squared distance of the unit vectors, which, unlike 1 - cosine, keeps its
-        precision near 0.
+        float32 (n,), 0 to 2, computed as half the squared distance of the unit vectors, which is numerically more
+        precise near 0 than 1 - cosine.
 
     Raises:
-        ValueError: if the embeddings differ in length.
+        ValueError: if the embeddings differ in dimension.
     """
     if student.shape[-1] != teacher.shape[-1]:
         raise ValueError(f"embeddings of length {student.shape[-1]} and {teacher.shape[-1]} have no cosine")
@@ -42,15 +41,15 @@ def cosine_loss(student: Any, teacher: Any) -> Any:
 def contrast_loss(student: Any, teacher: Any, bank: Any, *, temperature: float) -> Any:
     """Contrastive distillation against a bank of the teacher's embeddings (SEED, arXiv 2101.04731, equations 3 to 5).
 
-    The student's softmax over its cosines to the teacher's own embedding of the image and to the bank is compared with
-    the teacher's by their Kullback-Leibler divergence: the student must be near its target and, of all others, as near
-    to each as the teacher is.
+    The Kullback-Leibler divergence between two softmax distributions over the cosines to the teacher's embedding of the
+    same image and to the bank: the teacher's and the student's. The student must match its target and reproduce the
+    teacher's similarities to all other embeddings.
 
     Args:
         student: (n, d).
         teacher: (n, d) of the same images.
         bank: (m, d), the teacher's embeddings of other images.
-        temperature: by which cosines are divided, of both; SEED has 0.2 for the student and 0.01 for the teacher.
+        temperature: divisor of the cosines of both; SEED uses 0.2 for the student and 0.01 for the teacher.
 
     Returns:
         float32 (n,), 0 or more.
@@ -68,16 +67,16 @@ def contrast_loss(student: Any, teacher: Any, bank: Any, *, temperature: float) 
 def distance_relation_loss(student: Any, teacher: Any) -> Any:
     """Distance-wise relational distillation (RKD-D, arXiv 1904.05068, section 3.2.1).
 
-    The Euclidean distance of each pair of a batch, divided by the mean of those above 0, is compared with the teacher's
-    by the Huber loss.
+    The Huber loss between the student's and the teacher's Euclidean distances of each pair in the batch, each divided
+    by the mean of the nonzero distances.
 
     Args:
         student: (n, d).
         teacher: (n, e) of the same images.
 
     Returns:
-        float32 (n,): the mean over the n pairs that an image makes, the one with itself included. The mean over all
-        images is what the authors' code returns.
+        float32 (n,): the mean over the n pairs of an image, including the pair with itself. The mean over all images
+        equals the result of the authors' code.
     """
     return _distance_part(*_squared_distances(student), *_squared_distances(teacher))
 
@@ -85,29 +84,29 @@ def distance_relation_loss(student: Any, teacher: Any) -> Any:
 def angle_relation_loss(student: Any, teacher: Any) -> Any:
     """Angle-wise relational distillation (RKD-A, arXiv 1904.05068, section 3.2.2).
 
-    The cosine of the angle that each triplet of a batch makes is compared with the teacher's by the Huber loss. Memory
-    is some ten tensors of n ** 3 numbers, 28 MB each for n = 192.
+    The Huber loss between the student's and the teacher's cosines of the angle formed by each triplet in the batch.
+    Memory: about ten tensors of n ** 3 numbers, 28 MB each for n = 192.
 
     Args:
         student: (n, d).
         teacher: (n, e) of the same images.
 
     Returns:
-        float32 (n,): the mean over the n ** 2 angles whose vertex is an image. Where two of three embeddings are equal
-        the angle counts as 90 degrees. The mean over all images is what the authors' code returns.
+        float32 (n,): the mean over the n ** 2 angles with the image as vertex. If two of the three embeddings are
+        equal, the angle counts as 90 degrees. The mean over all images equals the result of the authors' code.
     """
     return _angle_part(*_squared_distances(student), *_squared_distances(teacher))
 
 
 def relation_loss(student: Any, teacher: Any) -> Any:
-    """Relational distillation by distances and angles (RKD-DA): the sum of both, the angles twice.
+    """Distance- and angle-wise relational distillation (RKD-DA): the sum of both, with weight 2 for the angles.
 
-    It depends on which images are in a batch together: a batch that several replicas share, or that is accumulated from
-    several parts, is compared within each part.
+    The loss depends on which images share a batch: with several replicas or gradient accumulation, images are compared
+    only within each part.
 
     Args:
         student: (n, d).
-        teacher: (n, e) of the same images; its length does not matter.
+        teacher: (n, e) of the same images; e may differ from d.
 
     Returns:
         float32 (n,).
@@ -121,10 +120,10 @@ def _unit(embeddings: Any) -> Any:
 
 
 def _squared_distances(embeddings: Any) -> tuple[Any, Any]:
-    """Returns (n, n) squared distances, 1 where two embeddings are equal, and 0.0 there, 1.0 elsewhere.
+    """Returns (n, n) squared distances, set to 1 for equal embeddings, and a mask: 0.0 if equal, 1.0 otherwise.
 
-    Through products, so that (n, n, d) is never made. A distance of 0 has no gradient, so none is taken there; NaN is
-    not equal to anything and goes on to the loss.
+    Computed from inner products, so no (n, n, d) tensor is created. Equal pairs are masked because the distance has no
+    gradient at 0; NaN compares unequal and propagates to the loss.
     """
     unit = _unit(embeddings)
     products = tf.matmul(unit, unit, transpose_b=True)
@@ -139,7 +138,7 @@ def _distance_part(student: Any, student_apart: Any, teacher: Any, teacher_apart
 
 
 def _distances(squared: Any, apart: Any) -> Any:
-    """(n, n) distances over their mean."""
+    """Returns (n, n) distances divided by their mean."""
     distances = tf.sqrt(squared) * apart
     return tf.math.divide_no_nan(distances, tf.math.divide_no_nan(tf.reduce_sum(distances), tf.reduce_sum(apart)))
 
@@ -149,16 +148,16 @@ def _angle_part(student: Any, student_apart: Any, teacher: Any, teacher_apart: A
 
 
 def _cosines(squared: Any, apart: Any) -> Any:
-    """(n, n, n) cosines of the angles at i between j and k, by the law of cosines."""
+    """Returns (n, n, n) cosines of the angles at i between j and k, by the law of cosines."""
     sides, inverse = squared * apart, tf.math.rsqrt(squared) * apart
     opposite = sides[:, :, None] + sides[:, None, :] - sides[None, :, :]
     return opposite * (inverse / 2)[:, :, None] * inverse[:, None, :]
 
 
 def _huber(difference: Any) -> Any:
-    """Half the square up to 1, then the magnitude less 1/2."""
-    # The greatest c x - c c / 2 for c in [-1, 1]. At its maximum c has no part in the gradient, which is c: one
-    # product instead of the derivatives of four operators on n ** 3 numbers.
+    """Returns the Huber loss with delta = 1: x ** 2 / 2 for |x| <= 1, |x| - 1/2 otherwise."""
+    # The maximum of c x - c c / 2 over c in [-1, 1]. At the maximum the derivative with respect to c vanishes, so the
+    # gradient is c: one product instead of the derivatives of four operators on n ** 3 numbers.
     slope = tf.stop_gradient(tf.clip_by_value(difference, -1.0, 1.0))
     return slope * (difference - slope / 2)
 

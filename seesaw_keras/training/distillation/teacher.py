@@ -1,4 +1,4 @@
-"""`teacher_targets()`: the embeddings of one or several teachers for every view of every image, stored on disk.
+"""`teacher_targets()`: embeddings of one or more teachers for every view of every image, cached on disk.
 
 >>> from seesaw_keras.data import TrainingInput, Views, open_source
 >>> from seesaw_keras.training.distillation.teacher import teacher_targets
@@ -30,7 +30,7 @@ from seesaw_keras.training.distillation.block_cache import BlockCache
 __all__ = ["principal_axes", "teacher_embeddings", "teacher_targets"]
 
 IMAGES_AT_ONCE = 64
-SAMPLE = 256  # records that are compared byte by byte to tell one data set from another
+SAMPLE = 256  # number of records hashed to identify a data set
 PCA_ROWS = 8192
 ROWS_AT_ONCE = 4096
 
@@ -47,29 +47,30 @@ def teacher_targets(
     views: Views = PLAIN,
     progress: Progress | None = None,
 ) -> npt.NDArray[np.float16]:
-    """Returns what a student of a given embedding size learns from, from the cache as far as it is there.
+    """Returns the distillation targets for a student of a given embedding size; computes only what is not cached.
 
-    The unit embeddings of several teachers are concatenated, so that cosines become the mean of the teachers' cosines.
-    If the result is longer than the student's embeddings, it is projected onto its first principal axes, which keep the
-    cosines best. The data sets of a `Mixture` are embedded and stored one by one: adding one leaves the others' rows.
+    The unit embeddings of several teachers are concatenated, so the cosine of two targets is the mean of the teachers'
+    cosines. If the concatenation is longer than the student's embeddings, it is projected onto its first principal
+    axes, which preserve the cosines best. The data sets of a `Mixture` are embedded and cached separately, so adding
+    one does not invalidate the others.
 
     Args:
         teachers: models, or embeddings from a file, see `load_embedder`.
         source: the images.
-        cache_dir: folder of the cache, made if it is not there. It may serve any number of teachers and data sets.
+        cache_dir: cache folder, created if necessary. It can be shared by any number of teachers and data sets.
         size: the student's embedding size.
-        views: which views of each image.
-        progress: called with a number of images each time some are done by one teacher, first with those found in the
-            cache: in all, the number of images times that of teachers.
+        views: the views of each image.
+        progress: called with a number of newly completed images per teacher, first with those found in the cache; the
+            total is the number of images times the number of teachers.
 
     Returns:
-        A read-only float16 memory map (views, images, at most `size`), rows of unit length in the order of the source;
+        A read-only float16 memory map (views, images, at most `size`) with rows of unit length in source order;
         (1, images, ...) if all teachers are stored embeddings.
 
     Raises:
-        OSError: if the cache cannot be written, or an image's file not be read.
-        ValueError: if the source is empty, an image is damaged, not square or has no stored embedding, a teacher
-            returns a number that is not finite, or is a Keras model that was not loaded from a file and so has no key.
+        OSError: if the cache cannot be written or an image file cannot be read.
+        ValueError: if the source is empty; an image is damaged, not square or has no stored embedding; a teacher
+            returns a non-finite value or is an in-memory Keras model, which has no cache key.
     """
     parts = source.parts if isinstance(source, Mixture) else (source,)
     rows = [
@@ -103,7 +104,7 @@ def _write_targets(path: Path, parts: Sequence[Sequence[np.memmap]], size: int) 
 
 
 def _sample(parts: Sequence[Sequence[np.memmap]]) -> Iterator[slice]:
-    """Yields which rows of each part the principal axes are computed from: evenly spread, in all some PCA_ROWS."""
+    """Yields the rows of each part used to compute the principal axes: evenly spaced, about PCA_ROWS in total."""
     step = -(-sum(part[0].shape[1] for part in parts) // PCA_ROWS)
     for _ in parts:
         yield slice(None, None, step)
@@ -114,7 +115,7 @@ def _chunks(count: int) -> Iterator[slice]:
 
 
 def _joined(teachers: Sequence[np.memmap], view: int, rows: slice) -> Rows:
-    """Unit embeddings of all teachers side by side; stored embeddings have one view for all."""
+    """Returns the concatenated unit embeddings of all teachers; stored embeddings have one view for all."""
     joined = np.concatenate([_unit(one[min(view, len(one) - 1), rows]) for one in teachers], axis=1)
     return joined / np.float32(np.sqrt(len(teachers)))
 
@@ -125,10 +126,10 @@ def _unit(rows: npt.NDArray[np.floating]) -> Rows:
 
 
 def principal_axes(rows: Rows, size: int) -> Rows:
-    """Returns the orthonormal axes (length, size) that keep most of the rows' squared length.
+    """Returns the orthonormal axes (length, size) that preserve most of the rows' squared norm.
 
-    Not centered: of all projections to `size` dimensions this one changes the rows' inner products least
-    (Eckart-Young). Where no dimension is to be lost, the identity.
+    The rows are not centered: among all projections to `size` dimensions this one changes their inner products least
+    (Eckart-Young). Returns the identity if `size` equals `length`.
 
     Args:
         rows: (n, length).
@@ -148,26 +149,25 @@ def teacher_embeddings(
     views: Views = PLAIN,
     progress: Progress | None = None,
 ) -> np.memmap:
-    """Returns the embeddings of all images of one source by one teacher, from the cache as far as they are there.
+    """Returns one teacher's embeddings of all images of a source; computes only what is not cached.
 
-    The teacher sees what `TrainingInput` shows before degradation, at the teacher's own input size. When this is
-    stopped, however that happens, the next call continues after the last whole block. Every block is compared with its
-    checksum before the cache is used, and a damaged one is computed again. Where two processes ask for the same
-    embeddings, one computes and the other waits.
+    The teacher gets the images of `TrainingInput` before degradation, at its own input size. If interrupted, the next
+    call continues after the last complete block. Every block is checked against its checksum before use, and damaged
+    blocks are recomputed. If two processes request the same embeddings, one computes them and the other waits.
 
     Args:
         embedder: the teacher.
-        source: the images; the rows are in its order.
-        cache_dir: folder of the cache, made if it is not there.
-        views: which views of each image to embed.
-        progress: called with a number of images each time some are done, first with those found in the cache.
+        source: the images; rows are in source order.
+        cache_dir: cache folder, created if necessary.
+        views: the views of each image to embed.
+        progress: called with a number of newly completed images, first with those found in the cache.
 
     Returns:
-        A read-only float16 memory map (views, images, d) of unit rows. Stored embeddings know no views: they are
+        A read-only float16 memory map (views, images, d) of unit rows. Stored embeddings have a single view,
         (1, images, d), which `TrainingInput` uses for an image and its mirror image.
 
     Raises:
-        OSError, ValueError: as `teacher_targets`; and if jittered views are asked of stored embeddings.
+        OSError, ValueError: as for `teacher_targets`; also if jittered views are requested for stored embeddings.
     """
     if not len(source):
         raise ValueError("there are no images to embed")
@@ -191,7 +191,7 @@ def teacher_embeddings(
 
 
 def _facts(embedder: Embedder | StoredEmbeddings, source: Source, views: Views, count: int) -> dict[str, Any]:
-    """Returns all that the embeddings follow from, as JSON."""
+    """Returns everything the embeddings depend on, as JSON."""
     teacher = {name: fact for name, fact in embedder.describe().items() if name != "name"}
     if "sha256" not in teacher:
         raise ValueError(f"{embedder.name}: a model in memory has no key for the cache: save it, then load the file")
@@ -199,7 +199,7 @@ def _facts(embedder: Embedder | StoredEmbeddings, source: Source, views: Views, 
 
 
 def _fingerprint(source: Source) -> dict[str, Any]:
-    """Tells data sets apart by all labels, and by names and bytes of records spread evenly over them."""
+    """Returns a fingerprint of all labels and of the names and bytes of evenly spaced records."""
     sample = hashlib.sha256()
     for position in np.unique(np.linspace(0, len(source) - 1, SAMPLE).astype(int)).tolist():
         record = source[position]
@@ -241,14 +241,14 @@ def _fill(
 
 
 def _look_up(embedder: StoredEmbeddings, source: Source) -> Callable[[range], Rows]:
-    """Returns a function from positions to the stored embeddings, (1, n, d)."""
+    """Returns a function from indices to the stored embeddings, (1, n, d)."""
     stored = np.asarray(embedder.of([record.name for record in source]), np.float32)
     return lambda images: stored[None, images.start : images.stop]
 
 
 def _run(embedder: Embedder, source: Source, views: Views, threads: Executor) -> Callable[[range], Rows]:
-    """Returns a function from positions to the model's embeddings, (views, n, d)."""
-    side = max(embedder.input_size)  # a model of 112x96 is shown the middle of 112x112
+    """Returns a function from indices to the model's embeddings, (views, n, d)."""
+    side = max(embedder.input_size)  # a model with 112x96 input gets the center crop of 112x112
 
     def render(position: int) -> npt.NDArray[np.uint8]:
         record = source[position]

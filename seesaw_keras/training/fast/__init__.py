@@ -1,3 +1,3 @@
-"""The training pass with fewer passes over memory."""
+"""Training forward and backward pass with reduced memory traffic."""
 
 __all__: list[str] = []

@@ -1,11 +1,12 @@
-"""A network's training pass with fewer passes over memory: the same function of the same variables.
+"""Training pass of a network with reduced memory traffic: the same function of the same variables.
 
-On a CPU the 1x1 products run near the machine's peak; what lies between them waits for memory. So here
+On a CPU, 1x1 convolutions run near peak throughput, and the operators between them are memory-bound. Therefore:
 
-- an uneven pair is one dense product, whose kernel has two blocks of zeros, and one batch normalization: no slices of
-  the input, no concatenation of the outputs, and in the gradient nothing to pad and to add up;
-- the channel shuffle behind it is the order of that kernel's columns and of the normalization's parameters;
-- swish, with squeeze-excite's means and factors where they follow, is one pass each way (`fast_ops`).
+- an uneven pair is computed as one dense convolution, whose kernel has two zero blocks, and one batch normalization:
+  no input slices, no output concatenation, and no padding and addition in the gradient;
+- the channel shuffle after it becomes a permutation of the kernel's columns and the normalization's parameters;
+- swish, together with the means and factors of a following squeeze-excite, is one pass over memory in each direction
+  (`fast_ops`).
 
 >>> import seesaw_keras
 >>> network = seesaw_keras.build("shuffle")
@@ -28,13 +29,12 @@ __all__ = ["FastForward"]
 
 
 class FastForward:
-    """Computes in training what a network computes, with its variables; updates its moving statistics, too.
+    """Training forward pass of a network, using its variables and updating its moving statistics.
 
-    Layers that no rule knows are called as they are; so are pairs whose batch normalization is synchronized over
-    replicas.
+    Layers that match no rule are called unchanged, as are pairs with batch normalization synchronized over replicas.
 
     Args:
-        network: a flat functional model of one input and one output, such as `seesaw_keras.build` makes.
+        network: a flat functional model with one input and one output, such as those from `seesaw_keras.build`.
     """
 
     def __init__(self, network: Any) -> None:
@@ -48,11 +48,11 @@ class FastForward:
 
     @property
     def trainable_variables(self) -> list[Any]:
-        """The network's."""
+        """The network's trainable variables."""
         return self._network.trainable_variables
 
     def __call__(self, images: Any, training: bool = False) -> Any:
-        """Returns what the network returns; outside of training the network itself computes it."""
+        """Returns the network's output; calls the network itself if `training` is False."""
         if not training:
             return self._network(images, training=False)
         outputs = {self._input: images}
@@ -62,19 +62,19 @@ class FastForward:
 
 
 class _Step(NamedTuple):
-    """What to compute, and from the outputs of which layers."""
+    """A computation and the names of the layers whose outputs it takes."""
 
     compute: Callable[..., Any]
     sources: list[str]
 
 
 class _Graph:
-    """A network's layers by name, in the order of computation, and the steps that compute their outputs.
+    """A network's layers by name, in topological order, and the steps that compute their outputs.
 
     Attributes:
-        layers: name to layer.
-        sources: name to the layers that it reads; none for the input.
-        steps: name to step. A rule that joins layers leaves the step of the last of them.
+        layers: layers by name.
+        sources: names of each layer's input layers; empty for the network's input.
+        steps: steps by layer name. Fusing several layers keeps only the step of the last one.
     """
 
     def __init__(self, network: Any) -> None:
@@ -86,17 +86,17 @@ class _Graph:
         self.steps = {name: _Step(_plain(self.layers[name]), of) for name, of in self.sources.items() if of}
 
     def users(self, name: str) -> list[str]:
-        """Who reads a layer's output."""
+        """Returns the names of the layers that consume a layer's output."""
         return [user for user, sources in self.sources.items() if name in sources]
 
     def only_user(self, name: str, *kinds: Any) -> str | None:
-        """The one layer that reads a layer's output, if it is of one of these kinds."""
+        """Returns the only consumer of a layer's output if it is of one of these types, otherwise None."""
         users = self.users(name)
         return users[0] if len(users) == 1 and isinstance(self.layers[users[0]], kinds) else None
 
 
 def _plain(layer: Any) -> Callable[..., Any]:
-    """A layer as it is."""
+    """Returns a callable that computes a single, unfused layer."""
     if isinstance(layer, COMPILED):
         return lambda x: activate(type(layer), x)
     training = {"training": True} if "training" in inspect.signature(layer.call).parameters else {}
@@ -104,7 +104,7 @@ def _plain(layer: Any) -> Callable[..., Any]:
 
 
 class _Branch(NamedTuple):
-    """One of an uneven pair."""
+    """One branch of an uneven pair."""
 
     piece: Any
     conv: Any
@@ -113,7 +113,7 @@ class _Branch(NamedTuple):
 
 
 def _join_pair(graph: _Graph, name: str) -> None:
-    """Joins the pair that a concatenation ends, with the shuffle behind it if there is one."""
+    """Fuses the pair that ends in a concatenation, including the following shuffle if there is one."""
     if not isinstance(graph.layers[name], keras.layers.Concatenate):
         return
     branches = [_branch(graph, source) for source in graph.sources[name]]
@@ -132,7 +132,7 @@ def _join_pair(graph: _Graph, name: str) -> None:
 
 
 def _branch(graph: _Graph, name: str) -> _Branch | None:
-    """The slice, convolution, normalization and ReLU that end with a layer, if they are these."""
+    """Matches slice, convolution, normalization and optional ReLU ending at a layer; None if they do not match."""
     names = [name]
     while len(names) < 4 and graph.sources[names[-1]]:
         names.append(graph.sources[names[-1]][0])
@@ -146,11 +146,11 @@ def _branch(graph: _Graph, name: str) -> _Branch | None:
 
 
 class _Pair:
-    """Convolutions of slices, normalized, (rectified,) concatenated and shuffled, as one dense convolution.
+    """An uneven pair (slices, convolutions, normalization, optional ReLU, concatenation, shuffle) as one convolution.
 
     Args:
-        branches: in the order of the concatenation.
-        groups: of the shuffle; 1 for none.
+        branches: the branches in concatenation order.
+        groups: groups of the shuffle; 1 for no shuffle.
     """
 
     def __init__(self, branches: Sequence[_Branch], groups: int) -> None:
@@ -172,7 +172,7 @@ class _Pair:
     def _normalize(self, x: Any) -> Any:
         bns = [branch.bn for branch in self._branches]
         gamma, beta = self._join([bn.gamma for bn in bns]), self._join([bn.beta for bn in bns])
-        # Keras, too, normalizes by the moving statistics where the layer is frozen.
+        # Like Keras, use the moving statistics if the layer is frozen.
         trains = all(bn.trainable for bn in bns)
         fixed = []
         if not trains:
@@ -187,21 +187,21 @@ class _Pair:
         return y
 
     def _join(self, parts: Sequence[Any]) -> Any:
-        """Concatenates along the last axis and shuffles."""
+        """Concatenates along the last axis and applies the shuffle."""
         joined = tf.concat(parts, -1)
         if self._groups == 1:
             return joined
         return tf.reshape(tf.stack(tf.split(joined, self._groups, -1), -1), joined.shape)
 
     def _part(self, joined: Any) -> list[Any]:
-        """What `_join` made, apart again, of a vector."""
+        """Splits a vector into the branches' parts; inverse of `_join`."""
         if self._groups > 1:
             joined = tf.concat(tf.unstack(tf.reshape(joined, (-1, self._groups)), axis=-1), 0)
         return tf.split(joined, [branch.conv.filters for branch in self._branches])
 
 
 def _join_gate(graph: _Graph, name: str) -> None:
-    """Joins squeeze-excite, which a multiplication ends, with the activation before it."""
+    """Fuses a squeeze-excite, which ends in a multiplication, with the preceding activation."""
     if not isinstance(graph.layers[name], keras.layers.Multiply):
         return
     x, *gate = graph.sources[name]
@@ -221,7 +221,10 @@ def _join_gate(graph: _Graph, name: str) -> None:
 
 
 def _of_one_pixel(layer: Any) -> Callable[[Any], Any]:
-    """A layer for inputs (batch, 1, 1, channels): a 1x1 convolution is a matrix product, which starts sooner."""
+    """Returns a callable for inputs (batch, 1, 1, channels); computes 1x1 convolutions as matrix products.
+
+    A matrix product has less overhead than a convolution.
+    """
     if type(layer) is not keras.layers.Conv2D or layer.kernel_size != (1, 1):
         return layer
 

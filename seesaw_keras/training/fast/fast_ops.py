@@ -1,7 +1,7 @@
-"""Activations of the training pass in one pass over memory each way, compiled by XLA.
+"""Activations for training, compiled by XLA into a single pass over memory in each direction.
 
-TensorFlow's own x * sigmoid(x) and its gradient are six operators, each of which reads and writes whole feature maps.
-`benchmarks/training.py --profile shuffle` shows what that costs.
+TensorFlow's x * sigmoid(x) and its gradient are six operators that each read and write whole feature maps.
+`benchmarks/training.py --profile shuffle` shows the cost.
 
 >>> import tensorflow as tf
 >>> from seesaw_keras.models.layers import Swish
@@ -18,7 +18,7 @@ from seesaw_keras.models.layers import HardSwish, Swish
 
 __all__ = ["COMPILED", "activate", "activate_and_gate"]
 
-# The activations that gain by it; ReLU is one pass as it is, and PReLU has slopes to be learned.
+# The activations that benefit; ReLU is a single pass already, and PReLU has trainable slopes.
 COMPILED = (Swish, HardSwish)
 
 
@@ -27,10 +27,10 @@ def activate(kind: Any, x: Any) -> Any:
 
     Args:
         kind: one of `COMPILED`.
-        x: any shape, any floating dtype; computed in float32.
+        x: tensor of any shape and floating dtype; computed in float32.
 
     Returns:
-        Shape and dtype of `x`.
+        A tensor with the shape and dtype of `x`.
     """
     forward, backward = _compiled(kind)
 
@@ -42,15 +42,15 @@ def activate(kind: Any, x: Any) -> Any:
 
 
 def activate_and_gate(kind: Any, x: Any, gate: Callable[[Any], Any]) -> Any:
-    """Applies an activation, and scales its channels by a function of their means (squeeze-excite).
+    """Applies an activation, then scales its channels by a function of their means (squeeze-excite).
 
     Args:
         kind: one of `COMPILED`.
         x: (batch, height, width, channels).
-        gate: from the means over height and width to the factors, both (batch, 1, 1, channels).
+        gate: callable from the means over height and width to the factors, both (batch, 1, 1, channels).
 
     Returns:
-        activation(x) * gate(mean of activation(x)), shape and dtype of `x`.
+        activation(x) * gate(mean of activation(x)), with the shape and dtype of `x`.
     """
     forward, backward = _compiled(kind)
 
@@ -74,7 +74,7 @@ def activate_and_gate(kind: Any, x: Any, gate: Callable[[Any], Any]) -> Any:
 
 @functools.cache
 def _compiled(kind: Any) -> tuple[Any, Any]:
-    """Returns the activation and its gradient, compiled."""
+    """Returns the compiled activation and its compiled gradient."""
     formula = kind(dtype="float32").call
 
     @tf.function(jit_compile=True)
@@ -83,7 +83,7 @@ def _compiled(kind: Any) -> tuple[Any, Any]:
 
     @tf.function(jit_compile=True)
     def backward(x: Any, dy: Any, factors: Any = None, dmean: Any = None) -> Any:
-        """The gradient with respect to x, from that of the scaled activation and that of its mean."""
+        """Returns the gradient with respect to x, given those of the scaled activation and of its mean."""
         wide, dy = tf.cast(x, tf.float32), tf.cast(dy, tf.float32)
         if factors is not None:
             height, width = x.shape[1:3]

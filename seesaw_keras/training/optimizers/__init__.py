@@ -1,3 +1,3 @@
-"""Optimizers, learning-rate schedules and the moving average of weights."""
+"""Optimizers, learning-rate schedules and the exponential moving average of weights."""
 
 __all__: list[str] = []

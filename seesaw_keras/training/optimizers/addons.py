@@ -1,12 +1,11 @@
-"""The one place that imports tensorflow-addons: LAMB, RectifiedAdam, Lookahead and SWA come from it.
+"""Import of tensorflow-addons, which provides LAMB, RectifiedAdam, Lookahead and SWA.
 
 >>> from seesaw_keras.training.optimizers.addons import import_addons
 >>> import_addons().optimizers.LAMB(0.001)  # doctest: +SKIP
 
-Its last release, 0.23 of November 2023, was made for a TensorFlow whose `tf.keras` and `keras` were Keras 2. On
-TensorFlow 2.21 both are Keras 3, and the import fails in `from keras.src.engine import keras_tensor`. Keras 2 lives on
-as `tf_keras`, so it is shown to tensorflow-addons under the old names for as long as the import takes; afterwards
-`tf.keras` and `keras` are again what they were.
+Its last release, 0.23 of November 2023, expects `tf.keras` and `keras` to be Keras 2. In TensorFlow 2.21 both are
+Keras 3, and the import fails in `from keras.src.engine import keras_tensor`. Keras 2 is still available as `tf_keras`,
+so during the import it is temporarily registered under the old names; afterwards `tf.keras` and `keras` are restored.
 """
 
 import importlib
@@ -23,7 +22,7 @@ from seesaw_keras.api import keras
 
 __all__ = ["import_addons"]
 
-# What tensorflow-addons imports of Keras 2 by name, apart from what it finds in `tf.keras`.
+# The Keras 2 modules that tensorflow-addons imports by name, apart from its uses of `tf.keras`.
 _OLD_NAMES = {
     "keras": "tf_keras",
     "keras.src": "tf_keras.src",
@@ -42,7 +41,7 @@ def import_addons() -> ModuleType:
     """Imports tensorflow-addons.
 
     Raises:
-        ValueError: if it is not installed; the message says how to install it, and where that is possible.
+        ValueError: if it is not installed; the message explains how to install it and on which Python versions.
     """
     if importlib.util.find_spec("tensorflow_addons") is None:
         raise ValueError(
@@ -51,7 +50,7 @@ def import_addons() -> ModuleType:
             "the optimizer sgd or adamw"
         )
     with _keras_2_under_its_old_names(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that it is no longer developed, and that this TensorFlow is newer
+        warnings.simplefilter("ignore")  # end-of-life and TensorFlow version warnings
         return importlib.import_module("tensorflow_addons")
 
 

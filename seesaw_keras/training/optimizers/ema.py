@@ -1,4 +1,4 @@
-"""An exponential moving average of a network's weights, which often verifies better than the last weights.
+"""Exponential moving average (EMA) of a network's weights, which often verifies better than the last weights.
 
 >>> from seesaw_keras.training.optimizers.ema import WeightAverage
 >>> average = WeightAverage(model.variables, decay=0.999)  # doctest: +SKIP
@@ -16,22 +16,21 @@ __all__ = ["WeightAverage"]
 
 
 class WeightAverage(tf.Module):
-    """The averages of variables; trainable weights and moving statistics alike, so that they fit each other.
+    """Moving averages of variables: trainable weights and moving statistics alike, so that they stay consistent.
 
     The averages start at the variables' values. Update number t, from 0, is
-    average += (1 - min(decay, (1 + t) / (10 + t))) * (variable - average), as `tf.train.ExponentialMovingAverage` has
-    it: the first values, of a network that has learned nothing, are soon forgotten. Variables of whole numbers are
-    copied.
+    average += (1 - min(decay, (1 + t) / (10 + t))) * (variable - average), as in `tf.train.ExponentialMovingAverage`:
+    the initial values of the untrained network decay quickly. Integer variables are copied.
 
-    Under a strategy, create it in the strategy's scope. An average is placed as its variable is, so that an update
-    needs no communication. All state is tracked by `tf.train.Checkpoint`.
+    Under a strategy, create it in the strategy's scope. Each average is placed on the device of its variable, so an
+    update needs no communication. All state is tracked by `tf.train.Checkpoint`.
 
     Args:
-        variables: of the network.
-        decay: above 0, below 1; the average looks about 1 / (1 - decay) updates back.
+        variables: the network's variables.
+        decay: decay rate, above 0 and below 1; the averaging window is about 1 / (1 - decay) updates.
 
     Raises:
-        ValueError: if `decay` is not as above.
+        ValueError: if `decay` is out of range.
     """
 
     def __init__(self, variables: Sequence[tf.Variable], decay: float) -> None:
@@ -60,7 +59,7 @@ class WeightAverage(tf.Module):
         )
 
     def update(self) -> None:
-        """Moves the averages towards the variables' present values; in replica context or outside."""
+        """Updates the averages with the variables' current values; works in replica and cross-replica context."""
         context = tf.distribute.get_replica_context()
         if context is None:
             self._update(tf.distribute.get_strategy())
@@ -68,10 +67,10 @@ class WeightAverage(tf.Module):
             context.merge_call(self._update)
 
     def assign_to(self, variables: Sequence[tf.Variable]) -> None:
-        """Copies the averages into other variables, of the same shapes and in the same order.
+        """Copies the averages into other variables of the same shapes and order.
 
         Raises:
-            ValueError: if there are more or fewer, or a shape differs.
+            ValueError: if the number of variables or a shape differs.
         """
         wanted = [tuple(average.shape) for average in self._averages]
         given = [tuple(variable.shape) for variable in variables]
@@ -84,9 +83,9 @@ class WeightAverage(tf.Module):
 
     @contextmanager
     def swapped(self) -> Iterator[None]:
-        """Within the context the averaged variables hold their averages; afterwards, bit for bit, what they held.
+        """Context manager in which the variables hold their averages; restores the exact previous values on exit.
 
-        Outside `tf.function`. A checkpoint must not be written within.
+        Use it outside `tf.function`, and do not write a checkpoint inside the context.
         """
         pairs = [
             pair
@@ -103,7 +102,7 @@ class WeightAverage(tf.Module):
                 variable.assign(value)
 
     def _components(self, variable: tf.Variable) -> tuple[tf.Variable, ...]:
-        """The copies that this process' replicas hold: moving statistics may differ from one to the other."""
+        """Returns the copies on this process's replicas; moving statistics may differ between replicas."""
         return self._strategy.experimental_local_results(variable)
 
     def _update(self, strategy: tf.distribute.Strategy) -> None:

@@ -1,4 +1,4 @@
-"""The optimizers, and what happens to gradients on their way to the weights.
+"""Optimizers with per-variable weight decay, gradient clipping and loss scaling.
 
 >>> from seesaw_keras.training.optimizers.optimizer import Optimizer, reference_weight_decay
 >>> from seesaw_keras.training.optimizers.schedules import make_schedule
@@ -23,31 +23,31 @@ __all__ = ["OPTIMIZERS", "Optimizer", "reference_weight_decay"]
 
 OPTIMIZERS = ("sgd", "adamw", "lamb", "radam", "lookahead", "swa")
 
-# Those that train by SGD, whose weight decay is PyTorch's: a part of the gradient.
+# Optimizers based on SGD, which add weight decay to the gradient as PyTorch does.
 _COUPLED = ("sgd", "swa")
-# Where SWA starts to average, as a share of the training: arXiv 1803.05407, section 4.1.
+# Fraction of training after which SWA starts averaging: arXiv 1803.05407, section 4.1.
 _SWA_START = 0.75
 _INITIAL_LOSS_SCALE = 2.0**15
-# Without a bound, gradients that are all zero would let the scale grow until it is infinite, for good.
+# Without an upper bound, all-zero gradients would let the scale grow to infinity permanently.
 _MAX_LOSS_SCALE = 2.0**24
 _GROWTH_STEPS = 2000
 
 
 class Optimizer(tf.Module):
-    """An optimizer with weight decay a variable, clipping and loss scaling, for custom loops under any strategy.
+    """Optimizer with per-variable weight decay, clipping and loss scaling, for custom loops under any strategy.
 
-    | name | is | weight decay |
+    | name | algorithm | weight decay |
     | --- | --- | --- |
     | sgd | PyTorch's SGD with momentum: v = momentum * v + g; w -= learning_rate * v | g += decay * w |
     | adamw | Adam with decoupled weight decay (arXiv 1711.05101) | w -= learning_rate * decay * w |
-    | lamb | LAMB (arXiv 1904.00962), of tensorflow-addons | as adamw, outside the trust ratio |
-    | radam | RectifiedAdam (arXiv 1908.03265), of tensorflow-addons | as adamw |
-    | lookahead | Lookahead (arXiv 1907.08610) of tensorflow-addons around radam ("Ranger") | as adamw |
-    | swa | SWA (arXiv 1803.05407) of tensorflow-addons around sgd, over the last quarter of the steps | as sgd |
+    | lamb | LAMB (arXiv 1904.00962), from tensorflow-addons | as adamw, outside the trust ratio |
+    | radam | RectifiedAdam (arXiv 1908.03265), from tensorflow-addons | as adamw |
+    | lookahead | Lookahead (arXiv 1907.08610) from tensorflow-addons around radam ("Ranger") | as adamw |
+    | swa | SWA (arXiv 1803.05407) from tensorflow-addons around sgd, over the last quarter of the steps | as sgd |
 
-    A step whose gradients are not all finite changes no weight and no moment, and counts as no iteration. With loss
-    scaling it halves the scale, which doubles again after 2,000 good steps in a row (arXiv 1710.03740, section 3.2);
-    without, the loop had better stop.
+    A step with non-finite gradients leaves weights and moments unchanged and does not count as an iteration. With loss
+    scaling, it halves the scale, which doubles again after 2,000 consecutive good steps (arXiv 1710.03740, section
+    3.2); without loss scaling, the training loop should stop.
 
     All state is tracked by `tf.train.Checkpoint`. Create it under the strategy's scope, and call `build` there before
     the first checkpoint is written or read.
@@ -55,13 +55,13 @@ class Optimizer(tf.Module):
     Args:
         name: one of `OPTIMIZERS`.
         schedule: learning rate by iteration, from `make_schedule`.
-        momentum: of SGD, 0 or more.
-        decays: variable -> its weight decay, 0 for none (see `reference_weight_decay`); None for no decay at all.
-        clip_norm: bound of the global norm of all gradients together, above 0; None for none.
-        loss_scaling: whether `scale` multiplies the loss so that float16 gradients do not underflow.
+        momentum: momentum of SGD, 0 or more.
+        decays: callable from variable to its weight decay (see `reference_weight_decay`); None for no weight decay.
+        clip_norm: maximum global norm of all gradients, above 0; None for no clipping.
+        loss_scaling: whether `scale` scales the loss so that float16 gradients do not underflow.
 
     Raises:
-        ValueError: if there is no such optimizer, `clip_norm` is not above 0, or tensorflow-addons is wanted and not
+        ValueError: if the optimizer is unknown, `clip_norm` is not above 0, or tensorflow-addons is required and not
             installed.
     """
 
@@ -91,7 +91,7 @@ class Optimizer(tf.Module):
 
     @property
     def iterations(self) -> tf.Variable:
-        """How many steps were applied, int64."""
+        """Number of applied steps, int64."""
         return self._base.iterations
 
     @property
@@ -101,31 +101,31 @@ class Optimizer(tf.Module):
 
     @property
     def loss_scale(self) -> tf.Tensor:
-        """What `scale` multiplies by, a float32 scalar; 1 without loss scaling."""
+        """The current loss scale, a float32 scalar; 1 without loss scaling."""
         return tf.identity(self._loss_scale) if self._loss_scaling else tf.ones([])
 
     def build(self, variables: Sequence[tf.Variable]) -> None:
-        """Creates the moments of these variables; afterwards a checkpoint holds, and restores, all state.
+        """Creates the slot variables, so that checkpoints save and restore all state.
 
         Args:
-            variables: those that `apply` will get.
+            variables: the variables that will be passed to `apply`.
         """
         self._base._create_all_weights(list(variables))
 
     def scale(self, loss: tf.Tensor) -> tf.Tensor:
-        """Returns the loss to differentiate; `apply` divides its gradients by the same factor."""
+        """Returns the scaled loss to differentiate; `apply` divides the gradients by the same factor."""
         return loss * tf.cast(self._loss_scale, loss.dtype) if self._loss_scaling else loss
 
     def apply(self, gradients: Sequence[Any], variables: Sequence[tf.Variable]) -> dict[str, tf.Tensor]:
-        """Adds up the gradients of all replicas and takes one step. To be called in replica context.
+        """Sums the gradients over all replicas and takes one step. Must be called in replica context.
 
         Args:
-            gradients: of this replica's share of the (scaled) loss, one a variable.
+            gradients: gradients of this replica's share of the (scaled) loss, one per variable.
             variables: the weights, float32.
 
         Returns:
             gradient_norm, float32: the global norm over all replicas, before scaling, clipping and weight decay.
-            applied, bool: whether the step was taken, that is, whether the norm is finite. Both are the same on all
+            applied, bool: whether the step was applied, that is, whether the norm is finite. Both are the same on all
             replicas.
 
         Raises:
@@ -136,7 +136,7 @@ class Optimizer(tf.Module):
             raise ValueError(
                 f"the loss does not depend on {', '.join(missing)}: leave them out, or freeze their layers"
             )
-        with tf.init_scope():  # variables cannot be created within tf.cond
+        with tf.init_scope():  # variables cannot be created inside tf.cond
             self.build(variables)
         context = tf.distribute.get_replica_context()
         gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, [tf.convert_to_tensor(g) for g in gradients])
@@ -149,7 +149,7 @@ class Optimizer(tf.Module):
 
         def step(strategy: tf.distribute.Strategy, finite: Any, gradients: Any) -> None:
             finite = strategy.experimental_local_results(finite)[0]
-            # In cross-replica context: within a replica, no branch of a tf.cond may talk to the other replicas.
+            # In cross-replica context, because a branch of tf.cond must not run collectives in replica context.
             tf.cond(finite, lambda: self._step(strategy, gradients, variables), lambda: None)
             if self._loss_scaling:
                 self._update_loss_scale(finite)
@@ -158,10 +158,11 @@ class Optimizer(tf.Module):
         return {"gradient_norm": norm, "applied": finite}
 
     def finalize_variable_values(self, variables: Sequence[tf.Variable]) -> None:
-        """Puts into the variables what the optimizer holds to be their final values; to be called after training.
+        """Assigns the final values to the variables; call it after training.
 
-        That is the average for "swa", as far as averaging has begun; the others change nothing. Averaged weights want
-        the moving statistics of batch normalization measured anew (arXiv 1803.05407, section 3.2).
+        For "swa" these are the averages, if averaging has started; other optimizers leave the variables unchanged.
+        After averaging, the moving statistics of batch normalization must be recomputed (arXiv 1803.05407, section
+        3.2).
         """
         if self._averages and self.iterations.numpy() > self._base._get_hyper("start_averaging"):
             self._base.assign_average_vars(variables)
@@ -169,7 +170,7 @@ class Optimizer(tf.Module):
     def _step(
         self, strategy: tf.distribute.Strategy, gradients: Sequence[Any], variables: Sequence[tf.Variable]
     ) -> None:
-        """Weight decay and the step itself, in cross-replica context; the gradients are the same on all replicas."""
+        """Applies weight decay and the step in cross-replica context; gradients are the same on all replicas."""
         decays = [self._decays(variable) if self._decays else 0.0 for variable in variables]
         if not self._coupled:
             rate = self.learning_rate
@@ -195,17 +196,17 @@ class Optimizer(tf.Module):
 
 
 def reference_weight_decay(weight_decay: float, last_weight_decay: float) -> Callable[[tf.Variable], float]:
-    """The parameter groups of the reference (cvtower/seesawfacenet_pytorch, src/Learner.py and `separate_bn_paras`).
+    """Returns the weight decay of the original code's groups (cvtower/seesawfacenet_pytorch, `separate_bn_paras`).
 
-    None for gamma and beta of batch normalization; `last_weight_decay` for the embedding layer and the class centers;
-    `weight_decay` for everything else: kernels, and, as there, PReLU slopes and biases too.
+    0 for gamma and beta of batch normalization; `last_weight_decay` for the embedding layer and the class centers;
+    `weight_decay` for everything else: kernels and, as in the original (src/Learner.py), PReLU slopes and biases.
 
     Args:
-        weight_decay: 4e-5 in the reference.
-        last_weight_decay: 4e-4 in the reference.
+        weight_decay: 4e-5 in the original code.
+        last_weight_decay: 4e-4 in the original code.
 
     Returns:
-        Variable -> its weight decay, by its name.
+        A callable from variable to its weight decay, based on the variable's name.
     """
 
     def decay(variable: tf.Variable) -> float:
@@ -218,7 +219,7 @@ def reference_weight_decay(weight_decay: float, last_weight_decay: float) -> Cal
 
 
 def _make_base(name: str, schedule: Schedule, momentum: float) -> Any:
-    """The optimizer proper, of Keras' older interface: tensorflow-addons knows no other."""
+    """Creates the base optimizer, with the legacy Keras API that tensorflow-addons requires."""
     if name not in OPTIMIZERS:
         raise ValueError(f"unknown optimizer {name!r}: choose one of {', '.join(OPTIMIZERS)}")
     if name == "sgd":
@@ -234,9 +235,10 @@ def _make_base(name: str, schedule: Schedule, momentum: float) -> Any:
 
 
 class _SGD(keras.optimizers.legacy.SGD):
-    """SGD as PyTorch has it: the momentum holds gradients, not steps.
+    """SGD with PyTorch's momentum, which accumulates gradients rather than updates.
 
-    Keras' own momentum holds steps, so that for a while after a milestone it goes on at the old learning rate.
+    Keras' momentum accumulates updates scaled by the learning rate, so after a milestone it continues at the old
+    learning rate for a while.
     """
 
     def _resource_apply_dense(self, grad: tf.Tensor, var: tf.Variable, apply_state: Any = None) -> tf.Operation:

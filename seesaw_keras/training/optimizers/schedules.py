@@ -30,32 +30,32 @@ def make_schedule(
     power: float = 1.0,
     final: float = 0.0,
 ) -> "Schedule":
-    """Makes a learning-rate schedule.
+    """Creates a learning-rate schedule.
 
-    It rises linearly from 0 at step 0 to `peak` at step `warmup_steps`. With t running from 0 at that step to 1 at
-    `total_steps`, and staying there, it then is
+    The learning rate rises linearly from 0 at step 0 to `peak` at step `warmup_steps`. After that, with t going
+    linearly from 0 at `warmup_steps` to 1 at `total_steps` and staying at 1, it is:
 
     | kind | learning rate |
     | --- | --- |
     | constant | peak |
-    | step | peak * decay ^ (number of milestones that are not beyond the step) |
+    | step | peak * decay ^ (number of milestones at or before the step) |
     | cosine | final + (peak - final) * (1 + cos(pi t)) / 2 (arXiv 1608.03983, without restarts) |
     | polynomial | final + (peak - final) * (1 - t) ^ power; power 1 is what arcface_torch uses |
 
-    A step schedule's milestones count from step 0, warm-up included.
+    Milestones are counted from step 0, including warm-up.
 
     Args:
-        kind: one of the above.
-        peak: the highest learning rate, above 0.
-        total_steps: of the training, above `warmup_steps`.
-        warmup_steps: 0 or more.
-        milestones: steps from which on the learning rate is multiplied by `decay` once more, in rising order.
-        decay: the factor, above 0.
+        kind: one of the kinds above.
+        peak: peak learning rate, above 0.
+        total_steps: number of training steps, above `warmup_steps`.
+        warmup_steps: number of warm-up steps, 0 or more.
+        milestones: increasing steps at which the learning rate is multiplied by `decay`.
+        decay: decay factor, above 0.
         power: exponent of "polynomial", above 0.
-        final: where "cosine" and "polynomial" end, 0 or more.
+        final: final learning rate of "cosine" and "polynomial", 0 or more.
 
     Raises:
-        ValueError: if an argument is not as above.
+        ValueError: if an argument is invalid.
     """
     if kind not in get_args(Kind):
         raise ValueError(f"unknown schedule {kind!r}: choose one of {', '.join(get_args(Kind))}")
@@ -82,10 +82,10 @@ def make_schedule(
 
 @keras.utils.register_keras_serializable(package="seesaw_keras")
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):
-    """What `make_schedule` returns: called with a step (int or integer tensor), it gives a float32 scalar.
+    """Learning-rate schedule from `make_schedule`; maps a step (int or integer tensor) to a float32 scalar.
 
     Attributes:
-        total_steps: of the training.
+        total_steps: number of training steps.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 
     def __call__(self, step: Any) -> tf.Tensor:
         """Returns the learning rate of a step; the first is step 0."""
-        # float32 would lose the step's last digits, and the cosine with them.
+        # float32 cannot represent large step numbers exactly, which would make the cosine inaccurate.
         step = tf.cast(step, tf.float64)
         rate = self.peak * self._factor(step)
         if self.warmup_steps:
@@ -119,7 +119,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         return tf.cast(rate, tf.float32)
 
     def _factor(self, step: tf.Tensor) -> tf.Tensor:
-        """The learning rate after warm-up as a share of its peak."""
+        """Returns the learning rate after warm-up as a fraction of the peak."""
         if self.kind == "constant":
             return tf.ones_like(step)
         if self.kind == "step":
@@ -135,7 +135,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         return final + (1.0 - final) * fall
 
     def get_config(self) -> dict[str, Any]:
-        """Arguments of the constructor."""
+        """Returns the constructor arguments."""
         return {
             "kind": self.kind,
             "peak": self.peak,

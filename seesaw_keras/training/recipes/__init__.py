@@ -1,3 +1,3 @@
-"""One small file a recipe; each holds `RECIPE`. A new file here is a new `--recipe`."""
+"""One module per recipe, each defining `RECIPE`. Every module here is available as `--recipe NAME`."""
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""Tens of thousands of real faces on two cores: `phone` learns the embeddings of a stronger network."""
+"""Distillation of `phone` from a stronger network on tens of thousands of real faces, sized for two CPU cores."""
 
 from seesaw_keras.training.recipe import Recipe
 
@@ -12,7 +12,8 @@ RECIPE = Recipe(
     epochs=12,
     teacher_views=4,
     degrade=0.5,
-    # Five pictures a person say little: random class centers still stood at 90 degrees when a teacher had taught much.
+    # About five images per person are too few for a label loss: class centers were still at 90 degrees when the
+    # distillation loss had already made good progress.
     margin=None,
     cosine_weight=20.0,
     optimizer="adamw",

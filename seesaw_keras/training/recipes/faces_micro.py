@@ -1,4 +1,4 @@
-"""The recipe `faces` for `micro`."""
+"""The `faces` recipe for the `micro` variant."""
 
 from dataclasses import replace
 

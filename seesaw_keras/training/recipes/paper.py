@@ -1,4 +1,4 @@
-"""The training of arXiv 1908.09124, section 4.1, with what its code adds: momentum, and weight decay by groups."""
+"""The training setup of arXiv 1908.09124, section 4.1, plus momentum and per-group weight decay as in its code."""
 
 from seesaw_keras.training.recipe import Recipe
 

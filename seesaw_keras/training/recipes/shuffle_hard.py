@@ -1,4 +1,4 @@
-"""shuffle_hard with Li-ArcFace (arXiv 1907.12256), as github.com/pshashk/seesaw-facenet trains it."""
+"""shuffle_hard with Li-ArcFace (arXiv 1907.12256), as trained in github.com/pshashk/seesaw-facenet."""
 
 from seesaw_keras.training.recipe import Recipe
 

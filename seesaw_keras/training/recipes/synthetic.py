@@ -1,4 +1,4 @@
-"""Minutes on two cores: a quarter of `phone`'s width, on small pictures of people who do not exist."""
+"""Smoke-test recipe that takes minutes on two cores: `phone` at width 0.25 on small images of synthetic identities."""
 
 from seesaw_keras.training.recipe import Recipe
 
@@ -13,7 +13,7 @@ RECIPE = Recipe(
     embedding_size=64,
     batch_size=64,
     epochs=10,
-    # Ten pictures a person and few epochs: a margin from the start keeps the angles at 90 degrees for half of them.
+    # With ten images per identity and few epochs, a margin from the start keeps angles at 90 degrees half of the time.
     margin="normface",
     s=16.0,
     optimizer="adamw",

@@ -1,3 +1,3 @@
-"""How a synthetic face is drawn: shape, features, hair, light, covers and camera."""
+"""Drawing of synthetic faces: shape, features, hair, light, covers and camera."""
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""From light to a file: exposure, blur, low resolution, noise, compression.
+"""Camera effects: exposure, blur, low resolution, noise, compression.
 
 >>> from seesaw_keras.data.synthetic.drawing.camera import take
 >>> from seesaw_keras.data.synthetic.drawing.conditions import Camera
@@ -18,8 +18,8 @@ from seesaw_keras.data.synthetic.stable_rng import Dice
 
 __all__ = ["take"]
 
-NOISE_STEPS = 16  # of its deviation
-LOUDEST = 16.0  # gray levels of deviation at the last step
+NOISE_STEPS = 16  # quantization steps of the noise's standard deviation
+LOUDEST = 16.0  # standard deviation in gray levels at the last step
 
 
 @lru_cache(maxsize=NOISE_STEPS + 1)
@@ -35,26 +35,26 @@ def _noise_table(step: int) -> np.ndarray:
 
 
 def take(light: np.ndarray, camera: Camera, dice: Dice, *, scale: float) -> np.ndarray:
-    """Takes the picture.
+    """Applies the camera effects to a lit scene.
 
     Args:
         light: float32 (3, size, size), gray levels; overwritten.
-        camera: what to do to it.
-        dice: where the noise comes from.
-        scale: pixels of the picture for a template pixel.
+        camera: the effects to apply.
+        dice: source of the noise.
+        scale: image pixels per template pixel.
 
     Returns:
         uint8 RGB (size, size, 3).
     """
     gray = light[0] * np.float32(0.3) + light[1] * np.float32(0.59) + light[2] * np.float32(0.11)
     gray *= np.float32(camera.exposure * (1.0 - camera.saturation))
-    gray += np.float32(0.5)  # for the rounding
+    gray += np.float32(0.5)  # for rounding
     light *= np.float32(camera.exposure * camera.saturation)
     light += gray
     np.maximum(light, np.float32(0.0), out=light)
     np.minimum(light, np.float32(255.0), out=light)
     red, green, blue = light.astype(np.uint8)
-    picture = cv2.merge((blue, green, red))  # OpenCV's order, for its JPEG
+    picture = cv2.merge((blue, green, red))  # BGR, as OpenCV expects for JPEG encoding
     tones = ((np.arange(256) / 255.0) ** camera.gamma - 0.5) * camera.contrast + 0.5
     picture = cv2.LUT(picture, np.rint(np.clip(tones, 0.0, 1.0) * 255.0).astype(np.uint8))
     picture = _soften(picture, camera, scale)
@@ -69,7 +69,7 @@ def take(light: np.ndarray, camera: Camera, dice: Dice, *, scale: float) -> np.n
 
 
 def _soften(picture: np.ndarray, camera: Camera, scale: float) -> np.ndarray:
-    """Blurs, shakes, and loses resolution."""
+    """Applies Gaussian blur, motion blur and reduced resolution."""
     size = len(picture)
     deviation = camera.blur * scale
     if deviation > 0.25:

@@ -1,4 +1,4 @@
-"""What changes from picture to picture of one person: pose, expression, light, camera, what is in the way.
+"""Conditions that vary between the images of an identity: pose, expression, light, camera, occlusion.
 
 >>> from seesaw_keras.data.synthetic.drawing.conditions import sample_conditions
 >>> abs(sample_conditions(7, 0).pose.yaw) < 60
@@ -18,14 +18,14 @@ PICTURE_STREAM = 1  # first word of the key, as IDENTITY_STREAM is in identity.p
 
 @dataclass(frozen=True)
 class Pose:
-    """Direction of the head in degrees, and what the alignment of the five points left over.
+    """Direction of the head in degrees, and the residual misalignment of the five points.
 
     Attributes:
-        yaw: positive turns the face to the right of the picture.
+        yaw: positive turns the face to the right of the image.
         pitch: positive lifts the chin.
-        roll: rotation that the alignment left, degrees.
-        zoom: scale that it left.
-        shift: displacement that it left, in template pixels (x, y).
+        roll: residual rotation, degrees.
+        zoom: residual scale.
+        shift: residual displacement, in template pixels (x, y).
     """
 
     yaw: float = 0.0
@@ -48,13 +48,13 @@ class Expression:
 
 @dataclass(frozen=True)
 class Light:
-    """One lamp and its surroundings.
+    """One lamp and ambient light.
 
     Attributes:
         direction: unit vector from the face to the lamp: right, down, towards the viewer.
-        ambient: share of the light that comes from everywhere, 0..1.
+        ambient: fraction of the light that is ambient, 0..1.
         lamp: color of the lamp, factors around 1.
-        surroundings: color of the rest, factors around 1.
+        surroundings: color of the ambient light, factors around 1.
     """
 
     direction: tuple[float, float, float] = (0.0, -0.3, 0.954)
@@ -65,19 +65,19 @@ class Light:
 
 @dataclass(frozen=True)
 class Camera:
-    """What the camera and the file did to the picture.
+    """Effects of the camera and the file format on the image.
 
     Attributes:
         exposure: factor on all light.
         contrast: factor around middle gray.
         gamma: exponent of the tone curve.
-        saturation: 0 for a black and white picture, 1 for natural colors.
-        blur: deviation of the Gaussian blur, in template pixels.
+        saturation: 0 for a black and white image, 1 for natural colors.
+        blur: standard deviation of the Gaussian blur, in template pixels.
         motion: length of the motion blur, in template pixels; below 2 for none.
         motion_upright: whether that motion is vertical.
-        resolution: side the picture once had, as a share of the present one.
-        noise: deviation of the sensor's noise, in gray levels.
-        jpeg: quality of the compression, 1..100; 0 for none.
+        resolution: side to which the image is downscaled before upscaling, as a fraction of its side.
+        noise: standard deviation of the sensor noise, in gray levels.
+        jpeg: JPEG quality, 1..100; 0 for none.
     """
 
     exposure: float = 1.0
@@ -94,19 +94,19 @@ class Camera:
 
 @dataclass(frozen=True)
 class Conditions:
-    """All that a picture does not owe to the person in it.
+    """All properties of an image that do not depend on the identity.
 
     Attributes:
-        pose: of the head.
-        expression: of the face.
-        light: that falls on it.
-        camera: that took it.
-        glasses: point in 0..1; glasses are worn where it lies below the person's habit.
-        groomed: factor on beard and stubble of the day.
-        tousled: displacement of the hair of the day.
-        cover: "", "sunglasses", "mask", "cap", "hand" or "object": what hides a part of the face.
-        cover_color: its color.
-        cover_place: where it lies, two numbers in 0..1.
+        pose: pose of the head.
+        expression: expression of the face.
+        light: light of the scene.
+        camera: camera effects.
+        glasses: threshold in 0..1; glasses are worn if it is below the person's habit.
+        groomed: factor on beard and stubble in this image.
+        tousled: displacement of the hair in this image.
+        cover: occlusion of the face: "", "sunglasses", "mask", "cap", "hand" or "object".
+        cover_color: color of the occlusion.
+        cover_place: position of the occlusion, two numbers in 0..1.
         backdrop: BACKDROP_CELLS x BACKDROP_CELLS colors behind the head, row by row.
     """
 
@@ -139,18 +139,18 @@ NEUTRAL = Conditions(
 
 
 def sample_conditions(identity: int, image: int, *, seed: int = 0) -> Conditions:
-    """Draws the circumstances of one picture.
+    """Samples the conditions of one image.
 
     Args:
-        identity: number of the person, in [0, 2**32).
-        image: number of the picture, in [0, 2**32).
-        seed: of the population, in [0, 2**32).
+        identity: number of the identity, in [0, 2**32).
+        image: number of the image, in [0, 2**32).
+        seed: seed of the population, in [0, 2**32).
 
     Returns:
-        The circumstances, the same for the same arguments and independent of all others'.
+        The conditions, deterministic for given arguments and independent between different arguments.
 
     Raises:
-        ValueError: on a number outside its range.
+        ValueError: if a number is out of range.
     """
     dice = Dice(PICTURE_STREAM, seed, identity, image)
     covers = ("", "sunglasses", "mask", "cap", "hand", "object")
@@ -221,13 +221,13 @@ def _camera(dice: Dice) -> Camera:
 
 
 def _color(dice: Dice) -> Color:
-    """Returns a color, more often a muted one than a glaring one."""
+    """Returns a random color; muted colors are more likely than saturated ones."""
     gray, vivid = dice.uniform(15, 235), 75 * dice.uniform(0.0, 1.0) ** 2
     return (gray + dice.uniform(-vivid, vivid), gray + dice.uniform(-vivid, vivid), gray + dice.uniform(-vivid, vivid))
 
 
 def _backdrop(dice: Dice) -> tuple[Color, ...]:
-    """Returns a gradient from one color down to another, with blotches."""
+    """Returns a vertical gradient between two colors, with blotches."""
     first, second = _color(dice), _color(dice)
     busy = dice.uniform(0.0, 45.0)
     cells = []

@@ -1,4 +1,4 @@
-"""Things that hide a part of a face.
+"""Drawing of occlusions: sunglasses, mask, cap, hand, object.
 
 >>> from seesaw_keras.data.synthetic.drawing.conditions import NEUTRAL
 >>> from seesaw_keras.data.synthetic.drawing.covers import draw_cover
@@ -21,7 +21,7 @@ SHADOW = (20.0, 18.0, 24.0)
 
 
 def draw_cover(sketch: Sketch, identity: Identity, conditions: Conditions) -> None:
-    """Draws what `conditions.cover` names, if anything."""
+    """Draws the occlusion named by `conditions.cover`, if any."""
     draw = {
         "": lambda *_: None,
         "sunglasses": _sunglasses,
@@ -85,7 +85,7 @@ def _hand(sketch: Sketch, identity: Identity, conditions: Conditions) -> None:
 
 
 def _object(sketch: Sketch, identity: Identity, conditions: Conditions) -> None:
-    """Something out of focus that comes in from the edge of the picture."""
+    """An out-of-focus object that reaches in from the edge of the image."""
     across, down = conditions.cover_place
     x = (46.0 if across > 0.5 else -46.0) * (0.75 + 0.5 * abs(across - 0.5))
     outline = ellipse(x, -50.0 + 100.0 * down, 24.0, 30.0, 24)

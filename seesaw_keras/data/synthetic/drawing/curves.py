@@ -1,4 +1,4 @@
-"""Smooth curves from few points.
+"""Smooth curves through few points.
 
 >>> from seesaw_keras.data.synthetic.drawing.curves import smooth
 >>> smooth([(0, 0), (1, 1), (2, 0)], closed=False).shape
@@ -12,12 +12,12 @@ import numpy as np
 
 __all__ = ["at_depth", "ellipse", "points", "ribbon", "smooth", "span"]
 
-SAMPLES = 5  # a stretch between two points
+SAMPLES = 5  # per segment between two points
 
 
 @lru_cache(maxsize=64)
 def _basis(count: int, closed: bool) -> np.ndarray:
-    """Returns the matrix from `count` points to the samples of the Catmull-Rom curve through them."""
+    """Returns the matrix that maps `count` points to the samples of the Catmull-Rom curve through them."""
     stretches = count if closed else count - 1
     rows = np.zeros((stretches * SAMPLES + (not closed), count))
     for row in range(len(rows)):
@@ -35,14 +35,14 @@ def _basis(count: int, closed: bool) -> np.ndarray:
 
 
 def smooth(points: Sequence[Sequence[float]] | np.ndarray, *, closed: bool = True) -> np.ndarray:
-    """Returns the Catmull-Rom curve through points (n, d), five samples a stretch: (m, d) float64."""
+    """Returns the Catmull-Rom curve through points (n, d), five samples per segment: (m, d) float64."""
     corners = np.asarray(points, np.float64)
     return _basis(len(corners), closed) @ corners
 
 
 @lru_cache(maxsize=16)
 def span(count: int) -> np.ndarray:
-    """Returns `count` numbers from -1 to 1, not to be written to."""
+    """Returns `count` evenly spaced numbers from -1 to 1, read-only."""
     numbers = np.linspace(-1.0, 1.0, count)
     numbers.setflags(write=False)
     return numbers
@@ -55,12 +55,12 @@ def _circle(count: int) -> np.ndarray:
 
 
 def points(*coordinates: np.ndarray) -> np.ndarray:
-    """Returns points (n, d) from their d coordinates, arrays of n."""
+    """Stacks d coordinate arrays (n,) into points (n, d)."""
     return np.array(coordinates).T
 
 
 def at_depth(outline: np.ndarray, depth: float) -> np.ndarray:
-    """Returns points (n, 2) as points (n, 3) with the same z."""
+    """Adds a constant z to points (n, 2): (n, 3)."""
     solid = np.empty((len(outline), 3))
     solid[:, :2] = outline
     solid[:, 2] = depth

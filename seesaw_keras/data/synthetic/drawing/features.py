@@ -1,4 +1,4 @@
-"""The parts of a face: head, eyes, brows, nose, mouth, beard, glasses.
+"""Drawing of facial features: head, eyes, brows, nose, mouth, beard, glasses.
 
 >>> from seesaw_keras.data.synthetic.drawing.conditions import NEUTRAL
 >>> from seesaw_keras.data.synthetic.drawing.features import draw_face
@@ -20,14 +20,14 @@ from seesaw_keras.data.synthetic.person import Color, Head, Identity, mix
 __all__ = ["draw_ear", "draw_face", "draw_glasses", "draw_head", "draw_neck"]
 
 BLACK: Color = (20.0, 14.0, 14.0)
-FLUSH: Color = (150.0, 50.0, 40.0)  # where skin folds and turns darker, it also turns redder
-IRIS_RINGS = (1.0, 0.8, 0.42)  # dark edge, iris and pupil: shares of its radius
-RINGS = ((1.0, -4.0), (0.93, 16.0), (0.78, 29.0))  # outline of the head at three depths: factor, z
+FLUSH: Color = (150.0, 50.0, 40.0)  # darker skin in folds is also redder
+IRIS_RINGS = (1.0, 0.8, 0.42)  # dark edge, iris and pupil: fractions of the radius
+RINGS = ((1.0, -4.0), (0.93, 16.0), (0.78, 29.0))  # outline of the head at three depths: scale factor, z
 
 
 @lru_cache(maxsize=256)
 def _head_rings(head: Head) -> np.ndarray:
-    """Returns the outline of the head at several depths, (n, 3), not to be written to."""
+    """Returns the outline of the head at several depths, (n, 3), read-only."""
     half = [
         (0.0, -66.0),
         (head.temple * 0.66, -58.0),
@@ -42,7 +42,7 @@ def _head_rings(head: Head) -> np.ndarray:
     below = outline[:, 1] > 0
     rings = []
     for factor, z in RINGS:
-        # The chin stands in front of the ears: nearer to the viewer the outline narrows less below than above.
+        # The chin is in front of the ears: closer to the viewer the outline narrows less below than above.
         narrowed = outline * np.column_stack(
             (np.full(len(outline), factor), np.where(below, 0.5 + 0.5 * factor, factor))
         )
@@ -53,7 +53,7 @@ def _head_rings(head: Head) -> np.ndarray:
 
 
 def draw_neck(sketch: Sketch, identity: Identity) -> None:
-    """Draws the neck, in the shade of the chin."""
+    """Draws the neck, in the shadow of the chin."""
     width = 0.72 * identity.head.jaw + 3.0
     outline = np.array([(-width, 10, -8), (width, 10, -8), (width * 1.1, 75, -12), (-width * 1.1, 75, -12)], np.float64)
     sketch.fill(outline, mix(identity.skin.color, FLUSH, 0.38), lit=230)
@@ -61,7 +61,7 @@ def draw_neck(sketch: Sketch, identity: Identity) -> None:
 
 @lru_cache(maxsize=256)
 def _ear(head: Head) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the outlines (n, 3) of the right ear and of its shell."""
+    """Returns the outlines (n, 3) of the right ear and of its concha."""
     size, out = head.ear_size, 4.0 + 5.0 * head.ear_angle
     x, y = ellipse(0.0, 0.0, 1.0, 1.0, 18).T
     ear = points(head.cheek + out * size * (x + 0.45 - 0.25 * y), -9.0 + 13.0 * size * y, -10.0 - 6.0 * x)
@@ -70,9 +70,9 @@ def _ear(head: Head) -> tuple[np.ndarray, np.ndarray]:
 
 
 def draw_ear(sketch: Sketch, identity: Identity, side: float) -> None:
-    """Draws the ear on the left (-1) or right (1) of the picture.
+    """Draws the ear on the left (-1) or right (1) of the image.
 
-    The one that the head turns away from the viewer belongs behind the head, the other before it.
+    The ear turned away from the viewer must be drawn before the head, the other after it.
     """
     ear, shell = _ear(identity.head)
     sketch.fill(ear * (side, 1.0, 1.0), mix(identity.skin.color, FLUSH, 0.10))
@@ -80,7 +80,7 @@ def draw_ear(sketch: Sketch, identity: Identity, side: float) -> None:
 
 
 def draw_head(sketch: Sketch, identity: Identity) -> None:
-    """Draws the bare head: what the turned outlines at several depths enclose together."""
+    """Draws the bare head: the convex hull of the rotated outlines at several depths."""
     sketch.hull(_head_rings(identity.head), identity.skin.color)
 
 
@@ -106,7 +106,7 @@ def _marks(sketch: Sketch, identity: Identity) -> None:
 
 
 def _folds(sketch: Sketch, identity: Identity, conditions: Conditions) -> None:
-    """Draws what age and smiles leave: nasolabial folds, lines on the forehead, crow's feet, bags."""
+    """Draws creases due to age and smiling: nasolabial folds, forehead lines, crow's feet, bags."""
     skin, eyes, nose = identity.skin, identity.eyes, identity.nose
     smile = max(0.0, conditions.expression.smile)
     corner_x, corner_y = mouth_corner(identity, conditions.expression)
@@ -136,9 +136,9 @@ def _folds(sketch: Sketch, identity: Identity, conditions: Conditions) -> None:
 
 
 def _nose(sketch: Sketch, identity: Identity) -> None:
-    """Draws wings, nostrils and the shade below; the ridge itself comes from the light (relief.py)."""
+    """Draws wings, nostrils and the shadow below; the ridge itself comes from the lighting (relief.py)."""
     nose, skin = identity.nose, identity.skin
-    # Of the color of the face: it shows where a turned head has its nose before the backdrop.
+    # In skin color: visible only where the nose of a turned head extends over the backdrop.
     half = nose.bridge * 0.8
     profile = np.array(
         [
@@ -207,7 +207,7 @@ def _mouth(sketch: Sketch, identity: Identity, conditions: Conditions) -> None:
 
 
 def _eyes(sketch: Sketch, identity: Identity, conditions: Conditions) -> None:
-    """Draws the eyes: ball, iris and pupil between the lids, lashes, the fold of the lid."""
+    """Draws the eyes: eyeball, iris and pupil between the lids, lashes, lid crease."""
     eyes, skin, expression = identity.eyes, identity.skin, conditions.expression
     squint = 1.0 - 0.22 * max(0.0, expression.smile)
     up, down = eyes.upper * expression.eyes_open * squint, eyes.lower * (0.6 + 0.4 * expression.eyes_open) * squint
@@ -264,7 +264,7 @@ def _hair_on_skin(identity: Identity, density: float) -> Color:
 
 
 def _beard(sketch: Sketch, identity: Identity, conditions: Conditions) -> None:
-    """Draws the full beard and that of the chin, below the mouth."""
+    """Draws the full beard or the goatee, below the mouth."""
     beard, head = identity.beard, identity.head
     corner_x, corner_y = mouth_corner(identity, conditions.expression)
     if beard.full * conditions.groomed > 0.3:
@@ -308,11 +308,11 @@ def _moustache(sketch: Sketch, identity: Identity, conditions: Conditions) -> No
 
 
 def draw_glasses(sketch: Sketch, identity: Identity, *, lens: Color | None = None) -> None:
-    """Draws the frame of the glasses, with dark lenses where a color is given."""
+    """Draws the frame of the glasses, with dark lenses if `lens` is a color."""
     glasses, eyes, head = identity.glasses, identity.eyes, identity.head
     relief, y = 9.0, eyes.height + 1.8
     circle = ellipse(0.0, 0.0, 1.0, 1.0, 28)
-    # A superellipse: 2 is an ellipse, more is closer to a rectangle.
+    # A superellipse: exponent 2 is an ellipse, larger exponents approach a rectangle.
     corner = np.sign(circle) * np.abs(circle) ** (2.0 / glasses.roundness)
     height = glasses.height + (2.5 if lens else 0.0)
     for side in (-1.0, 1.0):

@@ -1,4 +1,4 @@
-"""Hair, behind and in front of the head.
+"""Drawing of hair, behind and in front of the head.
 
 >>> from seesaw_keras.data.synthetic.drawing.conditions import NEUTRAL
 >>> from seesaw_keras.data.synthetic.drawing.hair import draw_front_hair
@@ -25,12 +25,12 @@ STRANDS = 15
 
 
 def skull_arc(sketch: Sketch, identity: Identity, volume: float, reach: float, count: int = 33) -> np.ndarray:
-    """Returns the outline of the skull as it is seen, from left over the top to right: (count, 3) of the head.
+    """Returns the visible outline of the skull, from left over the top to right: (count, 3) in head coordinates.
 
     Args:
-        sketch: whose view turns the head.
+        sketch: the sketch whose view rotates the head.
         identity: the person.
-        volume: how far outside the skull the outline runs, in template pixels.
+        volume: distance of the outline from the skull, in template pixels.
         reach: angle in radians from the top to either end.
         count: number of points.
     """
@@ -68,7 +68,7 @@ def draw_back_hair(sketch: Sketch, identity: Identity) -> None:
 
 
 def draw_front_hair(sketch: Sketch, identity: Identity, conditions: Conditions) -> None:
-    """Draws the hair that lies in front of the head: locks at the sides, then the top with its strands."""
+    """Draws the hair in front of the head: locks at the sides, then the top with its strands."""
     hair = identity.hair
     if hair.style == "bald":
         return
@@ -86,7 +86,7 @@ def draw_front_hair(sketch: Sketch, identity: Identity, conditions: Conditions) 
 
 
 def _hairline(identity: Identity, conditions: Conditions) -> np.ndarray:
-    """Returns the edge of the hair on the forehead from the left temple to the right one, (n, 2)."""
+    """Returns the hairline on the forehead from the left temple to the right one, (n, 2)."""
     hair, head = identity.hair, identity.head
     top = -hair.line + 0.8 * conditions.tousled
     parting = hair.parting + 0.12 * conditions.tousled
@@ -100,7 +100,7 @@ def _hairline(identity: Identity, conditions: Conditions) -> np.ndarray:
     line = smooth(corners, closed=False)
     t = line[:, 0] / temple
     if hair.style == "swept":
-        # It rises on the side of the parting and falls over the forehead on the other.
+        # The hairline rises on the side of the parting and falls over the forehead on the other.
         line[:, 1] += 7.5 * np.sign(parting) * -t * np.maximum(0.0, 1.0 - t * t) * 2.0
     elif hair.style == "parted":
         line[:, 1] += 13.0 * np.minimum(1.0, np.abs(t - 0.6 * parting)) ** 0.8 * np.maximum(0.0, 1.0 - t * t) ** 0.5
@@ -110,7 +110,7 @@ def _hairline(identity: Identity, conditions: Conditions) -> np.ndarray:
 
 
 def _lock(sketch: Sketch, identity: Identity, conditions: Conditions, side: float) -> None:
-    """Draws the long hair beside the face on one side."""
+    """Draws the long hair on one side of the face."""
     hair, head = identity.hair, identity.head
     out = head.cheek + 4.0 + hair.volume
     inner = smooth(
@@ -139,7 +139,7 @@ def _lock(sketch: Sketch, identity: Identity, conditions: Conditions, side: floa
 
 
 def _strands(sketch: Sketch, identity: Identity, conditions: Conditions, arc: np.ndarray, line: np.ndarray) -> None:
-    """Draws strands from the top of the head, or from the parting, to the edge of the hair."""
+    """Draws strands from the top of the head, or from the parting, to the hairline."""
     hair = identity.hair
     ends = (np.arange(STRANDS) + 0.5) / STRANDS
     if hair.style in ("parted", "swept"):
@@ -165,7 +165,7 @@ def _curls(sketch: Sketch, identity: Identity, color: Color) -> None:
 
 
 def _ringlets(sketch: Sketch, identity: Identity, arc: np.ndarray, line: np.ndarray) -> None:
-    """Draws curls along the edge of the hair and in it."""
+    """Draws curls along the hairline and within the hair."""
     color = identity.hair.color
     disc = _disc(sketch, 1.0)
     for number in range(1, len(line) - 1, 3):
@@ -177,5 +177,5 @@ def _ringlets(sketch: Sketch, identity: Identity, arc: np.ndarray, line: np.ndar
 
 
 def _disc(sketch: Sketch, radius: float) -> np.ndarray:
-    """Returns a circle that faces the viewer, around the middle of the head, (10, 3)."""
+    """Returns a circle facing the viewer, centered on the middle of the head, (10, 3)."""
     return sketch.view.facing(at_depth(ellipse(0.0, 0.0, radius, radius, 10), 0.0))

@@ -1,4 +1,4 @@
-"""The light on a face: an ellipsoid with bumps and hollows under one lamp.
+"""Lighting of a face: an ellipsoid with bumps and hollows, lit by one lamp.
 
 >>> from seesaw_keras.data.synthetic.drawing.conditions import NEUTRAL
 >>> from seesaw_keras.data.synthetic.identity import sample_identity
@@ -9,8 +9,7 @@
 >>> light_up(np.full((112, 112, 4), 200, np.uint8), View(person, NEUTRAL, size=112), person, NEUTRAL).shape
 (3, 112, 112)
 
-Bumps, hollows and soft tints are Gaussians with axes along those of the picture, so that each of their sums over the
-picture is one small matrix product.
+Bumps, hollows and soft tints are axis-aligned Gaussians, so each sum over the image is one small matrix product.
 """
 
 import cv2
@@ -22,18 +21,18 @@ from seesaw_keras.data.synthetic.person import Identity
 
 __all__ = ["light_up"]
 
-RADIUS_X, RADIUS_Y = 52.0, 66.0  # of the ellipsoid that gives the head its roundness, in template pixels
-FLATTEST = 0.16  # of the squared z of its normals: the rim is not black
+RADIUS_X, RADIUS_Y = 52.0, 66.0  # of the ellipsoid that approximates the head, in template pixels
+FLATTEST = 0.16  # minimum squared z of its normals, so that the rim is not black
 BRIGHTNESS = 1.32  # of the lamp
 GLOSS_LEVELS = 46.0  # gray levels of the strongest highlight
 FIXED_ONE = 4096  # 1.0 in the fixed-point light map
-BLUSH = (0.25, -1.0, -0.8)  # what a unit of redness adds to red, green and blue
+BLUSH = (0.25, -1.0, -0.8)  # effect of one unit of redness on red, green and blue
 # x, y, relief, width, height, bump, darkness, redness of one Gaussian
 Bump = tuple[float, float, float, float, float, float, float, float]
 
 
 def _bumps(identity: Identity, conditions: Conditions) -> np.ndarray:
-    """Returns the bumps of a face, (n, 8); the columns are those of `Bump`."""
+    """Returns the bumps of a face, (n, 8), with the columns of `Bump`."""
     head, eyes, nose, skin = identity.head, identity.eyes, identity.nose, identity.skin
     mouth, expression = identity.mouth, conditions.expression
     smile = max(0.0, expression.smile)
@@ -84,16 +83,16 @@ def _bumps(identity: Identity, conditions: Conditions) -> np.ndarray:
 
 
 def light_up(canvas: np.ndarray, view: View, identity: Identity, conditions: Conditions) -> np.ndarray:
-    """Lets the light of the scene fall on the painted colors.
+    """Applies the light of the scene to the painted colors.
 
     Args:
-        canvas: uint8 (size, size, 4): colors and how much of the light falls on them, as `Sketch.paint` leaves it.
-        view: of the head.
-        identity: whose face it is.
-        conditions: whose lamp it is.
+        canvas: uint8 (size, size, 4): colors and the fraction of light that each pixel receives, from `Sketch.paint`.
+        view: projection of the head.
+        identity: the person.
+        conditions: the conditions that define the light.
 
     Returns:
-        float32 (3, size, size): red, green and blue in gray levels, not yet limited to 0..255.
+        float32 (3, size, size): red, green and blue in gray levels, not yet clipped to 0..255.
     """
     light = conditions.light
     size = len(canvas)
@@ -105,7 +104,7 @@ def light_up(canvas: np.ndarray, view: View, identity: Identity, conditions: Con
     x, y = across + slope_x, along + slope_y
     length = np.sqrt(x * x + y * y + z * z)
     facing = _towards(x, y, z, light.direction) / length
-    # Blinn's highlight with the viewer in front: half way between the lamp and the viewer, to the 16th power.
+    # Blinn's highlight with a frontal viewer: half way between the lamp and the viewer, to the 16th power.
     lx, ly, lz = light.direction
     shine = _towards(x, y, z, (lx, ly, lz + 1.0)) / (length * np.float32((2.0 + 2.0 * lz) ** 0.5))
     for _ in range(4):
@@ -122,7 +121,7 @@ def light_up(canvas: np.ndarray, view: View, identity: Identity, conditions: Con
 
 
 def _maps(view: View, identity: Identity, conditions: Conditions, size: int) -> tuple[np.ndarray, ...]:
-    """Returns slopes to the right and down, darkness and redness on every second pixel, and those pixels' numbers."""
+    """Returns slopes to the right and down, darkness and redness on every second pixel, and those pixels' indices."""
     rows = _bumps(identity, conditions)
     landed = view.project(view.lift(rows[:, :2], rows[:, 2]))
     widths = rows[:, 3:5] * view.scale
@@ -133,20 +132,20 @@ def _maps(view: View, identity: Identity, conditions: Conditions, size: int) -> 
     high = rows[:, 5:6] * view.scale
     right = (high * bell_x * from_x / widths[:, :1] ** 2, high * bell_x, rows[:, 6:7] * bell_x, rows[:, 7:8] * bell_x)
     down = (bell_y, bell_y * from_y / widths[:, 1:] ** 2, bell_y, bell_y)
-    # In float64, rounded to float32 once: what follows is exact elementwise arithmetic, the same on every machine.
+    # Computed in float64 and rounded to float32 once: later steps are exact elementwise arithmetic on every machine.
     return (*((one.T @ other).astype(np.float32) for one, other in zip(down, right, strict=True)), grid)
 
 
 def _towards(x: np.ndarray, y: np.ndarray, z: np.ndarray, direction: tuple[float, float, float]) -> np.ndarray:
-    """Returns how far the normals point in a direction, not below 0."""
+    """Returns the dot products of the normals and a direction, clipped at 0."""
     lx, ly, lz = (np.float32(part) for part in direction)
     return np.maximum(x * lx + y * ly + z * lz, np.float32(0.0))
 
 
 def _apply(canvas: np.ndarray, light_map: np.ndarray) -> np.ndarray:
-    """Enlarges the light to the picture and multiplies: float32 (3, size, size). Overwrites the light map."""
+    """Upsamples the light map to the image size and applies it: float32 (3, size, size). Overwrites the light map."""
     size = len(canvas)
-    # OpenCV enlarges integers exactly, floats not.
+    # OpenCV upsamples integers exactly, but not floats.
     light_map *= np.float32(FIXED_ONE)
     fixed = np.rint(light_map, out=light_map).astype(np.int16)
     *factors, gloss = (cv2.pyrUp(plane, dstsize=(size, size)) for plane in fixed)

@@ -1,4 +1,4 @@
-"""The picture of a person.
+"""Rendering of a synthetic identity's image.
 
 >>> from seesaw_keras.data.synthetic.drawing.render import synthetic_face
 >>> synthetic_face(3, 0).shape
@@ -26,28 +26,28 @@ NOISE_STREAM = 2  # first word of the key, as PICTURE_STREAM is in conditions.py
 
 
 def check_size(size: int) -> None:
-    """Raises a ValueError unless pictures can have that side."""
+    """Raises a ValueError if images cannot have that side."""
     if not MIN_SIZE <= size <= MAX_SIZE:
         raise ValueError(f"size must lie in {MIN_SIZE}..{MAX_SIZE} pixels, got {size}")
 
 
 def synthetic_face(identity: int, image: int, *, size: int = TEMPLATE_SIZE, seed: int = 0) -> np.ndarray:
-    """Draws one picture of one person, aligned to the ArcFace template.
+    """Draws one image of one identity, aligned to the ArcFace template.
 
     The same arguments give the same pixels in every process and on every machine. All sizes show the same scene; below
-    112 it is drawn at 112 and reduced.
+    112 it is drawn at 112 and downscaled.
 
     Args:
-        identity: number of the person, in [0, 2**32).
-        image: number of the person's picture, in [0, 2**32).
-        size: side of the picture in pixels, 16 to 1024.
-        seed: of the population, in [0, 2**32): another seed gives other people.
+        identity: number of the identity, in [0, 2**32).
+        image: number of the identity's image, in [0, 2**32).
+        size: side of the image in pixels, 16 to 1024.
+        seed: seed of the population, in [0, 2**32): another seed gives other identities.
 
     Returns:
         uint8 RGB (size, size, 3).
 
     Raises:
-        ValueError: on a number outside its range.
+        ValueError: if a number is out of range.
     """
     check_size(size)
     person = sample_identity(identity, seed=seed)
@@ -56,13 +56,13 @@ def synthetic_face(identity: int, image: int, *, size: int = TEMPLATE_SIZE, seed
 
 
 def render(person: Identity, conditions: Conditions, dice: Dice, *, size: int = TEMPLATE_SIZE) -> np.ndarray:
-    """Draws a person under given conditions.
+    """Draws an identity under given conditions.
 
     Args:
-        person: who.
-        conditions: how.
-        dice: where the noise of the camera comes from.
-        size: side of the picture in pixels.
+        person: the identity.
+        conditions: the conditions of the image.
+        dice: source of the camera noise.
+        size: side of the image in pixels.
 
     Returns:
         uint8 RGB (size, size, 3).
@@ -91,7 +91,7 @@ def render(person: Identity, conditions: Conditions, dice: Dice, *, size: int = 
 
 
 def _backdrop(conditions: Conditions, size: int) -> np.ndarray:
-    """Returns the out-of-focus scene behind the head: uint8 (size, size, 4), its fourth channel 0."""
+    """Returns the out-of-focus scene behind the head: uint8 (size, size, 4), with 0 in the fourth channel."""
     cells = np.zeros((BACKDROP_CELLS, BACKDROP_CELLS, 4), np.uint8)
     colors = np.array(conditions.backdrop).reshape(BACKDROP_CELLS, BACKDROP_CELLS, 3)
     cells[..., :3] = np.clip(colors, 0, 255)

@@ -1,4 +1,4 @@
-"""Parts of images: some rows of some channels, and the operators that cut them out or put them together.
+"""Boxes: row and channel ranges of images, and the operators that slice and concatenate them.
 
 >>> from seesaw_keras.tflite.flatbuffer import Tensor
 >>> from seesaw_keras.tflite.passes.tiling.boxes import Box, whole
@@ -8,7 +8,7 @@ Box(top=0, bottom=8, first=0, last=16)
 >>> Box(0, 4, 0, 16) & Box(2, 8, 8, 16)
 Box(top=2, bottom=4, first=8, last=16)
 
-Columns are never cut: rows that lie side by side in memory are copied in one go, and a strip has a halo on two sides
+Columns are never split: adjacent rows are contiguous in memory and copied at once, and a strip has a halo on two sides
 instead of four.
 """
 
@@ -22,11 +22,11 @@ from seesaw_keras.tflite.flatbuffer import Operator, Tensor
 
 __all__ = ["Box", "Cuts", "cut_out", "grid", "is_image", "put_together", "shape_of", "whole"]
 
-_MOST_INPUTS = 10  # TFLite Micro's CONCATENATION takes no more
+_MOST_INPUTS = 10  # input limit of TFLite Micro's CONCATENATION
 
 
 class Box(NamedTuple):
-    """Rows from `top` to before `bottom` of the channels from `first` to before `last`."""
+    """Half-open ranges: rows `top` to `bottom`, channels `first` to `last`."""
 
     top: int
     bottom: int
@@ -34,7 +34,7 @@ class Box(NamedTuple):
     last: int
 
     def __and__(self, other: "Box") -> "Box":
-        """What lies in both; `bottom <= top` or `last <= first` if nothing does."""
+        """The intersection; `bottom <= top` or `last <= first` if it is empty."""
         return Box(
             max(self.top, other.top),
             min(self.bottom, other.bottom),
@@ -44,36 +44,36 @@ class Box(NamedTuple):
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing lies in it."""
+        """Whether the box is empty."""
         return self.bottom <= self.top or self.last <= self.first
 
 
 class Cuts(NamedTuple):
-    """Where a tensor is cut: rows and channels at which parts begin, but for the first of each."""
+    """Split positions of a tensor: rows and channels at which parts begin, without 0."""
 
     rows: tuple[int, ...] = ()
     channels: tuple[int, ...] = ()
 
 
 def is_image(tensor: Tensor) -> bool:
-    """Whether a tensor can be had in parts: (1, height, width, channels), all of them known."""
+    """Whether a tensor can be tiled: static shape (1, height, width, channels)."""
     return len(tensor.shape) == 4 and tensor.shape[0] == 1 and tensor.shape_signature is None and tensor.size > 0
 
 
 def whole(tensor: Tensor) -> Box:
-    """Returns the box of all of a tensor; of one that is no image, a box that stands for all of it."""
+    """Returns the box of a whole tensor; a placeholder box if the tensor is not an image."""
     return Box(0, tensor.shape[1], 0, tensor.shape[3]) if is_image(tensor) else Box(0, 1, 0, 1)
 
 
 def shape_of(tensor: Tensor, box: Box) -> tuple[int, ...]:
-    """Returns the shape of a part of a tensor."""
+    """Returns the shape of a tensor's part."""
     if not is_image(tensor):
         return tensor.shape
     return 1, box.bottom - box.top, tensor.shape[2], box.last - box.first
 
 
 def grid(tensor: Tensor, cuts: Cuts) -> list[list[Box]]:
-    """Returns the parts into which a tensor is cut: for each run of channels, from top to bottom."""
+    """Returns the parts into which a tensor is split: one list per channel range, top to bottom."""
     all_of_it = whole(tensor)
     rows = list(pairwise([0, *cuts.rows, all_of_it.bottom]))
     channels = pairwise([0, *cuts.channels, all_of_it.last])
@@ -81,7 +81,7 @@ def grid(tensor: Tensor, cuts: Cuts) -> list[list[Box]]:
 
 
 def cut_out(tensor: Tensor, box: Box, made: Tensor) -> Operator:
-    """Returns the operator that copies a box of an image; in TFLite Micro, SLICE needs less than STRIDED_SLICE."""
+    """Returns the SLICE that copies a box of an image; in TFLite Micro it needs less memory than STRIDED_SLICE."""
     begin = np.array([0, box.top, 0, box.first], np.int32)
     size = np.array(made.shape, np.int32)
     constants = [Tensor.constant(f"{made.name}/{role}", n) for role, n in (("begin", begin), ("size", size))]
@@ -89,7 +89,7 @@ def cut_out(tensor: Tensor, box: Box, made: Tensor) -> Operator:
 
 
 def put_together(pieces: Sequence[Tensor], axis: int, made: Tensor) -> list[Operator]:
-    """Returns the operators that concatenate pieces: several where there are more than TFLite Micro takes."""
+    """Returns the operators that concatenate pieces; several if there are more than TFLite Micro supports at once."""
     operators: list[Operator] = []
     pieces = list(pieces)
     while len(pieces) > _MOST_INPUTS:

@@ -1,4 +1,4 @@
-"""A model that fits an arena.
+"""Fits a model into an arena.
 
 >>> from seesaw_keras.tflite import flatbuffer
 >>> from seesaw_keras.tflite.passes.tiling.fit import fit
@@ -16,26 +16,27 @@ from seesaw_keras.tflite.runtimes import OFFSETS
 
 __all__ = ["fit"]
 
-_GAPS = 1.05  # what gaps between tensors take, in experience
-_TRIED = 3  # plans of few operators
+_GAPS = 1.05  # empirical overhead of gaps between tensors
+_TRIED = 3  # number of plans with few operators to try
 
 
 def fit(model: Model, arena: int | None = None) -> int:
-    """Tiles and orders a model, and places its tensors, such that TFLite Micro needs no larger arena.
+    """Tiles and orders a model and plans its tensors' offsets so that it fits into TFLite Micro's arena.
 
     Args:
-        model: its main subgraph and its metadata are changed in place, and left as they are when this raises.
-        arena: bytes, of x86-64, where pointers are larger than on a microcontroller; None for as few as can be.
+        model: its main subgraph and its metadata are modified in place; unchanged if this raises.
+        arena: arena size in bytes on x86-64, where pointers are larger than on a microcontroller; None for the smallest
+            possible.
 
     Returns:
-        How many tensors are computed in parts.
+        Number of tensors that are computed in parts.
 
     Raises:
-        ValueError: no plan fits; the message says how near one comes.
+        ValueError: no plan fits; the message gives the closest size.
     """
     graph, before = model.main, copied(model.main)
     plans = find_plans(graph)
-    # The fewest operators first, of those that leave room for gaps; then what may be smallest.
+    # First the plans with the fewest operators that leave room for gaps, then the potentially smallest ones.
     likely = [plan for plan in plans if arena is not None and plan.live * _GAPS + plan.persistent <= arena][:_TRIED]
     smallest: Plan | None = None
     planned, persistent = 0, 0
@@ -60,12 +61,12 @@ def fit(model: Model, arena: int | None = None) -> int:
 
 
 def _least(plan: Plan) -> int:
-    """The bytes that a plan takes where no gap is left between tensors."""
+    """Arena size of a plan in bytes, without gaps between tensors."""
     return plan.live + plan.persistent
 
 
 def _apply(model: Model, plan: Plan) -> tuple[int, int]:
-    """Follows a plan; returns the bytes that are planned, and those that persist."""
+    """Applies a plan; returns planned and persistent bytes."""
     tile(model.main, plan.layout)
     tidy(model.main)
     order_operators(model.main)

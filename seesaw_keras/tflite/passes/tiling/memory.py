@@ -1,4 +1,4 @@
-"""What a graph takes of TFLite Micro's arena, computed without it.
+"""Computes a graph's memory use in TFLite Micro's arena without running TFLite Micro.
 
 >>> from seesaw_keras.tflite import flatbuffer
 >>> from seesaw_keras.tflite.passes.tiling.memory import planned_bytes
@@ -6,10 +6,9 @@
 903168
 
 TFLite Micro plans greedily (tensorflow/lite/micro/memory_planner/greedy_memory_planner.cc): the largest tensor first,
-each in the lowest gap between those that live at the same time. What is planned is therefore more than the largest sum
-of bytes that live at once, where gaps do not fit. What persists is a record for each operator and tensor, what kernels
-keep for themselves, and eight bytes for each channel of a convolution's output; in the sizes of x86-64, which a
-microcontroller's are below.
+each in the lowest gap between those that are live at the same time. The planned size therefore exceeds the peak of live
+bytes where gaps cannot be filled. Persistent memory is a record per operator and tensor, kernel data, and eight bytes
+per output channel of a convolution; sizes are those of x86-64, and a microcontroller's are smaller.
 """
 
 from bisect import insort
@@ -32,8 +31,8 @@ __all__ = [
 ]
 
 _ALIGNMENT = 16
-_OPERATOR, _TENSOR, _REST = 64 + 20, 24, 600  # bytes; the options of an operator are 20 on average
-# Of what a kernel keeps, in the wheel of August 2026: sizeof its OpData.
+_OPERATOR, _TENSOR, _REST = 64 + 20, 24, 600  # bytes; an operator's options take 20 on average
+# Persistent bytes per kernel: sizeof its OpData, in the wheel of August 2026.
 _KEPT = {
     "ADD": 60,
     "AVERAGE_POOL_2D": 28,
@@ -58,13 +57,13 @@ _KEPT = {
 
 
 class Buffer(NamedTuple):
-    """Memory that is needed for a while.
+    """A memory block with a limited lifetime.
 
     Attributes:
-        tensor: that it is for; None for what a kernel needs while it runs.
-        size: in bytes, a multiple of the alignment.
-        born: the number of the first operator during which it is needed.
-        dies: that of the last one.
+        tensor: tensor it holds; None for a kernel's scratch buffer.
+        size: size in bytes, a multiple of the alignment.
+        born: index of the first operator at which it is live.
+        dies: index of the last one.
     """
 
     tensor: Tensor | None
@@ -74,7 +73,7 @@ class Buffer(NamedTuple):
 
 
 def buffers(graph: Subgraph) -> list[Buffer]:
-    """Returns what TFLite Micro plans for, in its order: tensors, then scratch buffers."""
+    """Returns the buffers that TFLite Micro plans, in its order: tensors, then scratch buffers."""
     spans = lifetimes(graph)
     tensors = [Buffer(t, aligned(t.nbytes), *spans[t]) for t in graph.tensors if t in spans and t.nbytes]
     scratch = [Buffer(None, size, n, n) for n, o in enumerate(graph.operators) for size in _scratch(o)]
@@ -82,21 +81,22 @@ def buffers(graph: Subgraph) -> list[Buffer]:
 
 
 def by_size(needed: Sequence[Buffer]) -> list[int]:
-    """Returns the order in which TFLite Micro places buffers: the largest first, of equal ones the last."""
+    """Returns buffer indices in TFLite Micro's placement order: by decreasing size, the last of equal ones first."""
     return sorted(range(len(needed)), key=lambda number: (-needed[number].size, -number))
 
 
 def place(needed: Sequence[Buffer], order: Iterable[int], ceiling: int = 0, hanging: Collection[int] = ()) -> list[int]:
-    """Returns the offset of each buffer if each comes into the lowest gap that is left when its turn comes.
+    """Returns the offset of each buffer when each in turn is placed in the lowest free gap.
 
     Args:
         needed: the buffers.
-        order: their numbers.
-        ceiling: below which hanging buffers are placed.
-        hanging: the numbers of buffers that come to the upper end of the highest gap below the ceiling, if there is.
+        order: buffer indices in placement order.
+        ceiling: upper limit for hanging buffers.
+        hanging: indices of buffers that are placed at the upper end of the highest free gap below the ceiling, if there
+            is one.
     """
     offsets = [0] * len(needed)
-    placed: list[tuple[int, int, int, int]] = []  # offset, end, and when it lives
+    placed: list[tuple[int, int, int, int]] = []  # offset, end, born, dies
     for number in order:
         _, size, born, dies = needed[number]
         taken = [(begin, end) for begin, end, first, last in placed if first <= dies and born <= last]
@@ -113,7 +113,7 @@ def place(needed: Sequence[Buffer], order: Iterable[int], ceiling: int = 0, hang
 
 
 def _hung(taken: list[tuple[int, int]], size: int, ceiling: int) -> int | None:
-    """The highest offset below a ceiling that is free; None if there is none."""
+    """The highest free offset below a ceiling; None if there is none."""
     found, floor = None, 0
     for begin, end in [*taken, (ceiling, ceiling)]:
         top = min(begin, ceiling)
@@ -124,7 +124,7 @@ def _hung(taken: list[tuple[int, int]], size: int, ceiling: int) -> int | None:
 
 
 def most_alive(needed: Sequence[Buffer]) -> int:
-    """Returns the largest sum of bytes that are needed at once: no plan takes less."""
+    """Returns the peak of live bytes, a lower bound for every plan."""
     alive = [0] * (max((buffer.dies for buffer in needed), default=0) + 1)
     for buffer in needed:
         for step in range(buffer.born, buffer.dies + 1):
@@ -133,18 +133,18 @@ def most_alive(needed: Sequence[Buffer]) -> int:
 
 
 def planned_bytes(graph: Subgraph) -> int:
-    """Returns the bytes that TFLite Micro's own plan takes for activations and scratch buffers."""
+    """Returns the bytes that TFLite Micro's own plan uses for activations and scratch buffers."""
     needed = buffers(graph)
     return height(needed, place(needed, by_size(needed)))
 
 
 def height(needed: Sequence[Buffer], offsets: Sequence[int]) -> int:
-    """Returns where the highest of placed buffers ends."""
+    """Returns the highest end of all placed buffers."""
     return max((offset + buffer.size for buffer, offset in zip(needed, offsets, strict=True)), default=0)
 
 
 def _scratch(operator: Operator) -> list[int]:
-    """What a kernel needs while it runs."""
+    """Sizes of a kernel's scratch buffers, in bytes."""
     given = operator.inputs[0] if operator.inputs else None
     if operator.code != "MEAN" or given is None or operator.inputs[1] is None:
         return []
@@ -153,15 +153,15 @@ def _scratch(operator: Operator) -> list[int]:
 
 
 def persistent_bytes(graph: Subgraph) -> int:
-    """Returns the bytes, within a few hundredths, that persist as long as the interpreter does."""
+    """Returns the persistent memory in bytes, accurate to within a few hundredths."""
     kept = 0
     for operator in graph.operators:
         kept += aligned(_KEPT.get(operator.code, 0))
         if operator.code in ("CONV_2D", "DEPTHWISE_CONV_2D"):
-            kept += 2 * aligned(4 * operator.outputs[0].shape[-1])  # a multiplier and a shift for each channel
+            kept += 2 * aligned(4 * operator.outputs[0].shape[-1])  # a multiplier and a shift per channel
     return _REST + _OPERATOR * len(graph.operators) + _TENSOR * len(graph.tensors) + kept
 
 
 def aligned(size: int) -> int:
-    """Returns a size rounded up to TFLite Micro's alignment of 16 bytes."""
+    """Rounds a size up to TFLite Micro's alignment of 16 bytes."""
     return -(-size // _ALIGNMENT) * _ALIGNMENT

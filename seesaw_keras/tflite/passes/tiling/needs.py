@@ -1,4 +1,4 @@
-"""What an operator has to read to compute a part of its output, and how it computes that part alone.
+"""Input regions that an operator reads for a part of its output, and the changes to compute that part alone.
 
 >>> from seesaw_keras.tflite.flatbuffer import Operator, Tensor, build
 >>> from seesaw_keras.tflite.passes.graph_index import Links
@@ -11,8 +11,8 @@
 [Box(top=2, bottom=6, first=0, last=4)]
 
 A window of three rows that computes rows 4 to 7 reads rows 3 to 8: strips overlap by a halo, which is computed twice
-(MCUNetV2, arXiv 2110.15352, section 3.1). Where the window looks beyond the image, the converter has the kernel pad; a
-strip's two ends differ, so that zeros are put around it by an operator of their own.
+(MCUNetV2, arXiv 2110.15352, section 3.1). Where the window extends beyond the image, the converter uses the kernel's
+own padding; since a strip's two ends differ, its zeros are added by a separate PAD operator.
 """
 
 from dataclasses import dataclass, field
@@ -35,13 +35,13 @@ _REDUCING = frozenset(("MEAN", "REDUCE_MAX", "REDUCE_MIN", "SUM"))
 
 @dataclass
 class Need:
-    """What it takes to compute a box.
+    """Requirements for computing a box of an output.
 
     Attributes:
-        inputs: for each input the box to read; None for constants and what is left out.
-        constants: the places of constants that have an entry a channel, and the axis: those of the box are taken.
-        margins: zeros to put around the first input before.
-        options: those of the operator that differ for a part.
+        inputs: box to read from each input; None for constants and omitted inputs.
+        constants: input index to axis of constants with per-channel entries, of which the box's entries are taken.
+        margins: zero padding to add around the first input.
+        options: operator options that differ for the part.
     """
 
     inputs: list[Box | None]
@@ -51,7 +51,7 @@ class Need:
 
 
 def needs(links: Links, operator: Operator, box: Box) -> Need | None:
-    """Returns what an operator needs to compute a box of its only output; None if it can compute only all of it."""
+    """Returns the requirements for a box of an operator's only output; None if it can only be computed as a whole."""
     made = operator.outputs[0]
     if len(operator.outputs) > 1 or not is_image(made):
         return None
@@ -83,7 +83,7 @@ def needs(links: Links, operator: Operator, box: Box) -> Need | None:
 
 
 def _constants(links: Links, operator: Operator, in_channels: bool) -> dict[int, int] | None:
-    """The constants of which a part needs a part; None if channels cannot be had apart."""
+    """Constants that must be split with the part, as input index to axis; None if channels cannot be separated."""
     if operator.code == "CONV_2D":
         edits = rows(links, operator, slice(None)) if in_channels else []  # type: ignore[arg-type]
         found = None if edits is None else {place: axis for _, place, axis, _ in edits}
@@ -91,7 +91,7 @@ def _constants(links: Links, operator: Operator, in_channels: bool) -> dict[int,
         found = channel_constants(links, operator)
     if found is None or any(operator.inputs[place].data is None for place in found):  # type: ignore[union-attr]
         return None
-    # Constants that differ from row to row would have to be cut with them.
+    # Constants that vary by row would have to be split by row.
     flat = all(
         constant is None or len(constant.shape) < 3 or constant.shape[-3] == 1 or operator.code in _WINDOWED
         for constant in (links.constant(operator, place) for place in range(len(operator.inputs)))
@@ -125,14 +125,14 @@ def _windowed(operator: Operator, box: Box, need: Need) -> Need | None:
     need.inputs[0] = given._replace(top=inside[0], bottom=inside[1])
     need.margins = (inside[0] - top, bottom - inside[1], left, right)
     if need.margins != _NONE and "POOL" in operator.code:
-        return None  # a mean counts only what is inside of the image, and zero may be a maximum
+        return None  # an average counts only taps inside the image, and a padded zero may become the maximum
     if options["padding"] != "VALID":
         need.options = {"padding": "VALID"}
     return need
 
 
 def _window(operator: Operator, axis: int) -> tuple[int, int, int, int]:
-    """Step and size of a window along an axis, and how far it looks beyond the image at both ends."""
+    """Stride and extent of a window along an axis, and the padding before and after the image."""
     options, given, made = operator.options, operator.inputs[0], operator.outputs[0]
     assert given is not None
     letter, word = ("h", "height") if axis == 1 else ("w", "width")

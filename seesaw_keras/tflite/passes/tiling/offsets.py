@@ -1,14 +1,14 @@
-"""A place in the arena for each tensor, stored in the model, where TFLite Micro's own plan would leave gaps.
+"""Plans tensor offsets offline and stores them in the model where this beats TFLite Micro's own plan.
 
 >>> from seesaw_keras.tflite import flatbuffer
 >>> from seesaw_keras.tflite.passes.tiling.offsets import store_offsets
 >>> store_offsets(flatbuffer.read("shuffle_hard.tflite"))  # doctest: +SKIP
 832000
 
-TFLite Micro takes offsets from the metadata "OfflineMemoryAllocation" (its docs/memory_management.md):
-int32 for a version, the number of subgraphs, that of tensors, and an offset a tensor, -1 for none. It places what else
-it needs, such as scratch buffers, around them. Other runtimes do not look at it. Whoever adds or drops tensors of a
-model takes it out, or TFLite Micro refuses the model.
+TFLite Micro reads offsets from the metadata "OfflineMemoryAllocation" (see its docs/memory_management.md): int32 values
+for a version, the number of subgraphs, the number of tensors, and one offset per tensor, -1 for none. It places
+everything else, such as scratch buffers, around them. Other runtimes ignore it. After adding or removing tensors this
+metadata must be removed, or TFLite Micro rejects the model.
 """
 
 from collections.abc import Sequence
@@ -23,19 +23,19 @@ from seesaw_keras.tflite.runtimes import OFFSETS
 __all__ = ["find_offsets", "store_offsets"]
 
 _VERSION, _ANYWHERE = 1, -1
-_CEILINGS = (1.0, 1.02, 1.04, 1.06, 1.08)  # times what lives at once at most
-_ROUNDS = 120  # of each
-_TURNED = 0.3  # how often the highest is placed from the other side
+_CEILINGS = (1.0, 1.02, 1.04, 1.06, 1.08)  # relative to the peak of live bytes
+_ROUNDS = 120  # per ceiling
+_TURNED = 0.3  # probability that the highest buffer is placed from the other side
 
 
 def store_offsets(model: Model) -> int:
-    """Finds a place for each tensor and stores it, if that takes less than what TFLite Micro would plan.
+    """Plans an offset for each tensor and stores them if this takes less memory than TFLite Micro's own plan.
 
     Args:
-        model: of one subgraph; its metadata are changed in place.
+        model: model with one subgraph; its metadata is modified in place.
 
     Returns:
-        The bytes that are planned.
+        Planned bytes.
     """
     model.metadata.pop(OFFSETS, None)
     needed = buffers(model.main)
@@ -51,10 +51,10 @@ def store_offsets(model: Model) -> int:
 
 
 def find_offsets(needed: Sequence[Buffer]) -> list[int]:
-    """Returns an offset for each buffer such that those that live at the same time are apart.
+    """Returns an offset for each buffer so that simultaneously live buffers do not overlap.
 
-    Below one ceiling after the other, from the most bytes that live at once on, one order after the other is tried:
-    what ended highest comes first in the next one, from the floor or from the ceiling.
+    Tries placement orders below increasing ceilings, starting from the peak of live bytes: the buffers that ended
+    highest come first in the next order, placed from the bottom or from the ceiling.
     """
     least = most_alive(needed)
     order = by_size(needed)

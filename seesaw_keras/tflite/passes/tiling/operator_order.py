@@ -1,13 +1,13 @@
-"""Operators in the order that needs the least memory.
+"""Orders operators to minimize peak memory.
 
 >>> from seesaw_keras.tflite import flatbuffer
 >>> from seesaw_keras.tflite.passes.tiling.operator_order import order_operators
 >>> order_operators(flatbuffer.read("shuffle_hard.tflite").main)  # doctest: +SKIP
 0
 
-Which of two branches comes first decides what waits meanwhile. A search goes through the graph operator by operator
-and keeps the orders of which the most memory used so far is least. It does so in stretches: between two moments at
-which little lives, an order is a matter of its own.
+The order of two branches determines which tensors stay live at the same time. A beam search extends orders operator by
+operator and keeps those with the lowest peak so far. It runs on segments: between two points at which few bytes are
+live, the order is independent of the rest.
 """
 
 from typing import NamedTuple
@@ -17,18 +17,18 @@ from seesaw_keras.tflite.flatbuffer import Operator, Subgraph, Tensor
 
 __all__ = ["order_operators"]
 
-_KEPT = 24  # orders that are looked at further
-_STRETCH = 60  # operators that are ordered at once, at most
+_KEPT = 24  # beam width
+_STRETCH = 60  # maximum number of operators per segment
 
 
 class _State(NamedTuple):
-    """An order of some operators.
+    """A partial order of operators.
 
     Attributes:
-        peak: the most bytes that lived at once.
-        live: bytes that live after them.
-        done: which operators they are, as bits.
-        order: their numbers.
+        peak: peak of live bytes so far.
+        live: bytes live after these operators.
+        done: the operators, as a bit mask.
+        order: operator indices in execution order.
     """
 
     peak: int
@@ -38,13 +38,13 @@ class _State(NamedTuple):
 
 
 def order_operators(graph: Subgraph) -> int:
-    """Puts operators into an order of a smaller peak; where none is found, all stay where they are.
+    """Reorders operators to lower the peak of live bytes; keeps the order if no better one is found.
 
     Args:
-        graph: changed in place.
+        graph: modified in place.
 
     Returns:
-        How many operators are elsewhere than before.
+        Number of operators whose position changed.
     """
     before = list(graph.operators)
     operators: list[Operator] = []
@@ -60,7 +60,7 @@ def order_operators(graph: Subgraph) -> int:
 
 
 def _bounds(graph: Subgraph) -> list[int]:
-    """Where stretches end: where the least lives, as far apart as can be ordered."""
+    """Ends of segments: points with the fewest live bytes, as far apart as the maximum segment length allows."""
     after = _live_after(graph)
     bounds, begin = [], 0
     while begin < len(after):
@@ -74,7 +74,7 @@ def _bounds(graph: Subgraph) -> list[int]:
 
 
 def _live_after(graph: Subgraph) -> list[int]:
-    """Bytes that live between each operator and the next one."""
+    """Live bytes between each operator and the next."""
     count = len(graph.operators)
     after = [0] * count
     for tensor, (born, dies) in lifetimes(graph).items():
@@ -84,7 +84,7 @@ def _live_after(graph: Subgraph) -> list[int]:
 
 
 def _ordered(graph: Subgraph, operators: list[Operator], later: list[Operator]) -> list[Operator]:
-    """Orders a stretch."""
+    """Orders one segment."""
     numbers = {tensor: number for number, o in enumerate(operators) for tensor in o.outputs}
     taken = [list(dict.fromkeys(t for t in o.inputs if t is not None and t.data is None)) for o in operators]
     waits = [sum(1 << n for n in {numbers[t] for t in inputs if t in numbers}) for inputs in taken]
@@ -93,7 +93,7 @@ def _ordered(graph: Subgraph, operators: list[Operator], later: list[Operator]) 
         for tensor in inputs:
             users[tensor] = users.get(tensor, 0) | 1 << number
     kept = {t for o in later for t in o.inputs if t is not None} | set(graph.outputs)
-    # Bytes that are free once all users of a tensor have run, and who they are.
+    # Per operator and input: bytes freed once all consumers of the tensor have run, and the consumers' bit mask.
     frees = [[(t.nbytes, users[t]) for t in inputs if t not in kept] for inputs in taken]
     makes = [sum(t.nbytes for t in o.outputs) for o in operators]
     unused = [sum(t.nbytes for t in o.outputs if t not in users and t not in kept) for o in operators]
@@ -108,12 +108,12 @@ def _ordered(graph: Subgraph, operators: list[Operator], later: list[Operator]) 
     for number in range(len(operators)):
         given = grown(given, number)
     states = [_State(0, 0, 0, ())]
-    ready = {0: [n for n, wait in enumerate(waits) if not wait]}  # what can come next, after those that are done
+    ready = {0: [n for n, wait in enumerate(waits) if not wait]}  # by finished operators (bit mask)
     for _ in operators:
         found: dict[int, _State] = {}
         for state in states:
             steps = [grown(state, n) for n in ready[state.done]]
-            # What leaves no more behind than it finds, and needs no more than was needed, can only be right.
+            # A step that raises neither the live bytes nor the peak is always optimal.
             free = [step for step in steps if step.live <= state.live and step.peak <= state.peak]
             for step in free[:1] or steps:
                 if step.done not in found or step < found[step.done]:
@@ -124,6 +124,6 @@ def _ordered(graph: Subgraph, operators: list[Operator], later: list[Operator]) 
 
 
 def _next(ready: list[int], last: int, done: int, waits: list[int]) -> list[int]:
-    """What can come next after one more of those that could."""
+    """The operators that can run next after one more has run."""
     freed = (n for n, wait in enumerate(waits) if wait >> last & 1 and wait & ~done == 0)
     return [*(n for n in ready if n != last), *freed]

@@ -1,12 +1,12 @@
-"""Which tiles for a wanted arena: as few as fit.
+"""Chooses the smallest set of tiles that fits a given arena.
 
 >>> from seesaw_keras.tflite import flatbuffer
 >>> from seesaw_keras.tflite.passes.tiling.plan import find_plans
 >>> [plan.live for plan in find_plans(flatbuffer.read("shuffle_hard.tflite").main)]  # doctest: +SKIP
 
-Each unit (`units`) has its list of prices: how much lives at most while it is computed, against how much more persists
-for the operators that this takes. Units are computed one after the other, so that the most that lives in the whole
-graph is the most in any. A plan has a ceiling, and from each unit the cheapest way to stay below it.
+Each unit (`units`) has a price list: peak memory while it is computed versus additional persistent memory for the
+operators that this takes. Units are computed one after the other, so the peak of the graph is the maximum over units. A
+plan has a ceiling, and uses the cheapest option of each unit that stays below it.
 """
 
 from collections.abc import Sequence
@@ -22,17 +22,17 @@ from seesaw_keras.tflite.passes.tiling.units import Unit, channel_units, strip_u
 
 __all__ = ["Plan", "copied", "find_plans"]
 
-_AFTERMATH = 3  # operators
-_HOPELESS = 1.4  # an order gains less than this factor
+_AFTERMATH = 3  # operators after a unit that may belong to its window
+_HOPELESS = 1.4  # reordering reduces the peak by less than this factor
 
 
 class Plan(NamedTuple):
-    """How a graph is tiled.
+    """Tiling of a graph.
 
     Attributes:
-        live: the most bytes that live at once, in any unit.
-        persistent: bytes that persist, as `memory.persistent_bytes` has them.
-        layout: how tensors exist.
+        live: peak of live bytes over all units.
+        persistent: persistent bytes; see `memory.persistent_bytes`.
+        layout: layout of the tiled tensors.
     """
 
     live: int
@@ -41,7 +41,7 @@ class Plan(NamedTuple):
 
 
 class _Price(NamedTuple):
-    """What a layout of a unit costs: bytes more that persist, and the most that live meanwhile."""
+    """Cost of a unit's layout: additional persistent bytes, and peak memory during the unit."""
 
     persistent: int
     live: int
@@ -49,15 +49,15 @@ class _Price(NamedTuple):
 
 
 def copied(graph: Subgraph) -> Subgraph:
-    """Returns a graph of the same operators and tensors, whose lists can be changed."""
+    """Returns a shallow copy of a graph: new lists of the same operators and tensors."""
     return Subgraph(list(graph.tensors), list(graph.inputs), list(graph.outputs), list(graph.operators), graph.name)
 
 
 def find_plans(graph: Subgraph) -> list[Plan]:
-    """Returns the plans of a graph, from as it is to that of the smallest ceiling; each with less than the one before.
+    """Returns plans from no tiling to the lowest ceiling, in order of decreasing peak memory.
 
     Args:
-        graph: left as it is.
+        graph: not modified.
     """
     links = Links(graph)
     channels = _innermost_first(graph, channel_units(links))
@@ -73,7 +73,7 @@ def find_plans(graph: Subgraph) -> list[Plan]:
 
 
 def _plans(graph: Subgraph, units: Sequence[Unit]) -> list[Plan]:
-    """The plans in which these units are tiled, earlier ones before later ones where both have to do with a tensor."""
+    """The plans that tile these units; where units share a tensor, the earlier unit takes precedence."""
     owned = {tensor for unit in units for tensor in unit.tensors}
     rest = [live for live, o in zip(live_bytes(graph), graph.operators, strict=True) if owned.isdisjoint(_tensors(o))]
     ceiling = max(rest, default=0)
@@ -95,14 +95,14 @@ def _plans(graph: Subgraph, units: Sequence[Unit]) -> list[Plan]:
 
 
 def _innermost_first(graph: Subgraph, units: list[Unit]) -> list[Unit]:
-    """Units in the order of the graph, but those that go on while others come and go, such as streams, at last."""
+    """Units in graph order, but units that span others, such as streams, come last."""
     spans = [_span(graph, unit) for unit in units]
     around = [sum(begin <= b and e <= end for b, e in spans) for begin, end in spans]
     return [units[n] for n in sorted(range(len(units)), key=lambda n: (around[n] > 1, spans[n]))]
 
 
 def _prices(graph: Subgraph, unit: Unit, others: set[Tensor], enough: int) -> list[_Price]:
-    """The layouts of a unit that are worth their price, the cheapest first, until little enough lives."""
+    """The useful layouts of a unit, cheapest first, until peak memory is low enough."""
     window = _window(graph, unit)
     base = persistent_bytes(window)
     plain = copied(window)
@@ -127,7 +127,7 @@ def _prices(graph: Subgraph, unit: Unit, others: set[Tensor], enough: int) -> li
 
 
 def _peak(graph: Subgraph, others: set[Tensor], origins: dict[Tensor, Tensor]) -> int:
-    """The most that lives at once, but for operators that have to do with other units' tensors."""
+    """Peak of live bytes, excluding operators that involve other units' tensors."""
     pairs = zip(live_bytes(graph), graph.operators, strict=True)
     return max((live for live, o in pairs if others.isdisjoint(origins.get(t, t) for t in _tensors(o))), default=0)
 
@@ -142,9 +142,9 @@ def _tensors(operator: Operator) -> list[Tensor]:
 
 
 def _window(graph: Subgraph, unit: Unit) -> Subgraph:
-    """The operators from the first to the last one that has to do with a unit, as a graph of their own."""
+    """The operators from the first to the last one that involve a unit, as a separate graph."""
     begin, end = _span(graph, unit)
-    # What is made of it at once, such as a sum with the stream, frees what waited for it.
+    # Include immediate consumers, such as an addition to the stream, which free tensors that are still live.
     made = {t for o in graph.operators[begin:end] for t in o.outputs}
     after = graph.operators[end : end + _AFTERMATH]
     end += max((n + 1 for n, o in enumerate(after) if not made.isdisjoint(_tensors(o))), default=0)

@@ -1,4 +1,4 @@
-"""A graph computed in parts: the same integers, part by part, from what each part needs.
+"""Rewrites a graph to compute tensors in parts, bit-exactly.
 
 >>> from seesaw_keras.tflite import flatbuffer
 >>> from seesaw_keras.tflite.passes.tiling.boxes import Cuts
@@ -8,11 +8,11 @@
 >>> len(tile(graph, {stem: STREAMED, expanded: Cuts(rows=(14,))}))  # doctest: +SKIP
 4
 
-A layout says how a tensor exists. One with `Cuts` exists in parts of a grid. One that is `STREAMED` never exists as
-such: whatever part somebody asks for is computed when it is asked for, and again where parts overlap. All others exist
-as a whole. Parts are asked for from the outputs of the graph on backwards; what is asked for and does not exist as such
-is cut out of what does, or put together. Slices and concatenations of channels say only where channels are, and are
-gone where the parts that they make are those that exist.
+A layout defines how each tensor is materialized. A tensor with `Cuts` exists as the parts of a grid. A `STREAMED`
+tensor is never stored as such: each requested part is computed on demand, and overlapping parts are computed
+repeatedly. All others exist as a whole. Parts are requested backwards from the graph outputs; a requested part that
+does not exist is sliced or concatenated from existing ones. Slices and concatenations of channels only define channel
+positions, and are removed where their parts coincide with existing ones.
 """
 
 from collections.abc import Mapping
@@ -34,14 +34,14 @@ Layout = Mapping[Tensor, "Cuts | str"]
 
 
 def tile(graph: Subgraph, layout: Layout) -> dict[Tensor, Tensor]:
-    """Computes a graph in parts.
+    """Rewrites a graph to compute tensors in parts.
 
     Args:
-        graph: changed in place. One with variables or control flow is left as it is.
-        layout: how tensors exist that do not exist as a whole.
+        graph: modified in place; unchanged if it has variables or control flow.
+        layout: layout of the tensors that are not stored as a whole.
 
     Returns:
-        The tensors that are new, each with the one of which it is a part.
+        New tensors, each mapped to the tensor of which it is a part.
     """
     operators = graph.operators
     if not layout or any(o.code in LASTING or any(o.mutating_variable_inputs) or not o.outputs for o in operators):
@@ -57,11 +57,11 @@ def tile(graph: Subgraph, layout: Layout) -> dict[Tensor, Tensor]:
 
 
 class _Tiler:
-    """Makes parts of tensors, each once.
+    """Creates parts of tensors, each only once.
 
     Attributes:
-        operators: what makes them, in the order in which they were asked for.
-        origins: of which tensor each new one is a part.
+        operators: operators that compute the parts, in order of request.
+        origins: original tensor of each new one.
     """
 
     def __init__(self, graph: Subgraph, layout: Layout) -> None:
@@ -94,7 +94,7 @@ class _Tiler:
         assert isinstance(kind, Cuts)
         columns = grid(tensor, kind)
         if kind.rows:
-            # Strip by strip: what those beside each other share is done with before the next one begins.
+            # Strip by strip, so that tensors shared within a strip are freed before the next strip.
             for strip in zip(*columns, strict=True):
                 for cell in strip:
                     if (tensor, cell) not in self._parts:
@@ -105,11 +105,11 @@ class _Tiler:
             return self._computed(operator, tensor, box)
         joined = [[(cell, cell & box) for cell in column if not (cell & box).is_empty] for column in columns]
         pieces = [[self._cut_of(tensor, *pair) for pair in column] for column in joined if column]
-        # What no part can be computed of has been computed as a whole meanwhile.
+        # A tensor that cannot be computed in parts has been computed as a whole by now.
         return self._parts[tensor, box] if (tensor, box) in self._parts else self._joined(tensor, box, pieces)
 
     def _cut_of(self, tensor: Tensor, cell: Box, box: Box) -> Tensor:
-        """The part in a box of what exists in another one around it."""
+        """The part in a box, sliced from a part that contains it."""
         part = self.part(tensor, cell)
         if cell == box:
             return part
@@ -125,7 +125,7 @@ class _Tiler:
         return made
 
     def _joined(self, tensor: Tensor, box: Box, columns: list[list[Tensor]]) -> Tensor:
-        """Puts pieces together, first those of the same channels."""
+        """Concatenates pieces, first those with the same channels."""
         if len(columns) == len(columns[0]) == 1:
             return columns[0][0]
         made = self._new(tensor, box)
@@ -143,7 +143,7 @@ class _Tiler:
         return made
 
     def _computed(self, operator: Operator, tensor: Tensor, box: Box) -> Tensor:
-        """Has an operator compute a part of its output."""
+        """Adds an operator that computes a part of its output."""
         if box == whole(tensor):
             inputs = [None if t is None else self.part(t, whole(t)) for t in operator.inputs]
             self._add(operator, inputs, operator.outputs)
@@ -153,7 +153,7 @@ class _Tiler:
         if parts is not None:
             return self._side_by_side(tensor, box, parts)
         need = needs(self._links, operator, box)
-        if need is None:  # whatever the layout says
+        if need is None:  # only possible as a whole, regardless of the layout
             if (tensor, whole(tensor)) not in self._parts:
                 self._parts[tensor, whole(tensor)] = self._computed(operator, tensor, whole(tensor))
             return self._cut_of(tensor, whole(tensor), box)
@@ -174,7 +174,7 @@ class _Tiler:
         return made
 
     def _side_by_side(self, tensor: Tensor, box: Box, parts: list[Tensor]) -> Tensor:
-        """The part of a concatenation of channels, put together of what lies in it."""
+        """A part of a concatenation along channels, concatenated from the inputs inside the box."""
         pieces, first = [], 0
         for part in parts:
             inside = box._replace(first=box.first - first, last=box.last - first) & whole(part)
@@ -184,7 +184,7 @@ class _Tiler:
         return self._joined(tensor, box, [[piece] for piece in pieces])
 
     def _surrounded(self, given: Tensor | None, margins: Margins, made: Tensor | None = None) -> Tensor:
-        """A tensor with zeros around it."""
+        """A tensor with zero padding."""
         assert given is not None
         if not any(margins):
             return given
@@ -200,7 +200,7 @@ class _Tiler:
         return self._padded[key]
 
     def _some(self, constant: Tensor, axis: int, box: Box) -> Tensor:
-        """The entries of a constant that belong to the channels of a box."""
+        """A constant's entries for the channels of a box."""
         if (box.first, box.last) == (0, constant.shape[axis]):
             return constant
         key = constant, axis, box.first, box.last

@@ -1,4 +1,4 @@
-"""What can be tiled: channels that operators keep apart, and the rows before the first look at the whole image.
+"""Finds tileable units: channelwise regions, and the rows from the image to the first global operator.
 
 >>> from seesaw_keras.tflite import flatbuffer
 >>> from seesaw_keras.tflite.passes.graph_index import Links
@@ -21,11 +21,11 @@ from seesaw_keras.tflite.passes.tiling.tiles import STREAMED, Layout
 
 __all__ = ["Unit", "channel_units", "strip_units"]
 
-_GROUPS = (2, 3, 4, 8)  # into how many groups channels are cut
+_GROUPS = (2, 3, 4, 8)  # candidate numbers of channel groups
 _STRIPS = (2, 3, 4, 6)
-_ANCHORS = 4  # places to cut at, at most: each of their subsets is tried
-_STEP = 8  # groups are multiples of it: what vector units compute at once
-_FREE = frozenset(("PAD", "QUANTIZE"))  # of images, before the first convolution: they are as small as the image
+_ANCHORS = 4  # maximum number of split positions; all of their subsets are tried
+_STEP = 8  # group sizes are multiples of it, to suit vector units
+_FREE = frozenset(("PAD", "QUANTIZE"))  # on the input image; their outputs are about as small as the image
 
 
 @dataclass
@@ -33,8 +33,8 @@ class Unit:
     """Tensors that are tiled together.
 
     Attributes:
-        tensors: all that a layout of the unit can change, and what is made of them.
-        layouts: ways to tile them, without the one to leave them whole.
+        tensors: all tensors that a layout of the unit can change, and those derived from them.
+        layouts: alternative layouts, without the trivial one.
     """
 
     tensors: set[Tensor]
@@ -42,7 +42,7 @@ class Unit:
 
 
 def channel_units(links: Links) -> list[Unit]:
-    """Finds images whose channels operators keep apart: of each region around, those of one size."""
+    """Finds units that can be split by channels: per channelwise region, the images of one size."""
     units, seen = [], set()
     for operator in links.graph.operators:
         for start in operator.outputs:
@@ -61,7 +61,7 @@ def channel_units(links: Links) -> list[Unit]:
 
 
 def _by_size(links: Links, tensors: Iterable[Tensor]) -> list[list[Tensor]]:
-    """Images of more than a pixel by their size; what is padded goes with what it is made of."""
+    """Groups images of more than one pixel by spatial size; padded tensors count with their input."""
     sizes: dict[tuple[int, ...], list[Tensor]] = {}
     for tensor in tensors:
         maker = links.producers[tensor]
@@ -77,7 +77,7 @@ def _unit(links: Links, tensors: list[Tensor], bounds: set[int]) -> Unit | None:
         return None
     parts = {part for maker in makers for part in joined_parts(maker) or ()}
     streamed = {part for part in parts if _is_convolution(links, part) and links.only_user(part) is not None}
-    # What becomes smaller behind, a mean or by strides, is also made in groups.
+    # Smaller outputs that follow, of a mean or a strided operator, are also computed in groups.
     ends = {
         o.outputs[0]
         for tensor in tensors
@@ -118,7 +118,7 @@ def _joints(maker: Operator) -> list[int]:
 
 
 def _channel_cuts(channels: int, bounds: set[int], joints: set[int]) -> list[tuple[int, ...]]:
-    """Ways to cut channels: at some of the places where they are sliced or concatenated anyway, and between."""
+    """Candidate channel splits: at positions where channels are sliced or concatenated anyway, and in between."""
     anchors = sorted(bounds | joints)[:_ANCHORS]
     found = []
     for count in range(len(anchors) + 1):
@@ -129,7 +129,7 @@ def _channel_cuts(channels: int, bounds: set[int], joints: set[int]) -> list[tup
 
 
 def _between(ends: tuple[int, ...], most: int) -> tuple[int, ...]:
-    """The cuts, and more between them, such that no group has more than so many channels."""
+    """The split positions, with more in between so that no group exceeds the maximum size."""
     cuts: list[int] = []
     for begin, end in pairwise(ends):
         size = -(-(end - begin) // -(-(end - begin) // most))
@@ -139,7 +139,7 @@ def _between(ends: tuple[int, ...], most: int) -> tuple[int, ...]:
 
 
 def strip_units(links: Links, channels: list[Unit]) -> list[Unit]:
-    """Finds what can be computed in strips of rows: from the image to where it is smaller, once or more often."""
+    """Finds units that can be computed in strips of rows: from the image to one of the downsampled tensors."""
     units = []
     for operator in links.graph.operators:
         if any(operator.options.get(name, 1) > 1 for name in ("stride_h", "stride_w")):
@@ -153,7 +153,7 @@ def strip_units(links: Links, channels: list[Unit]) -> list[Unit]:
 
 
 def _before(links: Links, end: Tensor) -> set[Tensor] | None:
-    """What has to be computed for a tensor; None if that takes more than some rows of the images before."""
+    """The tensors needed to compute a tensor in strips; None if one of them requires a whole image."""
     found: set[Tensor] = set()
     waiting = [end]
     while waiting:
@@ -186,14 +186,14 @@ def _strips(end: Tensor, streamed: set[Tensor], channels: list[Layout]) -> Unit:
 
 
 def _row_cuts(height: int, count: int) -> list[tuple[int, ...]]:
-    """Ways to cut rows: about equal strips, and a first one that is higher, for nothing waits beside it yet."""
+    """Candidate row splits: roughly equal strips, or a higher first one, while no other strip is stored yet."""
     found = []
     for more in (0, 2):
         first = height // count + more
         rest = height - first
         if rest < count - 1:
             continue
-        # The last ones may be higher again: the image is not needed any more.
+        # The last strips may be higher again, since the image is no longer needed.
         sizes = [first, *((rest + n) // (count - 1) for n in range(count - 1))]
         found.append(tuple(accumulate(sizes[:-1])))
     return list(dict.fromkeys(found))

@@ -1,3 +1,3 @@
-"""The integer arithmetic that kernels share: fixed-point multiplication, look-up tables, requantization."""
+"""Integer arithmetic shared by kernels: fixed-point multiplication, lookup tables, requantization."""
 
 __all__: list[str] = []

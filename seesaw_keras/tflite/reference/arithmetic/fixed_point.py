@@ -1,4 +1,4 @@
-"""Integer arithmetic of TensorFlow Lite's kernels: real factors as 32-bit integers and shifts, and how they round.
+"""Integer arithmetic of TensorFlow Lite's kernels: real factors as 32-bit integers and shifts, and their rounding.
 
 >>> import numpy as np
 >>> from seesaw_keras.tflite.reference.arithmetic.fixed_point import Multiplier, quantize_multiplier
@@ -7,13 +7,12 @@
 >>> Multiplier.of([0.75])(np.array([100, -2], np.int64)).tolist()
 [75, -1]
 
-A kernel sums products of integers in int32, and has to bring the sum to the scale of its output: a product with a real
-factor, the same for every entry of a channel. On a microcontroller it is a product with an integer M in [2**30, 2**31),
-of which the upper half is kept, and a shift: factor = M / 2**31 * 2**shift ("Quantization and Training of Neural
-Networks for Efficient Integer-Arithmetic-Only Inference", arXiv 1712.05877, section 2.2). The names are those of
-gemmlowp's fixedpoint.h and of TensorFlow Lite's kernels/internal/common.cc, built with double rounding, as in both
-runtimes' wheels. Arrays are int64 here and hold int32 values, so that sums cannot leave the type unseen; where a kernel
-lets int32 wrap around, `wrap` and `saturated` do.
+A kernel sums products of integers in int32 and rescales the sum to its output by a real factor, one per channel. On a
+microcontroller this is a product with an integer M in [2**30, 2**31), of which the upper half is kept, and a shift:
+factor = M / 2**31 * 2**shift ("Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
+Inference", arXiv 1712.05877, section 2.2). The names follow gemmlowp's fixedpoint.h and TensorFlow Lite's
+kernels/internal/common.cc, built with double rounding, as in both runtimes' wheels. Arrays are int64 and hold int32
+values, so that sums do not overflow silently; where a kernel wraps around in int32, use `wrap` or `saturated`.
 """
 
 import math
@@ -44,16 +43,16 @@ INT32_MIN, INT32_MAX = -(1 << 31), (1 << 31) - 1
 
 
 def wrap(values: Ints) -> Ints:
-    """Returns int64 values modulo 2**32, in int32's range, as an int32 register keeps them."""
+    """Returns int64 values wrapped to int32, as in an int32 register."""
     return values.astype(np.int32).astype(np.int64)
 
 
 def doubling_high_mul(a: Ints, b: Ints | int) -> npt.NDArray[np.int64]:
-    """Returns the upper half of the doubled product of two int32: a * b / 2**31, ties up.
+    """Returns the upper half of the doubled product of two int32 values: a * b / 2**31, ties up.
 
-    gemmlowp's SaturatingRoundingDoublingHighMul. It adds 2**30, or 1 - 2**30 to a negative product, and divides by
-    2**31 towards zero; an arithmetic shift of product + 2**30 is the same for every product. It also saturates the
-    square of -2**31, which no kernel asks for.
+    gemmlowp's SaturatingRoundingDoublingHighMul. It adds 2**30 to a nonnegative product and 1 - 2**30 to a negative
+    one, and divides by 2**31 towards zero; an arithmetic shift of product + 2**30 is equivalent. It also saturates the
+    square of -2**31, which does not occur in kernels.
     """
     product = np.multiply(a, b, dtype=np.int64)
     product += 1 << 30
@@ -65,9 +64,9 @@ def rounding_divide_by_pot(values: Ints, exponent: Ints | int, out: npt.NDArray[
     """Returns values / 2**exponent, ties away from zero (gemmlowp's RoundingDivideByPOT).
 
     Args:
-        values: any.
-        exponent: 0 to 31, one or one an entry (broadcast).
-        out: where to write it, such as `values`; new memory by default, which takes longer than the arithmetic.
+        values: integers.
+        exponent: 0 to 31; a scalar or one per entry (broadcast).
+        out: output array, such as `values`; a new one by default, whose allocation takes longer than the arithmetic.
     """
     half = (np.int64(1) << exponent) >> 1
     negative = (values < 0) & (half > 0)
@@ -80,14 +79,14 @@ def rounding_divide_by_pot(values: Ints, exponent: Ints | int, out: npt.NDArray[
 def saturated(
     values: Ints, zero_point: int, low: int, high: int, dtype: npt.DTypeLike = np.int8
 ) -> npt.NDArray[np.integer]:
-    """Returns what a kernel writes of its last int32 values.
+    """Returns a kernel's output for its final int32 values: zero point added, clamped and cast.
 
     Args:
-        values: overwritten.
-        zero_point: of the output, which is added; the sum wraps around in int32.
-        low: the least integer, to which smaller ones are clamped.
-        high: the greatest.
-        dtype: of the output.
+        values: int32 values; overwritten.
+        zero_point: zero point of the output; the addition wraps around in int32.
+        low: lower clamping limit.
+        high: upper clamping limit.
+        dtype: output dtype.
     """
     values += zero_point
     registers = values.astype(np.int32)
@@ -95,13 +94,13 @@ def saturated(
 
 
 def round_half_away(values: Floats) -> Floats:
-    """Returns the nearest whole numbers, ties away from zero, as C's round(): NumPy's takes ties to even."""
+    """Rounds to the nearest integers, ties away from zero, as C's round(); NumPy rounds ties to even."""
     whole = np.trunc(values)
     return whole + np.copysign(np.abs(values - whole) >= 0.5, values).astype(values.dtype)
 
 
 def to_int32(values: Floats) -> Ints:
-    """Returns whole floating-point numbers as a cast to int32 makes them on x86: -2**31 for all that do not fit."""
+    """Casts integral floating-point numbers to int32 as on x86: -2**31 for all that are out of range."""
     fits = (values >= INT32_MIN) & (values <= INT32_MAX)
     return np.where(fits, values, INT32_MIN).astype(np.int64)
 
@@ -110,13 +109,13 @@ def quantize_multiplier(factor: float) -> tuple[int, int]:
     """Returns M and shift of a real factor: factor = M / 2**31 * 2**shift (TensorFlow Lite's QuantizeMultiplier).
 
     Args:
-        factor: positive, or 0; computed in the precision in which the kernel computes it.
+        factor: nonnegative factor, computed in the kernel's precision.
 
     Returns:
-        M in [2**30, 2**31), and the shift; (0, 0) for what is smaller than 2**-32.
+        M in [2**30, 2**31), and the shift; (0, 0) for factors below 2**-32.
     """
     fraction, shift = math.frexp(factor)
-    multiplier = math.floor(fraction * (1 << 31) + 0.5)  # exact: the product has at most 53 bits, of them 22 fractional
+    multiplier = math.floor(fraction * (1 << 31) + 0.5)  # exact: at most 53 bits, 22 of them fractional
     if multiplier == 1 << 31:
         multiplier, shift = multiplier >> 1, shift + 1
     return (0, 0) if shift < -31 else (multiplier, shift)
@@ -124,11 +123,11 @@ def quantize_multiplier(factor: float) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Multiplier:
-    """One factor, or one a channel (TensorFlow Lite's MultiplyByQuantizedMultiplier).
+    """One factor, or one per channel (TensorFlow Lite's MultiplyByQuantizedMultiplier).
 
     Attributes:
-        multiplier: M of each; int64, shape (1,) or (channels,).
-        shift: positive to the left; the same shape.
+        multiplier: M of each factor; int64 of shape (1,) or (channels,).
+        shift: shift of each factor, positive to the left; same shape.
     """
 
     multiplier: Ints
@@ -136,10 +135,10 @@ class Multiplier:
 
     @classmethod
     def of(cls, factors: Iterable[float]) -> "Multiplier":
-        """Makes one of real factors.
+        """Creates a multiplier from real factors.
 
         Raises:
-            ValueError: one is 2**31 or more.
+            ValueError: a factor is 2**31 or more.
         """
         pairs = [quantize_multiplier(float(factor)) for factor in factors]
         multipliers, shifts = np.array(pairs, np.int64).T
@@ -149,16 +148,16 @@ class Multiplier:
 
     @classmethod
     def of_integers(cls, multiplier: int, shift: int) -> "Multiplier":
-        """Makes one of M and shift."""
+        """Creates a multiplier from M and shift."""
         return cls(np.array([multiplier], np.int64), np.array([shift], np.int64))
 
     def __call__(self, values: Ints) -> Ints:
         """Returns values times the factor, rounded twice: ties up by the product, then away from zero by the shift.
 
-        A shift to the left comes first, and what leaves int32 by it wraps around.
+        A left shift is applied first and wraps around in int32.
 
         Args:
-            values: int32 values; the last axis is that of the channels.
+            values: int32 values; the last axis is the channel axis.
         """
         left, right = np.maximum(self.shift, 0), np.maximum(-self.shift, 0)
         if left.any():

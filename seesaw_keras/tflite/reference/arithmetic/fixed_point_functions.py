@@ -1,13 +1,13 @@
-"""Functions of real numbers in 32-bit integers, as a microcontroller without floating point computes them.
+"""Real functions in 32-bit fixed-point arithmetic, as computed on a microcontroller without floating point.
 
 >>> import numpy as np
 >>> from seesaw_keras.tflite.reference.arithmetic.fixed_point_functions import logistic
 >>> round(int(logistic(np.array([1 << 27]))[0]) / 2**31, 6)  # of 1.0, which in Q4 is 2**27
 0.731059
 
-gemmlowp's fixedpoint.h and TensorFlow Lite's kernels/internal/common.h, step for step, so that the last bit is theirs.
-A number in Qm is an integer that stands for integer / 2**(31 - m): m bits for its whole part. The product of Qm and Qn
-is Q(m + n). int64 arrays hold int32 values.
+A step-by-step, bit-exact reimplementation of gemmlowp's fixedpoint.h and TensorFlow Lite's kernels/internal/common.h. A
+number in Qm is an integer that represents integer / 2**(31 - m), with m integer bits. The product of numbers in Qm and
+Qn is in Q(m+n). int64 arrays hold int32 values.
 """
 
 import numpy as np
@@ -31,29 +31,29 @@ __all__ = [
     "tanh",
 ]
 
-ONE = INT32_MAX  # 1.0 in Q0, as near as it gets
+ONE = INT32_MAX  # closest representable value to 1.0 in Q0
 
 # exp(-2**k) in Q0, for k from -2 to 4.
 _EXP = {-2: 1672461947, -1: 1302514674, 0: 790015084, 1: 290630308, 2: 39332535, 3: 720401, 4: 242}
 _EXP_OF_MINUS_EIGHTH, _THIRD = 1895147668, 715827883  # Q0
-_48_BY_17, _MINUS_32_BY_17 = 1515870810, -1010580540  # Q2: the best straight line under 1 / x, for Newton's iteration
+_48_BY_17, _MINUS_32_BY_17 = 1515870810, -1010580540  # Q2: linear initial estimate of 1 / x for Newton's iteration
 _HALF_SQRT_2 = 1518500250  # Q0
 
 
 def rescale(values: Ints, bits: int) -> Ints:
-    """Returns values with `bits` more bits for the whole part, or saturated with fewer if it is negative (Rescale)."""
+    """Returns values with `bits` more integer bits; saturated if `bits` is negative (Rescale)."""
     if bits >= 0:
         return rounding_divide_by_pot(values, bits)
     return np.clip(values << -bits, INT32_MIN, INT32_MAX)
 
 
 def leading_zeros(values: Ints) -> Ints:
-    """Returns how many of the 32 bits above the highest one are zero; values from 0 to 2**32 - 1."""
+    """Returns the number of leading zeros in 32 bits; values from 0 to 2**32 - 1."""
     return 32 - np.frexp(values.astype(np.float64))[1].astype(np.int64)
 
 
 def _exp_between_minus_quarter_and_0(a: Ints) -> Ints:
-    """A Taylor series around -1/8, to the fourth power; Q0 to Q0."""
+    """Taylor series of exp around -1/8, up to the fourth power; Q0 to Q0."""
     x = a + (1 << 28)
     x2 = doubling_high_mul(x, x)
     x3 = doubling_high_mul(x2, x)
@@ -65,10 +65,10 @@ def _exp_between_minus_quarter_and_0(a: Ints) -> Ints:
 def exp_of_negative(a: Ints, bits: int) -> Ints:
     """Returns exp(a) in Q0 for a <= 0 in Qm (gemmlowp's exp_on_negative_values).
 
-    exp of what is left of a modulo 1/4 by a series, times exp(-2**k) for every bit k of the rest.
+    A series gives exp of a modulo 1/4; it is multiplied by exp(-2**k) for every bit k of the rest.
 
     Args:
-        a: negative or 0.
+        a: nonpositive values.
         bits: m, at most 5.
     """
     fractional = 31 - bits
@@ -83,7 +83,7 @@ def exp_of_negative(a: Ints, bits: int) -> Ints:
 
 
 def _newton(a: Ints) -> Ints:
-    """Returns 2 / (1 + a) in Q2 for a from 0 to 1 in Q0, by three steps of Newton's iteration."""
+    """2 / (1 + a) in Q2 for a from 0 to 1 in Q0, by three steps of Newton's iteration."""
     half_denominator = (a + ONE + 1) >> 1  # RoundingHalfSum
     x = _48_BY_17 + doubling_high_mul(half_denominator, _MINUS_32_BY_17)
     for _ in range(3):
@@ -122,14 +122,14 @@ def reciprocal(values: Ints, bits: int) -> tuple[Ints, Ints]:
 
 
 def inverse_square_root(values: Ints) -> tuple[Ints, Ints]:
-    """Returns M and shift of 1 / sqrt(values): GetInvSqrtQuantizedMultiplierExp.
+    """Returns M and shift of 1 / sqrt(values) (GetInvSqrtQuantizedMultiplierExp).
 
     Five steps of Newton's iteration in Q3.
 
     Args:
-        values: from 0 to 2**31 - 1; 0 counts as 1.
+        values: 0 to 2**31 - 1; 0 is treated as 1.
     """
-    # Shifts by two bits at a time bring a value to [2**27, 2**29), and its root to one of a power of two.
+    # Shifting by two bits at a time brings values to [2**27, 2**29) and scales the root by a power of two.
     exponent = np.full(values.shape, 11, np.int64)
     scaled = values
     while (large := scaled >= 1 << 29).any():

@@ -22,7 +22,7 @@ from seesaw_keras.tflite.reference.node import Array, Compute, Node
 
 __all__ = ["dequantize", "quantize"]
 
-# What QUANTIZE makes of what: in LiteRT, and the pairs that TFLite Micro does not have.
+# Input and output types of QUANTIZE in LiteRT, and the pairs that TFLite Micro does not support.
 _QUANTIZED = {
     "FLOAT32": {"INT8", "UINT8", "INT16"},
     "INT8": {"INT8", "UINT8", "INT16"},
@@ -34,10 +34,10 @@ _NOT_IN_MICRO = {("FLOAT32", "UINT8"), ("UINT8", "UINT8"), ("UINT8", "INT16")}
 
 
 def quantize(node: Node) -> Compute:
-    """QUANTIZE, from real numbers or from other integers.
+    """QUANTIZE, from floats or from other integers.
 
-    Real numbers (kernels/internal/reference/quantize.h): divided by the scale in float32, ties away from zero; what is
-    beyond int32 becomes the least integer. Integers (requantize.h): a factor in fixed point.
+    Floats (kernels/internal/reference/quantize.h): divided by the scale in float32, ties away from zero; values beyond
+    int32 become the smallest integer. Integers (requantize.h): a fixed-point factor.
     """
     x, y = node.input(), node.output
     known = y.type in _QUANTIZED.get(x.type, ()) and (node.flavor == "litert" or (x.type, y.type) not in _NOT_IN_MICRO)

@@ -1,4 +1,4 @@
-"""Functions of one 8-bit integer as tables of 256 entries: computed once, then looked up.
+"""Lookup tables with 256 entries for functions of one 8-bit integer.
 
 >>> import numpy as np
 >>> from seesaw_keras.tflite.flatbuffer import Tensor
@@ -20,15 +20,15 @@ __all__ = ["look_up", "table_of"]
 
 
 def table_of(tensor: Tensor, function: Callable[[Ints], Array]) -> Array:
-    """Returns a function's values for all that an entry of a tensor can be, in the order of the entries' bytes.
+    """Returns a function's values for all possible entries of a tensor, ordered by the entries' unsigned byte values.
 
     Args:
-        tensor: INT8 or UINT8.
-        function: of integers as int64.
+        tensor: INT8 or UINT8 tensor.
+        function: function of int64 integers.
     """
     return function(np.arange(256, dtype=np.uint8).view(tensor.dtype).astype(np.int64))
 
 
 def look_up(table: Array, entries: Array) -> Array:
-    """Returns the table's value for every entry of an 8-bit array."""
+    """Returns the table value for every entry of an 8-bit array."""
     return table.take(entries.view(np.uint8))

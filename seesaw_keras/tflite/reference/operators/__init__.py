@@ -1,3 +1,3 @@
-"""One file per kernel family of the NumPy interpreter."""
+"""Kernels of the NumPy interpreter, one module per kernel family."""
 
 __all__: list[str] = []

@@ -7,7 +7,7 @@
 >>> Interpreter(build(Operator("LOGISTIC", [x], [y])), "micro").run(np.array([[[-16, 0, 16]]], np.int8))[0].tolist()
 [[[-59, 0, 59]]]
 
-All but PRELU are functions of one integer, so tables of 256 entries.
+All except PRELU are functions of one 8-bit integer and implemented as tables of 256 entries.
 """
 
 import math
@@ -37,16 +37,16 @@ _INT16_MIN, _INT16_MAX = -(1 << 15), (1 << 15) - 1
 
 
 def _tabled(node: Node, function: Callable[[Ints], Ints]) -> Compute:
-    """Makes the int8 kernel of a function of one integer; what it returns is clamped."""
+    """Builds the int8 kernel for a function of one integer; its result is clamped."""
     table = np.clip(table_of(node.input(), function), _INT8_MIN, _INT8_MAX).astype(np.int8)
     return lambda x: [look_up(table, x)]
 
 
 def _clipped(node: Node, low: float, high: float) -> Compute:
-    """Makes a rectifier.
+    """Builds a rectifier kernel.
 
-    int8 (ReluX in kernels/internal/reference/reference_ops.h; the same in TFLite Micro's RELU): to the output's scale
-    by a factor, clamped to the integers that stand for the limits.
+    int8 (ReluX in kernels/internal/reference/reference_ops.h; also TFLite Micro's RELU): rescaled to the output by a
+    factor, then clamped to the quantized limits.
     """
     if node.type("INT8", "FLOAT32") == "FLOAT32":
         return lambda x: [np.clip(x, np.float32(low), np.float32(high))]
@@ -62,7 +62,7 @@ def relu(node: Node) -> Compute:
 
 
 def relu_n1_to_1(node: Node) -> Compute:
-    """RELU_N1_TO_1, which TFLite Micro does not have."""
+    """RELU_N1_TO_1, which TFLite Micro does not support."""
     node.require(node.flavor == "litert", "TFLite Micro does not have it")
     return _clipped(node, -1, 1)
 
@@ -70,8 +70,8 @@ def relu_n1_to_1(node: Node) -> Compute:
 def relu6(node: Node) -> Compute:
     """RELU6.
 
-    int8 in TFLite Micro: the integers are clamped to those that stand for 0 and 6 by the input's quantization, and that
-    of the output is not looked at.
+    int8 in TFLite Micro: values are clamped to the integers for 0 and 6 in the input's quantization; the output's
+    quantization is ignored.
     """
     if node.flavor == "litert" or node.input().type != "INT8":
         return _clipped(node, 0, 6)
@@ -83,8 +83,8 @@ def relu6(node: Node) -> Compute:
 def leaky_relu(node: Node) -> Compute:
     """LEAKY_RELU.
 
-    int8 (kernels/internal/reference/leaky_relu.h): a factor for each sign. A negative slope is multiplied by its
-    magnitude and negated.
+    int8 (kernels/internal/reference/leaky_relu.h): one factor per sign. For a negative slope the factor is its
+    magnitude, and the product is negated.
     """
     alpha = np.float32(node.option("alpha"))
     if node.type("INT8", "FLOAT32") == "FLOAT32":
@@ -99,8 +99,8 @@ def leaky_relu(node: Node) -> Compute:
 def prelu(node: Node) -> Compute:
     """PRELU.
 
-    int8 (kernels/internal/reference/prelu.h): as LEAKY_RELU, with slopes that are integers with a scale and zero point
-    of their own.
+    int8 (kernels/internal/reference/prelu.h): as LEAKY_RELU, with quantized slopes that have their own scale and zero
+    point.
     """
     rank = len(node.shape())
     slopes = node.input(1)
@@ -122,7 +122,7 @@ def prelu(node: Node) -> Compute:
 
 
 def _rounded_real(node: Node, function: Callable[[Floats], Floats]) -> Compute:
-    """Makes LiteRT's int8 kernel of a function of real numbers: a table of it, in float32 (LUTPopulate in common.h)."""
+    """Builds LiteRT's int8 kernel for a real function: a table computed in float32 (LUTPopulate in common.h)."""
     scale, inverse = node.scale(node.input()), np.float32(1) / node.scale(node.output)
     zero, out_zero = node.zero_point(node.input()), np.float32(node.zero_point(node.output))
 
@@ -134,18 +134,18 @@ def _rounded_real(node: Node, function: Callable[[Floats], Floats]) -> Compute:
 
 
 def _in_q4(node: Node, function: Callable[[Ints], Ints], bits: int, zero_point: int) -> Compute:
-    """Makes TFLite Micro's int8 kernel of a function from Q4 to Q0.
+    """Builds TFLite Micro's int8 kernel for a function from Q4 to Q0.
 
     Args:
-        node: with one input.
-        function: of integers.
-        bits: after the point that the output keeps: its scale is 1 / 2**bits, whatever the file says.
-        zero_point: of the output.
+        node: node with one input.
+        function: function of integers.
+        bits: fractional bits of the output: its scale is 1 / 2**bits, regardless of the file.
+        zero_point: zero point of the output.
     """
     fraction, shift = math.frexp(float(node.scale(node.input())) * (1 << 27))
     node.require(shift >= 0, f"the input's scale is {node.scale(node.input())}")
     multiplier = Multiplier.of_integers(int(fraction * (1 << 31)), min(shift, 31))
-    radius = (15 << 27) >> shift  # inputs from here on, in magnitude, have the function's limit
+    radius = (15 << 27) >> shift  # inputs of at least this magnitude saturate
     zero = node.zero_point(node.input())
 
     def integers(x: Ints) -> Ints:
@@ -158,7 +158,7 @@ def _in_q4(node: Node, function: Callable[[Ints], Ints], bits: int, zero_point: 
 
 
 def _exp(x: Floats) -> Floats:
-    """Exp in float32, rounded correctly but for some ties, as in the C library: NumPy's own float32 exp is not."""
+    """Float32 exp, correctly rounded except for some ties, as in the C library; NumPy's float32 exp is not."""
     with np.errstate(over="ignore"):
         return np.exp(x.astype(np.float64)).astype(np.float32)
 
@@ -174,7 +174,7 @@ def _tanh(x: Floats) -> Floats:
 def logistic(node: Node) -> Compute:
     """LOGISTIC.
 
-    int8: LiteRT looks up a table of the real function, rounded once; TFLite Micro computes it in fixed point
+    int8: LiteRT uses a table of the real function, rounded once; TFLite Micro computes it in fixed point
     (integer_ops/logistic.h), which differs near ties. The output's scale is 1/256 in both.
     """
     if node.type("INT8", "FLOAT32") == "FLOAT32":
@@ -189,7 +189,7 @@ def logistic(node: Node) -> Compute:
 def tanh(node: Node) -> Compute:
     """TANH.
 
-    int8: as LOGISTIC (integer_ops/tanh.h). TFLite Micro's output has scale 1/128 and zero point 0.
+    int8: see LOGISTIC (integer_ops/tanh.h). TFLite Micro's output has scale 1/128 and zero point 0.
     """
     if node.type("INT8", "FLOAT32") == "FLOAT32":
         return lambda x: [_tanh(x)]
@@ -203,7 +203,7 @@ def tanh(node: Node) -> Compute:
 def hard_swish(node: Node) -> Compute:
     """HARD_SWISH: x * min(max(x + 3, 0), 6) / 6.
 
-    int8 (kernels/internal/reference/hard_swish.h): in 16 bits, the input times 128 so that most of them are used.
+    int8 (kernels/internal/reference/hard_swish.h): in 16 bits; the input is multiplied by 128 to use most of them.
     """
     if node.type("INT8", "FLOAT32") == "FLOAT32":
         return lambda x: [x * np.clip(x + np.float32(3), 0, 6) / np.float32(6)]
@@ -216,7 +216,7 @@ def hard_swish(node: Node) -> Compute:
 
     def integers(x: Ints) -> Ints:
         x = (x - zero) << 7
-        # From 0 to 1 in Q15 while x goes from -3 to 3. What saturates by the last bit of a left shift is right.
+        # Maps x from [-3, 3] to [0, 1] in Q15. Saturation in the last bit of a left shift gives the correct value.
         gate = _clamped_16(x << max(gate_shift - 1, 0))
         gate = _high_mul_16(gate, to_gate)
         gate = _clamped_16(gate << 1) if gate_shift > 0 else rounding_divide_by_pot(gate, -gate_shift)
@@ -229,13 +229,13 @@ def hard_swish(node: Node) -> Compute:
 
 
 def _in_16_bits(factor: np.floating) -> tuple[int, int]:
-    """Returns M in 16 bits and the shift of a factor: M / 2**15 * 2**shift."""
+    """The 16-bit M and the shift of a factor: M / 2**15 * 2**shift."""
     multiplier, shift = quantize_multiplier(float(factor))
     return min((multiplier + (1 << 15)) >> 16, _INT16_MAX), shift
 
 
 def _high_mul_16(values: Ints, multiplier: int) -> Ints:
-    """SaturatingRoundingDoublingHighMul of 16 bits."""
+    """16-bit SaturatingRoundingDoublingHighMul."""
     return (values * multiplier + (1 << 14)) >> 15
 
 

@@ -7,13 +7,13 @@
 
 int8 (kernels/internal/reference/integer_ops/conv.h and depthwise_conv.h, the same in both runtimes): the sum over all
 taps of weight * (input - zero point) in int32, plus the bias, times the channel's multiplier, plus the output's zero
-point, clamped. What lies beyond the image is left out, which is a tap of 0 after the zero point is subtracted.
+point, clamped. Taps outside the image are skipped, which equals a value of 0 after subtraction of the zero point.
 
-The sums are products of matrices of floating-point numbers, which BLAS does fast. They are exact, in whatever order
-BLAS adds: every partial sum is a whole number of at most max|input - zero point| * sum|weights|, and floating-point
-numbers hold all whole numbers up to 2**24 (float32) or 2**53 (float64). `accumulator` computes that bound of the
-weights at hand; 8-bit sums of 2**53 would take 2**38 weights. Sums beyond int32 wrap around as in the kernel: the
-remainder of an exact sum is that of a sum that wrapped on its way.
+The sums are floating-point matrix products, which BLAS computes fast. They are exact regardless of BLAS's summation
+order: every partial sum is an integer of at most max|input - zero point| * sum|weights|, and floating-point numbers
+represent all integers up to 2**24 (float32) or 2**53 (float64). `accumulator` computes that bound for given weights;
+8-bit sums of 2**53 would take 2**38 weights. Sums beyond int32 wrap around as in the kernel: wrapping the exact sum
+equals wrapping during summation.
 """
 
 from collections.abc import Callable
@@ -39,15 +39,15 @@ _Whole = type[np.int32] | type[np.int64]
 
 
 def accumulator(weights: Array, largest: int, axis: int) -> type[np.floating]:
-    """Returns the floating-point type in which sums of products of integers are exact.
+    """Returns the floating-point type in which sums of integer products are exact.
 
     Args:
-        weights: integers.
-        largest: no entry of the other factor is larger, in magnitude.
-        axis: of the weights: each entry along it has sums of its own.
+        weights: integer weights.
+        largest: maximum magnitude of the other factor.
+        axis: output-channel axis of the weights; each entry along it has separate sums.
 
     Raises:
-        ValueError: float64 is not enough.
+        ValueError: float64 is not sufficient.
     """
     bound = largest * _largest_sum(weights, axis)
     if bound > 2**53:
@@ -61,13 +61,13 @@ def _largest_sum(weights: Array, axis: int) -> int:
 
 
 def integer_product(node: Node, axis: int, rescale: Rescaling, product: Callable[[Array], Product]) -> Compute:
-    """Makes the int8 kernel around a product: zero points, exact sums, bias, rescaling, clamping.
+    """Builds an int8 kernel around a product: zero points, exact sums, bias, rescaling, clamping.
 
     Args:
-        node: with input, weights and bias; one output.
-        axis: of the output's channels in the weights.
-        rescale: from the scale of the sums to the output's.
-        product: from weights in floating point to the function that computes sums of an input in floating point.
+        node: node with input, weights and bias, and one output.
+        axis: output-channel axis of the weights.
+        rescale: function that rescales sums to the output.
+        product: maps floating-point weights to the function that computes the sums of a floating-point input.
     """
     weights = _weights(node, axis)
     zero, out_zero = node.zero_point(node.input()), node.zero_point(node.output)
@@ -90,7 +90,7 @@ def integer_product(node: Node, axis: int, rescale: Rescaling, product: Callable
 
 
 def _weights(node: Node, axis: int) -> Array:
-    """Returns the weights less their zero point, which only FULLY_CONNECTED may have."""
+    """The weights minus their zero point, which is nonzero only for FULLY_CONNECTED."""
     tensor, bias = node.input(1), node.optional(2)
     node.require(bias is None or bias.type == "INT32", "a bias that is not INT32")
     quantization = tensor.quantization
@@ -104,7 +104,7 @@ def _weights(node: Node, axis: int) -> Array:
 
 
 def float_product(node: Node, product: Callable[[Array], Product]) -> Compute:
-    """Makes the float kernel around a product, summed in float64."""
+    """Builds a float kernel around a product, summed in float64."""
     tensor = node.optional(2)
     node.require(tensor is None or tensor.type == "FLOAT32", "a bias that is not FLOAT32")
     bias = np.float64(0) if tensor is None else node.constant(2).astype(np.float64)
@@ -114,7 +114,7 @@ def float_product(node: Node, product: Callable[[Array], Product]) -> Compute:
 
 
 def _kernel(node: Node, axis: int, product: Callable[[Array], Product]) -> Compute:
-    """Makes the kernel of the node's type."""
+    """Builds the kernel for the node's type."""
     weights, kind = node.input(1), node.type("INT8", "FLOAT32")
     node.require(weights.type == kind, f"weights of {weights.type} with an input of {kind}")
     if kind == "FLOAT32":
@@ -126,7 +126,7 @@ def _kernel(node: Node, axis: int, product: Callable[[Array], Product]) -> Compu
 
 
 def conv_2d(node: Node) -> Compute:
-    """CONV_2D, also in groups: weights of fewer channels than the input has mean so many groups."""
+    """CONV_2D, including grouped convolution if the weights have fewer channels than the input."""
     weights = node.constant(1)
     node.require(weights.ndim == 4, f"weights of shape {weights.shape}")
     made, height, width, taken = weights.shape
@@ -137,7 +137,7 @@ def conv_2d(node: Node) -> Compute:
     node.require(made % groups == 0, f"{made} filters in {groups} groups")
 
     def product(weights: Array) -> Product:
-        # (groups, taps and channels, filters), so that every group is one product of matrices.
+        # (groups, taps and channels, filters): one matrix product per group.
         matrices = weights.reshape(groups, made // groups, -1).transpose(0, 2, 1)
 
         def multiply(x: Floats) -> Floats:
@@ -155,7 +155,7 @@ def conv_2d(node: Node) -> Compute:
 
 
 def depthwise_conv_2d(node: Node) -> Compute:
-    """DEPTHWISE_CONV_2D: every channel has filters of its own."""
+    """DEPTHWISE_CONV_2D: separate filters per channel."""
     weights = node.constant(1)
     node.require(weights.ndim == 4 and weights.shape[0] == 1, f"weights of shape {weights.shape}")
     _, height, width, made = weights.shape

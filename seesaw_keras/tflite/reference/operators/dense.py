@@ -5,8 +5,8 @@
 >>> head = flatbuffer.read("head_int8.tflite")  # doctest: +SKIP
 >>> device, desktop = Interpreter(head, "micro"), Interpreter(head, "litert")  # doctest: +SKIP
 
-int8 (kernels/internal/reference/integer_ops/fully_connected.h): sums as in a convolution. From there on the runtimes
-differ, by a step of the output now and then, where the product comes near to a tie:
+int8 (kernels/internal/reference/integer_ops/fully_connected.h): sums as in a convolution. The rescaling differs between
+the runtimes, occasionally by one output step, where the product is close to a tie:
 
 - LiteRT's reference kernel multiplies the sum by the real factor in float64 and rounds once, ties away from zero.
 - TFLite Micro multiplies by the factor in fixed point, which rounds twice.
@@ -31,7 +31,7 @@ __all__ = ["fully_connected"]
 
 
 def fully_connected(node: Node) -> Compute:
-    """FULLY_CONNECTED: the last axis of the input, or all but the first, times a matrix."""
+    """FULLY_CONNECTED: a matrix product over the last axis, or over all axes except the first."""
     weights = node.input(1)
     kind = node.type("INT8", "FLOAT32")
     node.require(weights.type == kind, f"weights of {weights.type} with an input of {kind}")

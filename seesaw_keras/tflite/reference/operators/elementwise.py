@@ -23,22 +23,22 @@ __all__ = ["absolute", "add", "aligned", "larger", "multiply", "smaller", "subtr
 
 Binary = Callable[[Array, Array], Array]
 
-_HEADROOM = 20  # bits that an input is shifted to the left by, so that what its factor cuts off counts
+_HEADROOM = 20  # left shift of the inputs, in bits, to preserve precision when they are rescaled
 
 
 def aligned(array: Array, rank: int) -> Array:
-    """Returns an array with as many axes after that of the images, so that broadcasting leaves the images alone."""
+    """Pads an array's shape to a rank after the batch axis, so that broadcasting does not affect the batch axis."""
     return array.reshape(len(array), *(1,) * (rank + 1 - array.ndim), *array.shape[1:])
 
 
 def _binary(node: Node, function: Binary) -> Compute:
-    """Makes a kernel of a function of two arrays of the same rank."""
+    """Builds a kernel from a function of two arrays of equal rank."""
     rank = max(len(node.shape(0)), len(node.shape(1)))
     return lambda x, y: [function(aligned(x, rank), aligned(y, rank))]
 
 
 def _unquantized(node: Node, kind: str, function: Binary) -> Compute:
-    """Makes the kernel of FLOAT32, or of INT32, where sums and products wrap around."""
+    """Builds the kernel for FLOAT32 or for INT32, where sums and products wrap around."""
     low, high = node.activation()
     if kind == "FLOAT32":
         return _binary(node, lambda x, y: np.clip(function(x, y), np.float32(low), np.float32(high)))
@@ -49,8 +49,8 @@ def _unquantized(node: Node, kind: str, function: Binary) -> Compute:
 def _sum(node: Node, sign: int) -> Compute:
     """ADD and SUB.
 
-    int8 (kernels/internal/reference/integer_ops/add.h, sub.h): both inputs, shifted to the left by 20 bits, go to the
-    scale of twice the larger one's, so that their sum fits into int32, and the sum goes to the output's. The factors
+    int8 (kernels/internal/reference/integer_ops/add.h, sub.h): both inputs, shifted left by 20 bits, are rescaled to
+    twice the larger input scale, so that their sum fits into int32, and the sum is rescaled to the output. The factors
     are float64 in both runtimes.
     """
     kind = node.type("INT8", "FLOAT32", "INT32", inputs=2)
@@ -88,7 +88,7 @@ def subtract(node: Node) -> Compute:
 def multiply(node: Node) -> Compute:
     """MUL.
 
-    int8 (kernels/internal/reference/integer_ops/mul.h): the product of both integers less their zero points, times a
+    int8 (kernels/internal/reference/integer_ops/mul.h): the product of both integers minus their zero points, times a
     factor.
     """
     kind = node.type("INT8", "FLOAT32", "INT32", inputs=2)
@@ -102,7 +102,7 @@ def multiply(node: Node) -> Compute:
 
 
 def _extreme(node: Node, function: Binary) -> Compute:
-    """MAXIMUM and MINIMUM (kernels/internal/reference/maximum_minimum.h): of the integers as they are."""
+    """MAXIMUM and MINIMUM (kernels/internal/reference/maximum_minimum.h), applied to the integers without rescaling."""
     node.type("INT8", "FLOAT32", "INT32", inputs=2)
     return _binary(node, function)
 
@@ -118,6 +118,6 @@ def smaller(node: Node) -> Compute:
 
 
 def absolute(node: Node) -> Compute:
-    """ABS of real numbers."""
+    """ABS, in float."""
     node.type("FLOAT32")
     return lambda x: [np.abs(x)]

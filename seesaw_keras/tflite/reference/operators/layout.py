@@ -1,4 +1,4 @@
-"""Operators that move entries and do not look at them: RESHAPE, TRANSPOSE, CONCATENATION, SPLIT, SLICE, PAD and kin.
+"""Layout operators, which move entries unchanged: RESHAPE, TRANSPOSE, CONCATENATION, SPLIT, SLICE, PAD and others.
 
 >>> import numpy as np
 >>> from seesaw_keras.tflite.flatbuffer import Operator, Tensor, build
@@ -8,7 +8,7 @@
 >>> Interpreter(build(swap)).run(np.arange(6, dtype=np.int32).reshape(1, 2, 3))[0].tolist()
 [[[0, 3], [1, 4], [2, 5]]]
 
-The axis of the images comes before those of the file, so the latter are all one higher here.
+The batch axis precedes the axes of the file, so the file's axis numbers are increased by one.
 """
 
 import math
@@ -33,12 +33,12 @@ __all__ = [
 ]
 
 
-# TFLite Micro moves no UINT8, and no INT32 by these.
+# TFLite Micro does not support UINT8 in layout operators, nor INT32 in these.
 _NO_INT32_IN_MICRO = {"EXPAND_DIMS", "GATHER", "TRANSPOSE"}
 
 
 def _type(node: Node, inputs: int = 1) -> str:
-    """The type of what is moved; refused where the runtime does not move it."""
+    """The type of the moved tensor; raises UnsupportedError if the runtime does not support it."""
     types = ["INT8", "FLOAT32"]
     if node.flavor == "litert":
         types.append("UINT8")
@@ -48,7 +48,7 @@ def _type(node: Node, inputs: int = 1) -> str:
 
 
 def reshape(node: Node) -> Compute:
-    """RESHAPE to a constant shape, in which one side may be -1, for all that is left; SQUEEZE and EXPAND_DIMS."""
+    """RESHAPE to a constant shape, in which one dimension may be -1 (inferred); SQUEEZE and EXPAND_DIMS."""
     _type(node)
     made = list(node.output.shape)
     if node.operator.code == "RESHAPE":
@@ -68,7 +68,7 @@ def transpose(node: Node) -> Compute:
 
 
 def concatenation(node: Node) -> Compute:
-    """CONCATENATION; int8 inputs must be quantized as the output is, in both runtimes."""
+    """CONCATENATION; both runtimes require int8 inputs to have the output's quantization."""
     tensors = [node.input(place) for place in range(len(node.operator.inputs))]
     node.require(node.option("fused_activation_function") == "NONE", "a fused activation is not supported")
     if _type(node, len(tensors)) in ("INT8", "UINT8"):
@@ -83,13 +83,13 @@ def concatenation(node: Node) -> Compute:
 
 
 def _split(node: Node, place: int, axis: int, sizes: list[int]) -> Compute:
-    """Makes a splitting kernel.
+    """Builds a splitting kernel.
 
     Args:
-        node: with what is split at an input's place.
-        place: see above.
-        axis: to split along.
-        sizes: of the parts; one may be -1, for all that is left.
+        node: node of the operator.
+        place: input index of the tensor to split.
+        axis: axis to split along.
+        sizes: sizes of the parts; one may be -1 (inferred).
     """
     whole = node.input(place)
     node.require(whole.type == _type(node, inputs=0), f"parts of {whole.type} are {node.output.type}")
@@ -104,20 +104,20 @@ def _split(node: Node, place: int, axis: int, sizes: list[int]) -> Compute:
 
 
 def split(node: Node) -> Compute:
-    """SPLIT, in equal parts."""
+    """SPLIT, into equal parts."""
     (axis,), parts = node.numbers(0), len(node.operator.outputs)
     side = node.shape(1)[node.axis(axis, len(node.shape(1)))]
     return _split(node, 1, axis, [side // parts] * parts)
 
 
 def split_v(node: Node) -> Compute:
-    """SPLIT_V, in parts of given sizes."""
+    """SPLIT_V, into parts of given sizes."""
     (axis,) = node.numbers(2)
     return _split(node, 0, axis, node.numbers(1))
 
 
 def slice_(node: Node) -> Compute:
-    """SLICE: from a corner on, so many entries along each axis; -1 for all that are left."""
+    """SLICE: from a start index, a given number of entries per axis; -1 for all remaining ones."""
     _type(node)
     ranges = []
     for side, begin, size in zip(node.shape(), node.numbers(1), node.numbers(2), strict=True):
@@ -129,7 +129,7 @@ def slice_(node: Node) -> Compute:
 
 
 def strided_slice(node: Node) -> Compute:
-    """STRIDED_SLICE, as Python slices: a bit of a mask leaves out a begin or an end, or drops an axis of one entry."""
+    """STRIDED_SLICE, with Python slicing semantics; mask bits omit a begin or an end, or drop an axis of size 1."""
     _type(node)
     for name in ("ellipsis_mask", "new_axis_mask", "offset"):
         node.require(not node.option(name), f"{name} is not supported")
@@ -152,7 +152,7 @@ def strided_slice(node: Node) -> Compute:
 
 
 def gather(node: Node) -> Compute:
-    """GATHER: entries along an axis by their numbers, which are constant."""
+    """GATHER: entries along an axis at constant indices."""
     _type(node)
     node.require(node.option("batch_dims") == 0, "batch_dims is not supported")
     numbers = node.constant(1)
@@ -172,13 +172,13 @@ def _padded(node: Node, value: int | float | Array) -> Compute:
 
 
 def pad(node: Node) -> Compute:
-    """PAD: with zeros, which in int8 are the output's zero point."""
+    """PAD with zeros, which are the output's zero point in int8."""
     kind = node.type("INT8", "INT32", "FLOAT32")
     return _padded(node, node.zero_point(node.output) if kind == "INT8" else 0)
 
 
 def padv2(node: Node) -> Compute:
-    """PADV2: with a value that is given, quantized as the output is."""
+    """PADV2 with a given value, quantized like the output."""
     if node.type("INT8", "INT32", "FLOAT32") == "INT8":
         node.require_same_quantization(node.input(2))
     node.require(node.input(2).type == node.output.type, f"a value of {node.input(2).type}")
@@ -186,14 +186,14 @@ def padv2(node: Node) -> Compute:
 
 
 def shape(node: Node) -> Compute:
-    """SHAPE: that of the file, in which the axis of the images is not counted."""
+    """SHAPE, without the batch axis."""
     node.require(node.output.type == "INT32", f"a shape of {node.output.type}")
     sides = np.array([node.shape()], np.int32)
     return lambda _: [sides]
 
 
 def pack(node: Node) -> Compute:
-    """PACK: tensors of one shape along a new axis."""
+    """PACK: stacks tensors of equal shape along a new axis."""
     inputs = len(node.operator.inputs)
     _type(node, inputs)
     axis = 1 + node.axis(node.option("axis"), len(node.shape()) + 1)

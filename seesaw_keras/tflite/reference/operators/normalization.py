@@ -40,8 +40,8 @@ def _unit_length(x: Array) -> Array:
 def l2_normalization(node: Node) -> Compute:
     """L2_NORMALIZATION.
 
-    int8 (kernels/internal/reference/integer_ops/l2normalization.h): the integers less the zero point times 128 over the
-    root of the sum of their squares, which is computed in fixed point; the output's scale is 1/128 for that reason.
+    int8 (kernels/internal/reference/integer_ops/l2normalization.h): the integers minus the zero point, times 128,
+    divided by the root of the sum of their squares in fixed point; the output's scale is therefore 1/128.
     """
     kind = node.type("INT8", "FLOAT32")
     node.require(node.option("fused_activation_function") == "NONE", "a fused activation is not supported")
@@ -65,8 +65,8 @@ def l2_normalization(node: Node) -> Compute:
 def softmax(node: Node) -> Compute:
     """SOFTMAX.
 
-    int8 (kernels/internal/reference/softmax.h): exp of the differences from the largest entry in Q5, their sum in Q12,
-    and its reciprocal, all in fixed point. The output's scale is 1/256, its zero point -128.
+    int8 (kernels/internal/reference/softmax.h): exp of the differences from the maximum in Q5, their sum in Q12, and
+    its reciprocal, all in fixed point. The output's scale is 1/256, its zero point -128.
     """
     beta = float(node.option("beta"))
     node.require(bool(node.shape()) and node.shape()[-1] > 0, f"no entries in {node.shape()}")
@@ -78,9 +78,9 @@ def softmax(node: Node) -> Compute:
     factor = min(beta * float(node.scale(node.input())) * (1 << 26), float(INT32_MAX))
     node.require(factor > 1, f"a difference of 1 is 2**-26 times {factor}")
     multiplier, shift = quantize_multiplier(factor)
-    least = -((31 << 26) >> shift)  # of the differences that count
+    least = -((31 << 26) >> shift)  # smaller differences contribute 0
     scaled = Multiplier.of_integers(multiplier, shift)
-    # By the difference's magnitude, from 0 to 255.
+    # Indexed by the magnitude of the difference, 0 to 255.
     powers = exp_of_negative(scaled(np.clip(-np.arange(256), least, 0)), 5)
     powers[1 - least :] = 0
 

@@ -18,7 +18,7 @@ __all__ = ["average_pool_2d", "max_pool_2d"]
 
 
 def _prepared(node: Node) -> tuple[str, Windows, Array, Array]:
-    """Returns the type, the windows and the limits of the fused activation; pooling does not rescale."""
+    """The type, the windows and the limits of the fused activation; pooling does not rescale."""
     kind = node.type("INT8", "FLOAT32")
     windows = Windows.of(node, (node.option("filter_height"), node.option("filter_width")))
     if kind == "FLOAT32":
@@ -30,7 +30,7 @@ def _prepared(node: Node) -> tuple[str, Windows, Array, Array]:
 
 
 def average_pool_2d(node: Node) -> Compute:
-    """AVERAGE_POOL_2D: of the taps that lie within the image.
+    """AVERAGE_POOL_2D, over the taps inside the image.
 
     int8 (kernels/internal/reference/integer_ops/pooling.h): the sum of the integers, divided with ties away from zero.
     """
@@ -50,7 +50,7 @@ def average_pool_2d(node: Node) -> Compute:
 
 
 def max_pool_2d(node: Node) -> Compute:
-    """MAX_POOL_2D: of the taps that lie within the image."""
+    """MAX_POOL_2D, over the taps inside the image."""
     kind, windows, low, high = _prepared(node)
     least = -np.inf if kind == "FLOAT32" else np.iinfo(np.int8).min
 

@@ -20,7 +20,7 @@ __all__ = ["mean", "total"]
 
 
 def _axes(node: Node) -> tuple[int, ...]:
-    """Returns the axes to reduce, counted with that of the images."""
+    """The axes to reduce, including the batch axis in the count."""
     rank = len(node.shape())
     return tuple(sorted({1 + node.axis(axis, rank) for axis in node.numbers(1)}))
 
@@ -28,8 +28,8 @@ def _axes(node: Node) -> tuple[int, ...]:
 def _reduction(node: Node, mean: bool) -> Compute:
     """MEAN and SUM.
 
-    int8 (QuantizedMeanOrSum in kernels/internal/reference/reduce.h): the sum less the zero points, times a factor; that
-    of a mean has the count divided out of its integer M.
+    int8 (QuantizedMeanOrSum in kernels/internal/reference/reduce.h): the sum minus the zero points, times a factor; for
+    a mean, the integer M of that factor is divided by the count.
     """
     kind, axes, kept = node.type("INT8", "FLOAT32"), _axes(node), node.option("keep_dims")
     count = math.prod(node.shape()[axis - 1] for axis in axes)
@@ -44,7 +44,7 @@ def _reduction(node: Node, mean: bool) -> Compute:
         multiplier, shift = (multiplier << share) // count, shift - share
     factor = Multiplier.of_integers(multiplier, shift)
     zero, out_zero = node.zero_point(node.input()), node.zero_point(node.output)
-    # LiteRT's reference kernel of SUM takes the bytes of INT8 for UINT8, and writes such (kernels/reduce.cc).
+    # LiteRT's reference kernel for SUM reads and writes INT8 as UINT8 (kernels/reduce.cc).
     dtype = np.dtype(np.int8 if mean or node.flavor == "micro" else np.uint8)
     info = np.iinfo(dtype)
 
@@ -63,7 +63,7 @@ def mean(node: Node) -> Compute:
 def total(node: Node) -> Compute:
     """SUM; see `_reduction`.
 
-    int8 in LiteRT's reference kernels is wrong by a defect: -1 is taken for 255, and results are clamped to 0 to 255
-    before their bytes are read as int8. It is computed as it is there; TFLite Micro's is right.
+    int8 is incorrect in LiteRT's reference kernels: -1 is read as 255, and results are clamped to 0 to 255 before their
+    bytes are read as int8. This is reproduced here; TFLite Micro's result is correct.
     """
     return _reduction(node, mean=False)

@@ -1,4 +1,4 @@
-"""Windows that slide over images: what convolutions and pooling share.
+"""Sliding windows, shared by convolutions and pooling.
 
 >>> import numpy as np
 >>> from seesaw_keras.tflite.reference.operators.windows import Windows
@@ -22,14 +22,14 @@ __all__ = ["Windows"]
 
 @dataclass(frozen=True)
 class Windows:
-    """Where windows of one size lie (kernels/padding.h).
+    """Positions of sliding windows of one size (kernels/padding.h).
 
     Attributes:
-        image: height and width of the images.
-        size: height and width of the window in taps.
-        strides: from a window to the next, down and to the right.
-        padding: "VALID" for windows within the image, "SAME" for as many as the image has strides.
-        dilations: from a tap of the window to the next.
+        image: image height and width.
+        size: window height and width, in taps.
+        strides: vertical and horizontal stride.
+        padding: "VALID" for windows inside the image only; "SAME" for one window per stride.
+        dilations: vertical and horizontal dilation.
     """
 
     image: tuple[int, int]
@@ -40,10 +40,10 @@ class Windows:
 
     @classmethod
     def of(cls, node: Node, size: tuple[int, int]) -> "Windows":
-        """Makes those of a convolution or pooling.
+        """Creates the windows of a convolution or pooling operator.
 
         Raises:
-            UnsupportedError: the image is smaller than the window, or no image.
+            UnsupportedError: the image is smaller than the window, or the input is not an image.
         """
         shape = node.shape()
         node.require(len(shape) == 4, f"the input's shape {shape} is not of 4 dimensions")
@@ -55,7 +55,7 @@ class Windows:
         return windows
 
     def _extent(self, side: int) -> int:
-        """What a window covers: of its height (0) or width (1)."""
+        """Extent of a dilated window: height (0) or width (1)."""
         return (self.size[side] - 1) * self.dilations[side] + 1
 
     def _count(self, side: int) -> int:
@@ -64,25 +64,25 @@ class Windows:
 
     @property
     def output(self) -> tuple[int, int]:
-        """How many windows there are, down and to the right."""
+        """Number of windows, vertically and horizontally."""
         return self._count(0), self._count(1)
 
     def beyond(self, side: int) -> tuple[int, int]:
-        """How far windows reach beyond the image: before and after it; the odd one is after it.
+        """Padding before and after the image; the larger half comes after.
 
         Args:
-            side: 0 for above and below, 1 for left and right.
+            side: 0 for top and bottom, 1 for left and right.
         """
         reach = (self._count(side) - 1) * self.strides[side] + self._extent(side)
         missing = max(0, reach - self.image[side])
         return missing // 2, missing - missing // 2
 
     def taps(self, images: Array, value: float = 0) -> Iterator[Array]:
-        """Yields for each tap of the window, row by row, what lies under it in all windows.
+        """Yields, for each tap of the window in row-major order, the values under it in all windows.
 
         Args:
             images: (n, height, width, channels).
-            value: of what lies beyond the image.
+            value: padding value.
 
         Yields:
             A view (n, rows of windows, columns of windows, channels).
@@ -96,6 +96,6 @@ class Windows:
                 yield images[:, rows, self._places(column, 1)]
 
     def _places(self, tap: int, side: int) -> slice:
-        """Where a row or column of taps lies in all windows."""
+        """The positions of a row or column of taps in all windows."""
         start, stride = tap * self.dilations[side], self.strides[side]
         return slice(start, start + (self._count(side) - 1) * stride + 1, stride)
