@@ -1,4 +1,4 @@
-r"""What each choice of a distillation gives: short, equal trainings that differ from a base recipe in one thing.
+r"""Ablation of the distillation recipe: short training runs that each change one setting of a base recipe.
 
     python benchmarks/distillation.py --rows distillation.jsonl --out runs/distillation \
         --faces prepared/train --more more/train --teacher teacher.onnx \
@@ -6,12 +6,12 @@ r"""What each choice of a distillation gives: short, equal trainings that differ
         --verify prepared/holdout/turned.zip
     python benchmarks/distillation.py ... --only "base,batch 64" --seeds 0,1
 
-Every row is one run of tools/train.py: its settings are printed with it. All rows see about the same number of images
-(--images), so rows with more data see each image less often. Accuracies are those of the last weights on people who are
-in neither data set; the standard error of one is 0.3 to 0.5 points. Images per second are those of the training's
-median step, beside whatever else the machine does.
+Every row is one run of tools/train.py, printed with its settings. All rows process about the same number of images
+(--images), so rows with more data see each image less often. Accuracies are those of the last weights on identities
+that are in neither data set; their standard error is 0.3 to 0.5 points. Images per second are the median over the
+training run and depend on other load on the machine.
 
-Each row goes into --rows when it is done; started again, the benchmark continues.
+Each row is written to --rows when done; a rerun continues.
 """
 
 import csv
@@ -48,11 +48,11 @@ TRAIN = Path(__file__).resolve().parents[1] / "tools" / "train.py"
 
 
 class Row(NamedTuple):
-    """A training to compare.
+    """A training run to compare.
 
     Attributes:
-        settings: of the recipe, besides the base's.
-        more: whether it trains on --more, too.
+        settings: overrides of the base recipe.
+        more: whether to train on --more as well.
     """
 
     settings: tuple[str, ...] = ()
@@ -91,11 +91,11 @@ ROWS = {
 
 
 def train(name: str, row: Row, seed: str) -> dict[str, Any]:
-    """Runs one training and returns what it reached."""
+    """Runs one training and returns its row: accuracies in percent, throughput and duration."""
     data = [FLAGS.faces, *([FLAGS.more] if row.more else [])]
     images = sum(len(open_source(path)) for path in data)
     epochs = max(round(FLAGS.images / images), 1)
-    weight = FLAGS.images / images if epochs == 1 else 1.0  # of more images than the row is to see, a part
+    weight = FLAGS.images / images if epochs == 1 else 1.0  # with more than --images images, sample a part
     settings = [*FLAGS.set, f"epochs={epochs}", "validate_every=1000", *row.settings, f"seed={seed}"]
     out = Path(FLAGS.out, f"{name.replace(',', '').replace(' ', '_')}-{seed}")
     command = [sys.executable, str(TRAIN), "--recipe", FLAGS.recipe, "--out", str(out)]
@@ -126,7 +126,7 @@ def train(name: str, row: Row, seed: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Trains what is missing and prints the table."""
+    """Runs the missing trainings and prints the table."""
     names = FLAGS.only or list(ROWS)
     if unknown := set(names) - set(ROWS):
         raise ValueError(f"--only: no row {sorted(unknown)[0]!r}; the rows are {', '.join(ROWS)}")

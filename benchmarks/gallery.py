@@ -65,7 +65,7 @@ def directions(count: int, seed: int) -> np.ndarray:
 
 
 def gallery_times(path: Path) -> dict[str, list[float]]:
-    """Returns the seconds to enroll a person, open and run the first query, run further queries, remove a person."""
+    """Returns the seconds to enroll a person, open and run the first query, run each query, and remove a person."""
     taken: dict[str, list[float]] = {}
     with GalleryFile(path, Model(Directions.model_sha256, FLAGS.length)) as file:
         start = time.perf_counter()

@@ -6,8 +6,8 @@
 
 Networks have random weights (seed 0) and batch statistics of synthetic faces; they are converted once, into --models.
 Each round runs every flatbuffer twice and times the second run. Flatbuffers are interleaved, so that other load on the
-machine affects all of them. Prints minimum and median over the rounds, and the ratio of the minimum to the plain form's.
-Each round is written to --rounds when done; a rerun continues until there are --count rounds.
+machine affects all of them. Prints minimum and median over the rounds, and the ratio of the minimum to that of the
+plain form. Each round is written to --rounds when done; a rerun continues until there are --count rounds.
 
 --passes times a network after each of the passes (seesaw_keras.tflite.passes), and with pairs merged never or always
 instead of as decided by `merge_pairs`.

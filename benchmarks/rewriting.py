@@ -3,9 +3,9 @@
     python benchmarks/latency.py --rounds latency.jsonl --count 1 --models runs/latency
     python benchmarks/rewriting.py --rows rewriting.jsonl runs/latency/*_int8.tflite
 
-Both forms are run on synthetic faces and adversarial inputs (all minimum, all maximum, noise, one hot pixel) in LiteRT's
-reference kernels and in our NumPy kernels, and must be bit-exact. Each row is written to --rows when done; a rerun
-continues after the last one. A network takes one to ten minutes. Exits with code 1 at the first difference.
+Both forms are run on synthetic faces and adversarial inputs (all minimum, all maximum, noise, one hot pixel) in
+LiteRT's reference kernels and in our NumPy kernels, and must be bit-exact. Each row is written to --rows when done; a
+rerun continues after the last one. A network takes one to ten minutes. Exits with code 1 at the first difference.
 """
 
 from pathlib import Path

@@ -58,7 +58,7 @@ def fake_quantized_matches(model: Any, flatbuffer: bytes, images: npt.NDArray[np
 
     Args:
         model: a model from `quantize_aware`, trained or not.
-        flatbuffer: its conversion by `tflite.convert.convert`, without embedding normalization.
+        flatbuffer: its conversion by `tflite.conversion.convert.convert`, without embedding normalization.
         images: uint8 RGB (n, side, side, 3).
 
     Returns:

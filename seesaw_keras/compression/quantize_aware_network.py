@@ -34,10 +34,10 @@ def quantize_aware(model: Any, images: npt.NDArray[np.float32]) -> Any:
     """Returns a network that emulates int8 arithmetic in training, using TFMOT wrappers.
 
     Kernels are quantized per output channel, and zeros stay zero, in training and in the integers. Activation ranges
-    are initialized to those with the least quantization noise on `images` (`tflite.calibration`) and then follow
-    training. The converter folds batch normalization; with per-channel scales this is equivalent to quantizing the
-    folded kernel. The two branches of an uneven pair share one range. The input is not fake-quantized, because pixels
-    already have 8 bits.
+    are initialized to those with the least quantization noise on `images` (`tflite.conversion.range_calibration`) and
+    then follow training. The converter folds batch normalization; with per-channel scales this is equivalent to
+    quantizing the folded kernel. The two branches of an uneven pair share one range. The input is not fake-quantized,
+    because pixels already have 8 bits.
 
     Args:
         model: a float32 network from `seesaw_keras.build`.

@@ -31,7 +31,7 @@ _WIDTH, _HEIGHT = 1120, 180  # size of the curves in SVG units
 def write_page(
     path: str | Path, steps: Sequence[Step], *, model: Model, name: str, pixels: npt.NDArray[np.uint8], real: str = ""
 ) -> None:
-    """Writes the page.
+    """Writes the HTML report.
 
     Args:
         path: output file, written atomically.

@@ -58,7 +58,7 @@ class _Form(NamedTuple):
 
 
 def write_page(path: str | Path, run: str | Path, pairs: Pairs) -> None:
-    """Writes the page.
+    """Writes the HTML report.
 
     Args:
         path: output file, written atomically; should be in the run's folder, because links are relative to it.

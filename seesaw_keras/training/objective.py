@@ -40,9 +40,9 @@ class Objective(keras.layers.Layer):
         label_weight: weight of the label loss.
         unlabeled: whether some images have no label (`UNLABELED`). They are excluded from the label loss, which is 0
             for them. Not compatible with XLA.
-        cosine_weight: weight of `distillation.cosine_loss`.
-        relation_weight: weight of `distillation.relation_loss`.
-        contrast_weight: weight of `distillation.contrast_loss`.
+        cosine_weight: weight of `distillation.losses.cosine_loss`.
+        relation_weight: weight of `distillation.losses.relation_loss`.
+        contrast_weight: weight of `distillation.losses.contrast_loss`.
         bank: (m, teacher_size) teacher embeddings for the contrastive loss.
         temperature: temperature of the contrastive loss.
         teacher_size: dimension of the teacher's embeddings, at most the student's; None without a teacher. Shorter

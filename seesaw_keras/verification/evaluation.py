@@ -296,7 +296,7 @@ def evaluate(
 
     Args:
         embedder: from `load_embedder`.
-        pairs: from `seesaw_keras.data.formats.pair_lists.open_pairs`.
+        pairs: from `seesaw_keras.data.sources.open_pairs`.
         flip: whether to add the embedding of the mirrored image.
         far: target FAR of the threshold.
         replicates: number of bootstrap replicates.

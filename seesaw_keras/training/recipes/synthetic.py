@@ -13,7 +13,8 @@ RECIPE = Recipe(
     embedding_size=64,
     batch_size=64,
     epochs=10,
-    # With ten images per identity and few epochs, a margin from the start keeps angles at 90 degrees half of the time.
+    # With ten images per identity and few epochs, a margin from the start keeps the angles at 90 degrees for half of
+    # the epochs.
     margin="normface",
     s=16.0,
     optimizer="adamw",
