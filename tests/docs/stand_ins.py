@@ -104,7 +104,8 @@ def main():
         photographs(folder / name, faces)
     pairs(folder)
     (folder / "faces_emore").mkdir()
-    write_recordio(folder / "faces_emore" / "train.rec", faces)
+    # Enough people for ten folds of two, and some to train on.
+    write_recordio(folder / "faces_emore" / "train.rec", SyntheticFaces(2 * PEOPLE, IMAGES, size=SIDE))
     networks(folder, faces)
     for name, place in (("A.jpg", 0), ("B.jpg", 1), ("face.jpg", 2)):
         shutil.copy(folder / "people" / "person0" / f"person0_{place + 1:04d}.jpg", folder / name)

@@ -101,6 +101,8 @@ class Machine:
         caps = list(CAPS.get(tool, []))
         if tool in ("train", "pipeline") and "--data" not in given:
             caps += _NOBODY
+        if "--holdout_pairs" in given:
+            caps += ["--holdout_identities", "20", "--holdout_pairs", "10"]
         if "--teacher" in given:
             caps += ["--set", "embedding_size=3"]  # as long as the teacher's
         # A checkpoint of the public implementation has all blocks.
