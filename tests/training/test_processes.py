@@ -66,7 +66,14 @@ def alone(tmp_path):
 
 def test_killed_at_any_moment_it_ends_with_the_same_bits(alone, tmp_path):
     """Killed twice, at random moments after a checkpoint, then left to end."""
-    distillation = ["teacher_views=3", "cosine_weight=5", "contrast_weight=1", "bank_size=9", "dropout=0.1"]
+    distillation = [
+        "teacher_views=3",
+        "degrade=0.5",
+        "cosine_weight=5",
+        "contrast_weight=1",
+        "bank_size=9",
+        "dropout=0.1",
+    ]
     options = {"deterministic": True, "views": 3, "set": ["ema=0.9", "sample_rate=0.5", "epochs=3", *distillation]}
     straight = alone(**options)
     dice = random.Random(0)

@@ -40,7 +40,7 @@ def small_recipe(*settings):
     from seesaw_keras.training.recipe import Recipe
 
     common = {"image_size": 32, "embedding_size": 16, "batch_size": 8, "epochs": 2, "learning_rate": 0.01}
-    return Recipe("tiny", "", milestones=(), degrade=0.5, **common).override(settings)
+    return Recipe("tiny", "", milestones=(), **common).override(settings)
 
 
 def reporter(pause):

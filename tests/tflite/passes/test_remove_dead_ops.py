@@ -1,7 +1,7 @@
 """What nothing needs goes, what is seen from outside stays."""
 
 from seesaw_keras.tflite.flatbuffer import Operator, Signature, Tensor
-from seesaw_keras.tflite.passes import remove_dead_ops as tidy
+from seesaw_keras.tflite.passes.remove_dead_ops import tidy
 
 
 def test_drops_what_is_unused_and_what_is_twice(new_net, applied, codes):
