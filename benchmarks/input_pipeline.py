@@ -91,10 +91,8 @@ def measure(path: str | Path) -> dict[str, tuple[float, float]]:
     }
 
 
-def main(argv: list[str]) -> None:
-    """Runs the measurements and prints the results."""
-    if argv[1:]:
-        raise ValueError(f"unexpected argument {argv[1]!r}; see --help")
+def main() -> None:
+    """Measures and prints."""
     cli.quiet_tensorflow()
     with tempfile.TemporaryDirectory() as folder:
         if not FLAGS.data:

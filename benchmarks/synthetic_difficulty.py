@@ -88,10 +88,8 @@ def results() -> Iterator[tuple[str, float]]:
     yield "network", accuracy(network.predict(unseen / np.float32(127.5) - 1.0, batch_size=256, verbose=0), pairs)
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
     """Prints one line per method."""
-    if argv[1:]:
-        raise ValueError(f"unexpected argument {argv[1]!r}; see --help")
     cv2.setNumThreads(1)
     cli.quiet_tensorflow()
     start = time.perf_counter()
