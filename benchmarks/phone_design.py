@@ -46,7 +46,6 @@ from seesaw_keras import cli
 from seesaw_keras.data import Mixture, open_pairs, open_source
 from seesaw_keras.data.representative import representative_images
 from seesaw_keras.files import replacing
-from seesaw_keras.inference.embedders import load_embedder
 from seesaw_keras.models.configs import ModelConfig, get_config
 from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.passes import rewrite
@@ -54,7 +53,7 @@ from seesaw_keras.tflite.runtimes import Micro, open_runtime
 from seesaw_keras.training.callbacks.history import HISTORY, History, read_history
 from seesaw_keras.training.callbacks.progress import ProgressBar
 from seesaw_keras.training.callbacks.validation import BEST, Validation
-from seesaw_keras.training.distillation.teacher import teacher_targets
+from seesaw_keras.training.distillation.teacher import load_teachers, teacher_targets
 from seesaw_keras.training.recipe import Recipe, get_recipe, list_recipes
 
 
@@ -294,10 +293,7 @@ def targets(recipe: Recipe, source: Any) -> Any:
         raise ValueError(f"--teacher: the recipe {recipe.name} {'needs' if recipe.distills else 'does not use'} one")
     if not FLAGS.teacher:
         return None
-    preprocesses = FLAGS.teacher_preprocess or [None] * len(FLAGS.teacher)
-    if len(preprocesses) != len(FLAGS.teacher):
-        raise ValueError("--teacher_preprocess: give one for each --teacher")
-    teachers = [load_embedder(path, preprocess=pre) for path, pre in zip(FLAGS.teacher, preprocesses, strict=True)]
+    teachers = load_teachers(FLAGS.teacher, FLAGS.teacher_preprocess)
     folder = FLAGS.teacher_cache or Path(FLAGS.out) / "teacher"
     with tqdm(total=len(source) * len(teachers), desc="teacher", unit="image", disable=None) as bar:
         return teacher_targets(

@@ -32,7 +32,6 @@ history.csv, curves.png, run.json (configuration and provenance), checkpoints, a
 """
 
 import json
-import os
 import re
 import shlex
 import sys
@@ -48,7 +47,6 @@ from seesaw_keras.data import Mixture, Pairs, Source, open_pairs, open_source, p
 from seesaw_keras.data.fingerprint import fingerprint
 from seesaw_keras.data.synthetic.names import is_synthetic
 from seesaw_keras.files import replacing, sha256_of
-from seesaw_keras.inference.embedders import load_embedder
 from seesaw_keras.inference.preprocessing import PREPROCESSES
 from seesaw_keras.reports.training_curves import TrainingCurves
 from seesaw_keras.reports.verification_plots import score_histogram
@@ -58,7 +56,7 @@ from seesaw_keras.training.callbacks.history import History
 from seesaw_keras.training.callbacks.progress import ProgressBar
 from seesaw_keras.training.callbacks.tensorboard import TensorBoardMonitor
 from seesaw_keras.training.callbacks.validation import Validation
-from seesaw_keras.training.distillation.teacher import teacher_targets
+from seesaw_keras.training.distillation.teacher import load_teachers, teacher_targets
 from seesaw_keras.training.recipe import Recipe, get_recipe, list_recipes
 
 RECIPES = "; ".join(f"{name}: {get_recipe(name).summary}" for name in list_recipes())
@@ -111,22 +109,19 @@ def training_sets(recipe: Recipe, out: Path, *, chief: bool) -> list[Path]:
     return paths
 
 
-def data_weights(count: int) -> list[float] | None:
+def data_weights() -> list[float] | None:
     """Returns the sampling weight of each data set, or None for equal weights."""
     if FLAGS.data_weights is None:
         return None
     try:
-        weights = [float(text) for text in FLAGS.data_weights]
+        return [float(text) for text in FLAGS.data_weights]
     except ValueError:
         raise ValueError(f"--data_weights {','.join(FLAGS.data_weights)}: must be numbers such as 1,0.5") from None
-    if len(weights) != count:
-        raise ValueError(f"--data_weights: {len(weights)} weights for {count} data sets; give one for each --data")
-    return weights
 
 
 def open_faces(paths: list[Path]) -> Source:
     """Opens the data sets as one source."""
-    weights = data_weights(len(paths))
+    weights = data_weights()
     sources = [open_source(path) for path in paths]
     return sources[0] if len(sources) == 1 and weights is None else Mixture(sources, weights)
 
@@ -152,16 +147,7 @@ def teacher(recipe: Recipe, source: Source, out: Path) -> Any:
         return None
     if not FLAGS.teacher:
         raise ValueError("--teacher: the recipe learns from one; name a model or a file of embeddings")
-    preprocesses = FLAGS.teacher_preprocess or [None] * len(FLAGS.teacher)
-    if len(preprocesses) != len(FLAGS.teacher):
-        raise ValueError(
-            f"--teacher_preprocess: {len(preprocesses)} for {len(FLAGS.teacher)} teachers; give one for each"
-        )
-    threads = os.cpu_count() or 1
-    teachers = [
-        load_embedder(path, preprocess=preprocess, threads=threads)
-        for path, preprocess in zip(FLAGS.teacher, preprocesses, strict=True)
-    ]
+    teachers = load_teachers(FLAGS.teacher, FLAGS.teacher_preprocess)
     with tqdm(total=len(source) * len(teachers), desc="teacher", unit="image", disable=None) as bar:
         return teacher_targets(
             teachers,
@@ -185,7 +171,7 @@ def store(out: Path, model: Any, recipe: Recipe, data: list[Path], seconds: floa
     record = {
         "recipe": recipe.to_json(),
         "data": [fingerprint(path) for path in data],
-        "data_weights": data_weights(len(data)),
+        "data_weights": data_weights(),
         "teacher": [file_facts(path) for path in FLAGS.teacher],
         "weights": file_facts(FLAGS.weights),
         "sha256": sha256_of(out / "model.keras"),

@@ -21,7 +21,7 @@ from seesaw_keras.data.degradation import UNIFORMS, degrade
 from seesaw_keras.data.formats.shards import IndexedShards
 from seesaw_keras.data.images import decode_image
 from seesaw_keras.data.order import BatchOrder, random_uniforms, random_words
-from seesaw_keras.data.records import Record, Source
+from seesaw_keras.data.records import UNLABELED, Record, Source
 from seesaw_keras.data.views import PLAIN, Views, image_key
 
 __all__ = ["TrainingInput", "decode_square", "scale_square"]
@@ -58,6 +58,7 @@ class TrainingInput:
         source: the records.
         num_images: number of images.
         num_classes: one more than the largest label; 0 if no image has one.
+        unlabeled: whether some images have no label.
         steps_per_epoch: global batches per epoch.
 
     Args:
@@ -116,6 +117,7 @@ class TrainingInput:
         )
         self.num_images = len(self._labels)
         self.num_classes = int(self._labels.max()) + 1
+        self.unlabeled = bool((self._labels == UNLABELED).any())
         self.steps_per_epoch = self._order.steps_per_epoch
         if self.num_classes > self.num_images:  # the classifier would have that many classes
             position = int(self._labels.argmax())

@@ -25,7 +25,7 @@ import tensorflow as tf
 
 from seesaw_keras.api import keras
 from seesaw_keras.data.pipeline import TrainingInput
-from seesaw_keras.data.records import UNLABELED, Source
+from seesaw_keras.data.records import Source
 from seesaw_keras.training.callbacks.callback import Monitor, Monitors, Run, StepReport
 from seesaw_keras.training.checkpoints import Checkpoints
 from seesaw_keras.training.fast.fast_graph import FastForward
@@ -264,8 +264,9 @@ class _Training:
         return self._given.forward(self._network, self._optimizer.iterations)
 
     def _make_objective(self) -> Objective:
-        unlabeled = bool((self._input.source.labels() == UNLABELED).any())
-        objective = make_objective(self._recipe, self._input.num_classes, self._teacher, unlabeled=unlabeled)
+        objective = make_objective(
+            self._recipe, self._input.num_classes, self._teacher, unlabeled=self._input.unlabeled
+        )
         objective.build((None, self._recipe.embedding_size))
         return objective
 

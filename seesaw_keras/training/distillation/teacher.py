@@ -11,6 +11,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
@@ -24,10 +25,10 @@ from seesaw_keras.data.pipeline import decode_square, scale_square
 from seesaw_keras.data.records import Source
 from seesaw_keras.data.views import PLAIN, Views, image_key
 from seesaw_keras.files import replacing
-from seesaw_keras.inference.embedders import Embedder, StoredEmbeddings
+from seesaw_keras.inference.embedders import Embedder, StoredEmbeddings, load_embedder
 from seesaw_keras.training.distillation.block_cache import BlockCache
 
-__all__ = ["principal_axes", "teacher_embeddings", "teacher_targets"]
+__all__ = ["load_teachers", "principal_axes", "teacher_embeddings", "teacher_targets"]
 
 IMAGES_AT_ONCE = 64
 SAMPLE = 256  # number of records hashed to identify a data set
@@ -36,6 +37,25 @@ ROWS_AT_ONCE = 4096
 
 Rows = npt.NDArray[np.float32]
 Progress = Callable[[int], Any]
+
+
+def load_teachers(
+    paths: Sequence[str | Path], preprocesses: Sequence[str] | None = None
+) -> list[Embedder | StoredEmbeddings]:
+    """Loads teachers that use all cores, see `load_embedder`.
+
+    Args:
+        paths: models, or files of embeddings.
+        preprocesses: input preprocessing of each; None for the default.
+
+    Raises:
+        ValueError: if the number of preprocesses is not that of teachers, or as `load_embedder`.
+    """
+    chosen: Sequence[str | None] = preprocesses or [None] * len(paths)
+    if len(chosen) != len(paths):
+        raise ValueError(f"preprocess: {len(chosen)} for {len(paths)} teachers; give one for each")
+    threads = os.cpu_count() or 1
+    return [load_embedder(path, preprocess=how, threads=threads) for path, how in zip(paths, chosen, strict=True)]
 
 
 def teacher_targets(
