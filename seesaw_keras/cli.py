@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import NoReturn
 
 from absl import app, logging
 from tqdm import tqdm
@@ -38,11 +39,27 @@ def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
                 raise ValueError(f"{argv[1]!r} is no flag; see --help")
             main(*([argv[1:]] if takes_arguments else []))
         except (ValueError, OSError, ImportError) as error:
-            sys.exit(f"{name}: {error}")
+            _fail(f"{name}: {error}", at_once=isinstance(error, ConnectionError))
         except KeyboardInterrupt:
-            sys.exit(f"{name}: interrupted")
+            _fail(f"{name}: interrupted")
 
     app.run(guarded, argv=[sys.argv[0], *_underscored(sys.argv[1:])])
+
+
+def _fail(message: str, *, at_once: bool = False) -> NoReturn:
+    """Prints an error and exits with code 1.
+
+    Args:
+        message: one line for stderr.
+        at_once: whether to skip the interpreter's shutdown. After the loss of a worker, TensorFlow's threads sometimes
+            wait there forever for the lost one.
+    """
+    if not at_once:
+        sys.exit(message)
+    print(message, file=sys.stderr)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def _underscored(arguments: list[str]) -> list[str]:
