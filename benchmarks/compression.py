@@ -105,7 +105,7 @@ def row(variant: str, activation: str, form: str, images: np.ndarray) -> dict[st
     done = time.perf_counter()
     model = flatbuffer.loads(data)
     worst, *_ = fake_quantized_matches(aware, data, images[:COMPARED])
-    with cli.Bars() as bars:
+    with cli.ProgressBars() as bars:
         result = check(data, {"images": pixel_table(model)[images[: FLAGS.inputs - ADVERSARIAL]]}, progress=bars)
     return {
         "variant": variant,

@@ -42,7 +42,7 @@ WAYS = {
     "30% fewer channels": ["--stage", "prune+quantize", "--pattern", "channels", "--sparsity", "0.3"],
 }
 ROUNDS = 300
-FORMS = {"xnnpack": "phone", "micro": "micro"}
+FORMS = ("xnnpack", "tflm")
 TOOL = Path(__file__).resolve().parent.parent / "tools" / "compress.py"
 
 
@@ -68,9 +68,9 @@ def milliseconds(files: list[Path]) -> np.ndarray:
     """Times flatbuffers in interleaved rounds; returns the minimum milliseconds, (files, runtimes)."""
     runtimes = []
     for file in files:
-        for name, form in FORMS.items():
+        for name in FORMS:
             model = flatbuffer.read(file)
-            rewrite(model, form)
+            rewrite(model, name)
             runtimes.append(open_runtime(name, flatbuffer.dumps(model), threads=1))
     times = [[milliseconds_of(runtime) for runtime in runtimes] for _ in range(ROUNDS)]
     return np.min(times, axis=0).reshape(len(files), len(FORMS))

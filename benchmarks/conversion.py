@@ -88,7 +88,7 @@ def row(variant: str, activation: str, images: np.ndarray) -> dict[str, Any]:
     data, taken = seconds(lambda: convert(network, images=images, facts={"variant": variant, "trained": False}))
     theirs = seconds(lambda: by_tensorflow(network, images))[1] if FLAGS.tensorflow else None
     model = flatbuffer.loads(data)
-    with cli.Bars() as bars:
+    with cli.ProgressBars() as bars:
         result = check(data, {"images": pixel_table(model)[images[: FLAGS.inputs - ADVERSARIAL]]}, progress=bars)
     xnnpack = [entry.cosine for entry in result.rows if (entry.runtime, entry.group) == ("xnnpack", "images")]
     return {

@@ -62,35 +62,35 @@ def small_network() -> bytes:
 
 def structure(data: bytes) -> np.ndarray:
     """Returns the byte offsets of a file that are not in weight buffers."""
-    places = np.ones(len(data), bool)
+    indices = np.ones(len(data), bool)
     start = np.frombuffer(data, np.uint8).ctypes.data
     for subgraph in loads(data).subgraphs:
         for tensor in subgraph.tensors:
             if tensor.data is not None and tensor.data.nbytes > 64:
                 begin = tensor.data.ctypes.data - start
-                places[begin : begin + tensor.data.nbytes] = False
-    return np.flatnonzero(places)
+                indices[begin : begin + tensor.data.nbytes] = False
+    return np.flatnonzero(indices)
 
 
-def mutant(data: bytes, places: np.ndarray, r: random.Random) -> bytes:
+def mutant(data: bytes, indices: np.ndarray, r: random.Random) -> bytes:
     """Returns a randomly damaged copy of the file."""
     if r.random() < 0.1:
         return data[: r.randrange(len(data))]
     damaged = bytearray(data)
     for _ in range(r.choice((1, 1, 1, 2, 4))):
-        place = r.randrange(len(data)) if r.random() < 0.5 else int(r.choice(places))
+        index = r.randrange(len(data)) if r.random() < 0.5 else int(r.choice(indices))
         match r.choice(("bit", "byte", "word", "word", "piece")):
             case "bit":
-                damaged[place] ^= 1 << r.randrange(8)
+                damaged[index] ^= 1 << r.randrange(8)
             case "byte":
-                damaged[place] = r.randrange(256)
+                damaged[index] = r.randrange(256)
             case "word":
-                place -= place % 4
+                index -= index % 4
                 word = r.choice((*WORDS, len(data), r.randrange(len(data)), r.getrandbits(32)))
-                damaged[place : place + 4] = word.to_bytes(4, "little")
+                damaged[index : index + 4] = word.to_bytes(4, "little")
             case _:
-                source, size = int(r.choice(places)), min(r.randrange(1, 64), len(data) - place)
-                damaged[place : place + size] = damaged[source : source + size]
+                source, size = int(r.choice(indices)), min(r.randrange(1, 64), len(data) - index)
+                damaged[index : index + size] = damaged[source : source + size]
     return bytes(damaged[: len(data)])
 
 
@@ -125,13 +125,13 @@ def in_litert(data: bytes) -> str:
 
 def measure(name: str, data: bytes) -> bool:
     """Prints the row of one file; returns whether there were no failures."""
-    places = structure(data)
+    indices = structure(data)
     litert: Counter[tuple[bool, str]] = Counter()
     bad = []
     slowest = 0.0
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for number in tqdm(range(FLAGS.mutations), name, file=sys.stderr):
-        damaged = mutant(data, places, random.Random(f"{FLAGS.seed} {number}"))
+        damaged = mutant(data, indices, random.Random(f"{FLAGS.seed} {number}"))
         start = time.perf_counter()
         model = None
         try:

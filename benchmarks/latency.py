@@ -127,9 +127,9 @@ def all_networks() -> Iterable[Form]:
         for type in FLAGS.types:
             plain = converted(variant, type)
             model = flatbuffer.loads(plain)
-            rewrite(model, "phone")
+            rewrite(model, "xnnpack")
             yield Form(variant, type, "plain", plain)
-            yield Form(variant, type, "phone", flatbuffer.dumps(model))
+            yield Form(variant, type, "xnnpack", flatbuffer.dumps(model))
     for path in sorted(Path(FLAGS.peers).glob("*.tflite")):
         yield Form(path.stem, "", "plain", path.read_bytes())
 
@@ -140,9 +140,9 @@ def after_each_pass() -> Iterable[Form]:
     from seesaw_keras.tflite.passes import merge_pairs
 
     always = [lambda graph: merge_pairs(graph, madds_per_byte=float("inf"))]
-    others = [change for change in passes.TARGETS["phone"] if change is not merge_pairs]
+    others = [change for change in passes.TARGETS["xnnpack"] if change is not merge_pairs]
     orders = {f"... {change.__name__}": [*others[:n], change] for n, change in enumerate(others)}
-    orders |= {"phone": passes.TARGETS["phone"], "phone, all pairs merged": [*always, *others]}
+    orders |= {"xnnpack": passes.TARGETS["xnnpack"], "xnnpack, all pairs merged": [*always, *others]}
     for variant in FLAGS.passes:
         for type in FLAGS.types:
             plain = converted(variant, type)

@@ -33,7 +33,7 @@ from seesaw_keras.tflite.checking.equivalence import require_same_outputs
 from seesaw_keras.tflite.conversion.interface import pixel_table
 from seesaw_keras.tflite.flatbuffer import Model
 from seesaw_keras.tflite.passes import rewrite
-from seesaw_keras.tflite.runtimes import Micro
+from seesaw_keras.tflite.runtimes import TFLiteMicro
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("rows", None, "File of JSON lines for the results.", required=True)
@@ -42,7 +42,7 @@ flags.DEFINE_integer("inputs", 64, "Inputs of each proof, the four adversarial o
 flags.DEFINE_integer("rounds", 10, "How often each form is timed.", 1)
 flags.DEFINE_string("plot", None, "PNG to draw the memory over operators into.")
 
-RUNTIMES = ("numpy", "reference", "micro")
+RUNTIMES = ("numpy", "reference", "tflm")
 COLUMNS = [
     "file",
     "form",
@@ -65,13 +65,13 @@ def row(path: Path) -> dict[str, Any]:
         ValueError: if they differ, or the arena size cannot be achieved.
     """
     before, after = flatbuffer.read(path), flatbuffer.read(path)
-    rewrite(after, "micro", arena=cli.bytes_of(FLAGS.arena) if FLAGS.arena else None)
+    rewrite(after, "tflm", arena=cli.bytes_of(FLAGS.arena) if FLAGS.arena else None)
     compare(path, before, after)
     data = path.read_bytes(), flatbuffer.dumps(after)
     forms = [facts(one, made) for one, made in zip(data, (before, after), strict=True)]
     for form, milliseconds in zip(forms, timed(data), strict=True):
         form["ms"] = milliseconds
-    return {"settings": settings(path), "plain": forms[0], "micro": forms[1]}
+    return {"settings": settings(path), "plain": forms[0], "tflm": forms[1]}
 
 
 def compare(path: Path, before: Model, after: Model) -> None:
@@ -83,13 +83,13 @@ def compare(path: Path, before: Model, after: Model) -> None:
     if FLAGS.inputs:
         faces = representative_images(None, max(FLAGS.inputs - len(ADVERSARIAL), 1), side=given.shape[1])
         inputs = np.concatenate([table[faces], adversarial_inputs(given)])
-        with cli.Bars() as bars:
+        with cli.ProgressBars() as bars:
             require_same_outputs(before, after, inputs, runtimes=RUNTIMES, progress=bars)
 
 
 def facts(data: bytes, model: Model) -> dict[str, Any]:
     """Returns the memory, flash and compute costs of one form."""
-    arena, cost = Micro(data).arena, cost_of(model)
+    arena, cost = TFLiteMicro(data).arena, cost_of(model)
     return {
         "planned": arena.planned,
         "persistent": arena.persistent,
@@ -104,7 +104,7 @@ def facts(data: bytes, model: Model) -> dict[str, Any]:
 
 def timed(data: tuple[bytes, ...]) -> list[float]:
     """Returns the median milliseconds of each form over interleaved rounds."""
-    runtimes = [Micro(one) for one in data]
+    runtimes = [TFLiteMicro(one) for one in data]
     times: list[list[float]] = [[] for _ in runtimes]
     for _ in range(FLAGS.rounds):
         for runtime, some in zip(runtimes, times, strict=True):
@@ -124,7 +124,7 @@ def print_table(rows: dict[Path, dict[str, Any]]) -> None:
     """Prints the rows as a Markdown table."""
     print(f"\n| {' | '.join(COLUMNS)} |\n| --- | --- |{' ---: |' * (len(COLUMNS) - 2)}")
     for path, one in rows.items():
-        for form in ("plain", "micro"):
+        for form in ("plain", "tflm"):
             cells = [path.stem, form, *(f"{one[form][column]:,}" for column in COLUMNS[2:8])]
             cells += [f"{one[form]['slow']:.0%}", f"{one[form]['ms']:.1f}", str(FLAGS.inputs)]
             print(f"| {' | '.join(cells)} |")
@@ -137,11 +137,11 @@ def draw(rows: dict[Path, dict[str, Any]], path: Path) -> None:
 
     figure = Figure(figsize=(9, 2.6 * len(rows)), layout="constrained")
     for axes, (file, one) in zip(figure.subplots(len(rows), squeeze=False)[:, 0], rows.items(), strict=True):
-        for form, color in (("plain", "tab:gray"), ("micro", "tab:green")):
+        for form, color in (("plain", "tab:gray"), ("tflm", "tab:green")):
             live = np.array(one[form]["live"]) / 1024
-            places = np.linspace(0, 1, len(live) + 1)
+            indices = np.linspace(0, 1, len(live) + 1)
             label = f"{form}: {len(live)} operators, {one[form]['planned'] / 1024:.0f} KiB planned"
-            axes.stairs(live, places, fill=True, alpha=0.5, color=color, label=label)
+            axes.stairs(live, indices, fill=True, alpha=0.5, color=color, label=label)
         axes.set_title(file.stem)
         axes.set_ylabel("KiB alive")
         axes.set_xticks([])

@@ -64,7 +64,7 @@ def size(config: ModelConfig, width: float) -> dict[str, Any]:
     from seesaw_keras.tflite.conversion.convert import convert
     from seesaw_keras.tflite.conversion.interface import to_float
     from seesaw_keras.tflite.passes import rewrite
-    from seesaw_keras.tflite.runtimes import Micro
+    from seesaw_keras.tflite.runtimes import TFLiteMicro
 
     keras.backend.clear_session()
     keras.utils.set_random_seed(0)
@@ -72,10 +72,10 @@ def size(config: ModelConfig, width: float) -> dict[str, Any]:
     images = representative_images(None, CALIBRATION, side=config.image_size)
     set_batch_statistics(network, to_float(images))
     data = convert(network, images=images, facts={"variant": config.name, "trained": False})
-    model, plain = flatbuffer.loads(data), Micro(data).arena
-    rewrite(model, "micro")
+    model, plain = flatbuffer.loads(data), TFLiteMicro(data).arena
+    rewrite(model, "tflm")
     made = flatbuffer.dumps(model)
-    arena = Micro(made).arena
+    arena = TFLiteMicro(made).arena
     return {
         "parameters": network.count_params(),
         "multiply-adds": cost_of(model).madds,
@@ -92,9 +92,9 @@ def design_to_train(config: ModelConfig, width: float) -> Any:
     """Returns the network provider that `train` requires for a network outside the registry."""
     import seesaw_keras
     from seesaw_keras.training.fast.fast_graph import FastForward
-    from seesaw_keras.training.network import GivenNetwork
+    from seesaw_keras.training.network import NetworkProvider
 
-    class Design(GivenNetwork):
+    class Design(NetworkProvider):
         def __init__(self) -> None:
             self.facts = {"design": repr((config, width))}
 
@@ -122,14 +122,14 @@ def accuracy(name: str, config: ModelConfig, width: float) -> dict[str, Any]:
         get_recipe("synthetic"), image_size=side, embedding_size=config.embedding_size, epochs=FLAGS.epochs
     )
     faces = Path(FLAGS.out) / f"faces{side}"
-    with cli.Bars() as bars:
+    with cli.ProgressBars() as bars:
         prepare_faces(PEOPLE.format(side), faces, progress=bars)
     network = train(
         recipe,
         faces / "train",
         Path(FLAGS.out) / re.sub(r"\W+", "_", name),
         network=design_to_train(replace(config, image_size=side), width),
-        monitors=[ProgressBar()],
+        callbacks=[ProgressBar()],
     )
     result = evaluate(load_embedder(network), open_pairs(PAIRS.format(side)))
     return {"accuracy": result.ten_fold.accuracy, "interval": result.bootstrap.intervals["accuracy"]}

@@ -8,11 +8,11 @@
 
 Networks are converted to int8 with random weights (seed 0) and batch statistics of synthetic faces. The parts:
 
-- size: parameters, multiply-adds, bytes in the phone form, and TFLite Micro's arena in the micro form, on this machine
-  with 8-byte pointers.
-- latency: XNNPACK, int8, one thread, phone form, in milliseconds and as a ratio to MobileFaceNet (swish) as converted.
-  All designs and MobileFaceNet are interleaved; the minimum over --latency_rounds is reported. Measured twice in
-  separate processes: with the processor's matrix unit (AMX) and, as on phones, without it (see latency.py).
+- size: parameters, multiply-adds, bytes in the `xnnpack` form, and TFLite Micro's arena in the `tflm` form, on this
+  machine with 8-byte pointers.
+- latency: XNNPACK, int8, one thread, `xnnpack` form, in milliseconds and as a ratio to MobileFaceNet (swish) as
+  converted. All designs and MobileFaceNet are interleaved; the minimum over --latency_rounds is reported. Measured
+  twice in separate processes: with the processor's matrix unit (AMX) and, as on phones, without it (see latency.py).
 - speed: training throughput of a distillation step in images per second (batch 64, 112x112, one batch in memory), the
   maximum over --speed_rounds rounds interleaved with MobileFaceNet, and the ratio to it.
 - accuracy: accuracy of the float network in percent on each --verify set after the last epoch of one training run with
@@ -49,7 +49,7 @@ from seesaw_keras.files import replacing
 from seesaw_keras.models.configs import ModelConfig, get_config
 from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.passes import rewrite
-from seesaw_keras.tflite.runtimes import Micro, open_runtime
+from seesaw_keras.tflite.runtimes import TFLiteMicro, open_runtime
 from seesaw_keras.training.callbacks.history import HISTORY, History, read_history
 from seesaw_keras.training.callbacks.progress import ProgressBar
 from seesaw_keras.training.callbacks.validation import BEST, Validation
@@ -184,8 +184,8 @@ def size(names: list[str]) -> Results:
             {
                 "parameters": count_parameters(network),
                 "multiply-adds": count_madds(network),
-                "bytes": converted(name, "phone").stat().st_size,
-                "arena": Micro(converted(name, "micro").read_bytes()).arena.total,
+                "bytes": converted(name, "xnnpack").stat().st_size,
+                "arena": TFLiteMicro(converted(name, "tflm").read_bytes()).arena.total,
             },
         )
 
@@ -206,7 +206,7 @@ def latency(names: list[str]) -> Results:
     """Times all designs interleaved with MobileFaceNet as converted."""
     if not names:
         return
-    paths = [converted(YARDSTICK, "plain"), *(converted(name, "phone") for name in names)]
+    paths = [converted(YARDSTICK, "plain"), *(converted(name, "xnnpack") for name in names)]
     results: dict[str, dict[str, float]] = {name: {} for name in names}
     for amx, suffix in ((True, ""), (False, ", no AMX")):
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
@@ -272,9 +272,9 @@ def recipe_for(design: Design) -> Recipe:
 def design_to_train(design: Design, image_size: int) -> Any:
     """Returns the network provider that `train` requires for a network outside the registry."""
     from seesaw_keras.training.fast.fast_graph import FastForward
-    from seesaw_keras.training.network import GivenNetwork
+    from seesaw_keras.training.network import NetworkProvider
 
-    class DesignToTrain(GivenNetwork):
+    class DesignToTrain(NetworkProvider):
         def __init__(self) -> None:
             self.facts = {"design": repr(design)}
 
@@ -320,7 +320,7 @@ def accuracy(names: list[str]) -> Results:
             out,
             teacher=targets(recipe, source),
             network=design_to_train(DESIGNS[name], recipe.image_size),
-            monitors=[Validation(pairs), History(), ProgressBar()],
+            callbacks=[Validation(pairs), History(), ProgressBar()],
         )
         history = read_history(out / HISTORY)
         last = {one: float(history[f"{one}_accuracy"][-1]) for one in pairs}

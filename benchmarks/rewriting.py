@@ -28,7 +28,7 @@ from seesaw_keras.tflite.passes import rewrite
 FLAGS = flags.FLAGS
 flags.DEFINE_string("rows", None, "File of JSON lines for the results.", required=True)
 flags.DEFINE_integer("inputs", 64, "Inputs of each proof, the four adversarial ones among them.", 5)
-flags.DEFINE_string("target", "phone", "The form to rewrite to.")
+flags.DEFINE_string("target", "xnnpack", "The form to rewrite to.")
 
 COLUMNS = ["file", "inputs", "changes", "operators", "bytes", "multiply-adds", "activation peak"]
 
@@ -47,7 +47,7 @@ def row(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path}: this package did not convert it, and does not know what it takes for a pixel")
     faces = representative_images(None, FLAGS.inputs - len(ADVERSARIAL), side=given.shape[1])
     inputs = np.concatenate([table[faces], adversarial_inputs(given)])
-    with cli.Bars() as bars:
+    with cli.ProgressBars() as bars:
         require_same_outputs(before, after, inputs, progress=bars)
     sizes = path.stat().st_size, len(flatbuffer.dumps(after))
     costs = cost_of(before), cost_of(after)

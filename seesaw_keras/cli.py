@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from seesaw_keras.native import quiet_native_stderr
 
-__all__ = ["Bars", "bytes_of", "quiet_tensorflow", "run"]
+__all__ = ["ProgressBars", "bytes_of", "quiet_tensorflow", "run"]
 
 _WITHOUT_TENSORFLOW = (".tflite", ".onnx", ".npy", ".npz")
 
@@ -86,7 +86,7 @@ def bytes_of(text: str) -> int:
     return int(found[1]) << {"": 0, "k": 10, "m": 20}[found[2].lower()]
 
 
-class Bars:
+class ProgressBars:
     """Progress bars, one per stage, shown one after the other."""
 
     def __init__(self) -> None:
@@ -100,7 +100,7 @@ class Bars:
             self._stage, self._bar = stage, tqdm(desc=stage, total=total, initial=done, unit=unit, disable=None)
         self._bar.update(done - self._bar.n)
 
-    def __enter__(self) -> "Bars":
+    def __enter__(self) -> "ProgressBars":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:

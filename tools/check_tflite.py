@@ -72,8 +72,8 @@ def given_images(side: int, pairs: Pairs | None) -> dict[str, list[np.ndarray]]:
     """Returns groups of uint8 RGB images, each sampled evenly from its source."""
     groups = {"synthetic": list(representative_images(None, FLAGS.inputs, side=side))}
     if pairs is not None:
-        places = np.linspace(0, len(pairs.names) - 1, min(FLAGS.inputs, len(pairs.names))).astype(int)
-        groups["given"] = [decode_image(pairs.read(place), name=pairs.names[place]) for place in places.tolist()]
+        indices = np.linspace(0, len(pairs.names) - 1, min(FLAGS.inputs, len(pairs.names))).astype(int)
+        groups["given"] = [decode_image(pairs.read(index), name=pairs.names[index]) for index in indices.tolist()]
     elif FLAGS.data:
         groups["given"] = list(representative_images(open_source(FLAGS.data), FLAGS.inputs, side=side))
     return groups
@@ -104,7 +104,7 @@ def main() -> None:
     pairs = open_pairs(FLAGS.data, FLAGS.pairs) if FLAGS.pairs or str(FLAGS.data).endswith(".bin") else None
     images = given_images(max(model.input_size), pairs)
     real = network(FLAGS.float, FLAGS.float_preprocess or FLAGS.preprocess) if FLAGS.float else None
-    with cli.Bars() as bars:
+    with cli.ProgressBars() as bars:
         result = check(
             FLAGS.model,
             {name: model.inputs(group) for name, group in images.items()},

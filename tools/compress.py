@@ -42,7 +42,7 @@ from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.conversion.interface import to_float
 from seesaw_keras.training.callbacks.history import History
 from seesaw_keras.training.callbacks.progress import ProgressBar
-from seesaw_keras.training.callbacks.tensorboard import TensorBoardMonitor
+from seesaw_keras.training.callbacks.tensorboard import TensorBoard
 from seesaw_keras.training.callbacks.validation import Validation
 from seesaw_keras.training.recipe import Recipe, get_recipe, list_recipes
 from seesaw_keras.verification.comparison import compare
@@ -108,7 +108,7 @@ def pruning(network: Any, batch: np.ndarray, out: Path) -> Any:
             with replacing(smaller) as beside:
                 compression.prune_channels(network, FLAGS.sparsity, importance).save(beside)
         else:
-            with cli.Bars() as bars:
+            with cli.ProgressBars() as bars:
                 curves = compression.scan(network, batch, FLAGS.also, progress=lambda *at: bars("sensitivity", *at))
             layers = compression.allocate(curves, FLAGS.sparsity)
         write(path, json.dumps({"choice": choice, "layers": layers}, indent=2) + "\n")
@@ -202,8 +202,8 @@ def main() -> None:
     def learn(stage: str, given: Any) -> Any:
         print(f"{stage}: {recipe.epochs} epochs of {len(source):,} images into {out / stage}", flush=True)
         judge = Validation({"pairs": pairs}, draw=score_histogram)
-        monitors = [judge, History(), TrainingCurves(), ProgressBar(), TensorBoardMonitor()]
-        return given.finished(train(recipe, source, out / stage, teacher=targets, network=given, monitors=monitors))
+        callbacks = [judge, History(), TrainingCurves(), ProgressBar(), TensorBoard()]
+        return given.finished(train(recipe, source, out / stage, teacher=targets, network=given, callbacks=callbacks))
 
     made, networks, facts = network, {"float": network}, {}
     if to_prune is not None:

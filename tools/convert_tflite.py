@@ -13,9 +13,9 @@ Quantization ranges are calibrated on --images images sampled evenly and determi
 With --errors, the signal-to-quantization-noise ratio of every tensor is measured on some of the images and plotted, and
 the ten lowest are printed.
 
---target phone rewrites the network for XNNPACK (seesaw_keras.tflite.passes). The result is written only if LiteRT's
+--target xnnpack rewrites the network for XNNPACK (seesaw_keras.tflite.passes). The result is written only if LiteRT's
 reference kernels and this package's NumPy kernels give equal outputs for both forms: bit-exact integers, or floats
-within 1e-5 in a unit vector. --target micro rewrites an int8 network to reduce TFLite Micro's memory use: it is
+within 1e-5 in a unit vector. --target tflm rewrites an int8 network to reduce TFLite Micro's memory use: it is
 computed in groups of channels and strips of rows. The number of parts is the smallest that fits --arena (on x86-64;
 pointers are smaller on a microcontroller), or the one with the smallest arena. If TFLite Micro is installed, its
 outputs must be bit-exact as well.
@@ -37,7 +37,7 @@ from absl import flags
 from seesaw_keras import cli
 from seesaw_keras.files import replacing
 from seesaw_keras.models.configs import list_models
-from seesaw_keras.tflite.passes import TARGETS
+from seesaw_keras.tflite.passes import TARGETS, check_target
 from seesaw_keras.verification.threshold_calibration import load_calibration
 
 FLAGS = flags.FLAGS
@@ -46,8 +46,8 @@ flags.DEFINE_string("weights", None, "Weights file for a variant, as written by 
 flags.DEFINE_enum(
     "type", "int8", ["int8", "float32", "float16", "dynamic"], "Quantization scheme of weights and activations."
 )
-flags.DEFINE_enum("target", "plain", list(TARGETS), "Target runtime; plain: no rewriting after conversion.")
-flags.DEFINE_string("arena", None, "--target micro: maximum arena size in bytes; 384K and 1M are KiB and MiB.")
+flags.DEFINE_string("target", "plain", f"Target runtime: {', '.join(TARGETS)}; plain: no rewriting after conversion.")
+flags.DEFINE_string("arena", None, "--target tflm: maximum arena size in bytes; 384K and 1M are KiB and MiB.")
 flags.DEFINE_enum(
     "input", "int8", ["int8", "uint8"], "Input type of an int8 network: pixel - 128, or uint8 pixels with a QUANTIZE."
 )
@@ -122,14 +122,15 @@ def main() -> None:
 
 def require_fitting_flags() -> None:
     """Raises ValueError for incompatible flags."""
+    check_target(FLAGS.target)
     if FLAGS.errors and FLAGS.type != "int8":
         raise ValueError(f"--errors is for --type int8, not {FLAGS.type}")
-    if FLAGS.target == "micro" and FLAGS.type != "int8":
-        raise ValueError(f"--target micro is for --type int8, not {FLAGS.type}")
+    if FLAGS.target == "tflm" and FLAGS.type != "int8":
+        raise ValueError(f"--target tflm is for --type int8, not {FLAGS.type}")
     if FLAGS.card and FLAGS.threshold is not None:
         raise ValueError("--card brings a threshold; leave --threshold out")
-    if FLAGS.arena and FLAGS.target != "micro":
-        raise ValueError(f"--arena is for --target micro, not {FLAGS.target}")
+    if FLAGS.arena and FLAGS.target != "tflm":
+        raise ValueError(f"--arena is for --target tflm, not {FLAGS.target}")
     if FLAGS.arena:
         cli.bytes_of(FLAGS.arena)
     if FLAGS.target != "plain" and FLAGS.type == "dynamic":
@@ -144,7 +145,7 @@ def draw_errors(real: bytes, data: bytes, images: np.ndarray) -> None:
     from seesaw_keras.reports.quantization_error_plot import plot_errors
     from seesaw_keras.tflite.analysis.quantization_error import error_table, quantization_errors
 
-    with cli.Bars() as bars:
+    with cli.ProgressBars() as bars:
         errors = quantization_errors(real, data, images, progress=bars)
     plot_errors(errors, FLAGS.errors)
     print(error_table(errors))
@@ -162,22 +163,22 @@ def rewritten(data: bytes, images: np.ndarray) -> bytes:
     from seesaw_keras.tflite.checking.equivalence import require_same_outputs
     from seesaw_keras.tflite.conversion.interface import pixel_table
     from seesaw_keras.tflite.passes import rewrite
-    from seesaw_keras.tflite.runtimes import Micro
+    from seesaw_keras.tflite.runtimes import TFLiteMicro
 
     before, after = flatbuffer.loads(data), flatbuffer.loads(data)
-    micro = FLAGS.target == "micro" and Micro.is_available()
+    micro = FLAGS.target == "tflm" and TFLiteMicro.is_available()
     arena = cli.bytes_of(FLAGS.arena) if FLAGS.arena else None
-    if FLAGS.target == "micro":
+    if FLAGS.target == "tflm":
         say("looking for a plan ...")
     changes = rewrite(after, FLAGS.target, arena=arena)
     made = flatbuffer.dumps(after)
-    if micro and arena and (needed := Micro(made).arena).total > arena:
+    if micro and arena and (needed := TFLiteMicro(made).arena).total > arena:
         raise ValueError(f"--arena {FLAGS.arena}: not reached: {needed.total:,} bytes are needed")
     inputs = pixel_table(before)[images]
     if FLAGS.type == "int8":  # noise inputs amplify the rounding of float sums
         inputs = np.concatenate([inputs, adversarial_inputs(before.main.inputs[0])])
     say(f"comparing both forms on {len(inputs)} inputs ...")
-    require_same_outputs(before, after, inputs, runtimes=("reference", "numpy", *(["micro"] if micro else [])))
+    require_same_outputs(before, after, inputs, runtimes=("reference", "numpy", *(["tflm"] if micro else [])))
     print(", ".join(f"{name}: {count}" for name, count in changes.items()))
     figures = [
         (len(model.main.operators), len(file), activation_peak(model.main))
@@ -208,7 +209,7 @@ def checked(data: bytes, network: Any, images: np.ndarray) -> Any:
         data,
         {"images": pixel_table(model)[images]},
         float_embeddings={"images": np.concatenate([plain.embed(image[None]) for image in images])},
-        runtimes=("xnnpack", "micro"),
+        runtimes=("xnnpack", "tflm"),
     )
     print(result.table(), flush=True)
     return result

@@ -35,7 +35,7 @@ flags.DEFINE_integer("processes", None, "Number of worker processes. Default: on
 def main() -> None:
     """Embeds the data set and prints a summary."""
     recipe = Recipe(FLAGS.model, FLAGS.preprocess, FLAGS.runtime, FLAGS.images_per_shard)
-    with cli.Bars() as bars:
+    with cli.ProgressBars() as bars:
         manifest = embed_dataset(FLAGS.data, FLAGS.output, recipe, processes=FLAGS.processes, progress=bars)
     print(
         f"{FLAGS.output}: {manifest['images']:,} embeddings of {manifest['embedding_size']} numbers in "

@@ -10,7 +10,7 @@ after quantization:
 
     python tools/evaluate.py --model float.tflite --compare int8.tflite --data lfw.bin --report change.html
 
-A .tflite runs in LiteRT with XNNPACK, as on a phone; --runtime micro runs it in TFLite Micro.
+A .tflite runs in LiteRT with XNNPACK, as on a phone; --runtime tflm runs it in TFLite Micro.
 
 --card stores the threshold for --far in a model card:
 

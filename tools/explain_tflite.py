@@ -6,7 +6,7 @@ The report shows for every operator: shapes, scale, representable and actual ran
 quantization error added by the operator, and images of its feature maps. With --float, the same network in float32
 (tools/convert_tflite.py --type float32), it also shows the cumulative error. The image is an aligned face
 (tools/align_faces.py), or the first one of --data; it is resized to the network's input size. Integers are computed as
-in LiteRT's reference kernels, or as in TFLite Micro with --flavor micro.
+in LiteRT's reference kernels, or as in TFLite Micro with --flavor tflm.
 """
 
 from pathlib import Path

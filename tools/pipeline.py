@@ -11,7 +11,7 @@
 Each stage runs another tool in this folder with the command that is printed; its outputs are recorded with their
 SHA-256. Repeat the command to resume an interrupted run; finished stages with unchanged outputs are skipped.
 
-The output folder contains report.html with all results, phone.tflite and micro.tflite with the threshold in their
+The output folder contains report.html with all results, xnnpack.tflite and tflm.tflite with the threshold in their
 metadata, and a folder or file for each stage. The pipeline stops when a stage fails, with one exception: if XNNPACK
 differs from the other runtimes by more than tools/check_tflite.py accepts, as happens with small networks, this is
 noted in the report.
@@ -246,7 +246,7 @@ def compression(recipe: Recipe, faces: str, pairs: Sequence[str], out: Path) -> 
 
 
 def proof(faces: str, pairs: Sequence[str], out: Path) -> list[Stage]:
-    """Returns the stages that check the runtimes of each flatbuffer, evaluate the phone form and explain it."""
+    """Returns the stages that check the runtimes of each flatbuffer, evaluate the `xnnpack` form and explain it."""
     told = ["--float", str(out / "train" / "model.keras"), "--data", faces]
     checks = [
         Stage(
@@ -258,11 +258,11 @@ def proof(faces: str, pairs: Sequence[str], out: Path) -> list[Stage]:
         )
         for target, verdict in CHECKS.items()
     ]
-    phone, measured, page = str(out / FORMS["phone"]), out / "phone.json", out / "explain.html"
+    phone, measured, page = str(out / FORMS["xnnpack"]), out / "xnnpack.json", out / "explain.html"
     on_phone = ["--model", phone, "--runtime", "xnnpack", *pairs, "--far", f"{FLAGS.far:g}", "--json", str(measured)]
     return [
         *checks,
-        Stage("verify phone", "evaluate.py", on_phone, [measured]),
+        Stage("verify xnnpack", "evaluate.py", on_phone, [measured]),
         Stage("explain", "explain_tflite.py", [phone, "--data", faces, "--out", str(page)], [page]),
     ]
 
@@ -303,7 +303,7 @@ def summary(road: Sequence[Stage], state: State, out: Path) -> str:
         if stage.verdict:
             far = only_far(stage.verdict)
             lines.append(f"{stage.name}: equal integers" + (", XNNPACK farther than wished (see the report)" * far))
-    phone, micro = (out / FORMS[form] for form in ("phone", "micro"))
+    phone, micro = (out / FORMS[form] for form in ("xnnpack", "tflm"))
     lines += [
         "",
         f"report           {out / 'report.html'}   <- look here first",

@@ -93,7 +93,7 @@ def exclusion() -> Exclusion | None:
     return Exclusion(FLAGS.exclude_near, embedder.embed, embedder.describe(), FLAGS.near_cosine)
 
 
-def pairs(bars: cli.Bars) -> None:
+def pairs(bars: cli.ProgressBars) -> None:
     """Prepares verification pairs and prints a summary."""
     for name in NOT_OF_PAIRS:
         if FLAGS[name].present:
@@ -109,7 +109,7 @@ def pairs(bars: cli.Bars) -> None:
         print("a .bin states no folds: its readers will cut ten equal ones, which are not those of the protocol")
 
 
-def faces(bars: cli.Bars) -> None:
+def faces(bars: cli.ProgressBars) -> None:
     """Prepares a training set and prints a summary."""
     settings = Settings(
         format=FLAGS.format,
@@ -134,7 +134,7 @@ def faces(bars: cli.Bars) -> None:
 
 def main() -> None:
     """Prepares verification pairs or a training set."""
-    with cli.Bars() as bars:
+    with cli.ProgressBars() as bars:
         if FLAGS.pairs or FLAGS.data.lower().endswith(".bin"):
             pairs(bars)
         else:

@@ -1,6 +1,6 @@
 r"""Creates a released model from a training run: float weights, int8 flatbuffer, golden vectors and a model card.
 
-    python tools/release.py --run runs/phone --name phone.faces --target phone --data faces \
+    python tools/release.py --run runs/phone --name phone.faces --target xnnpack --data faces \
         --verify lfw_view2_aligned112.zip --pairs pairs.txt --about about.json
 
 Float weights are rounded to 11 bits of precision, which halves the compressed file; the error is far below that of int8
@@ -25,12 +25,12 @@ from absl import flags
 
 from seesaw_keras import __version__, cli
 from seesaw_keras.files import replacing, sha256_of
-from seesaw_keras.tflite.passes import TARGETS
+from seesaw_keras.tflite.passes import TARGETS, check_target
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("run", None, "Folder of a training run, with best.json and best.weights.h5.", required=True)
 flags.DEFINE_string("name", None, "Release name VARIANT.DATA, such as phone.faces.", required=True)
-flags.DEFINE_enum("target", "plain", list(TARGETS), "Target runtime of the flatbuffer.")
+flags.DEFINE_string("target", "plain", f"Target runtime of the flatbuffer: {', '.join(TARGETS)}.")
 flags.DEFINE_string(
     "quantized", None, "SavedModel from tools/compress.py. Default: post-training quantization with --data."
 )
@@ -141,6 +141,7 @@ def write_card(path: Path, record: dict[str, Any], table: str) -> None:
 
 def main() -> None:
     """Creates all files in a work folder, then copies them to the output folder."""
+    check_target(FLAGS.target)
     about = json.loads(Path(FLAGS.about).read_text("utf-8"))
     work = Path(FLAGS.run) / f"release-{settings_hash()}"
     work.mkdir(exist_ok=True)

@@ -51,10 +51,10 @@ from seesaw_keras.inference.preprocessing import PREPROCESSES
 from seesaw_keras.reports.training_curves import TrainingCurves
 from seesaw_keras.reports.verification_plots import score_histogram
 from seesaw_keras.reports.verification_record import provenance
-from seesaw_keras.training.callbacks.callback import Monitor
+from seesaw_keras.training.callbacks.callback import Callback
 from seesaw_keras.training.callbacks.history import History
 from seesaw_keras.training.callbacks.progress import ProgressBar
-from seesaw_keras.training.callbacks.tensorboard import TensorBoardMonitor
+from seesaw_keras.training.callbacks.tensorboard import TensorBoard
 from seesaw_keras.training.callbacks.validation import Validation
 from seesaw_keras.training.distillation.teacher import load_teachers, teacher_targets
 from seesaw_keras.training.recipe import Recipe, get_recipe, list_recipes
@@ -103,7 +103,7 @@ def training_sets(recipe: Recipe, out: Path, *, chief: bool) -> list[Path]:
             continue
         faces = out / ("faces" if number == 0 else f"faces{number}")
         if chief:
-            with cli.Bars() as bars:
+            with cli.ProgressBars() as bars:
                 prepare_faces(data, faces, progress=bars)
         paths.append(faces / "train")
     return paths
@@ -199,9 +199,9 @@ def main() -> None:
     agree(strategy, str(data), "--data: the workers were given different ones")  # also a barrier: the data are written
     source = open_faces(data)
     targets = teacher(recipe, source, out)
-    monitors: list[Monitor] = [History(), TrainingCurves(), ProgressBar(), TensorBoardMonitor()]
+    callbacks: list[Callback] = [History(), TrainingCurves(), ProgressBar(), TensorBoard()]
     if pairs:
-        monitors.insert(0, Validation(pairs, draw=score_histogram))
+        callbacks.insert(0, Validation(pairs, draw=score_histogram))
     model = train(
         recipe,
         source,
@@ -209,7 +209,7 @@ def main() -> None:
         strategy=strategy,
         teacher=targets,
         weights=FLAGS.weights,
-        monitors=monitors,
+        callbacks=callbacks,
         deterministic=FLAGS.deterministic,
     )
     if chief:

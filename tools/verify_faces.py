@@ -33,9 +33,9 @@ def main(photographs: list[str]) -> None:
     words, sign = ("same person", ">=") if verdict.same else ("different people", "<")
     print(f"{words}: similarity {verdict.similarity:.4f} {sign} threshold {verdict.threshold:.4f}")
     if FLAGS.out:
-        from seesaw_keras.reports.pictures.verify_picture import verdict_picture
+        from seesaw_keras.reports.pictures.verify_picture import verify_picture
 
-        _, png = cv2.imencode(".png", cv2.cvtColor(verdict_picture(*crops, verdict), cv2.COLOR_RGB2BGR))
+        _, png = cv2.imencode(".png", cv2.cvtColor(verify_picture(*crops, verdict), cv2.COLOR_RGB2BGR))
         with replacing(FLAGS.out) as beside:
             beside.write_bytes(png.tobytes())
 

@@ -17,7 +17,7 @@ from seesaw_keras.api import keras
 from seesaw_keras.compression.layer_graph import sources
 from seesaw_keras.models.layers import ChannelShuffle, ChannelSlice, HardSigmoid, HardSwish, Swish
 
-__all__ = ["Ties", "tied_channels"]
+__all__ = ["ChannelGroups", "tied_channels"]
 
 Numbers = npt.NDArray[np.int64]
 
@@ -30,7 +30,7 @@ _KEEP = (  # layers that process each channel independently
 
 
 @dataclass(frozen=True)
-class Ties:
+class ChannelGroups:
     """Channel numbers of every layer's output; channels with equal numbers must be pruned together.
 
     Attributes:
@@ -74,7 +74,7 @@ class _Numbering:
         return np.array([self.root(number) for number in numbers.tolist()], np.int64)
 
 
-def tied_channels(model: Any) -> Ties:
+def tied_channels(model: Any) -> ChannelGroups:
     """Propagates channel numbers through a network.
 
     Addition and multiplication unite the channels of their inputs. A shuffle unites the channels that are adjacent
@@ -101,7 +101,7 @@ def tied_channels(model: Any) -> Ties:
     for numbers in of.values():
         numbering.tie(numbers[:-1], numbers[1:])
     groups = {number: numbering.root(number) for number in marks}
-    return Ties(of, fixed, groups, {number: frozenset(names) for number, names in marks.items()})
+    return ChannelGroups(of, fixed, groups, {number: frozenset(names) for number, names in marks.items()})
 
 
 def _follow(layer: Any, inputs: list[Numbers], numbering: _Numbering) -> Numbers:

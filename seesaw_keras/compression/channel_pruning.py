@@ -16,12 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from seesaw_keras.api import keras
-from seesaw_keras.compression.channel_groups import Ties, tied_channels
+from seesaw_keras.compression.channel_groups import ChannelGroups, tied_channels
 from seesaw_keras.compression.layer_graph import check_plain, copy_of, sources, with_unit_length, without_unit_length
 from seesaw_keras.models.layers import ChannelSlice
 from seesaw_keras.tflite.conversion.convert import weights_sha256
 from seesaw_keras.training.fast.fast_graph import FastForward
-from seesaw_keras.training.network import GivenNetwork
+from seesaw_keras.training.network import NetworkProvider
 
 __all__ = ["ChannelPrunedNetwork", "gamma_importance", "prune_channels", "taylor_importance"]
 
@@ -42,7 +42,7 @@ def gamma_importance(model: Any) -> dict[int, float]:
     Returns:
         Importance by channel number of `tied_channels(model)`.
     """
-    ties = tied_channels(model)
+    channel_groups = tied_channels(model)
     found: dict[int, list[float]] = defaultdict(list)
     norms: dict[int, list[float]] = defaultdict(list)
     for layer in model.layers:
@@ -52,9 +52,9 @@ def gamma_importance(model: Any) -> dict[int, float]:
             values, into = np.sqrt((layer.kernel.numpy() ** 2).sum((0, 1, 2))), norms
         else:
             continue
-        for number, value in zip(ties.of[layer.name].tolist(), values / values.mean(), strict=True):
+        for number, value in zip(channel_groups.of[layer.name].tolist(), values / values.mean(), strict=True):
             into[number].append(float(value))
-    _, madds = _costs(model, ties)
+    _, madds = _costs(model, channel_groups)
     return {number: madds[number] * float(np.mean(found[number] or norms[number])) for number in norms}
 
 
@@ -80,7 +80,7 @@ def taylor_importance(
     """
     import tensorflow as tf
 
-    ties, taken = tied_channels(model), sources(model)
+    channel_groups, taken = tied_channels(model), sources(model)
     readers = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
     generator = tf.random.Generator.from_seed(seed)
 
@@ -94,14 +94,14 @@ def taylor_importance(
         return [tf.reduce_sum(layer.kernel * gradient, axis=(0, 1, 3)) for layer, gradient in pairs]
 
     size = min(_BATCH, len(images))
-    sums = np.zeros(1 + max(ties.marks))
+    sums = np.zeros(1 + max(channel_groups.marks))
     for sample in range(samples):
         moved = np.zeros_like(sums)
         batch = images[(np.arange(size) + sample * size) % len(images)]
         for layer, values in zip(readers, rows(tf.constant(batch)), strict=True):
-            np.add.at(moved, ties.of[taken[layer.name][0].name], values.numpy())
+            np.add.at(moved, channel_groups.of[taken[layer.name][0].name], values.numpy())
         sums += moved**2
-    return {number: float(sums[number] / samples) for number in ties.marks}
+    return {number: float(sums[number] / samples) for number in channel_groups.marks}
 
 
 @dataclass(frozen=True)
@@ -109,8 +109,8 @@ class _Unit:
     """Channels that are removed together, so that the remaining channels can still be split and shuffled.
 
     Attributes:
-        group: group in `Ties.groups`.
-        numbers: channel numbers in `Ties`.
+        group: group in `ChannelGroups.groups`.
+        numbers: channel numbers in `ChannelGroups`.
         channels: number of convolution output channels removed.
         price: importance per multiply-add removed.
     """
@@ -141,8 +141,8 @@ def prune_channels(model: Any, share: float, importance: Mapping[int, float], *,
     check_plain(model)
     if not 0 <= share < 1:
         raise ValueError(f"the share of channels to remove must be 0 or more and below 1, got {share:g}")
-    ties = tied_channels(model)
-    units = _units(model, ties, importance, multiple)
+    channel_groups = tied_channels(model)
+    units = _units(model, channel_groups, importance, multiple)
     sizes: Counter[int] = Counter()
     for unit in units:
         sizes[unit.group] += unit.channels
@@ -154,20 +154,20 @@ def prune_channels(model: Any, share: float, importance: Mapping[int, float], *,
             gone.update(unit.numbers)
             sizes[unit.group] -= unit.channels
             wanted -= unit.channels
-    return _without(model, ties, gone)
+    return _without(model, channel_groups, gone)
 
 
-def _units(model: Any, ties: Ties, importance: Mapping[int, float], multiple: int) -> list[_Unit]:
+def _units(model: Any, channel_groups: ChannelGroups, importance: Mapping[int, float], multiple: int) -> list[_Unit]:
     """Splits each group's channels into units with the same fraction of every cell, least important first."""
     cells: dict[int, dict[frozenset[str], list[int]]] = defaultdict(lambda: defaultdict(list))
-    for number in sorted(ties.marks, key=lambda number: importance.get(number, 0.0)):
-        if number not in ties.fixed:
-            cells[ties.groups[number]][ties.marks[number]].append(number)
+    for number in sorted(channel_groups.marks, key=lambda number: importance.get(number, 0.0)):
+        if number not in channel_groups.fixed:
+            cells[channel_groups.groups[number]][channel_groups.marks[number]].append(number)
     widths: dict[int, int] = defaultdict(int)
-    for numbers in ties.of.values():
-        group = ties.groups[int(numbers[0])]
+    for numbers in channel_groups.of.values():
+        group = channel_groups.groups[int(numbers[0])]
         widths[group] = max(widths[group], len(numbers))
-    channels, madds = _costs(model, ties)
+    channels, madds = _costs(model, channel_groups)
     units = []
     for group, parts in cells.items():
         pieces = math.gcd(*map(len, parts.values()))
@@ -184,7 +184,7 @@ def _units(model: Any, ties: Ties, importance: Mapping[int, float], multiple: in
     return units
 
 
-def _costs(model: Any, ties: Ties) -> tuple[Counter[int], Counter[int]]:
+def _costs(model: Any, channel_groups: ChannelGroups) -> tuple[Counter[int], Counter[int]]:
     """Returns, by channel number, the number of convolution output channels and their multiply-adds."""
     taken = sources(model)
     channels: Counter[int] = Counter()
@@ -192,7 +192,7 @@ def _costs(model: Any, ties: Ties) -> tuple[Counter[int], Counter[int]]:
     for layer in model.layers:
         if not isinstance(layer, (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)):
             continue
-        made, read = ties.of[layer.name].tolist(), ties.of[taken[layer.name][0].name].tolist()
+        made, read = channel_groups.of[layer.name].tolist(), channel_groups.of[taken[layer.name][0].name].tolist()
         entries = math.prod(layer.kernel_size) * math.prod(layer.output.shape[1:3])
         if isinstance(layer, keras.layers.DepthwiseConv2D):
             for number in made:
@@ -205,10 +205,10 @@ def _costs(model: Any, ties: Ties) -> tuple[Counter[int], Counter[int]]:
     return channels, madds
 
 
-def _without(model: Any, ties: Ties, gone: set[int]) -> Any:
+def _without(model: Any, channel_groups: ChannelGroups, gone: set[int]) -> Any:
     """Returns a copy of a network without the channels in `gone`."""
     taken = sources(model)
-    kept = {name: ~np.isin(numbers, list(gone)) for name, numbers in ties.of.items()}
+    kept = {name: ~np.isin(numbers, list(gone)) for name, numbers in channel_groups.of.items()}
 
     def given(layer: Any) -> np.ndarray:
         return kept[taken[layer.name][0].name]
@@ -234,7 +234,7 @@ def _without(model: Any, ties: Ties, gone: set[int]) -> Any:
     return smaller
 
 
-class ChannelPrunedNetwork(GivenNetwork):
+class ChannelPrunedNetwork(NetworkProvider):
     """Provides a channel-pruned network to `train` for fine-tuning.
 
     Args:

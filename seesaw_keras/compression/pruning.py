@@ -16,7 +16,7 @@ import tensorflow_model_optimization as tfmot
 from seesaw_keras.api import keras
 from seesaw_keras.compression.layer_graph import check_plain, copy_of, with_unit_length, without_unit_length
 from seesaw_keras.tflite.conversion.convert import weights_sha256
-from seesaw_keras.training.network import GivenNetwork
+from seesaw_keras.training.network import NetworkProvider
 
 __all__ = ["PARTS", "Part", "PruningNetwork", "kernel_of", "prunable_layers", "sparsities_of"]
 
@@ -67,7 +67,7 @@ def sparsities_of(model: Any) -> dict[str, float]:
     return {layer.name: float(np.mean(kernel_of(layer).numpy() == 0)) for layer in _convolutions(model)}
 
 
-class PruningNetwork(GivenNetwork):
+class PruningNetwork(NetworkProvider):
     """Provides a network to `train` that is pruned by `tfmot.sparsity.keras.prune_low_magnitude`.
 
     The sparsity follows TFMOT's polynomial schedule (arXiv 1710.01878) over the first 60% of training, updated up to a

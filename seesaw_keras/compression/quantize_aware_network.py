@@ -25,7 +25,7 @@ from seesaw_keras.compression.layer_graph import check_plain, copy_of, readers, 
 from seesaw_keras.compression.quantize_configs import quantize_config
 from seesaw_keras.compression.quantizers import RangeQuantizer
 from seesaw_keras.tflite.conversion.convert import weights_sha256
-from seesaw_keras.training.network import GivenNetwork
+from seesaw_keras.training.network import NetworkProvider
 
 __all__ = ["QuantizationNetwork", "quantize_aware"]
 
@@ -89,7 +89,7 @@ def _set(objects: list[Any], attribute: str, value: Any) -> None:
         setattr(one, attribute, value)
 
 
-class QuantizationNetwork(GivenNetwork):
+class QuantizationNetwork(NetworkProvider):
     """Provides a quantization-aware network to `train`.
 
     Args:

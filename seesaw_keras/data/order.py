@@ -63,19 +63,19 @@ def random_words(seed: int, epoch: int, first: int, count: int) -> npt.NDArray[n
     return _philox(seed, epoch, _IMAGE, low=first).random_raw(4 * count).reshape(count, 4)
 
 
-def random_uniforms(seed: int, stream: int, place: int, count: int) -> npt.NDArray[np.float64]:
+def random_uniforms(seed: int, stream: int, index: int, count: int) -> npt.NDArray[np.float64]:
     """Draws uniform numbers in [0, 1) that depend only on the arguments.
 
     Args:
         seed: 0 or more, below 2 ** 64.
         stream: same range, such as an epoch or the index of a view.
-        place: same range, such as an image's index in the epoch.
+        index: same range, such as an image's index in the epoch.
         count: number of values.
 
     Returns:
         float64 (count,); a larger `count` only appends values.
     """
-    words = _philox(seed, stream, _UNIFORMS, high=place).random_raw(count)
+    words = _philox(seed, stream, _UNIFORMS, high=index).random_raw(count)
     return (words >> np.uint64(11)) * 2.0**-53
 
 
@@ -184,8 +184,8 @@ class BatchOrder:
             if self._per_identity is None:
                 return order[step * self._batch_size : (step + 1) * self._batch_size]
             identities = self._batch_size // self._per_identity
-            number, place = divmod(step, len(self._counts) // identities)
-            chosen = self._round(epoch, number)[place * identities : (place + 1) * identities, None]
+            number, index = divmod(step, len(self._counts) // identities)
+            chosen = self._round(epoch, number)[index * identities : (index + 1) * identities, None]
         turns = number * self._per_identity + np.arange(self._per_identity)
         return order[self._starts[chosen] + turns % self._counts[chosen]].ravel()
 

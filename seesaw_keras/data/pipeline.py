@@ -176,12 +176,12 @@ class TrainingInput:
         views = (words[:, 0] >> np.uint64(32)) * np.uint64(len(self._views)) >> np.uint64(32)
         degraded = (words[:, 1] >> np.uint64(11)) * 2.0**-53 < self._degrade
         images = np.empty((stop - start, self._image_size, self._image_size, 3), np.uint8)
-        for place, position in enumerate(indices[start:stop].tolist()):
+        for index, position in enumerate(indices[start:stop].tolist()):
             record = self._read(position)
-            image = self._views.render(decode_square(record), image_key(record.image), int(views[place]))
-            if degraded[place]:
-                image = degrade(image, random_uniforms(self._seed, epoch, first + place, UNIFORMS))
-            images[place] = scale_square(image, self._image_size)
+            image = self._views.render(decode_square(record), image_key(record.image), int(views[index]))
+            if degraded[index]:
+                image = degrade(image, random_uniforms(self._seed, epoch, first + index, UNIFORMS))
+            images[index] = scale_square(image, self._image_size)
         labels = self._labels[indices[start:stop]].astype(np.int32)
         if self._targets is None:
             return images, labels

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from seesaw_keras.faces.alignment import TEMPLATE, align, similarity_transform, template, warp
     from seesaw_keras.faces.cascades import CascadeDetector
     from seesaw_keras.faces.detection import main_face, open_detector
-    from seesaw_keras.faces.embedder import FaceEmbedder, Verdict
+    from seesaw_keras.faces.embedder import FaceEmbedder, VerifyResult
     from seesaw_keras.faces.face import Face, FaceDetector
     from seesaw_keras.faces.gallery import Candidate, Gallery
     from seesaw_keras.faces.gallery_file import GalleryError
@@ -34,7 +34,7 @@ __all__ = [
     "Finding",
     "Gallery",
     "GalleryError",
-    "Verdict",
+    "VerifyResult",
     "YuNetDetector",
     "align",
     "main_face",
@@ -48,7 +48,7 @@ _MODULES = {
     "alignment": ("TEMPLATE", "align", "similarity_transform", "template", "warp"),
     "cascades": ("CascadeDetector",),
     "detection": ("main_face", "open_detector"),
-    "embedder": ("FaceEmbedder", "Verdict"),
+    "embedder": ("FaceEmbedder", "VerifyResult"),
     "face": ("Face", "FaceDetector"),
     "gallery": ("Candidate", "Gallery"),
     "gallery_file": ("GalleryError",),

@@ -5,7 +5,7 @@
 >>> embedder.embed("ada.jpg").shape  # doctest: +SKIP
 (512,)
 >>> embedder.verify("ada.jpg", "ada_later.jpg")  # doctest: +SKIP
-Verdict(same=True, similarity=0.7124, threshold=0.35)
+VerifyResult(same=True, similarity=0.7124, threshold=0.35)
 """
 
 import threading
@@ -34,13 +34,13 @@ from seesaw_keras.models.pretrained import flatbuffer_file
 from seesaw_keras.tflite.conversion.interface import pixel_table, read_facts
 from seesaw_keras.tflite.runtimes import open_runtime
 
-__all__ = ["RELEASED_MODEL", "FaceEmbedder", "Photograph", "Verdict", "listed"]
+__all__ = ["RELEASED_MODEL", "FaceEmbedder", "Photograph", "VerifyResult", "listed"]
 
 RELEASED_MODEL = "phone.faces"  # default model of the tools
 Photograph: TypeAlias = str | Path | npt.NDArray[np.uint8]
 
 
-class Verdict(NamedTuple):
+class VerifyResult(NamedTuple):
     """Result of comparing two photographs.
 
     Attributes:
@@ -132,7 +132,7 @@ class FaceEmbedder:
             return np.zeros((0, self.embedding_size), np.float32)
         return rows[0] if photographs[0] is images else np.stack(rows)
 
-    def verify(self, first: Photograph, second: Photograph) -> Verdict:
+    def verify(self, first: Photograph, second: Photograph) -> VerifyResult:
         """Compares the main faces of two photographs.
 
         Raises:
@@ -140,7 +140,7 @@ class FaceEmbedder:
         """
         return self.compare(*self.embed([first, second]))
 
-    def compare(self, first: npt.NDArray[np.float32], second: npt.NDArray[np.float32]) -> Verdict:
+    def compare(self, first: npt.NDArray[np.float32], second: npt.NDArray[np.float32]) -> VerifyResult:
         """Compares two embeddings (embedding_size,) of unit length.
 
         Raises:
@@ -152,7 +152,7 @@ class FaceEmbedder:
                 f"tools/convert_tflite.py --threshold stores it)"
             )
         similarity = float(np.clip(first @ second, -1, 1))
-        return Verdict(similarity >= self.threshold, similarity, self.threshold)
+        return VerifyResult(similarity >= self.threshold, similarity, self.threshold)
 
     def crop(self, image: Photograph) -> npt.NDArray[np.uint8]:
         """Returns the main face, aligned to the ArcFace template, uint8 RGB (side, side, 3): input of `embed_crops`.

@@ -38,5 +38,5 @@ def sample_classes(labels: Any, num_classes: int, rate: float, seed: Any) -> tup
     first = tf.fill(tf.shape(everywhere), tf.int32.max)
     priority = tf.tensor_scatter_nd_update(tf.bitwise.right_shift(bits, 1), everywhere[:, None], first)
     classes = tf.sort(tf.math.top_k(priority, count).indices)
-    places = tf.scatter_nd(classes[:, None], tf.range(count), (num_classes,))
-    return classes, tf.gather(places, labels)
+    indices = tf.scatter_nd(classes[:, None], tf.range(count), (num_classes,))
+    return classes, tf.gather(indices, labels)

@@ -58,10 +58,10 @@ def _semi_hard(squared: Any, positive: Any, negative: Any, margin: float) -> Any
     distances = tf.stop_gradient(tf.where(negative, squared, _FAR))
     order = tf.argsort(distances, axis=1)
     ascending = tf.gather(distances, order, batch_dims=1)
-    place = tf.searchsorted(ascending, tf.stop_gradient(squared), side="right")
+    index = tf.searchsorted(ascending, tf.stop_gradient(squared), side="right")
     count = tf.reduce_sum(tf.cast(negative, tf.int32), axis=1, keepdims=True)
-    place = tf.maximum(tf.minimum(place, count - 1), 0)
-    chosen = tf.gather(squared, tf.gather(order, place, batch_dims=1), batch_dims=1)
+    index = tf.maximum(tf.minimum(index, count - 1), 0)
+    chosen = tf.gather(squared, tf.gather(order, index, batch_dims=1), batch_dims=1)
     loss = tf.where(positive, tf.nn.relu(squared - chosen + margin), 0.0)
     return tf.math.divide_no_nan(tf.reduce_sum(loss, axis=1), tf.reduce_sum(tf.cast(positive, tf.float32), axis=1))
 

@@ -138,8 +138,8 @@ def _trunk(x: Any, config: ModelConfig) -> Any:
     for number, stage in enumerate(config.stages, 1):
         block = partial(bottleneck, filters=stage.channels, config=config, squeezed=number in config.squeeze_excite)
         x = block(x, expansion=stage.down_expansion, strides=2, name=f"stage{number}_down")
-        for place in range(1, stage.blocks + 1):
-            x = block(x, expansion=stage.expansion, name=f"stage{number}_block{place}")
+        for index in range(1, stage.blocks + 1):
+            x = block(x, expansion=stage.expansion, name=f"stage{number}_block{index}")
     return x
 
 

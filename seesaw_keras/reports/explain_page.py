@@ -95,16 +95,16 @@ def _curves(steps: Sequence[Step]) -> str:
     most_lost = max((error for error in lost if error is not None), default=0.0)
     most_clamped = max(map(_share, steps), default=0.0)
     parts = []
-    for place, share in enumerate(map(_share, steps)):
+    for index, share in enumerate(map(_share, steps)):
         if share:
             height = _HEIGHT * share / most_clamped
             parts.append(
-                f'<rect class="bar" x="{place * across:.1f}" y="{_HEIGHT - height:.1f}" width="{max(1, across):.1f}" '
+                f'<rect class="bar" x="{index * across:.1f}" y="{_HEIGHT - height:.1f}" width="{max(1, across):.1f}" '
                 f'height="{height:.1f}"/>'
             )
     points = " ".join(
-        f"{(place + 0.5) * across:.1f},{_HEIGHT * (1 - error / (most_lost or 1)):.1f}"
-        for place, error in enumerate(lost)
+        f"{(index + 0.5) * across:.1f},{_HEIGHT * (1 - error / (most_lost or 1)):.1f}"
+        for index, error in enumerate(lost)
         if error is not None
     )
     told = f"line: {title}, {_percent(most_lost)} at most; bars: saturated entries, {_percent(most_clamped)} at most"

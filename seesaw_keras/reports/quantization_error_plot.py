@@ -30,14 +30,14 @@ def plot_errors(errors: list[TensorError], png: str | Path, count: int = 10) -> 
     axes = styled(
         figure.add_subplot(xlabel="tensor, in the order of computation", ylabel="signal to quantization noise [dB]")
     )
-    places = range(1, len(errors) + 1)
-    axes.plot(places, [error.own for error in errors], color=GRAY, linewidth=1, label="its own rounding and clipping")
-    axes.plot(places, [error.total for error in errors], color=BLUE, linewidth=1.5, label="all noise up to it")
+    indices = range(1, len(errors) + 1)
+    axes.plot(indices, [error.own for error in errors], color=GRAY, linewidth=1, label="its own rounding and clipping")
+    axes.plot(indices, [error.total for error in errors], color=BLUE, linewidth=1.5, label="all noise up to it")
     for rank, error in enumerate(worst(errors, count), 1):
-        place = errors.index(error) + 1
-        axes.plot(place, error.total, "o", color=ORANGE, markersize=4, label=f"{rank}  {error.name}")
+        index = errors.index(error) + 1
+        axes.plot(index, error.total, "o", color=ORANGE, markersize=4, label=f"{rank}  {error.name}")
         aside = (0, -11 if rank % 2 else 5)  # alternate below and above, because neighbors overlap
-        axes.annotate(str(rank), (place, error.total), aside, textcoords="offset points", ha="center", fontsize=7)
+        axes.annotate(str(rank), (index, error.total), aside, textcoords="offset points", ha="center", fontsize=7)
     axes.set_xlim(0, len(errors) + 1)
     figure.legend(loc="outside right upper", frameon=False, fontsize=7.5, handlelength=1.4)
     with replacing(png) as beside, beside.open("wb") as file:

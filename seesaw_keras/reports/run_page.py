@@ -29,21 +29,21 @@ from seesaw_keras.reports.verification_record import method_text, provenance
 from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.analysis.costs import Cost, cost_of
 from seesaw_keras.tflite.conversion.interface import read_facts
-from seesaw_keras.tflite.runtimes import Arena, Micro
+from seesaw_keras.tflite.runtimes import Arena, TFLiteMicro
 
 __all__ = ["CHECKS", "FORMS", "write_page"]
 
 # Flatbuffer of each form of the network, and the result of tools/check_tflite.py for it, in the run's folder.
-FORMS = {"plain": "compress/after.tflite", "phone": "phone.tflite", "micro": "micro.tflite"}
-CHECKS = {"phone": "check_phone.json", "micro": "check_micro.json"}
+FORMS = {"plain": "compress/after.tflite", "xnnpack": "xnnpack.tflite", "tflm": "tflm.tflite"}
+CHECKS = {"xnnpack": "check_xnnpack.json", "tflm": "check_tflm.json"}
 SHOWN = 6  # pairs of each kind
 _LINKS = {
     "verification.html": "the int8 network on all pairs: ROC, intervals, the worst mistakes",
     "explain.html": "one face through the int8 network, operator by operator",
     "aligned/contact_sheet.png": "the faces that were found in the photographs",
     "train/curves.png": "the training's curves",
-    "phone.tflite": "the network for phones",
-    "micro.tflite": "the network for microcontrollers; tools/export_micro.py makes C++ of it",
+    "xnnpack.tflite": "the network for phones",
+    "tflm.tflite": "the network for microcontrollers; tools/export_micro.py makes C++ of it",
     "card.json": "the threshold, and on which pairs it was chosen",
     "compress/report.json": "what pruning and quantization did, layer by layer",
 }
@@ -70,12 +70,12 @@ def write_page(path: str | Path, run: str | Path, pairs: Pairs) -> None:
     """
     folder = Path(run)
     state, compression, verified, phone = (
-        _read(folder / name) for name in ("pipeline.json", "compress/report.json", "int8.json", "phone.json")
+        _read(folder / name) for name in ("pipeline.json", "compress/report.json", "int8.json", "xnnpack.json")
     )
     checks = {form: _read(folder / name) for form, name in CHECKS.items()}
     forms = {form: _form(folder / name) for form, name in FORMS.items()}
     template = Template(resources.files("seesaw_keras.reports").joinpath("run.html").read_text("utf-8"))
-    question, faces = _answers(folder / FORMS["phone"], pairs)
+    question, faces = _answers(folder / FORMS["xnnpack"], pairs)
     page = template.substitute(
         style=style(),
         title=html.escape(f"{compression['recipe']['name']}: from faces to int8"),
@@ -113,7 +113,7 @@ def _read(path: Path) -> Any:
 
 def _form(path: Path) -> _Form:
     data = _bytes(path)
-    arena = Micro(data, name=path.name).arena if Micro.is_available() else None
+    arena = TFLiteMicro(data, name=path.name).arena if TFLiteMicro.is_available() else None
     return _Form(len(data), cost_of(flatbuffer.loads(data, path.name)), arena)
 
 
@@ -136,8 +136,8 @@ def _cards(
     """Yields the key metrics as (name, value, note)."""
     before, after = (compression["networks"][name] for name in ("float", "int8, compressed"))
     yield "accuracy, int8", f"{after['accuracy']:.2f} %", f"float: {before['accuracy']:.2f} %"
-    yield "file for phones", _kib(forms["phone"].size), f"{after['gzipped'] / 1024:.0f} KiB as a download, plain"
-    plain, micro = forms["plain"].arena, forms["micro"].arena
+    yield "file for phones", _kib(forms["xnnpack"].size), f"{after['gzipped'] / 1024:.0f} KiB as a download, plain"
+    plain, micro = forms["plain"].arena, forms["tflm"].arena
     if plain is not None and micro is not None:
         yield "arena, microcontroller", _kib(micro.total), f"{_kib(plain.total)} in plain form"
     equal = not any(found["differences"] for found in checks.values())

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from seesaw_keras.files import replacing
 from seesaw_keras.reports.plot_style import BLUE, DPI, GRAY, GREEN, ORANGE, styled
-from seesaw_keras.training.callbacks.callback import Monitor, Run
+from seesaw_keras.training.callbacks.callback import Callback, Run
 from seesaw_keras.training.callbacks.history import HISTORY, read_history
 
 __all__ = ["CURVES", "TrainingCurves", "plot_history"]
@@ -42,7 +42,7 @@ ANGLES = {"target_angle": "own class", "other_angle": "nearest other class"}
 _Columns = Mapping[str, npt.NDArray[np.float64]]
 
 
-class TrainingCurves(Monitor):
+class TrainingCurves(Callback):
     """Plots `history.csv` to `curves.png` at the end of training; must be listed after `History`."""
 
     def end(self, run: Run) -> None:
@@ -67,8 +67,8 @@ def plot_history(history: str | Path, png: str | Path) -> None:
     panels = _panels(columns)
     rows = (len(panels) + 1) // 2
     figure = Figure(figsize=(2 * PANEL[0], rows * PANEL[1]), dpi=DPI, layout="constrained")
-    for place, (label, curves) in enumerate(panels.items(), 1):
-        axes = figure.add_subplot(rows, 2, place, xlabel="epoch", ylabel=label)
+    for index, (label, curves) in enumerate(panels.items(), 1):
+        axes = figure.add_subplot(rows, 2, index, xlabel="epoch", ylabel=label)
         _draw(axes, _epochs(columns), curves)
     with replacing(png) as beside, beside.open("wb") as file:
         FigureCanvasAgg(figure).print_png(file)

@@ -42,7 +42,7 @@ def check_range(images: Any) -> Any:
     """Returns float images (n, height, width, 3); fails for values outside [-1, 1], such as raw pixels, and for NaN."""
     inside = tf.reduce_all(tf.abs(images) <= 1 + _SLACK, axis=(1, 2, 3))
     remedy = "send (pixel - 127.5) / 127.5, or pixels to the signature `pixels`"
-    with _require(inside, lambda place: _said_of(place, f"is not within [-1, 1]: {remedy}")):
+    with _require(inside, lambda index: _said_of(index, f"is not within [-1, 1]: {remedy}")):
         return tf.identity(images)
 
 
@@ -69,14 +69,14 @@ def decode(data: Any, size: Size) -> Any:
     data = _check_shape(data, ())
     starts = tf.strings.substr(data, 0, len(_PNG))
     known = (starts == _PNG) | (tf.strings.substr(starts, 0, len(_JPEG)) == _JPEG)
-    with _require(known, lambda place: _said_of(place, "is neither JPEG nor PNG")):
+    with _require(known, lambda index: _said_of(index, "is neither JPEG nor PNG")):
         data = tf.identity(data)
     readable, sizes, images = _decode_readable(data, size)
-    with _require(readable, lambda place: _said_of(place, "is damaged: its JPEG or PNG data do not decode")):
+    with _require(readable, lambda index: _said_of(index, "is damaged: its JPEG or PNG data do not decode")):
         sizes = tf.identity(sizes)
     message = f"is {{}} pixels high and {{}} wide; {size[0]} and {size[1]} are needed"
     with _require(
-        tf.reduce_all(sizes == size, axis=1), lambda place: _said_of(place, message, sizes[place, 0], sizes[place, 1])
+        tf.reduce_all(sizes == size, axis=1), lambda index: _said_of(index, message, sizes[index, 0], sizes[index, 1])
     ):
         return tf.identity(images)
 
@@ -88,13 +88,13 @@ def _decode_readable(data: Any, size: Size) -> tuple[Any, Any, Any]:
     """
     count = tf.size(data)
     tried = tf.data.Dataset.from_tensor_slices((tf.range(count), data)).map(
-        lambda place, one: (place, *_decode_one(one, size)), num_parallel_calls=tf.data.AUTOTUNE
+        lambda index, one: (index, *_decode_one(one, size)), num_parallel_calls=tf.data.AUTOTUNE
     )
     # A last element that always succeeds, because an empty dataset yields no batch.
     nothing = tf.data.Dataset.from_tensors((count, tf.zeros(2, tf.int32), tf.zeros((*size, 3), tf.uint8)))
     readable = tried.ignore_errors().concatenate(nothing).batch(tf.cast(count + 1, tf.int64))
-    places, sizes, images = (each[:-1] for each in readable.get_single_element())
-    return tf.scatter_nd(places[:, None], tf.ones_like(places), [count]) > 0, sizes, images
+    indices, sizes, images = (each[:-1] for each in readable.get_single_element())
+    return tf.scatter_nd(indices[:, None], tf.ones_like(indices), [count]) > 0, sizes, images
 
 
 def _decode_one(data: Any, size: Size) -> tuple[Any, Any]:
@@ -129,8 +129,8 @@ def _check_shape(batch: Any, one: tuple[int, ...]) -> Any:
         return tf.ensure_shape(tf.identity(batch), (None, *one))
 
 
-def _said_of(place: Any, message: str, *values: Any) -> Any:
-    return tf.strings.format(f"image {{}} (from 0) of the batch {message}", (place, *values))
+def _said_of(index: Any, message: str, *values: Any) -> Any:
+    return tf.strings.format(f"image {{}} (from 0) of the batch {message}", (index, *values))
 
 
 def _require(fine: Any, message: Callable[[Any], Any]) -> Any:

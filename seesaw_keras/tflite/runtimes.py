@@ -29,7 +29,7 @@ from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.flatbuffer import Model, Tensor
 from seesaw_keras.tflite.reference import Flavor, Interpreter
 
-__all__ = ["OFFSETS", "RUNTIMES", "Arena", "Micro", "Runtime", "Session", "available_runtimes", "open_runtime"]
+__all__ = ["OFFSETS", "RUNTIMES", "Arena", "Runtime", "Session", "TFLiteMicro", "available_runtimes", "open_runtime"]
 
 OFFSETS = "OfflineMemoryAllocation"  # metadata key of the tensors' offsets in TFLite Micro's arena
 _SPARE, _LARGEST_ARENA, _ALIGNMENT = 1 << 26, 1 << 31, 16  # bytes; TFLite Micro's arena
@@ -250,17 +250,17 @@ class _MicroSession:
         self._interpreter, self._outputs = interpreter, outputs
 
     def invoke(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        for place, array in enumerate(inputs):
-            self._interpreter.set_input(array, place)
+        for index, array in enumerate(inputs):
+            self._interpreter.set_input(array, index)
         with _reasons_of_micro():
             self._interpreter.invoke()
-        return [np.array(self._interpreter.get_output(place)) for place in range(self._outputs)]
+        return [np.array(self._interpreter.get_output(index)) for index in range(self._outputs)]
 
     def tensor(self, number: int) -> np.ndarray:
         return np.array(self._interpreter.GetTensor(number, 0)["tensor_data"])
 
 
-class Micro(Runtime):
+class TFLiteMicro(Runtime):
     """TFLite Micro with its reference kernels, as on a microcontroller."""
 
     title = "TFLite Micro"
@@ -280,8 +280,8 @@ class Micro(Runtime):
         step = _ALIGNMENT
         while not self._starts_in(least + step):
             step *= 2
-        places = range(least, least + step, _ALIGNMENT)
-        return least + _ALIGNMENT * bisect.bisect_left(places, True, key=self._starts_in)
+        indices = range(least, least + step, _ALIGNMENT)
+        return least + _ALIGNMENT * bisect.bisect_left(indices, True, key=self._starts_in)
 
     def _starts_in(self, arena: int) -> bool:
         """Whether the model starts in an arena; runs in a child process, as TFLite Micro crashes in some small ones."""
@@ -350,20 +350,20 @@ class NumPy(Runtime):
         return _NumPySession(self._interpreter)  # always preserves every tensor
 
 
-class NumPyMicro(NumPy):
+class NumPyTFLiteMicro(NumPy):
     """NumPy implementation with TFLite Micro's arithmetic where it differs from LiteRT's."""
 
     title = "NumPy as TFLite Micro"
-    equals = "micro"
-    flavor = "micro"
+    equals = "tflm"
+    flavor = "tflm"
 
 
 RUNTIMES: dict[str, type[Runtime]] = {
     "reference": LiteRTReference,
     "xnnpack": LiteRTXnnpack,
-    "micro": Micro,
+    "tflm": TFLiteMicro,
     "numpy": NumPy,
-    "numpy-micro": NumPyMicro,
+    "numpy-tflm": NumPyTFLiteMicro,
 }
 
 
@@ -377,7 +377,7 @@ def open_runtime(name: str, model: str | Path | bytes | Model, *, threads: int =
 
     Args:
         name: "reference" for LiteRT's reference kernels, which define the operators' numerics; "xnnpack" for LiteRT
-            with default settings; "micro" for TFLite Micro; "numpy" for the NumPy kernels; "numpy-micro" for the NumPy
+            with default settings; "tflm" for TFLite Micro; "numpy" for the NumPy kernels; "numpy-tflm" for the NumPy
             kernels with TFLite Micro's arithmetic.
         model: path or contents of a flatbuffer, or a `Model`.
         threads: number of threads for XNNPACK; the other runtimes use one.

@@ -50,15 +50,17 @@ class Checkpoints:
     Args:
         folder: checkpoint folder.
         checkpoint: a `tf.train.Checkpoint` over all training state; its variables must already exist.
-        identity: JSON-serializable identity of the run; a checkpoint of a different run is rejected.
+        run_fingerprint: JSON-serializable identity of the run; a checkpoint of a different run is rejected.
         chief: whether this process writes the checkpoints. All other workers must still call `save` and `restore` at
             the same time, because reading some variables is a collective operation.
     """
 
-    def __init__(self, folder: str | Path, checkpoint: Any, identity: Mapping[str, Any], *, chief: bool = True) -> None:
+    def __init__(
+        self, folder: str | Path, checkpoint: Any, run_fingerprint: Mapping[str, Any], *, chief: bool = True
+    ) -> None:
         self._folder = Path(folder)
         self._checkpoint = checkpoint
-        self._identity = json.loads(json.dumps(identity))
+        self._run_fingerprint = json.loads(json.dumps(run_fingerprint))
         self._chief = chief
 
     def _found(self) -> list[Path]:
@@ -106,7 +108,7 @@ class Checkpoints:
 
     def _compare(self, path: Path, state: Mapping[str, Any]) -> None:
         there = flatten({key: value for key, value in state.items() if key not in ("step", "epoch", "versions")})
-        asked = flatten(self._identity)
+        asked = flatten(self._run_fingerprint)
         for name in [*asked, *there]:
             if asked.get(name) != there.get(name):
                 raise ValueError(
@@ -140,7 +142,7 @@ class Checkpoints:
         import tensorflow as tf
 
         beside = path.with_name(f".{os.getpid()}.partial.{path.name}")
-        state = {"step": step, "epoch": epoch, **self._identity, "versions": _versions()}
+        state = {"step": step, "epoch": epoch, **self._run_fingerprint, "versions": _versions()}
         try:
             beside.mkdir(parents=True)
             self._checkpoint.write(str(beside / _VARIABLES))

@@ -18,12 +18,12 @@ import numpy as np
 from seesaw_keras.models.builder import build
 from seesaw_keras.training.recipe import Recipe
 
-__all__ = ["GivenNetwork", "build_network", "start_from"]
+__all__ = ["NetworkProvider", "build_network", "start_from"]
 
 _OF_INPUT_OR_OUTPUT = ("head_dw", "embedding")  # layers whose shape depends on the image or embedding size
 
 
-class GivenNetwork(ABC):
+class NetworkProvider(ABC):
     """Provides a network to train instead of the recipe's, for example for pruning or quantization-aware training.
 
     Attributes:

@@ -17,12 +17,12 @@ from seesaw_keras.data.records import Source
 from seesaw_keras.files import sha256_of
 from seesaw_keras.training.recipe import Recipe
 
-__all__ = ["identity"]
+__all__ = ["run_fingerprint"]
 
 _ROWS = 64
 
 
-def identity(
+def run_fingerprint(
     recipe: Recipe,
     source: str | Path | Source,
     data: TrainingInput,

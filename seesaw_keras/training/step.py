@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from seesaw_keras.training.objective import Objective
-from seesaw_keras.training.optimizers.ema import WeightAverage
+from seesaw_keras.training.optimizers.ema import ExponentialMovingAverage
 from seesaw_keras.training.optimizers.optimizer import Optimizer
 
-__all__ = ["Figures", "TrainingStep"]
+__all__ = ["StepMetrics", "TrainingStep"]
 
 
-class Figures(NamedTuple):
+class StepMetrics(NamedTuple):
     """Metrics of one step, over all replicas.
 
     Attributes:
@@ -61,7 +61,7 @@ class TrainingStep:
         objective: Objective,
         optimizer: Optimizer,
         *,
-        average: WeightAverage | None = None,
+        average: ExponentialMovingAverage | None = None,
         accumulate: int = 1,
         dropout: float = 0.0,
         seed: int = 0,
@@ -109,11 +109,11 @@ class TrainingStep:
         """
         return self._step(batches, tf.constant(count, tf.float32), tf.constant(requests, tf.float32))
 
-    def read(self, result: Any) -> Figures:
+    def read(self, result: Any) -> StepMetrics:
         """Waits for a step to finish and returns its metrics."""
         loss, learning_rate, *values = result.numpy().tolist()
         names = len(self._names)
-        return Figures(loss, learning_rate, dict(zip(self._names, values[:names], strict=True)), values[names:])
+        return StepMetrics(loss, learning_rate, dict(zip(self._names, values[:names], strict=True)), values[names:])
 
     def _replica_step(self, batch: Any, count: Any, requests: Any) -> Any:
         """Runs on every replica; returns this replica's contribution to each metric."""

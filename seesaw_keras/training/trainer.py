@@ -26,18 +26,18 @@ import tensorflow as tf
 from seesaw_keras.api import keras
 from seesaw_keras.data.pipeline import TrainingInput
 from seesaw_keras.data.records import Source
-from seesaw_keras.training.callbacks.callback import Monitor, Monitors, Run, StepReport
+from seesaw_keras.training.callbacks.callback import Callback, CallbackList, Run, StepLog
 from seesaw_keras.training.checkpoints import Checkpoints
 from seesaw_keras.training.fast.fast_graph import FastForward
 from seesaw_keras.training.interrupts import Interrupts
-from seesaw_keras.training.network import GivenNetwork, build_network, start_from
+from seesaw_keras.training.network import NetworkProvider, build_network, start_from
 from seesaw_keras.training.objective import Objective, make_objective
-from seesaw_keras.training.optimizers.ema import WeightAverage
+from seesaw_keras.training.optimizers.ema import ExponentialMovingAverage
 from seesaw_keras.training.optimizers.optimizer import Optimizer, reference_weight_decay
 from seesaw_keras.training.optimizers.schedules import make_schedule
 from seesaw_keras.training.recipe import Recipe
-from seesaw_keras.training.run_fingerprint import identity
-from seesaw_keras.training.step import Figures, TrainingStep
+from seesaw_keras.training.run_fingerprint import run_fingerprint
+from seesaw_keras.training.step import StepMetrics, TrainingStep
 from seesaw_keras.training.strategies import (
     agree,
     is_chief,
@@ -75,8 +75,8 @@ def train(
     strategy: Any = "none",
     teacher: npt.NDArray[np.floating] | None = None,
     weights: str | Path | None = None,
-    network: GivenNetwork | None = None,
-    monitors: Sequence[Monitor] = (),
+    network: NetworkProvider | None = None,
+    callbacks: Sequence[Callback] = (),
     deterministic: bool = False,
     checkpoint_minutes: float = 10.0,
 ) -> Any:
@@ -93,7 +93,7 @@ def train(
         teacher: teacher embeddings (views, number of images, dimension), see `teacher.teacher_targets`.
         weights: file with initial weights, see `network.start_from`; None for random initialization.
         network: provides a network with its own weights, for one replica only; None for the recipe's network.
-        monitors: callbacks; with several workers, only those of the chief are called.
+        callbacks: callbacks; with several workers, only those of the chief are called.
         deterministic: whether to enable TensorFlow's deterministic operators, for the rest of this process. Slower.
         checkpoint_minutes: maximum time between checkpoints.
 
@@ -117,7 +117,7 @@ def train(
     strategy = make_strategy(strategy) if isinstance(strategy, str) else strategy
     if network is not None and (weights is not None or strategy.num_replicas_in_sync > 1):
         raise ValueError("a network that is given has weights of its own, and is trained in one replica")
-    training = _Training(recipe, source, Path(out), strategy, teacher, weights, network, monitors, checkpoint_minutes)
+    training = _Training(recipe, source, Path(out), strategy, teacher, weights, network, callbacks, checkpoint_minutes)
     return training.run()
 
 
@@ -174,8 +174,8 @@ class _Training:
         strategy: Any,
         teacher: npt.NDArray[np.floating] | None,
         weights: str | Path | None,
-        given: GivenNetwork | None,
-        monitors: Sequence[Monitor],
+        given: NetworkProvider | None,
+        callbacks: Sequence[Callback],
         checkpoint_minutes: float,
     ) -> None:
         self._recipe = recipe
@@ -187,11 +187,11 @@ class _Training:
         self._steps_per_epoch = self._input.steps_per_epoch
         self._total_steps = recipe.epochs * self._steps_per_epoch
         self._chief = is_chief(strategy)
-        self._monitors = Monitors(monitors if self._chief else ())
+        self._callbacks = CallbackList(callbacks if self._chief else ())
         self._checkpoint_seconds = checkpoint_minutes * 60
-        self._identity = identity(recipe, source, self._input, teacher, weights)
+        self._run_fingerprint = run_fingerprint(recipe, source, self._input, teacher, weights)
         if given is not None:
-            self._identity["network"] = given.facts
+            self._run_fingerprint["network"] = given.facts
         self._make_parts(weights)
         self._rates: deque[float] = deque(maxlen=_STEPS_OF_RATE)
         self._requests = [0.0, 0.0]  # to stop, to save: by any worker
@@ -233,13 +233,13 @@ class _Training:
             objective.set_weights(first_objective.get_weights())
             optimizer = _optimizer(recipe, self._steps_per_epoch)
             optimizer.build([*network.trainable_variables, *objective.trainable_variables])
-            self._average = WeightAverage(network.weights, recipe.ema) if recipe.ema else None
+            self._average = ExponentialMovingAverage(network.weights, recipe.ema) if recipe.ema else None
         self._network, self._optimizer = network, optimizer
         parts = {"network": network, "objective": objective, "optimizer": optimizer}
         if self._average is not None:
             parts["average"] = self._average
         self._checkpoints = Checkpoints(
-            self._out / "checkpoints", tf.train.Checkpoint(**parts), self._identity, chief=self._chief
+            self._out / "checkpoints", tf.train.Checkpoint(**parts), self._run_fingerprint, chief=self._chief
         )
         self._step = TrainingStep(
             strategy,
@@ -276,7 +276,7 @@ class _Training:
             self._saved = first = self._checkpoints.restore()
             agree(
                 self._strategy,
-                f"{first} {self._identity}",
+                f"{first} {self._run_fingerprint}",
                 f"the workers differ in step, recipe or data; give all the same, and an output folder that all see: "
                 f"{self._out}",
             )
@@ -290,11 +290,11 @@ class _Training:
                 model=self._model,
                 first_batch=lambda: self._input.load(0, 0)[0],
             )
-            self._monitors.begin(run)
+            self._callbacks.begin(run)
             with _name_images(), Interrupts() as self._interrupts:
                 self._loop(first)
             self._export()
-            self._monitors.end(run)
+            self._callbacks.end(run)
         return self._model
 
     def _loop(self, first: int) -> None:
@@ -350,8 +350,8 @@ class _Training:
         self._read_at = now
         self._requests = [old + new for old, new in zip(self._requests, figures.requests, strict=True)]
         self._check_finite(number, figures)
-        self._monitors.step(
-            StepReport(
+        self._callbacks.step(
+            StepLog(
                 step=number,
                 epoch=number / self._steps_per_epoch,
                 loss=figures.loss,
@@ -362,7 +362,7 @@ class _Training:
             )
         )
 
-    def _check_finite(self, number: int, figures: Figures) -> None:
+    def _check_finite(self, number: int, figures: StepMetrics) -> None:
         applied = figures.statistics.get("applied", 1.0) > 0  # loss scaling skips steps that overflow
         if math.isfinite(figures.loss) and (math.isfinite(figures.statistics["gradient_norm"]) or not applied):
             return
@@ -382,7 +382,7 @@ class _Training:
         stop, save = self._requests
         if self._validates(number):
             self._export()
-            self._monitors.validate(number, self._model)
+            self._callbacks.validate(number, self._model)
         if stop or save or number % self._steps_per_epoch == 0:
             self._save(number, must=bool(stop) or number == self._total_steps)
         self._requests = [0.0, 0.0]
@@ -399,7 +399,7 @@ class _Training:
             logging.getLogger(__name__).warning("no checkpoint at step %d, going on: %s", number, error)
         else:
             self._saved = number
-            self._monitors.checkpoint(number, path)
+            self._callbacks.checkpoint(number, path)
         self._saved_at = time.monotonic()
 
     def _export(self) -> None:

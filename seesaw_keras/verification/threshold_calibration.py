@@ -78,8 +78,8 @@ def calibrate(scores: ArrayLike, labels: ArrayLike, *, far: float = 1e-4, **fact
 
 def _least_far(impostors: int) -> float:
     """Returns the FAR of one false accept among the impostor pairs, rounded up to two or three digits."""
-    places = len(str(impostors)) + 1
-    return float(f"{-(-(10**places) // impostors)}e-{places}")
+    indices = len(str(impostors)) + 1
+    return float(f"{-(-(10**indices) // impostors)}e-{indices}")
 
 
 def pairs_sha256(names: Sequence[str], index: np.ndarray, same: np.ndarray) -> str:

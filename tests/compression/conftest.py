@@ -88,9 +88,9 @@ def plain():
 
 @pytest.fixture
 def teach(plain, tmp_path):
-    """Function: GivenNetwork, options -> what `train` returns after eight steps of learning from `plain` itself."""
+    """Function: NetworkProvider, options -> what `train` returns after eight steps of learning from `plain` itself."""
     from seesaw_keras.data.synthetic import SyntheticFaces
-    from seesaw_keras.training.callbacks.callback import Monitor
+    from seesaw_keras.training.callbacks.callback import Callback
     from seesaw_keras.training.recipe import Recipe
     from seesaw_keras.training.trainer import train
 
@@ -99,7 +99,7 @@ def teach(plain, tmp_path):
     source = SyntheticFaces(8, 2, size=16)
     images = ((source.batch(range(16))[0] - 127.5) / 127.5).astype(np.float32)
 
-    class Stop(Monitor):
+    class Stop(Callback):
         def __init__(self, at):
             self._at = at
 
@@ -107,14 +107,14 @@ def teach(plain, tmp_path):
             if report.step == self._at:
                 raise InterruptedError
 
-    def run(given, folder="out", stop_at=None, monitors=()):
+    def run(given, folder="out", stop_at=None, callbacks=()):
         return train(
             recipe,
             source,
             tmp_path / folder,
             teacher=plain(images).numpy()[None],
             network=given,
-            monitors=[Stop(stop_at), *monitors],
+            callbacks=[Stop(stop_at), *callbacks],
             checkpoint_minutes=0,
         )
 

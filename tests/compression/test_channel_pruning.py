@@ -27,9 +27,9 @@ def conv_channels(model):
 
 
 def random_importance(model, seed=0):
-    ties = tied_channels(model)
-    values = np.random.default_rng(seed).uniform(size=1 + max(ties.marks))
-    return {number: float(values[number]) for number in ties.marks}
+    channel_groups = tied_channels(model)
+    values = np.random.default_rng(seed).uniform(size=1 + max(channel_groups.marks))
+    return {number: float(values[number]) for number in channel_groups.marks}
 
 
 def survivors(model, smaller):
@@ -113,9 +113,9 @@ def test_widths_stay_multiples_and_every_layer_keeps_some(network):
 
 
 def test_the_least_important_go(plain):
-    ties = tied_channels(plain)
-    importance = dict.fromkeys(ties.marks, 1.0)
-    doomed = ties.of["stage1_project_conv"][[1, 5, 6, 12]]
+    channel_groups = tied_channels(plain)
+    importance = dict.fromkeys(channel_groups.marks, 1.0)
+    doomed = channel_groups.of["stage1_project_conv"][[1, 5, 6, 12]]
     importance |= dict.fromkeys(doomed.tolist(), 1e-6)
     smaller = prune_channels(plain, 0.1, importance, multiple=1)
     np.testing.assert_array_equal(
@@ -141,12 +141,12 @@ def test_taylor_scores_are_the_squared_change_of_the_embeddings(plain, teach):
 
 def test_gamma_scores_order_channels_by_their_gammas(unlike):
     model = unlike("mobilefacenet")
-    ties, scores = tied_channels(model), gamma_importance(model)
+    channel_groups, scores = tied_channels(model), gamma_importance(model)
     name = "stage2_block1_expand"
     expand = model.get_layer(f"{name}_bn").gamma.numpy()
     depthwise = model.get_layer("stage2_block1_dw_bn").gamma.numpy()
     expected = expand / expand.mean() + depthwise / depthwise.mean()
-    found = np.array([scores[number] for number in ties.of[f"{name}_conv"].tolist()])
+    found = np.array([scores[number] for number in channel_groups.of[f"{name}_conv"].tolist()])
     np.testing.assert_allclose(found / found.mean(), expected / expected.mean(), rtol=1e-5)
 
 

@@ -9,7 +9,7 @@ from seesaw_keras.compression import PruningNetwork, quantize_aware, sparsities_
 from seesaw_keras.compression.pruning import PARTS, kernel_of, prunable_layers
 from seesaw_keras.tflite.conversion.convert import convert
 from seesaw_keras.tflite.flatbuffer import loads
-from seesaw_keras.training.callbacks.callback import Monitor
+from seesaw_keras.training.callbacks.callback import Callback
 
 SPARSITIES = {"stage1_project_conv": 0.5, "embedding_conv": 0.75}
 
@@ -37,7 +37,7 @@ def test_of_a_real_network_nearly_all_that_is_not_squeeze_excite_is_prunable():
     assert kernels > 0.6 * sum(kernel_of(layer).shape.num_elements() for layer in [*layers, *dense])
 
 
-class Sparsity(Monitor):
+class Sparsity(Callback):
     """Keeps the sparsity of one layer after each step."""
 
     def __init__(self, given):
@@ -58,7 +58,7 @@ def test_the_wanted_share_is_zero_at_the_end_and_rises_before(plain, teach):
     before = plain.get_weights()
     given = PruningNetwork(plain, SPARSITIES)
     watch = Sparsity(given)
-    trained = teach(given, monitors=[watch])
+    trained = teach(given, callbacks=[watch])
     sparse = given.finished(trained)
     found = sparsities_of(sparse)
     for name in found:

@@ -5,10 +5,10 @@ import pytest
 
 from seesaw_keras.compression import QuantizationNetwork, fake_quantized_matches
 from seesaw_keras.tflite.conversion.convert import convert
-from seesaw_keras.training.callbacks.callback import Monitor
+from seesaw_keras.training.callbacks.callback import Callback
 
 
-class Snapshots(Monitor):
+class Snapshots(Callback):
     """Keeps all weights by name after each validation, which the trainer waits for."""
 
     def __init__(self):
@@ -27,7 +27,7 @@ def changed(one, other, *parts):
 def test_ranges_and_statistics_freeze_and_weights_go_on(plain, teach):
     """Two steps an epoch, a validation after each: frozen after four steps, so from the second on."""
     watch = Snapshots()
-    teach(QuantizationNetwork(plain, teach.images, freeze_after=4), monitors=[watch])
+    teach(QuantizationNetwork(plain, teach.images, freeze_after=4), callbacks=[watch])
     first, second, third, last = watch.taken
     settled = ("_min", "_max", "moving_")
     assert len(changed(first, second, "output_min", "output_max")) > 10

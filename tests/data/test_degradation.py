@@ -21,10 +21,10 @@ def uniforms(*kinds, parameters=0.5):
 
 
 @given(st.integers(0, 2**32), st.sampled_from([32, 56, 112]))
-def test_any_numbers_give_an_image_of_the_same_shape(place, side):
+def test_any_numbers_give_an_image_of_the_same_shape(index, side):
     face = cv2.resize(FACE, (side, side))
     kept = face.copy()
-    numbers = random_uniforms(3, 0, place, UNIFORMS)
+    numbers = random_uniforms(3, 0, index, UNIFORMS)
     made = degrade(face, numbers)
     assert (made.shape, made.dtype) == (face.shape, np.uint8)
     np.testing.assert_array_equal(face, kept)
@@ -32,7 +32,7 @@ def test_any_numbers_give_an_image_of_the_same_shape(place, side):
 
 
 def test_kinds_come_as_often_as_they_should():
-    numbers = np.stack([random_uniforms(0, 0, place, UNIFORMS) for place in range(4000)])
+    numbers = np.stack([random_uniforms(0, 0, index, UNIFORMS) for index in range(4000)])
     chosen = numbers[:, 1:].reshape(len(numbers), len(KINDS), -1)[..., 0] < [kind.probability for kind in KINDS]
     np.testing.assert_allclose(chosen.mean(0), [kind.probability for kind in KINDS], atol=0.04)
     none = ~chosen.any(1)

@@ -34,7 +34,7 @@ def test_records_and_labels(parts):
         if known[i] and known[j]:
             assert (labels[i] == labels[j]) == (owners[i] == owners[j])
     assert sorted(set(labels[known].tolist())) == list(range(len(set(labels[known].tolist()))))
-    expected = [f"{number}[{place}]" for number, given in enumerate(parts) for place in range(len(given))]
+    expected = [f"{number}[{index}]" for number, given in enumerate(parts) for index in range(len(given))]
     assert [record.name for record in mixture] == expected
     assert [record.label for record in mixture] == labels.tolist()
 

@@ -29,9 +29,9 @@ PEOPLE, IMAGES, SIDE = 12, 4, 32
 def photographs(folder, faces):
     """Writes a folder a person, as LFW has it: NAME/NAME_0001.jpg."""
     pixels, labels = faces.batch(range(len(faces)))
-    for place, (image, label) in enumerate(zip(pixels, labels, strict=True)):
+    for index, (image, label) in enumerate(zip(pixels, labels, strict=True)):
         name = f"person{label}"
-        path = folder / name / f"{name}_{place % IMAGES + 1:04d}.jpg"
+        path = folder / name / f"{name}_{index % IMAGES + 1:04d}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(path), image[..., ::-1])
 
@@ -52,7 +52,7 @@ def pairs(folder):
     chosen = [
         pair for one in range(10) for pair in ((IMAGES * one, IMAGES * one + 1), (IMAGES * one, IMAGES * one + 4))
     ]
-    write_bin(folder / "lfw.bin", [files[place] for pair in chosen for place in pair], [True, False] * 10)
+    write_bin(folder / "lfw.bin", [files[index] for pair in chosen for index in pair], [True, False] * 10)
 
 
 def few_layers():
@@ -107,8 +107,8 @@ def main():
     # Enough people for ten folds of two, and some to train on.
     write_recordio(folder / "faces_emore" / "train.rec", SyntheticFaces(2 * PEOPLE, IMAGES, size=SIDE))
     networks(folder, faces)
-    for name, place in (("A.jpg", 0), ("B.jpg", 1), ("face.jpg", 2)):
-        shutil.copy(folder / "people" / "person0" / f"person0_{place + 1:04d}.jpg", folder / name)
+    for name, index in (("A.jpg", 0), ("B.jpg", 1), ("face.jpg", 2)):
+        shutil.copy(folder / "people" / "person0" / f"person0_{index + 1:04d}.jpg", folder / name)
     (folder / "face_detection_yunet_2023mar.onnx").write_bytes(b"no network: the detector has a stand-in, too")
     (folder / "card.json").write_text(json.dumps({"calibration": {"metric": "cosine", "threshold": 0.3, "far": 1e-3}}))
 

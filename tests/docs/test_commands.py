@@ -14,7 +14,7 @@ import pytest
 
 from seesaw_keras.tflite.runtimes import available_runtimes
 
-pytestmark = pytest.mark.skipif("micro" not in available_runtimes(), reason="TFLite Micro is not installed")
+pytestmark = pytest.mark.skipif("tflm" not in available_runtimes(), reason="TFLite Micro is not installed")
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 README = REPOSITORY / "README.md"

@@ -234,8 +234,8 @@ def test_a_flipped_bit_is_refused_or_changes_nothing(whole, data):
     """Wherever it is: nobody is taken for somebody else because a disk is failing."""
     content = bytearray(whole.read_bytes())
     used = [position for position, byte in enumerate(content) if byte]  # zeros are mostly between what is stored
-    place = data.draw(st.one_of(st.sampled_from(used), st.integers(0, len(content) - 1)))
-    content[place] ^= 1 << data.draw(st.integers(0, 7))
+    index = data.draw(st.one_of(st.sampled_from(used), st.integers(0, len(content) - 1)))
+    content[index] ^= 1 << data.draw(st.integers(0, 7))
     damaged = whole.with_name("damaged.gallery")
     damaged.write_bytes(content)
     try:

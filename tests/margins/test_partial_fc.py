@@ -39,11 +39,11 @@ def loss_and_gradients(margin, x, labels):
 @settings(max_examples=40, deadline=None)
 def test_sample_holds_the_batch_and_as_many_classes_as_asked(labels, rate, seed):
     labels = np.array(labels, np.int32)
-    classes, places = (part.numpy() for part in sample_classes(labels, 30, rate, seed))
+    classes, indices = (part.numpy() for part in sample_classes(labels, 30, rate, seed))
     assert len(classes) == min(30, max(math.ceil(rate * 30), len(labels)))
     assert (np.diff(classes) > 0).all()
     assert ((classes >= 0) & (classes < 30)).all()
-    np.testing.assert_array_equal(classes[places], labels)
+    np.testing.assert_array_equal(classes[indices], labels)
 
 
 def test_sample_is_a_function_of_seed_and_step_and_favours_no_class():
@@ -72,7 +72,7 @@ def test_a_rate_that_takes_all_equals_the_full_softmax(name):
 @pytest.mark.parametrize("name", list_margins())
 def test_sampled_columns_are_those_of_the_full_softmax(name):
     full, sampled, x, labels = pair(name, 0.3)
-    classes, places = sample_classes(tf.constant(labels, tf.int32), CLASSES, 0.3, (0, 0))
+    classes, indices = sample_classes(tf.constant(labels, tf.int32), CLASSES, 0.3, (0, 0))
     if name == "adacos":  # its scale follows from the classes in the softmax, so only the cosines can be compared
         full, sampled = (make_margin("normface", CLASSES, sample_rate=rate) for rate in (1.0, 0.3))
         full.build((None, SIZE))
@@ -81,7 +81,7 @@ def test_sampled_columns_are_those_of_the_full_softmax(name):
     everything = full.forward(x, labels, training=True)
     *_, gradient, output = loss_and_gradients(sampled, x, labels)
     np.testing.assert_allclose(output.logits, tf.gather(everything.logits, classes, axis=1), rtol=1e-5, atol=1e-4)
-    np.testing.assert_array_equal(output.labels, places)
+    np.testing.assert_array_equal(output.labels, indices)
     np.testing.assert_allclose(output.target_cosine, everything.target_cosine, atol=1e-6)
     absent = np.setdiff1d(np.arange(CLASSES), classes)
     assert (np.take(gradient, absent, axis=1) == 0).all()

@@ -33,7 +33,7 @@ def test_a_model_takes_no_more_than_6_megabytes(model):
 def test_golden_vectors_come_out_of_every_exact_runtime(model):
     with np.load(released_file(f"{model}.golden.npz")) as golden:
         images, embeddings = golden["images"], golden["embeddings"]
-    for name in {"numpy", "reference", "micro"} & set(available_runtimes()):
+    for name in {"numpy", "reference", "tflm"} & set(available_runtimes()):
         runtime = open_runtime(name, flatbuffer_file(model))
         table = pixel_table(runtime.model)
         found = [np.reshape(runtime.invoke(table[image][None]), -1) for image in images]

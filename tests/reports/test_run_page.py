@@ -12,7 +12,7 @@ from seesaw_keras.reports.run_page import CHECKS, FORMS, write_page
 from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.conversion.interface import read_facts, store_facts
 from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Tensor
-from seesaw_keras.tflite.runtimes import Micro
+from seesaw_keras.tflite.runtimes import TFLiteMicro
 
 PNG = b"\x89PNG"
 THRESHOLD = 0.25
@@ -68,7 +68,7 @@ def run(tmp_path):
         "pipeline.json": {"stages": {"train": {"command": ["python", "train.py", "a b"], "seconds": 125.0}}},
         "compress/report.json": {"recipe": {"name": "synthetic"}, "networks": networks},
         "int8.json": verified(89.5, "after.tflite", "LiteRT reference"),
-        "phone.json": verified(88.25, "phone.tflite", "LiteRT XNNPACK"),
+        "xnnpack.json": verified(88.25, "xnnpack.tflite", "LiteRT XNNPACK"),
         **{name: check() for name in CHECKS.values()},
     }
     for name, content in files.items():
@@ -90,7 +90,7 @@ def test_says_what_was_measured(run):
         "<td>float</td><td>91.00 %</td><td>88.00 to 92.00</td><td></td>",
         "<td>&lt;pruned&gt;</td><td>90.00 %</td><td>88.00 to 92.00</td><td>0.9500</td><td>0.25</td>",
         "<td>after.tflite, in LiteRT reference</td><td>89.50 %</td><td>88.50 to 90.50</td>",
-        "<td>phone.tflite, in LiteRT XNNPACK</td><td>88.25 %</td><td>87.25 to 89.25</td>",
+        "<td>xnnpack.tflite, in LiteRT XNNPACK</td><td>88.25 %</td><td>87.25 to 89.25</td>",
         "<td>AVERAGE_POOL_2D</td><td>2</td><td>1</td><td>1</td>",
         '<p class="verdict">A and B computed the same in all 1,000 entries of 3 tensors on 68 inputs',
         "<td>train</td><td>2 min 05 s</td><td>python train.py &#x27;a b&#x27;</td>",
@@ -99,15 +99,15 @@ def test_says_what_was_measured(run):
         assert text in page
     assert "verification.html" not in page  # which is not there
     assert "farther" not in page
-    if Micro.is_available():
-        arenas = [Micro((run / name).read_bytes()).arena.total for name in FORMS.values()]
+    if TFLiteMicro.is_available():
+        arenas = [TFLiteMicro((run / name).read_bytes()).arena.total for name in FORMS.values()]
         assert "the whole arena, bytes</td>" + "".join(f"<td>{arena:,}</td>" for arena in arenas) in page
 
 
 def test_the_answers_are_those_of_the_network(run):
     """Recomputed from the pixels: means of patches, less the 128 that the network does not see."""
     page, pairs = page_of(run), open_pairs("synthetic:40@16")
-    assert read_facts(flatbuffer.read(run / "phone.tflite"))["threshold"] == THRESHOLD
+    assert read_facts(flatbuffer.read(run / "xnnpack.tflite"))["threshold"] == THRESHOLD
     shown = 0
     for pair in range(len(pairs)):
         rows = []
@@ -123,16 +123,16 @@ def test_the_answers_are_those_of_the_network(run):
 
 
 def test_what_went_wrong_is_in_plain_sight(run):
-    (run / CHECKS["phone"]).write_text(json.dumps(check(distances=["XNNPACK: a cosine of 0.991"])))
+    (run / CHECKS["xnnpack"]).write_text(json.dumps(check(distances=["XNNPACK: a cosine of 0.991"])))
     differing = {**check()["equalities"][0], "differing": 7}
-    (run / CHECKS["micro"]).write_text(json.dumps(check(equalities=[differing], differences=["7 entries"])))
+    (run / CHECKS["tflm"]).write_text(json.dumps(check(equalities=[differing], differences=["7 entries"])))
     page = page_of(run)
     assert "comes out farther" in page and "XNNPACK: a cosine of 0.991" in page
     assert '<p class="verdict warned">A and B differ in 7 of 1,000 entries' in page
     assert '<div class="value">differ</div>' in page
 
 
-@pytest.mark.parametrize("name", ["int8.json", "micro.tflite", "train/curves.png"])
+@pytest.mark.parametrize("name", ["int8.json", "tflm.tflite", "train/curves.png"])
 def test_a_missing_file_is_named_and_nothing_is_written(run, name):
     (run / name).unlink()
     with pytest.raises(ValueError, match=rf"{name}: No such file.*; tools/pipeline.py makes it"):

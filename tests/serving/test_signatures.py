@@ -115,11 +115,11 @@ def damaged(png):
         (lambda png: tf.io.encode_jpeg(tf.io.decode_png(png)).numpy()[:200], "is damaged"),
     ],
 )
-@pytest.mark.parametrize("place", [0, 3])
-def test_the_bad_one_of_many_files_is_named(server, faces, spoil, message, place):
+@pytest.mark.parametrize("index", [0, 3])
+def test_the_bad_one_of_many_files_is_named(server, faces, spoil, message, index):
     data = files(faces[:4])
-    data[place] = spoil(data[place])
-    assert f"image {place} (from 0) of the batch {message}" in refusal(server, "encoded", image=data)
+    data[index] = spoil(data[index])
+    assert f"image {index} (from 0) of the batch {message}" in refusal(server, "encoded", image=data)
 
 
 def decoded(data):

@@ -35,12 +35,12 @@ def test_peer_is_checked(shared, real_faces, name, preprocess, micro):
     assert rows["xnnpack"].largest > 0
     equal = [equality.right for equality in result.equalities]
     assert "NumPy" in equal
-    if "micro" not in available_runtimes():
+    if "tflm" not in available_runtimes():
         return
     assert ("TFLite Micro" in equal) == ("NumPy as TFLite Micro" in equal) == micro
     assert any("TFLite Micro cannot run it: " in line for line in result.refused) != micro
     if micro:
-        assert rows["micro"].cosine == pytest.approx(1)
+        assert rows["tflm"].cosine == pytest.approx(1)
         assert result.equalities[0].entries > 1e7
         # What the arena is for, and little else; its structures take 8 bytes a pointer here.
         assert 1e6 < result.arena.planned < result.arena.total < 1.1 * result.arena.planned

@@ -35,4 +35,4 @@ def test_every_tensor(name, shared):
 
 def test_micro_cannot_find_free_sides(shared):
     with pytest.raises(ValueError, match=r"RESHAPE .* but the file says"):
-        Interpreter(flatbuffer.read(shared / "peers" / "ltkhang_mfn_uint8.tflite"), "micro")
+        Interpreter(flatbuffer.read(shared / "peers" / "ltkhang_mfn_uint8.tflite"), "tflm")

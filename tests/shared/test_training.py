@@ -7,7 +7,7 @@ import numpy as np
 from seesaw_keras.data import Views, open_pairs, open_source
 from seesaw_keras.data.records import Source
 from seesaw_keras.inference.embedders import load_embedder
-from seesaw_keras.training.callbacks.callback import Monitor
+from seesaw_keras.training.callbacks.callback import Callback
 from seesaw_keras.training.callbacks.validation import Validation
 from seesaw_keras.training.distillation.teacher import teacher_embeddings
 from seesaw_keras.training.recipe import get_recipe
@@ -43,7 +43,7 @@ class First(Source):
         return self._source[position]
 
 
-class Recorder(Monitor):
+class Recorder(Callback):
     def __init__(self):
         self.losses = []
 
@@ -58,7 +58,7 @@ def test_a_few_hundred_steps_tell_people_apart(shared, tmp_path):
     targets = teacher_embeddings(teacher, source, tmp_path / "teacher", views=Views(flip=False))
     lfw = open_pairs(faces / "lfw_view2_aligned112.zip", faces / "pairs.txt")
     recorder = Recorder()
-    train(recipe, source, tmp_path, teacher=targets, monitors=[recorder, Validation({"lfw": lfw})])
+    train(recipe, source, tmp_path, teacher=targets, callbacks=[recorder, Validation({"lfw": lfw})])
     assert len(recorder.losses) == IMAGES // recipe.batch_size
     assert np.mean(recorder.losses[-50:]) < 0.9 * np.mean(recorder.losses[:50])
     best = json.loads((tmp_path / "best.json").read_text("utf-8"))

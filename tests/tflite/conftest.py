@@ -82,7 +82,7 @@ def both():
     from seesaw_keras.tflite.runtimes import open_runtime
 
     def run(model, *inputs):
-        sides = (open_runtime(name, model).tensors(*inputs) for name in ("reference", "micro"))
+        sides = (open_runtime(name, model).tensors(*inputs) for name in ("reference", "tflm"))
         return tuple({model.main.tensors[n]: value for n, value in side.items()} for side in sides)
 
     return run

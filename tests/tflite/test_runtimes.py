@@ -14,7 +14,7 @@ from seesaw_keras.tflite.flatbuffer import FlatbufferError, Operator, Quantizati
 from seesaw_keras.tflite.runtimes import RUNTIMES, available_runtimes, open_runtime
 
 INSTALLED = available_runtimes()
-needs_micro = pytest.mark.skipif("micro" not in INSTALLED, reason="the extra `micro` is not installed")
+needs_micro = pytest.mark.skipif("tflm" not in INSTALLED, reason="the extra `micro` is not installed")
 
 
 def doubled(image):
@@ -115,7 +115,7 @@ class TestMicro:
         from seesaw_keras.native import quiet_native_stderr
 
         data = converted(variant)
-        arena = open_runtime("micro", data).arena
+        arena = open_runtime("tflm", data).arena
         assert arena.planned + arena.persistent <= arena.total
         assert activation_peak(flatbuffer.loads(data).main) <= arena.planned
         runtime.Interpreter.from_bytes(data, arena_size=arena.total).invoke()
@@ -124,7 +124,7 @@ class TestMicro:
 
     def test_a_crash_in_an_arena_that_is_too_small_is_too_small(self, doubling, monkeypatch):
         """As TFLite Micro's of October 2026 in some arenas of a network with hard swish."""
-        opened = open_runtime("micro", doubling)
+        opened = open_runtime("tflm", doubling)
         make, wanted = opened._interpreter, opened.arena.total + 160
 
         def crash(data, arena, keep=False):
@@ -141,14 +141,14 @@ class TestMicro:
         image, real = Tensor("half", (1, 4), "FLOAT16"), Tensor("real", (1, 4), "FLOAT32")
         model = flatbuffer.build(Operator("DEQUANTIZE", [image], [real], version=3))
         with pytest.raises(ValueError, match=r"TFLite Micro cannot run it: .*Node DEQUANTIZE .* failed to prepare"):
-            open_runtime("micro", model)
+            open_runtime("tflm", model)
         assert capfd.readouterr().err == ""
 
     def test_names_its_extra_when_absent(self, doubling, monkeypatch):
         monkeypatch.setitem(sys.modules, "tflite_micro", None)
-        assert "micro" not in available_runtimes()
+        assert "tflm" not in available_runtimes()
         with pytest.raises(ImportError, match=r"TFLite Micro is not installed: pip install 'seesaw_keras\[micro\]'"):
-            open_runtime("micro", doubling)
+            open_runtime("tflm", doubling)
 
 
 def test_no_tensorflow_and_no_keras(doubling, tmp_path):

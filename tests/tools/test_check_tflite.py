@@ -85,7 +85,7 @@ def test_a_network_on_synthetic_faces(folder, run):
     rows = {line.split("  ")[0]: line.split() for line in lines}
     assert rows["LiteRT XNNPACK, synthetic"][3] == "3"
     assert rows["LiteRT XNNPACK, adversarial"][3] == "4"
-    if "micro" in available_runtimes():
+    if "tflm" in available_runtimes():
         assert rows["TFLite Micro, synthetic"][-3:] == ["0", "0.00%", "1.0000"]
         assert f"agree in all {7 * 2 * 128:,} entries of 2 tensors on 7 inputs" in done.stdout
         assert "arena of TFLite Micro: " in done.stdout
@@ -154,8 +154,8 @@ def test_what_does_not_agree_is_exit_code_1(folder, repository, tmp_path):
 )
 def test_mistakes_are_one_line(folder, run, tmp_path, flags, message):
     np.save(tmp_path / "rows.npy", np.ones((2, 3)))
-    places = {"int8.tflite": folder / "int8.tflite", "rows.npy": tmp_path / "rows.npy"}
-    done = run(*(places.get(flag, flag) for flag in flags))
+    indices = {"int8.tflite": folder / "int8.tflite", "rows.npy": tmp_path / "rows.npy"}
+    done = run(*(indices.get(flag, flag) for flag in flags))
     assert done.returncode == 1
     assert message in done.stderr
     assert done.stderr.count("\n") == 1

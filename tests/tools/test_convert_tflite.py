@@ -59,7 +59,7 @@ def test_writes_a_file_and_prints_what_it_costs(repository, keras_file, tmp_path
     for word in ("DEPTHWISE_CONV_2D", f"{out.stat().st_size:,} bytes", "one QUANTIZE", "activation peak"):
         assert word in done.stdout
     assert "LiteRT XNNPACK, adversarial" in done.stdout
-    if "micro" in available_runtimes():
+    if "tflm" in available_runtimes():
         assert f"entries of {len(model.main.producers())} tensors on 6 inputs" in done.stdout
         assert done.stdout.splitlines()[-1] == "passed"
     assert "warning" not in done.stderr
@@ -69,11 +69,11 @@ def test_writes_a_file_and_prints_what_it_costs(repository, keras_file, tmp_path
 
 def test_the_form_for_phones_is_proven_and_compared(repository, keras_file, tmp_path):
     out = tmp_path / "tiny.tflite"
-    done = run(repository, "--model", keras_file, "--out", out, "--images", 4, "--target", "phone")
+    done = run(repository, "--model", keras_file, "--out", out, "--images", 4, "--target", "xnnpack")
     assert done.returncode == 0, done.stderr
     model = flatbuffer.read(out)
     assert "DEPTHWISE_CONV_2D" not in {operator.code for operator in model.main.operators}
-    assert read_facts(model)["target"] == "phone"
+    assert read_facts(model)["target"] == "xnnpack"
     assert "comparing both forms on 6 inputs" in done.stderr
     assert "flatten_depthwise: 1" in done.stdout
     assert re.search(rf"operators +4 -> +{len(model.main.operators)}\n", done.stdout)
@@ -82,16 +82,16 @@ def test_the_form_for_phones_is_proven_and_compared(repository, keras_file, tmp_
 
 def test_the_form_for_microcontrollers_is_proven_and_fits(repository, keras_file, tmp_path):
     out = tmp_path / "tiny.tflite"
-    flags = ["--model", keras_file, "--out", out, "--images", 4, "--target", "micro"]
+    flags = ["--model", keras_file, "--out", out, "--images", 4, "--target", "tflm"]
     done = run(repository, *flags, "--arena", "1K")
     assert done.returncode == 1 and not out.exists()
     last = done.stderr.splitlines()[-1]
     assert re.search(r"an arena of 1,024 bytes cannot be reached: [\d,]+ bytes are", last)
     done = run(repository, *flags, "--arena", "64k")
     assert done.returncode == 0, done.stderr
-    assert read_facts(flatbuffer.read(out))["target"] == "micro"
+    assert read_facts(flatbuffer.read(out))["target"] == "tflm"
     assert "comparing both forms on 6 inputs" in done.stderr
-    if "micro" in available_runtimes():
+    if "tflm" in available_runtimes():
         assert int(re.search(r"([\d,]+) needed", done.stdout)[1].replace(",", "")) <= 64 << 10
 
 
@@ -121,14 +121,18 @@ def test_a_mistake_is_one_line_and_no_file(repository, keras_file, tmp_path):
     for arguments, message in (
         (["--model", "shufle"], "shufle: neither a file or folder nor a variant"),
         (["--model", keras_file, "--weights", "w.h5"], "brings its own weights"),
-        (["--model", keras_file, "--type", "dynamic", "--target", "phone"], "--target phone is not for --type dynamic"),
         (
-            ["--model", keras_file, "--type", "float16", "--target", "micro"],
-            "--target micro is for --type int8, not float16",
+            ["--model", keras_file, "--type", "dynamic", "--target", "xnnpack"],
+            "--target xnnpack is not for --type dynamic",
         ),
+        (
+            ["--model", keras_file, "--type", "float16", "--target", "tflm"],
+            "--target tflm is for --type int8, not float16",
+        ),
+        (["--model", keras_file, "--target", "phone"], "unknown target 'phone': it is now 'xnnpack'"),
         (["--model", keras_file, "--card", "c.json", "--threshold", "0.3"], "leave --threshold out"),
-        (["--model", keras_file, "--arena", "384k"], "--arena is for --target micro, not plain"),
-        (["--model", keras_file, "--target", "micro", "--arena", "big"], "'big' is no number of bytes"),
+        (["--model", keras_file, "--arena", "384k"], "--arena is for --target tflm, not plain"),
+        (["--model", keras_file, "--target", "tflm", "--arena", "big"], "'big' is no number of bytes"),
         (["--model", keras_file, "--data", tmp_path / "absent"], "there is no such file or folder"),
         (["--model", keras_file, "--type", "dynamic", "--errors", "e.png"], "--errors is for --type int8, not dynamic"),
     ):

@@ -49,7 +49,7 @@ def test_with_and_without_float(run, folder):
     assert "% of the output lost" in done.stdout
     page = (folder / "page.html").read_text("utf-8")
     assert "tensors have a counterpart" in page
-    done = run("int8.tflite", "face.png", "--flavor", "micro")
+    done = run("int8.tflite", "face.png", "--flavor", "tflm")
     assert done.returncode == 0, done.stderr
     assert "lost" not in done.stdout
     assert "No float network was given" in (folder / "int8.html").read_text("utf-8")

@@ -12,7 +12,7 @@ from seesaw_keras.tflite.conversion.interface import store_facts
 from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Tensor
 from seesaw_keras.tflite.runtimes import available_runtimes, open_runtime
 
-pytestmark = pytest.mark.skipif("micro" not in available_runtimes(), reason="TFLite Micro is not installed")
+pytestmark = pytest.mark.skipif("tflm" not in available_runtimes(), reason="TFLite Micro is not installed")
 
 
 def network(type, **facts):
@@ -51,7 +51,7 @@ def test_an_export_and_another_in_its_place(run, folder):
     assert done.returncode == 0, done.stderr
     made = {file.name: file.read_text("utf-8") for file in (folder / "firmware" / "face").iterdir()}
     assert {"CMakeLists.txt", "README.md", "face_embedder.h", "golden.cc", "model.cc", "self_test.h"} <= made.keys()
-    arena = open_runtime("micro", folder / "int8.tflite").arena
+    arena = open_runtime("tflm", folder / "int8.tflite").arena
     size = re.search(r"kArenaSize = (\d+);", made["model.h"])[1]
     lines = done.stdout.splitlines()
     assert lines[0] == f"firmware/face: {len(made)} files"

@@ -99,8 +99,8 @@ def test_runs_all_stages_and_says_where_things_are(road):
     assert road.calls() == ROAD
     assert "[1/11] train: python tools/train.py --recipe synthetic" in done.stdout
     assert "accuracy: float 91.25%, int8 90.50%" in done.stdout
-    assert "check phone: equal integers\n" in done.stdout and "check micro: equal integers\n" in done.stdout
-    for name in ("train/model.keras", "phone.tflite", "micro.tflite", "report.html"):
+    assert "check xnnpack: equal integers\n" in done.stdout and "check tflm: equal integers\n" in done.stdout
+    for name in ("train/model.keras", "xnnpack.tflite", "tflm.tflite", "report.html"):
         assert str(road.out / name) in done.stdout
 
 
@@ -112,11 +112,11 @@ def test_what_one_stage_makes_the_next_one_takes(road):
     assert "--steps 300 --sparsity 0.5" in told[COMPRESS]
     assert f"--model {out}/compress/after.tflite --runtime reference" in told["verify int8"]
     assert f"--far 0.05 --card {out}/card.json" in told["verify int8"]
-    for target in ("phone", "micro"):
+    for target in ("xnnpack", "tflm"):
         made = f"--model {out}/compress/quantize/saved_model --target {target} --card {out}/card.json"
         assert f"{made} --out {out}/{target}.tflite" in told[f"convert {target}"]
         assert f"--model {out}/{target}.tflite --float {out}/train/model.keras {faces}" in told[f"check {target}"]
-    assert f"--model {out}/phone.tflite --runtime xnnpack --data synthetic:2000@32" in told["verify phone"]
+    assert f"--model {out}/xnnpack.tflite --runtime xnnpack --data synthetic:2000@32" in told["verify xnnpack"]
     assert told["report"].endswith(f"--run {out} --data synthetic:2000@32")
 
 
@@ -133,8 +133,8 @@ def test_what_is_gone_or_changed_is_made_again_with_what_follows(road):
     road.calls()
     for name, stages in (
         ("report.html", ROAD[10:]),
-        ("check_micro.json", ROAD[7:]),
-        ("phone.tflite", ROAD[4:]),
+        ("check_tflm.json", ROAD[7:]),
+        ("xnnpack.tflite", ROAD[4:]),
         ("card.json", ROAD[3:]),
         ("compress/after.tflite", ROAD[2:]),
         ("float.json", ROAD[1:]),
@@ -152,7 +152,7 @@ def test_the_compression_is_the_users_choice(road):
     told = {name: shlex.join(stage["command"]) for name, stage in road.stages().items()}
     assert "--steps 7 --sparsity 0.9" in told["prune"]
     made = f"--model {road.out}/compress/prune/model.keras --data {road.out}/train/faces/train --images 256"
-    assert made in told["convert phone"]
+    assert made in told["convert xnnpack"]
 
 
 @pytest.mark.parametrize(
@@ -168,16 +168,16 @@ def test_that_xnnpack_is_far_is_said_and_that_others_differ_ends_the_road(road, 
     done = road.run()
     assert done.returncode == code
     if code:
-        assert "stage 'check phone' failed" in done.stderr.splitlines()[-1]
+        assert "stage 'check xnnpack' failed" in done.stderr.splitlines()[-1]
         assert road.calls() == ROAD[:7]
     else:
-        assert "check phone: equal integers, XNNPACK farther than wished (see the report)" in done.stdout
+        assert "check xnnpack: equal integers, XNNPACK farther than wished (see the report)" in done.stdout
 
 
 def test_an_old_verdict_does_not_speak_for_a_check_that_crashed(road):
     (road.tools / "check_tflite.finds").write_text(json.dumps({"differences": [], "distances": ["far"]}))
     assert road.run().returncode == 0
-    (road.out / "phone.tflite").unlink()
+    (road.out / "xnnpack.tflite").unlink()
     (road.tools / "check_tflite.fails").touch()
     assert road.run().returncode == 1
 
@@ -200,7 +200,7 @@ def test_the_last_screen_fits_the_faces(road):
     ours = "python tools/verify_faces.py --model"
     nobody, people = road.run().stdout, road.run("--photographs", "people", "--pairs", "pairs.txt").stdout
     assert "your own faces" in nobody and ours not in nobody
-    assert "your own faces" not in people and f"{ours} {road.out}/phone.tflite" in people
+    assert "your own faces" not in people and f"{ours} {road.out}/xnnpack.tflite" in people
 
 
 def test_a_stage_that_fails_is_where_the_same_command_goes_on(road):
@@ -209,7 +209,8 @@ def test_a_stage_that_fails_is_where_the_same_command_goes_on(road):
     failed = road.run()
     assert failed.returncode == 1
     assert (
-        "stage 'convert phone' failed, see above; the same command goes on from here" in failed.stderr.splitlines()[-1]
+        "stage 'convert xnnpack' failed, see above; the same command goes on from here"
+        in failed.stderr.splitlines()[-1]
     )
     assert "Traceback" not in failed.stderr
     assert road.calls() == ROAD[:5]
@@ -255,7 +256,7 @@ def test_photographs_are_aligned_first(road):
     aligned = road.out / "aligned"
     assert told["align"].endswith(f"--photographs people --output {aligned} --yunet yunet.onnx")
     assert f"--data {aligned} --verify {aligned} --pairs pairs.txt" in told["train"]
-    assert f"--data {aligned}" in told["check micro"]
+    assert f"--data {aligned}" in told["check tflm"]
     failed = road.run("--photographs", "people", "--data", "faces")
     assert failed.returncode == 1 and "take the place of --data" in failed.stderr.splitlines()[-1]
 
@@ -282,7 +283,7 @@ def test_the_real_tools(repository, tmp_path):
     assert f"int8 {networks['int8, compressed']['accuracy']:.2f}%" in done.stdout
     threshold = json.loads((tmp_path / "card.json").read_text("utf-8"))["calibration"]["threshold"]
     page = (tmp_path / "report.html").read_text("utf-8")
-    for form in ("phone", "micro"):
+    for form in ("xnnpack", "tflm"):
         model = flatbuffer.read(tmp_path / f"{form}.tflite")
         assert read_facts(model)["threshold"] == threshold
         assert json.loads((tmp_path / f"check_{form}.json").read_text("utf-8"))["differences"] == []

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from seesaw_keras.training.callbacks.callback import Run, StepReport
+from seesaw_keras.training.callbacks.callback import Run, StepLog
 from seesaw_keras.training.recipe import get_recipe
 
 STEPS_PER_EPOCH = 10
@@ -35,7 +35,7 @@ def report():
     """Function: the report of a step, whose loss is 100 - step."""
 
     def make(step, **statistics):
-        return StepReport(step, step / STEPS_PER_EPOCH, 100.0 - step, 0.1, 50.0, statistics)
+        return StepLog(step, step / STEPS_PER_EPOCH, 100.0 - step, 0.1, 50.0, statistics)
 
     return make
 

@@ -13,7 +13,7 @@ import pytest
 from seesaw_keras.data.mixture import Mixture
 from seesaw_keras.data.records import Record, Source
 from seesaw_keras.training import trainer
-from seesaw_keras.training.callbacks.callback import Monitor
+from seesaw_keras.training.callbacks.callback import Callback
 
 PEOPLE, PICTURES, SIDE = 10, 3, 32
 
@@ -52,7 +52,7 @@ class Unlabeled(Source):
         return replace(self._source[position], label=position)
 
 
-class Recorder(Monitor):
+class Recorder(Callback):
     """Keeps what it is told; at one step it does something of its own."""
 
     def __init__(self, at=None, act=None):
@@ -90,7 +90,7 @@ def train(tiny, tmp_path, monkeypatch):
     def run(*settings, folder="out", source=None, recorder=None, **arguments):
         recorder = recorder or Recorder()
         faces = source or Faces()
-        model = trainer.train(tiny.small_recipe(*settings), faces, tmp_path / folder, monitors=[recorder], **arguments)
+        model = trainer.train(tiny.small_recipe(*settings), faces, tmp_path / folder, callbacks=[recorder], **arguments)
         return model.get_weights(), recorder
 
     return run

@@ -44,9 +44,9 @@ def small_recipe(*settings):
 
 
 def reporter(pause):
-    from seesaw_keras.training.callbacks.callback import Monitor
+    from seesaw_keras.training.callbacks.callback import Callback
 
-    class Reporter(Monitor):
+    class Reporter(Callback):
         def step(self, report):
             print(json.dumps({"step": report.step, "loss": report.loss, **report.statistics}), flush=True)
             time.sleep(pause)
@@ -90,7 +90,7 @@ def main(out, *, strategy="none", devices=1, frozen=False, people=10, pause=0.0,
         out,
         teacher=teacher,
         strategy=strategy,
-        monitors=[reporter(pause)],
+        callbacks=[reporter(pause)],
         deterministic=options.get("deterministic", False),
         checkpoint_minutes=minutes,
     )

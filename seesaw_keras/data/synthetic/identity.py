@@ -21,7 +21,7 @@ from seesaw_keras.data.synthetic.person import (
     Skin,
     mix,
 )
-from seesaw_keras.data.synthetic.stable_rng import Dice
+from seesaw_keras.data.synthetic.stable_rng import StableRng
 
 __all__ = ["sample_identity"]
 
@@ -69,165 +69,165 @@ def sample_identity(identity: int, *, seed: int = 0) -> Identity:
     Raises:
         ValueError: if a number is out of range.
     """
-    dice = Dice(IDENTITY_STREAM, seed, identity)
-    softness = dice.uniform(0.0, 1.0)  # rugged to delicate: correlates jaw, brows, lips, beard and hair length
-    age = dice.uniform(0.0, 1.0) ** 1.6
-    tone = dice.uniform(0.0, 1.0)
-    skin = _skin(dice, tone, age)
-    hair = _hair(dice, tone, age, softness)
+    rng = StableRng(IDENTITY_STREAM, seed, identity)
+    softness = rng.uniform(0.0, 1.0)  # rugged to delicate: correlates jaw, brows, lips, beard and hair length
+    age = rng.uniform(0.0, 1.0) ** 1.6
+    tone = rng.uniform(0.0, 1.0)
+    skin = _skin(rng, tone, age)
+    hair = _hair(rng, tone, age, softness)
     return Identity(
         skin=skin,
-        head=_head(dice, softness),
-        eyes=_eyes(dice, tone, softness, age),
-        brows=_brows(dice, softness),
-        nose=_nose(dice),
-        mouth=_mouth(dice, skin.color, softness),
+        head=_head(rng, softness),
+        eyes=_eyes(rng, tone, softness, age),
+        brows=_brows(rng, softness),
+        nose=_nose(rng),
+        mouth=_mouth(rng, skin.color, softness),
         hair=hair,
-        beard=_beard(dice, softness),
-        glasses=_glasses(dice),
+        beard=_beard(rng, softness),
+        glasses=_glasses(rng),
     )
 
 
-def _skin(dice: Dice, tone: float, age: float) -> Skin:
+def _skin(rng: StableRng, tone: float, age: float) -> Skin:
     position = tone * (len(SKIN_TONES) - 1)
     step = min(int(position), len(SKIN_TONES) - 2)
     red, green, blue = mix(SKIN_TONES[step], SKIN_TONES[step + 1], position - step)
     moles = tuple(
-        (dice.uniform(-23, 23), dice.uniform(-8, 22), dice.uniform(0.6, 1.2))
-        for _ in range(dice.choice((0, 1, 2), (6, 3, 1)))
+        (rng.uniform(-23, 23), rng.uniform(-8, 22), rng.uniform(0.6, 1.2))
+        for _ in range(rng.choice((0, 1, 2), (6, 3, 1)))
     )
-    count = dice.choice((0, 16, 34), (7, 1, 1)) if tone < 0.5 else 0
-    freckles = tuple((dice.normal(0, 13), dice.normal(-4, 5)) for _ in range(count))
+    count = rng.choice((0, 16, 34), (7, 1, 1)) if tone < 0.5 else 0
+    freckles = tuple((rng.normal(0, 13), rng.normal(-4, 5)) for _ in range(count))
     return Skin(
-        color=(red, green + dice.normal(0, 3), blue + dice.normal(0, 4)),
-        rosiness=dice.uniform(0.0, 1.0) * (1 - 0.6 * tone),
-        gloss=dice.uniform(0.1, 0.6),
+        color=(red, green + rng.normal(0, 3), blue + rng.normal(0, 4)),
+        rosiness=rng.uniform(0.0, 1.0) * (1 - 0.6 * tone),
+        gloss=rng.uniform(0.1, 0.6),
         age=age,
         moles=moles,
         freckles=freckles,
     )
 
 
-def _head(dice: Dice, softness: float) -> Head:
-    width = dice.normal(0, 2.0)
+def _head(rng: StableRng, softness: float) -> Head:
+    width = rng.normal(0, 2.0)
     return Head(
-        temple=dice.normal(39.0, 2.0) + width,
-        cheek=dice.normal(41.5, 1.75) + width,
-        jaw=dice.normal(34.5 - 5.0 * softness, 2.75) + width,
-        jaw_height=dice.normal(19.5, 2.5),
-        chin=dice.normal(15.5 - 4.0 * softness, 2.75),
-        length=dice.normal(41.5 - 2.5 * softness, 2.88),
-        depth=dice.normal(45, 3.75),
-        cheekbones=dice.normal(1.0, 0.75),
-        cheeks=dice.normal(0.1, 1.25),
-        sockets=dice.normal(1.6, 0.88),
-        cleft=max(0.0, dice.normal(-0.4, 0.62)),
-        ear_size=dice.normal(1.0, 0.14),
-        ear_angle=dice.uniform(0.0, 1.0) ** 2,
-        lopsided=dice.normal(0, 0.56),
+        temple=rng.normal(39.0, 2.0) + width,
+        cheek=rng.normal(41.5, 1.75) + width,
+        jaw=rng.normal(34.5 - 5.0 * softness, 2.75) + width,
+        jaw_height=rng.normal(19.5, 2.5),
+        chin=rng.normal(15.5 - 4.0 * softness, 2.75),
+        length=rng.normal(41.5 - 2.5 * softness, 2.88),
+        depth=rng.normal(45, 3.75),
+        cheekbones=rng.normal(1.0, 0.75),
+        cheeks=rng.normal(0.1, 1.25),
+        sockets=rng.normal(1.6, 0.88),
+        cleft=max(0.0, rng.normal(-0.4, 0.62)),
+        ear_size=rng.normal(1.0, 0.14),
+        ear_angle=rng.uniform(0.0, 1.0) ** 2,
+        lopsided=rng.normal(0, 0.56),
     )
 
 
-def _eyes(dice: Dice, tone: float, softness: float, age: float) -> Eyes:
+def _eyes(rng: StableRng, tone: float, softness: float, age: float) -> Eyes:
     weights = (4, 3, 0.3, 0.2, 0.2, 0.2) if tone > 0.55 else (1.5, 2, 1.5, 1.5, 2.5, 1.2)
     return Eyes(
-        spacing=dice.normal(17.6, 1.29),
-        height=dice.normal(-20.4, 1.01),
-        width=dice.normal(8.3, 1.01),
-        upper=dice.normal(4.1 + 0.7 * softness, 1.08),
-        lower=dice.normal(2.6, 0.71),
-        tilt=dice.normal(0.7, 1.37),
-        peak=dice.normal(0.0, 0.44),
-        crease=max(0.0, dice.normal(1.7, 1.29)),
-        bags=dice.uniform(0.0, 1.0) * (0.35 + 0.65 * age),
-        lashes=dice.uniform(0.2, 0.6) + 0.6 * softness,
-        iris=dice.normal(4.0, 0.4),
-        color=mix(dice.choice(EYE_COLORS, weights), (90, 80, 70), dice.uniform(0.0, 0.3)),
+        spacing=rng.normal(17.6, 1.29),
+        height=rng.normal(-20.4, 1.01),
+        width=rng.normal(8.3, 1.01),
+        upper=rng.normal(4.1 + 0.7 * softness, 1.08),
+        lower=rng.normal(2.6, 0.71),
+        tilt=rng.normal(0.7, 1.37),
+        peak=rng.normal(0.0, 0.44),
+        crease=max(0.0, rng.normal(1.7, 1.29)),
+        bags=rng.uniform(0.0, 1.0) * (0.35 + 0.65 * age),
+        lashes=rng.uniform(0.2, 0.6) + 0.6 * softness,
+        iris=rng.normal(4.0, 0.4),
+        color=mix(rng.choice(EYE_COLORS, weights), (90, 80, 70), rng.uniform(0.0, 0.3)),
     )
 
 
-def _brows(dice: Dice, softness: float) -> Brows:
+def _brows(rng: StableRng, softness: float) -> Brows:
     return Brows(
-        height=dice.normal(10.6 + 1.2 * softness, 1.72),
-        thickness=max(1.0, dice.normal(3.7 - 1.3 * softness, 1.29)),
-        length=dice.normal(20.5, 2.16),
-        arch=max(0.0, dice.normal(1.7 + 0.7 * softness, 1.44)),
-        tilt=dice.normal(0.3, 1.86),
-        gap=dice.normal(7.2, 2.01),
-        strength=dice.uniform(0.55, 1.0),
+        height=rng.normal(10.6 + 1.2 * softness, 1.72),
+        thickness=max(1.0, rng.normal(3.7 - 1.3 * softness, 1.29)),
+        length=rng.normal(20.5, 2.16),
+        arch=max(0.0, rng.normal(1.7 + 0.7 * softness, 1.44)),
+        tilt=rng.normal(0.3, 1.86),
+        gap=rng.normal(7.2, 2.01),
+        strength=rng.uniform(0.55, 1.0),
     )
 
 
-def _nose(dice: Dice) -> Nose:
-    tip = dice.normal(-0.6, 2.44)
+def _nose(rng: StableRng) -> Nose:
+    tip = rng.normal(-0.6, 2.44)
     return Nose(
-        width=dice.normal(9.4, 2.16),
+        width=rng.normal(9.4, 2.16),
         tip=tip,
-        base=tip + dice.normal(5.2, 1.29),
-        bridge=dice.normal(4.2, 1.01),
-        relief=dice.normal(13.0, 2.88),
-        hump=dice.normal(0.2, 1.44),
-        bulb=dice.normal(4.6, 1.29),
-        nostrils=dice.uniform(0.5, 1.3),
-        crooked=dice.normal(0, 0.71),
+        base=tip + rng.normal(5.2, 1.29),
+        bridge=rng.normal(4.2, 1.01),
+        relief=rng.normal(13.0, 2.88),
+        hump=rng.normal(0.2, 1.44),
+        bulb=rng.normal(4.6, 1.29),
+        nostrils=rng.uniform(0.5, 1.3),
+        crooked=rng.normal(0, 0.71),
     )
 
 
-def _mouth(dice: Dice, skin: Color, softness: float) -> Mouth:
-    lipstick = softness > 0.55 and dice.chance(0.45)
-    natural = mix(mix(skin, (176, 84, 84), 0.55), (120, 60, 60), dice.uniform(0.0, 0.25))
-    painted = dice.choice(((178, 36, 52), (196, 84, 100), (140, 36, 60), (190, 96, 80)), (1, 1, 1, 1))
+def _mouth(rng: StableRng, skin: Color, softness: float) -> Mouth:
+    lipstick = softness > 0.55 and rng.chance(0.45)
+    natural = mix(mix(skin, (176, 84, 84), 0.55), (120, 60, 60), rng.uniform(0.0, 0.25))
+    painted = rng.choice(((178, 36, 52), (196, 84, 100), (140, 36, 60), (190, 96, 80)), (1, 1, 1, 1))
     return Mouth(
-        width=dice.normal(14.6, 2.16),
-        height=dice.normal(20.4, 1.72),
-        upper=max(0.9, dice.normal(2.7 + 0.8 * softness, 1.22)),
-        lower=max(1.4, dice.normal(3.9 + 0.8 * softness, 1.37)),
-        bow=dice.uniform(0.0, 1.0),
-        curve=dice.normal(0.9, 1.15),
+        width=rng.normal(14.6, 2.16),
+        height=rng.normal(20.4, 1.72),
+        upper=max(0.9, rng.normal(2.7 + 0.8 * softness, 1.22)),
+        lower=max(1.4, rng.normal(3.9 + 0.8 * softness, 1.37)),
+        bow=rng.uniform(0.0, 1.0),
+        curve=rng.normal(0.9, 1.15),
         color=mix(natural, painted, 0.75) if lipstick else natural,
-        gap_teeth=dice.chance(0.12),
+        gap_teeth=rng.chance(0.12),
     )
 
 
-def _hair(dice: Dice, tone: float, age: float, softness: float) -> Hair:
+def _hair(rng: StableRng, tone: float, age: float, softness: float) -> Hair:
     dark = (5, 3, 0.5, 0.1, 0.05, 0.1) if tone > 0.55 else (1.5, 2.5, 2.5, 2, 1.6, 0.8)
-    color = mix(dice.choice(HAIR_COLORS, dark), dice.choice(HAIR_COLORS, dark), dice.uniform(0.0, 0.4))
-    color = mix(color, GRAY_HAIR, min(1.0, max(0.0, (age - 0.5) * 2 + dice.normal(0, 0.25))) if age > 0.45 else 0.0)
-    style = dice.choice(
+    color = mix(rng.choice(HAIR_COLORS, dark), rng.choice(HAIR_COLORS, dark), rng.uniform(0.0, 0.4))
+    color = mix(color, GRAY_HAIR, min(1.0, max(0.0, (age - 0.5) * 2 + rng.normal(0, 0.25))) if age > 0.45 else 0.0)
+    style = rng.choice(
         ("bald", "short", "swept", "fringe", "parted", "curly"),
         (1.2 * (1 - softness), 3 - 2 * softness, 2, 1.4 + softness, 1.2 + 2 * softness, 1.5 + tone),
     )
-    long = style != "bald" and dice.chance(softness * 1.5 - 0.35)
+    long = style != "bald" and rng.chance(softness * 1.5 - 0.35)
     return Hair(
         style=style,
-        length=dice.uniform(25.0, 80.0) if long else 0.0,
-        line=dice.normal(50.0, 2.8) - 2.0 * softness,
-        recession=max(0.0, dice.normal(2.0 + 4 * age * (1 - softness), 2.2)),
-        volume=max(0.5, dice.normal(4.0, 2.0) + (4.0 if style == "curly" else 0.0)),
-        parting=dice.uniform(-0.8, 0.8),
-        wave=max(0.0, dice.normal(0.2, 0.6)),
+        length=rng.uniform(25.0, 80.0) if long else 0.0,
+        line=rng.normal(50.0, 2.8) - 2.0 * softness,
+        recession=max(0.0, rng.normal(2.0 + 4 * age * (1 - softness), 2.2)),
+        volume=max(0.5, rng.normal(4.0, 2.0) + (4.0 if style == "curly" else 0.0)),
+        parting=rng.uniform(-0.8, 0.8),
+        wave=max(0.0, rng.normal(0.2, 0.6)),
         color=color,
     )
 
 
-def _beard(dice: Dice, softness: float) -> Beard:
+def _beard(rng: StableRng, softness: float) -> Beard:
     if softness > 0.5:
         return Beard(0.0, 0.0, 0.0, 0.0)
-    kind = dice.choice(("shaven", "stubble", "moustache", "goatee", "full"), (4, 2.5, 1, 1, 1.6))
+    kind = rng.choice(("shaven", "stubble", "moustache", "goatee", "full"), (4, 2.5, 1, 1, 1.6))
     return Beard(
-        stubble=dice.uniform(0.1, 0.45) if kind != "stubble" else dice.uniform(0.5, 0.9),
-        moustache=dice.uniform(0.55, 1.0) if kind in ("moustache", "goatee", "full") else 0.0,
-        chin=dice.uniform(0.55, 1.0) if kind in ("goatee", "full") else 0.0,
-        full=dice.uniform(0.5, 1.0) if kind == "full" else 0.0,
+        stubble=rng.uniform(0.1, 0.45) if kind != "stubble" else rng.uniform(0.5, 0.9),
+        moustache=rng.uniform(0.55, 1.0) if kind in ("moustache", "goatee", "full") else 0.0,
+        chin=rng.uniform(0.55, 1.0) if kind in ("goatee", "full") else 0.0,
+        full=rng.uniform(0.5, 1.0) if kind == "full" else 0.0,
     )
 
 
-def _glasses(dice: Dice) -> Glasses:
+def _glasses(rng: StableRng) -> Glasses:
     return Glasses(
-        habit=dice.choice((0.02, 0.35, 0.92), (6, 1.5, 2)),
-        width=dice.normal(13.2, 1.0),
-        height=dice.normal(9.6, 1.5),
-        roundness=dice.uniform(2.0, 4.5),
-        rim=dice.uniform(0.9, 2.2),
-        color=dice.choice(FRAME_COLORS, (4, 2, 2, 1.5, 1, 1)),
+        habit=rng.choice((0.02, 0.35, 0.92), (6, 1.5, 2)),
+        width=rng.normal(13.2, 1.0),
+        height=rng.normal(9.6, 1.5),
+        roundness=rng.uniform(2.0, 4.5),
+        rim=rng.uniform(0.9, 2.2),
+        color=rng.choice(FRAME_COLORS, (4, 2, 2, 1.5, 1, 1)),
     )

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from seesaw_keras.data.records import Pairs, Record, Source
 from seesaw_keras.data.synthetic.drawing.render import check_size, synthetic_face
 from seesaw_keras.data.synthetic.drawing.sketch import TEMPLATE_SIZE
-from seesaw_keras.data.synthetic.stable_rng import Dice
+from seesaw_keras.data.synthetic.stable_rng import StableRng
 
 __all__ = ["SyntheticFaces", "synthetic_pairs"]
 
@@ -63,7 +63,7 @@ class SyntheticFaces(Source):
         if not 1 <= images_per_identity <= 1 << 32:
             raise ValueError(f"images_per_identity must lie in 1..2**32, got {images_per_identity}")
         check_size(size)
-        Dice(seed)  # raises if the seed is out of range
+        StableRng(seed)  # raises if the seed is out of range
         self.num_identities = num_identities
         self.images_per_identity = images_per_identity
         self.size = size
@@ -125,11 +125,11 @@ def synthetic_pairs(num_pairs: int, *, size: int = TEMPLATE_SIZE, seed: int = 0)
             f"the same as of different people), got {num_pairs}"
         )
     check_size(size)
-    dice = Dice(PAIRING_STREAM, seed)
+    rng = StableRng(PAIRING_STREAM, seed)
     people = np.arange(FOLDS * each).reshape(FOLDS, each)
     # Two images per person, 2k and 2k + 1. Genuine pairs are the two images of a person; impostor pairs are the first
     # image of a person and the second one of the person some steps later in the fold.
-    steps = [int(dice.uniform(1, each)) for _ in range(FOLDS)]
+    steps = [int(rng.uniform(1, each)) for _ in range(FOLDS)]
     others = np.stack([np.roll(fold, -step) for fold, step in zip(people, steps, strict=True)])
     second = np.concatenate((people, others), axis=1)
     first = np.concatenate((people, people), axis=1)

@@ -1,7 +1,7 @@
 """Random numbers that are reproducible on every machine and with every version of Python and NumPy.
 
->>> from seesaw_keras.data.synthetic.stable_rng import Dice
->>> Dice(0, 1, 2).uniform(0.0, 1.0) == Dice(0, 1, 2).uniform(0.0, 1.0)
+>>> from seesaw_keras.data.synthetic.stable_rng import StableRng
+>>> StableRng(0, 1, 2).uniform(0.0, 1.0) == StableRng(0, 1, 2).uniform(0.0, 1.0)
 True
 """
 
@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
-__all__ = ["Dice"]
+__all__ = ["StableRng"]
 
 Choice = TypeVar("Choice")
 
@@ -18,7 +18,7 @@ WORD_LIMIT = 1 << 32  # SeedSequence splits larger numbers into words, so two di
 BATCH = 128
 
 
-class Dice:
+class StableRng:
     """A stream of random numbers that depends only on its key.
 
     NumPy guarantees the bits of `PCG64` and `SeedSequence` across versions, but not the output of `Generator`

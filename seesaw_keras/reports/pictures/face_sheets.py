@@ -97,8 +97,8 @@ def _draw(rows: Sequence[tuple[str, Sequence[npt.NDArray[np.uint8]]]], size: int
     sheet = np.full((GAP + len(rows) * step, MARGIN + columns * step, 3), PAPER, np.uint8)
     for number, (title, pictures) in enumerate(rows):
         top = GAP + number * step
-        place = (GAP, top + size // 2)
-        cv2.putText(sheet, title, place, cv2.FONT_HERSHEY_SIMPLEX, LETTER_SCALE, INK, 1, cv2.LINE_AA)
+        index = (GAP, top + size // 2)
+        cv2.putText(sheet, title, index, cv2.FONT_HERSHEY_SIMPLEX, LETTER_SCALE, INK, 1, cv2.LINE_AA)
         for column, picture in enumerate(pictures):
             left = MARGIN + column * step
             sheet[top : top + size, left : left + size] = _fit(picture, size)

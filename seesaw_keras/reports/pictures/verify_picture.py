@@ -1,10 +1,10 @@
 """Image of a verification result: both aligned faces and their similarity relative to the threshold.
 
 >>> import numpy as np
->>> from seesaw_keras.faces.embedder import Verdict
->>> from seesaw_keras.reports.pictures.verify_picture import verdict_picture
+>>> from seesaw_keras.faces.embedder import VerifyResult
+>>> from seesaw_keras.reports.pictures.verify_picture import verify_picture
 >>> face = np.zeros((112, 112, 3), np.uint8)
->>> verdict_picture(face, face, Verdict(True, 0.7, 0.35)).shape
+>>> verify_picture(face, face, VerifyResult(True, 0.7, 0.35)).shape
 (348, 496, 3)
 """
 
@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from seesaw_keras.faces.embedder import Verdict
+from seesaw_keras.faces.embedder import VerifyResult
 
-__all__ = ["verdict_picture"]
+__all__ = ["verify_picture"]
 
 FACE, MARGIN = 224, 16  # pixels
 BELOW = 92  # height of the scale and text below the faces
@@ -22,8 +22,8 @@ GREEN, RED, INK, GRAY, PAPER = (18, 150, 90), (200, 40, 40), (33, 37, 41), (190,
 SCALE = (-0.2, 1.0)  # range of cosines shown; different people are around 0
 
 
-def verdict_picture(
-    first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8], verdict: Verdict
+def verify_picture(
+    first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8], verdict: VerifyResult
 ) -> npt.NDArray[np.uint8]:
     """Draws two aligned faces with the verification result.
 

@@ -44,8 +44,8 @@ _MEMCPY = frozenset(("EXPAND_DIMS", "RESHAPE", "SQUEEZE"))
 _SAME_SHAPE = ("ADD", "MUL")  # no broadcasting in CMSIS-NN
 _MOST_DIMENSIONS = 4  # limit of CMSIS-NN's TRANSPOSE
 
-_MERGED = "a copy: --target phone merges uneven pairs into dense products where that is faster"
-_FOLDED = "a copy: --target phone folds channel shuffles into the weights before and behind them"
+_MERGED = "a copy: --target xnnpack merges uneven pairs into dense products where that is faster"
+_FOLDED = "a copy: --target xnnpack folds channel shuffles into the weights before and behind them"
 _FUSED = "a loop in fixed point on a microcontroller: ReLU6 costs nothing, for it fuses into the convolution"
 _EXTREME = "not delegated in int8: ReLU6 costs nothing, if this is part of a PReLU"
 # Advice for int8 operators that are slow in some runtime, or not bit-exact across runtimes.
@@ -60,7 +60,7 @@ _ADVICE = {
     "MEAN": "a loop on a microcontroller, small beside a convolution",
     "MINIMUM": _EXTREME,
     "MUL": "a loop on a microcontroller where it broadcasts: a network without squeeze-excite has none of these",
-    "PRELU": "not delegated in int8: ReLU6 costs nothing; --target phone makes faster operators of PReLUs of images",
+    "PRELU": "not delegated in int8: ReLU6 costs nothing; --target xnnpack makes faster operators of PReLUs of images",
     "QUANTIZE": "a pass over its tensor; of an image, int8 input takes pixel - 128 without it",
     "RELU6": "not the same integers in LiteRT and TFLite Micro: put it behind a convolution, into which it fuses",
     "SPLIT": _MERGED,

@@ -138,7 +138,7 @@ def _alone(operator: Operator, values: Mapping[Tensor, npt.NDArray]) -> dict[Ten
     """Floating-point outputs of an integer operator for its dequantized inputs; empty for other operators."""
     if operator.code in MOVERS | {"QUANTIZE", "DEQUANTIZE"} or operator.outputs[0].type not in _INTEGERS:
         return {}
-    taken = [_in_real_numbers(operator, place) for place in range(len(operator.inputs))]
+    taken = [_in_real_numbers(operator, index) for index in range(len(operator.inputs))]
     made = [Tensor(tensor.name, values[tensor].shape, "FLOAT32") for tensor in operator.outputs]
     model = build(Operator(operator.code, taken, made, operator.options), outputs=made)
     given = [
@@ -150,12 +150,12 @@ def _alone(operator: Operator, values: Mapping[Tensor, npt.NDArray]) -> dict[Ten
     return {tensor: array[0] for tensor, array in zip(operator.outputs, outputs, strict=True)}
 
 
-def _in_real_numbers(operator: Operator, place: int) -> Tensor | None:
+def _in_real_numbers(operator: Operator, index: int) -> Tensor | None:
     """An integer operator's input in floating point; axes and similar inputs are unchanged."""
-    tensor = operator.inputs[place]
+    tensor = operator.inputs[index]
     if tensor is None:
         return None
-    if operator.code in _PRODUCTS and place == 2 and tensor.data is not None:
+    if operator.code in _PRODUCTS and index == 2 and tensor.data is not None:
         return Tensor.constant(tensor.name, (tensor.data * _scale_of_sums(operator)).astype(np.float32))
     if tensor.type not in _INTEGERS:
         return tensor

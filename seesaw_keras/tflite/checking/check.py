@@ -19,7 +19,7 @@ from seesaw_keras.tflite.checking.check_result import ADVERSARIAL_GROUP, CheckRe
 from seesaw_keras.tflite.checking.tensor_diff import OperatorDifference, differing, first_difference, largest_difference
 from seesaw_keras.tflite.conversion.interface import read_facts
 from seesaw_keras.tflite.flatbuffer import Model, Tensor
-from seesaw_keras.tflite.runtimes import Micro, Runtime, available_runtimes, open_runtime
+from seesaw_keras.tflite.runtimes import Runtime, TFLiteMicro, available_runtimes, open_runtime
 
 __all__ = ["ADVERSARIAL", "adversarial_inputs", "check"]
 
@@ -107,7 +107,7 @@ def check(
         rows=rows,
         equalities=_equalities(opened, groups, outputs, progress),
         refused=refused,
-        arena=next((runtime.arena for runtime in opened.values() if isinstance(runtime, Micro)), None),
+        arena=next((runtime.arena for runtime in opened.values() if isinstance(runtime, TFLiteMicro)), None),
     )
 
 

@@ -4,7 +4,7 @@
 >>> from seesaw_keras.tflite.checking.equivalence import require_same_outputs
 >>> from seesaw_keras.tflite.passes import rewrite
 >>> plain, phone = (flatbuffer.read("phone_int8.tflite") for _ in range(2))  # doctest: +SKIP
->>> rewrite(phone, "phone")  # doctest: +SKIP
+>>> rewrite(phone, "xnnpack")  # doctest: +SKIP
 >>> require_same_outputs(plain, phone, inputs)  # doctest: +SKIP
 """
 

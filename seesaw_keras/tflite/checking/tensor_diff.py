@@ -3,7 +3,7 @@
 >>> import numpy as np
 >>> from seesaw_keras.tflite.checking.tensor_diff import first_difference
 >>> from seesaw_keras.tflite.runtimes import open_runtime
->>> left, right = (open_runtime(name, "network.tflite") for name in ("reference", "micro"))  # doctest: +SKIP
+>>> left, right = (open_runtime(name, "network.tflite") for name in ("reference", "tflm"))  # doctest: +SKIP
 >>> image = np.zeros((1, 112, 112, 3), np.int8)
 >>> print(first_difference(left, right, [image], left.tensors(image), right.tensors(image)))  # doctest: +SKIP
 operator 412 FULLY_CONNECTED, tensor 733 'embedding': 3 of 512 entries differ, by 1 step at most; alone too
@@ -23,9 +23,9 @@ __all__ = [
     "FLOAT_TOLERANCE",
     "OperatorDifference",
     "differing",
-    "excerpt",
     "first_difference",
     "in_steps",
+    "isolate",
     "largest_difference",
 ]
 
@@ -93,7 +93,7 @@ def differing(left: np.ndarray, right: np.ndarray) -> npt.NDArray[np.bool_]:
     return ~np.isclose(left, right, rtol=0, atol=FLOAT_TOLERANCE * largest, equal_nan=True)
 
 
-def excerpt(operator: Operator) -> Model:
+def isolate(operator: Operator) -> Model:
     """Returns a single-operator model with the operator's constants; its other inputs become graph inputs, in order.
 
     Args:
@@ -146,7 +146,7 @@ def first_difference(
 
 
 def _differs_alone(operator: Operator, values: Mapping[Tensor, np.ndarray], left: Runtime, right: Runtime) -> bool:
-    cut = excerpt(operator)
+    cut = isolate(operator)
     data, given = dumps(cut), [values[tensor] for tensor in cut.main.inputs]
     sides = [type(runtime)(data).invoke(*given) for runtime in (left, right)]
     return any(differing(*outputs).any() for outputs in zip(*sides, strict=True))

@@ -32,7 +32,7 @@ from seesaw_keras.tflite.conversion.interface import (
     store_facts,
 )
 from seesaw_keras.tflite.conversion.range_calibration import Range, measure_ranges
-from seesaw_keras.tflite.conversion.scale_alignment import settle_scales
+from seesaw_keras.tflite.conversion.scale_alignment import align_scales
 
 __all__ = ["TYPES", "Type", "convert", "input_shape", "load_saved_model", "weights_sha256"]
 
@@ -113,7 +113,7 @@ def convert(
         **(facts or {}),
     )
     if type == "int8":
-        settle_scales(converted)
+        align_scales(converted)
         _require_integers(converted)
     return flatbuffer.dumps(converted)
 

@@ -36,8 +36,8 @@ def dense_to_convolution(model: Model) -> int:
     graph = model.main
     dense = [operator for operator in graph.operators if _fits(operator)]
     for operator in dense:
-        place = graph.operators.index(operator)
-        graph.operators[place : place + 1] = _convolution(graph, operator)
+        index = graph.operators.index(operator)
+        graph.operators[index : index + 1] = _convolution(graph, operator)
     if dense:
         _simplify_reshapes(graph)
         _list_tensors(graph)

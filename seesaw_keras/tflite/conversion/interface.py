@@ -121,8 +121,8 @@ def _first_convolutions(graph: Subgraph, given: Tensor) -> tuple[list[Tensor], l
     return tensors, convolutions
 
 
-def _constant(operator: Operator, place: int) -> np.ndarray | None:
-    tensor = operator.inputs[place] if place < len(operator.inputs) else None
+def _constant(operator: Operator, index: int) -> np.ndarray | None:
+    tensor = operator.inputs[index] if index < len(operator.inputs) else None
     return None if tensor is None else tensor.data
 
 
@@ -205,9 +205,9 @@ def name_tensors(model: Model) -> None:
         for output in operator.outputs:
             name(output, own)
         roles = _ROLES.get(operator.code, ())
-        for place, tensor in enumerate(operator.inputs):
+        for index, tensor in enumerate(operator.inputs):
             if tensor is not None and tensor.data is not None:
-                role = roles[place] if place < len(roles) else f"operand{place}"
+                role = roles[index] if index < len(roles) else f"operand{index}"
                 name(tensor, f"{names[operator.outputs[0]]}/{role}")
     for tensor, new in names.items():
         tensor.name = new

@@ -1,9 +1,9 @@
 """Adjusts scales so that LiteRT's reference kernels and TFLite Micro are bit-exact.
 
 >>> from seesaw_keras.tflite import flatbuffer
->>> from seesaw_keras.tflite.conversion.scale_alignment import settle_scales
+>>> from seesaw_keras.tflite.conversion.scale_alignment import align_scales
 >>> model = flatbuffer.read("shuffle_int8.tflite")  # doctest: +SKIP
->>> settle_scales(model)  # doctest: +SKIP
+>>> align_scales(model)  # doctest: +SKIP
 []
 
 Most kernels of the two runtimes share one source. The following differ in source or in build:
@@ -34,7 +34,7 @@ import numpy.typing as npt
 from seesaw_keras.tflite.flatbuffer import Model, Operator, Quantization, Subgraph, Tensor, build
 from seesaw_keras.tflite.reference import FLAVORS, Interpreter, UnsupportedError
 
-__all__ = ["agrees", "settle_scales"]
+__all__ = ["agrees", "align_scales"]
 
 _ULPS = 8  # maximum change of a scale; less than a millionth of it
 _CONCERNED = ("MUL", "PRELU", "RELU", "LEAKY_RELU", "HARD_SWISH", "LOGISTIC", "TANH")
@@ -43,7 +43,7 @@ _WITH_BIAS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 _FIXED = ("LOGISTIC", "TANH", "SOFTMAX", "LOG_SOFTMAX", "L2_NORMALIZATION")
 
 
-def settle_scales(model: Model) -> list[Operator]:
+def align_scales(model: Model) -> list[Operator]:
     """Moves scales by a few float32 ULPs until LiteRT and TFLite Micro are bit-exact.
 
     If an operator's two kernels differ for any possible input, the scale of its output is moved, or that of an input if

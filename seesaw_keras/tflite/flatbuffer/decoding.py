@@ -111,9 +111,9 @@ class _Decoder:
         scalar = _SCALARS[field.of] if field.kind == "scalar" else _ENUM if field.kind == "enum" else _UOFFSET
         if distance < 4 or distance + scalar.size > size:
             raise self._error(path, f"at byte {distance} of a table of {size}")
-        place = table + distance
-        self._require(place, scalar.size, scalar.size, path)
-        (value,) = scalar.unpack_from(self._data, place)
+        index = table + distance
+        self._require(index, scalar.size, scalar.size, path)
+        (value,) = scalar.unpack_from(self._data, index)
         if field.kind == "scalar":
             return value
         if field.kind == "enum":
@@ -123,7 +123,7 @@ class _Decoder:
             return names[value]
         if field.refused:
             return ...  # any value that differs from the default
-        return self._pointed_to(field, place + value, earlier, path)
+        return self._pointed_to(field, index + value, earlier, path)
 
     def _pointed_to(self, field: Field, start: int, earlier: dict[str, Any], path: str) -> Any:
         """Decodes the target of an offset: a table, a string or a vector."""

@@ -129,11 +129,11 @@ class _Encoder:
 
     def _tables(self, of: str, items: list[dict[str, Any]], path: str) -> int:
         # Written in reverse, so that they are in order in the file.
-        places = [self.table(of, item, f"{path}[{i}]") for i, item in reversed(list(enumerate(items)))][::-1]
-        self._align(4 * len(places), 4)
-        first = self._size + 4 * len(places)
-        self._push(struct.pack(f"<{len(places)}I", *(first - 4 * i - place for i, place in enumerate(places))))
-        return self._push(struct.pack("<I", len(places)))
+        indices = [self.table(of, item, f"{path}[{i}]") for i, item in reversed(list(enumerate(items)))][::-1]
+        self._align(4 * len(indices), 4)
+        first = self._size + 4 * len(indices)
+        self._push(struct.pack(f"<{len(indices)}I", *(first - 4 * i - index for i, index in enumerate(indices))))
+        return self._push(struct.pack("<I", len(indices)))
 
     def _write_table(self, inline: list[tuple[int, str, Any]]) -> int:
         """Writes a table, with large fields first, and its vtable unless an equal one exists."""

@@ -171,8 +171,8 @@ def _verify_strings(data: np.ndarray, count: int, at: str) -> None:
     if data.dtype != np.uint8 or data.ndim != 1 or data.size < head:
         raise FlatbufferError(f"{at}: {data.size} bytes are too few for {count} strings")
     numbers = struct.unpack(f"<{count + 2}i", data[:head].tobytes())
-    places = numbers[1:]
-    if numbers[0] != count or places[0] != head or places[-1] != data.size or list(places) != sorted(places):
+    indices = numbers[1:]
+    if numbers[0] != count or indices[0] != head or indices[-1] != data.size or list(indices) != sorted(indices):
         raise FlatbufferError(f"{at}: its {count} strings do not lie one after another within its {data.size} bytes")
 
 
@@ -234,10 +234,10 @@ def _verify_calls(model: Model, name: str) -> None:
     calls: dict[int, set[int]] = {}
     for number, subgraph in enumerate(model.subgraphs):
         calls[number] = set()
-        for place, operator in enumerate(subgraph.operators):
+        for index, operator in enumerate(subgraph.operators):
             for option, called in _called(operator):
                 if not 0 <= called < len(model.subgraphs):
-                    at = f"{name}: subgraphs[{number}].operators[{place}] {operator.code}"
+                    at = f"{name}: subgraphs[{number}].operators[{index}] {operator.code}"
                     raise FlatbufferError(f"{at}: {option} is {called} of {len(model.subgraphs)}")
                 calls[number].add(called)
     try:

@@ -25,7 +25,7 @@ from seesaw_keras.tflite.micro.arena import MARGIN, arena_size
 from seesaw_keras.tflite.micro.cosine import LONGEST_EMBEDDING, ONE_Q15, cosine_q15
 from seesaw_keras.tflite.micro.golden import golden_images
 from seesaw_keras.tflite.micro.operators import resolver_methods
-from seesaw_keras.tflite.runtimes import Arena, Micro
+from seesaw_keras.tflite.runtimes import Arena, TFLiteMicro
 
 __all__ = ["MADE_BY", "Export", "export"]
 
@@ -79,7 +79,7 @@ def export(data: bytes, *, name: str = "model", threshold: float | None = None) 
         threshold = _threshold(model, threshold)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
-    runtime = Micro(data, name=name)
+    runtime = TFLiteMicro(data, name=name)
     threshold_q15 = round(threshold * ONE_Q15)
     values = {
         **_about_file(data, name),
@@ -180,7 +180,7 @@ def _about_operators(model: Model, methods: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _golden(runtime: Micro) -> dict[str, Any]:
+def _golden(runtime: TFLiteMicro) -> dict[str, Any]:
     (given,), (made,) = runtime.model.main.inputs, runtime.model.main.outputs
     images = golden_images(*given.shape[1:3])
     table = pixel_table(runtime.model)

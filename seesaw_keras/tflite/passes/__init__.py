@@ -3,8 +3,8 @@
 >>> from seesaw_keras.tflite import flatbuffer
 >>> from seesaw_keras.tflite.passes import rewrite
 >>> model = flatbuffer.read("phone_int8.tflite")  # doctest: +SKIP
->>> rewrite(model, "phone")  # doctest: +SKIP
-{'merge_pairs': 11, 'fold_shuffles': 15, 'split_streams': 2, 'flatten_depthwise': 1, 'spread_prelu': 0, 'tidy': 0}
+>>> rewrite(model, "xnnpack")  # doctest: +SKIP
+{'merge_pairs': 11, 'fold_shuffles': 15, 'split_streams': 2, 'flatten_depthwise': 1, ...}
 
 A pass is a function that takes a `Subgraph`, modifies it in place and returns the number of rewrites; where its pattern
 does not match exactly, the graph is left unchanged. Passes do not need TensorFlow, do not depend on seesaw's layer
@@ -31,10 +31,10 @@ For microcontrollers, `tiling` computes a graph in parts to reduce peak memory.
 from collections.abc import Callable
 
 from seesaw_keras.tflite.flatbuffer import Model, Subgraph
+from seesaw_keras.tflite.passes.deduplicate import deduplicate
 from seesaw_keras.tflite.passes.flatten_depthwise import flatten_depthwise
 from seesaw_keras.tflite.passes.fold_shuffles import fold_shuffles
 from seesaw_keras.tflite.passes.merge_pairs import merge_pairs
-from seesaw_keras.tflite.passes.remove_dead_ops import tidy
 from seesaw_keras.tflite.passes.split_streams import split_streams
 from seesaw_keras.tflite.passes.spread_prelu import spread_prelu
 from seesaw_keras.tflite.passes.tiling import fit
@@ -42,6 +42,8 @@ from seesaw_keras.tflite.passes.tiling import fit
 __all__ = [
     "TARGETS",
     "Pass",
+    "check_target",
+    "deduplicate",
     "fit",
     "flatten_depthwise",
     "fold_shuffles",
@@ -49,25 +51,35 @@ __all__ = [
     "rewrite",
     "split_streams",
     "spread_prelu",
-    "tidy",
 ]
 
 Pass = Callable[[Subgraph], int]
 
 TARGETS: dict[str, tuple[Pass, ...]] = {
     "plain": (),
-    "phone": (merge_pairs, fold_shuffles, split_streams, flatten_depthwise, spread_prelu, tidy),
-    "micro": (fold_shuffles, split_streams, tidy),
+    "xnnpack": (merge_pairs, fold_shuffles, split_streams, flatten_depthwise, spread_prelu, deduplicate),
+    "tflm": (fold_shuffles, split_streams, deduplicate),
 }
+
+
+# Former names of targets.
+_RENAMED = {"phone": "xnnpack", "micro": "tflm"}
+
+
+def check_target(target: str) -> None:
+    """Raises ValueError for an unknown target; the message gives the new name of a renamed one."""
+    if target not in TARGETS:
+        remedy = f"it is now {_RENAMED[target]!r}" if target in _RENAMED else f"choose one of {', '.join(TARGETS)}"
+        raise ValueError(f"unknown target {target!r}: {remedy}")
 
 
 def rewrite(model: Model, target: str, *, arena: int | None = None) -> dict[str, int]:
     """Rewrites a model for a target.
 
     Args:
-        model: its main subgraph is modified in place; for "micro", also its metadata.
-        target: "phone", for XNNPACK; "micro", for the memory of a microcontroller; "plain", for no changes.
-        arena: for "micro", the maximum arena size of TFLite Micro on x86-64, in bytes; None for the smallest possible.
+        model: its main subgraph is modified in place; for "tflm", also its metadata.
+        target: "xnnpack"; "tflm", for little memory in TFLite Micro; "plain", for no changes.
+        arena: for "tflm", the maximum arena size of TFLite Micro on x86-64, in bytes; None for the smallest possible.
 
     Returns:
         Number of rewrites by pass name.
@@ -75,7 +87,6 @@ def rewrite(model: Model, target: str, *, arena: int | None = None) -> dict[str,
     Raises:
         ValueError: the target is unknown, or no plan fits the arena.
     """
-    if target not in TARGETS:
-        raise ValueError(f"unknown target {target!r}: choose one of {', '.join(TARGETS)}")
+    check_target(target)
     counts = {change.__name__: change(model.main) for change in TARGETS[target]}
-    return counts | ({"fit": fit(model, arena)} if target == "micro" else {})
+    return counts | ({"fit": fit(model, arena)} if target == "tflm" else {})

@@ -3,11 +3,11 @@
 >>> import numpy as np
 >>> from seesaw_keras.tflite.flatbuffer import Operator, Tensor, build
 >>> from seesaw_keras.tflite.passes.channels import channel_constants, channel_slices
->>> from seesaw_keras.tflite.passes.graph_index import Links
+>>> from seesaw_keras.tflite.passes.graph_index import GraphIndex
 >>> x, y = Tensor("x", (1, 8, 8, 4), "FLOAT32"), Tensor("y", (1, 8, 8, 4), "FLOAT32")
 >>> slopes = Tensor.constant("slopes", np.float32([[[0.1, 0.2, 0.3, 0.4]]]))
 >>> prelu = Operator("PRELU", [x, slopes], [y])
->>> channel_constants(Links(build(prelu).main), prelu)
+>>> channel_constants(GraphIndex(build(prelu).main), prelu)
 {1: 2}
 
 Channels are the last axis. A depthwise convolution, an activation or a spatial mean computes output channel i only from
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seesaw_keras.tflite.flatbuffer import Operator, Tensor
-from seesaw_keras.tflite.passes.graph_index import Links
+from seesaw_keras.tflite.passes.graph_index import GraphIndex
 
 __all__ = [
     "Edit",
@@ -47,7 +47,7 @@ _CHANNELWISE = _UNARY | _BROADCASTING | _PADDING | _REDUCING | {"DEPTHWISE_CONV_
 _MIXING = {"CONV_2D": 3, "FULLY_CONNECTED": 1}  # input-channel axis of the weights
 
 
-def channel_constants(links: Links, operator: Operator) -> dict[int, int] | None:
+def channel_constants(graph_index: GraphIndex, operator: Operator) -> dict[int, int] | None:
     """Returns a channelwise operator's constants with per-channel entries, as input index to axis.
 
     Returns:
@@ -60,16 +60,16 @@ def channel_constants(links: Links, operator: Operator) -> dict[int, int] | None
     if given is None or not given.shape or not made.shape or given.data is not None:
         return None
     if code in _BROADCASTING:
-        return _broadcast(links, operator)
+        return _broadcast(graph_index, operator)
     if given.shape[-1] != made.shape[-1]:
         return None
     if code in _UNARY:
         return {}
     if code in _PADDING:
-        paddings = links.constant(operator, 1)
+        paddings = graph_index.constant(operator, 1)
         return {} if paddings is not None and paddings.data is not None and not paddings.data[-1].any() else None
     if code in _REDUCING:
-        axes = links.constant(operator, 1)
+        axes = graph_index.constant(operator, 1)
         apart = axes is not None and axes.data is not None and -1 not in axes.data % len(given.shape) - len(given.shape)
         return {} if apart else None
     return {1: 3} | ({2: 0} if _is_biased(operator) else {})
@@ -79,47 +79,47 @@ def _is_biased(operator: Operator) -> bool:
     return len(operator.inputs) > 2 and operator.inputs[2] is not None
 
 
-def _broadcast(links: Links, operator: Operator) -> dict[int, int] | None:
+def _broadcast(graph_index: GraphIndex, operator: Operator) -> dict[int, int] | None:
     channels = operator.outputs[0].shape[-1]
     constants = {}
-    for place, tensor in enumerate(operator.inputs):
+    for index, tensor in enumerate(operator.inputs):
         if tensor is None:
             return None
         entry_a_channel = tensor.shape[-1:] == (channels,)
-        if links.constant(operator, place) is None:
+        if graph_index.constant(operator, index) is None:
             if tensor.data is not None or not entry_a_channel:
                 return None
         elif entry_a_channel:
-            constants[place] = len(tensor.shape) - 1
+            constants[index] = len(tensor.shape) - 1
     return constants
 
 
-def _mixes(links: Links, operator: Operator) -> bool:
+def _mixes(graph_index: GraphIndex, operator: Operator) -> bool:
     axis = _MIXING.get(operator.code)
     if axis is None:
         return False
-    weights, given, made = links.constant(operator, 1), operator.inputs[0], operator.outputs[0]
+    weights, given, made = graph_index.constant(operator, 1), operator.inputs[0], operator.outputs[0]
     if weights is None or given is None or not given.shape or not made.shape:
         return False
     return (
         len(weights.shape) > axis
         and weights.shape[axis] == given.shape[-1]  # fewer input channels: grouped convolution
         and weights.shape[0] == made.shape[-1]
-        and (not _is_biased(operator) or links.constant(operator, 2) is not None)
+        and (not _is_biased(operator) or graph_index.constant(operator, 2) is not None)
         and operator.options.get("weights_format", "DEFAULT") == "DEFAULT"
     )
 
 
-def rows(links: Links, operator: Operator, order: Order) -> list[Edit] | None:
+def rows(graph_index: GraphIndex, operator: Operator, order: Order) -> list[Edit] | None:
     """Returns the edits that reorder the output channels of a convolution or dense layer; None for other operators."""
-    if not _mixes(links, operator):
+    if not _mixes(graph_index, operator):
         return None
-    return [(operator, place, 0, order) for place in ((1, 2) if _is_biased(operator) else (1,))]
+    return [(operator, index, 0, order) for index in ((1, 2) if _is_biased(operator) else (1,))]
 
 
-def columns(links: Links, operator: Operator, order: Order) -> list[Edit] | None:
+def columns(graph_index: GraphIndex, operator: Operator, order: Order) -> list[Edit] | None:
     """Returns the edits that reorder the input channels of a convolution or dense layer; None for other operators."""
-    return [(operator, 1, _MIXING[operator.code], order)] if _mixes(links, operator) else None
+    return [(operator, 1, _MIXING[operator.code], order)] if _mixes(graph_index, operator) else None
 
 
 def joined_parts(operator: Operator) -> list[Tensor] | None:
@@ -132,27 +132,27 @@ def joined_parts(operator: Operator) -> list[Tensor] | None:
 
 def sliced(operator: Operator) -> Tensor | None:
     """Returns the input tensor of a slice or split; None for any other operator."""
-    place = {"SLICE": 0, "STRIDED_SLICE": 0, "SPLIT": 1, "SPLIT_V": 0}.get(operator.code)
-    return None if place is None else operator.inputs[place]
+    index = {"SLICE": 0, "STRIDED_SLICE": 0, "SPLIT": 1, "SPLIT_V": 0}.get(operator.code)
+    return None if index is None else operator.inputs[index]
 
 
-def channel_slices(links: Links, operator: Operator) -> list[tuple[Tensor, int, int]] | None:
+def channel_slices(graph_index: GraphIndex, operator: Operator) -> list[tuple[Tensor, int, int]] | None:
     """Returns (output, begin, end) per output of a slice or split along channels; None for any other operator."""
     given = sliced(operator)
     if given is None or not given.shape:
         return None
     if operator.code in ("SLICE", "STRIDED_SLICE"):
-        bounds = _slice_bounds(links, operator, given)
+        bounds = _slice_bounds(graph_index, operator, given)
         return [(operator.outputs[0], *bounds)] if bounds else None
-    axis = links.constant(operator, 0 if operator.code == "SPLIT" else 2)
+    axis = graph_index.constant(operator, 0 if operator.code == "SPLIT" else 2)
     if axis is None or axis.data is None or axis.data.item() not in (-1, len(given.shape) - 1):
         return None
     ends = np.cumsum([tensor.shape[-1] for tensor in operator.outputs]).tolist()
     return [(t, end - t.shape[-1], end) for t, end in zip(operator.outputs, ends, strict=True)]
 
 
-def _slice_bounds(links: Links, operator: Operator, given: Tensor) -> tuple[int, int] | None:
-    constants = [links.constant(operator, place) for place in range(1, len(operator.inputs))]
+def _slice_bounds(graph_index: GraphIndex, operator: Operator, given: Tensor) -> tuple[int, int] | None:
+    constants = [graph_index.constant(operator, index) for index in range(1, len(operator.inputs))]
     values = [c.data.tolist() for c in constants if c is not None and c.data is not None]
     if len(values) != len(constants):
         return None

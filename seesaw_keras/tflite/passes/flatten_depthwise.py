@@ -25,8 +25,8 @@ import math
 import numpy as np
 
 from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Subgraph, Tensor
-from seesaw_keras.tflite.passes.graph_index import Links, substitute, sweep, take
-from seesaw_keras.tflite.passes.layout_ops import Moves
+from seesaw_keras.tflite.passes.graph_index import GraphIndex, remove_dead_ops, substitute, take
+from seesaw_keras.tflite.passes.layout_ops import LayoutOps
 
 __all__ = ["flatten_depthwise"]
 
@@ -50,8 +50,8 @@ def flatten_depthwise(graph: Subgraph) -> int:
 
 
 def _flatten(graph: Subgraph, depthwise: Operator) -> bool:
-    links = Links(graph)
-    weights, bias = links.constant(depthwise, 1), links.constant(depthwise, 2)
+    graph_index = GraphIndex(graph)
+    weights, bias = graph_index.constant(depthwise, 1), graph_index.constant(depthwise, 2)
     given, made = depthwise.inputs[0], depthwise.outputs[0]
     if given is None or weights is None or bias is None or (given.type, weights.type) != ("INT8", "INT8"):
         return False
@@ -63,7 +63,7 @@ def _flatten(graph: Subgraph, depthwise: Operator) -> bool:
     block = max(size for size in range(1, _BLOCK + 1) if channels % size == 0)
     if not whole or not plain or taps <= _MOST_TAPS or block == 1:
         return False
-    before = Moves(f"{made.name}/taps")
+    before = LayoutOps(f"{made.name}/taps")
     flat = before.transpose(before.reshape(given, taps, channels), 1, 0)
     flat = before.reshape(flat, 1, 1, block, taps * channels // block)
     products = Tensor(f"{made.name}/products", (1, 1, block, channels), made.type, made.quantization)
@@ -79,7 +79,7 @@ def _flatten(graph: Subgraph, depthwise: Operator) -> bool:
     order = np.arange(channels).reshape(block, -1).T.ravel()  # filter 16 g + j belongs to channel 32 j + g
     take(graph, grouped, 1, 0, order)
     take(graph, grouped, 2, 0, order)
-    sweep(graph)
+    remove_dead_ops(graph)
     return True
 
 
@@ -94,10 +94,10 @@ def _filters(weights: Tensor) -> Tensor:
 def _diagonal(products: Tensor, made: Tensor) -> list[Operator]:
     """The operators that extract the used results from a (1, 1, block, channels) tensor."""
     block, channels = products.shape[2:]
-    moves = Moves(f"{made.name}/diagonal")
-    shifted = moves.pad(moves.reshape(products, 1, block * channels), 0, block)
-    rows = moves.cut(moves.reshape(shifted, block, channels + 1), (0, 0), (block, channels))
-    groups = moves.reshape(rows, block, channels // block, block)
-    moves.reshape(moves.cut(groups, (0, 0, 0), (*groups.shape[:2], 1)), *made.shape)
-    moves.into(made)
-    return moves.operators
+    layout_ops = LayoutOps(f"{made.name}/diagonal")
+    shifted = layout_ops.pad(layout_ops.reshape(products, 1, block * channels), 0, block)
+    rows = layout_ops.cut(layout_ops.reshape(shifted, block, channels + 1), (0, 0), (block, channels))
+    groups = layout_ops.reshape(rows, block, channels // block, block)
+    layout_ops.reshape(layout_ops.cut(groups, (0, 0, 0), (*groups.shape[:2], 1)), *made.shape)
+    layout_ops.into(made)
+    return layout_ops.operators

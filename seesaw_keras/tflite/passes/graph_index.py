@@ -2,14 +2,14 @@
 
 >>> import numpy as np
 >>> from seesaw_keras.tflite.flatbuffer import Operator, Tensor, build
->>> from seesaw_keras.tflite.passes.graph_index import Links, redirect, sweep
+>>> from seesaw_keras.tflite.passes.graph_index import GraphIndex, redirect, remove_dead_ops
 >>> a, b, c = (Tensor(name, (1, 4), "FLOAT32") for name in "abc")
 >>> graph = build(Operator("RELU", [a], [b]), Operator("RELU", [b], [c])).main
->>> Links(graph).only_user(b).outputs[0].name
+>>> GraphIndex(graph).only_user(b).outputs[0].name
 'c'
 
-A pass reads a graph through `Links`, a snapshot taken at construction, and may leave dead operators behind, which
-`sweep` removes.
+A pass reads a graph through `GraphIndex`, a snapshot taken at construction, and may leave dead operators behind, which
+`remove_dead_ops` removes.
 """
 
 from collections.abc import Iterable
@@ -19,13 +19,13 @@ import numpy.typing as npt
 
 from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Subgraph, Tensor
 
-__all__ = ["LASTING", "Links", "redirect", "substitute", "sweep", "take", "taken"]
+__all__ = ["LASTING", "GraphIndex", "redirect", "remove_dead_ops", "substitute", "take", "taken"]
 
 # Operators with side effects.
 LASTING = frozenset(("ASSIGN_VARIABLE", "CALL", "CALL_ONCE", "CUSTOM", "HASHTABLE_IMPORT", "IF", "WHILE"))
 
 
-class Links:
+class GraphIndex:
     """Producers and consumers of each tensor; a snapshot of a graph.
 
     Attributes:
@@ -50,12 +50,12 @@ class Links:
             return None
         return self.consumers[tensor][0]
 
-    def constant(self, operator: Operator, place: int) -> Tensor | None:
+    def constant(self, operator: Operator, index: int) -> Tensor | None:
         """Returns the constant tensor behind an input; None if the input is not constant.
 
         For weights stored in float16 this is the input of the DEQUANTIZE operator in between.
         """
-        tensor = operator.inputs[place] if place < len(operator.inputs) else None
+        tensor = operator.inputs[index] if index < len(operator.inputs) else None
         if tensor is None or tensor.is_variable:
             return None
         producer = self.producers.get(tensor)
@@ -73,8 +73,8 @@ def substitute(graph: Subgraph, old: Operator, new: Iterable[Operator]) -> None:
         new: operators in execution order; may include `old`.
     """
     new = list(new)
-    place = graph.operators.index(old)
-    graph.operators[place : place + 1] = new
+    index = graph.operators.index(old)
+    graph.operators[index : index + 1] = new
     known = set(graph.tensors)
     for operator in new:
         for tensor in [*operator.inputs, *operator.outputs]:
@@ -89,20 +89,20 @@ def redirect(graph: Subgraph, old: Tensor, new: Tensor) -> None:
         operator.inputs[:] = [new if tensor is old else tensor for tensor in operator.inputs]
 
 
-def take(graph: Subgraph, operator: Operator, place: int, axis: int, order: npt.NDArray[np.intp]) -> None:
+def take(graph: Subgraph, operator: Operator, index: int, axis: int, order: npt.NDArray[np.intp]) -> None:
     """Selects and reorders entries of a constant input; per-channel scales follow their entries.
 
     Args:
         graph: modified in place.
         operator: an operator of the graph.
-        place: input index of the constant.
+        index: input index of the constant.
         axis: axis of the constant.
         order: indices along the axis.
     """
-    constant = Links(graph).constant(operator, place)
+    constant = GraphIndex(graph).constant(operator, index)
     assert constant is not None and constant.data is not None
     quantization = taken(constant.quantization, axis, order)
-    _set_constant(graph, operator, place, np.take(constant.data, order, axis), quantization)
+    _set_constant(graph, operator, index, np.take(constant.data, order, axis), quantization)
 
 
 def taken(quantization: Quantization | None, axis: int, order: npt.NDArray[np.intp]) -> Quantization | None:
@@ -113,31 +113,31 @@ def taken(quantization: Quantization | None, axis: int, order: npt.NDArray[np.in
 
 
 def _set_constant(
-    graph: Subgraph, operator: Operator, place: int, data: npt.NDArray, quantization: Quantization | None
+    graph: Subgraph, operator: Operator, index: int, data: npt.NDArray, quantization: Quantization | None
 ) -> None:
     """Gives an operator its own constant, stored in the same form as the current one.
 
     Args:
         graph: modified in place.
         operator: an operator of the graph.
-        place: input index of the constant.
+        index: input index of the constant.
         data: new value, in the type in which the current one is stored.
         quantization: quantization of the new value.
     """
-    old = operator.inputs[place]
+    old = operator.inputs[index]
     assert old is not None
     stored = Tensor.constant(old.name, data, quantization)
     if old.data is not None:
-        operator.inputs[place] = stored
+        operator.inputs[index] = stored
         substitute(graph, operator, [operator])
         return
     widened = Tensor(old.name, data.shape, old.type)
-    operator.inputs[place] = widened
+    operator.inputs[index] = widened
     version = graph.producers()[old].version
     substitute(graph, operator, [Operator("DEQUANTIZE", [stored], [widened], version=version), operator])
 
 
-def sweep(graph: Subgraph) -> None:
+def remove_dead_ops(graph: Subgraph) -> None:
     """Removes operators with unused outputs and tensors that no operator references."""
     taken = set(graph.outputs)
     kept = []

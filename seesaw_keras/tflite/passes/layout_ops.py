@@ -1,8 +1,8 @@
 """Builder for layout operators that move values without computing any.
 
 >>> from seesaw_keras.tflite.flatbuffer import Tensor
->>> from seesaw_keras.tflite.passes.layout_ops import Moves
->>> moves = Moves("turned")
+>>> from seesaw_keras.tflite.passes.layout_ops import LayoutOps
+>>> moves = LayoutOps("turned")
 >>> moves.transpose(moves.reshape(Tensor("x", (1, 2, 3), "FLOAT32"), 2, 3), 1, 0).shape
 (3, 2)
 >>> [operator.code for operator in moves.operators]
@@ -15,10 +15,10 @@ import numpy as np
 
 from seesaw_keras.tflite.flatbuffer import Operator, Tensor
 
-__all__ = ["Moves"]
+__all__ = ["LayoutOps"]
 
 
-class Moves:
+class LayoutOps:
     """Builder that appends one operator per method call and returns the operator's output.
 
     Attributes:

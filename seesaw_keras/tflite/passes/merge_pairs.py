@@ -20,7 +20,7 @@ import numpy as np
 
 from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Subgraph, Tensor
 from seesaw_keras.tflite.passes.channels import channel_slices, joined_parts, sliced
-from seesaw_keras.tflite.passes.graph_index import Links, substitute, sweep
+from seesaw_keras.tflite.passes.graph_index import GraphIndex, remove_dead_ops, substitute
 
 __all__ = ["MADDS_PER_BYTE", "merge_pairs"]
 
@@ -59,26 +59,30 @@ def merge_pairs(graph: Subgraph, *, madds_per_byte: float = MADDS_PER_BYTE) -> i
 
 
 def _merge(graph: Subgraph, join: Operator, madds_per_byte: float) -> bool:
-    links, made = Links(graph), join.outputs[0]
-    found = [_part(links, tensor) for tensor in joined_parts(join) or ()]
+    graph_index, made = GraphIndex(graph), join.outputs[0]
+    found = [_part(graph_index, tensor) for tensor in joined_parts(join) or ()]
     parts = [part for part in found if part is not None]
     if len(parts) < max(2, len(found)) or any(part.kind != parts[0].kind for part in parts[1:]):
         return False
-    if _steps(made) != _steps(parts[0].operator.outputs[0]) or _cost(links, made, parts) > madds_per_byte:
+    if _steps(made) != _steps(parts[0].operator.outputs[0]) or _cost(graph_index, made, parts) > madds_per_byte:
         return False
     inputs: list[Tensor | None] = [parts[0].source, *_dense(parts, made.name)]
     version = max(part.operator.version for part in parts)
     substitute(graph, join, [Operator("CONV_2D", inputs, [made], dict(parts[0].operator.options), version)])
-    sweep(graph)
+    remove_dead_ops(graph)
     return True
 
 
-def _part(links: Links, tensor: Tensor) -> _Part | None:
+def _part(graph_index: GraphIndex, tensor: Tensor) -> _Part | None:
     """The int8 convolution that produces a tensor, if the tensor has a single consumer; None otherwise."""
-    convolution = links.producers.get(tensor)
-    if convolution is None or convolution.code != "CONV_2D" or links.only_user(tensor) is None:
+    convolution = graph_index.producers.get(tensor)
+    if convolution is None or convolution.code != "CONV_2D" or graph_index.only_user(tensor) is None:
         return None
-    given, weights, bias = convolution.inputs[0], links.constant(convolution, 1), links.constant(convolution, 2)
+    given, weights, bias = (
+        convolution.inputs[0],
+        graph_index.constant(convolution, 1),
+        graph_index.constant(convolution, 2),
+    )
     if given is None or weights is None or bias is None or weights.quantization is None or bias.quantization is None:
         return None
     types = given.type, weights.type, bias.type, tensor.type
@@ -86,10 +90,10 @@ def _part(links: Links, tensor: Tensor) -> _Part | None:
         return None
     if weights.shape[3] != given.shape[3]:  # grouped convolution
         return None
-    slicing = links.producers.get(given)
+    slicing = graph_index.producers.get(given)
     source = None if slicing is None else sliced(slicing)
     if slicing is not None and source is not None:
-        for output, begin, end in channel_slices(links, slicing) or ():
+        for output, begin, end in channel_slices(graph_index, slicing) or ():
             if output is given:
                 return _Part(convolution, source, begin, end, weights, bias)
     return _Part(convolution, given, 0, given.shape[3], weights, bias)
@@ -100,13 +104,13 @@ def _steps(tensor: Tensor) -> tuple[float, int] | None:
     return None if tensor.quantization is None else (tensor.quantization.scale, tensor.quantization.zero_point)
 
 
-def _cost(links: Links, made: Tensor, parts: list[_Part]) -> float:
+def _cost(graph_index: GraphIndex, made: Tensor, parts: list[_Part]) -> float:
     """Additional multiply-adds per saved byte of copying."""
     source = parts[0].source
     sparse = sum(part.weights.size for part in parts)
     dense = source.shape[-1] * made.shape[-1] * math.prod(parts[0].weights.shape[1:3])
     slices = {tensor for part in parts if (tensor := part.operator.inputs[0]) is not None} - {source}
-    copied = made.nbytes + sum(tensor.nbytes for tensor in slices if links.only_user(tensor) is not None)
+    copied = made.nbytes + sum(tensor.nbytes for tensor in slices if graph_index.only_user(tensor) is not None)
     return (dense - sparse) * math.prod(made.shape[:-1]) / copied
 
 

@@ -1,9 +1,9 @@
 """Regions: sets of tensors that share a channel order, and the edits that change it.
 
 >>> from seesaw_keras.tflite import flatbuffer
->>> from seesaw_keras.tflite.passes.graph_index import Links
+>>> from seesaw_keras.tflite.passes.graph_index import GraphIndex
 >>> from seesaw_keras.tflite.passes.regions import region_around
->>> links = Links(flatbuffer.read("shuffle_int8.tflite").main)  # doctest: +SKIP
+>>> links = GraphIndex(flatbuffer.read("shuffle_int8.tflite").main)  # doctest: +SKIP
 >>> region = region_around(links, links.graph.operators[1].outputs[0])  # doctest: +SKIP
 >>> [operator.code for operator in region.operators]  # doctest: +SKIP
 ['LOGISTIC', 'MUL', 'DEPTHWISE_CONV_2D', 'LOGISTIC', 'MUL']
@@ -19,7 +19,7 @@ import numpy as np
 
 from seesaw_keras.tflite.flatbuffer import Operator, Tensor
 from seesaw_keras.tflite.passes.channels import Edit, Order, channel_constants, channel_slices, columns, rows
-from seesaw_keras.tflite.passes.graph_index import Links
+from seesaw_keras.tflite.passes.graph_index import GraphIndex
 
 __all__ = ["Region", "permutation", "region_around"]
 
@@ -43,18 +43,20 @@ class Region:
     is_open: bool
 
 
-def region_around(links: Links, start: Tensor, inside: Callable[[Operator], bool] | None = None) -> Region | None:
+def region_around(
+    graph_index: GraphIndex, start: Tensor, inside: Callable[[Operator], bool] | None = None
+) -> Region | None:
     """Returns the largest region around a tensor.
 
     Args:
-        links: index of the graph.
+        graph_index: index of the graph.
         start: a computed tensor.
         inside: predicate for operators that belong to a region; by default all channelwise ones.
 
     Returns:
         None if the region reaches a graph input.
     """
-    inside = inside or (lambda operator: channel_constants(links, operator) is not None)
+    inside = inside or (lambda operator: channel_constants(graph_index, operator) is not None)
     channels = start.shape[-1]
     tensors: set[Tensor] = set()
     operators: set[Operator] = set()
@@ -63,30 +65,30 @@ def region_around(links: Links, start: Tensor, inside: Callable[[Operator], bool
         tensor = waiting.pop()
         if tensor in tensors:
             continue
-        if tensor not in links.producers:
+        if tensor not in graph_index.producers:
             return None
         tensors.add(tensor)
-        for operator in (links.producers[tensor], *links.consumers[tensor]):
+        for operator in (graph_index.producers[tensor], *graph_index.consumers[tensor]):
             if operator not in operators and inside(operator) and operator.outputs[0].shape[-1:] == (channels,):
                 operators.add(operator)
-                values = [t for place, t in enumerate(operator.inputs) if links.constant(operator, place) is None]
+                values = [t for index, t in enumerate(operator.inputs) if graph_index.constant(operator, index) is None]
                 ends = (t for t in [*values, *operator.outputs] if t is not None)
                 waiting += [t for t in ends if t.shape[-1:] == (channels,)]
-    order = links.graph.operators
+    order = graph_index.graph.operators
     return Region(
         tensors,
         [o for o in order if o in operators],
         [o for o in order if o not in operators and not tensors.isdisjoint(o.outputs)],
         [o for o in order if o not in operators and any(t in tensors for t in o.inputs if t is not None)],
-        any(links.is_open(tensor) for tensor in tensors),
+        any(graph_index.is_open(tensor) for tensor in tensors),
     )
 
 
-def permutation(links: Links, region: Region, order: Order, given: set[Operator]) -> list[Edit] | None:
+def permutation(graph_index: GraphIndex, region: Region, order: Order, given: set[Operator]) -> list[Edit] | None:
     """Returns the edits that permute the channels of a region.
 
     Args:
-        links: index of the graph.
+        graph_index: index of the graph.
         region: a region of the graph.
         order: for each new channel position, the index of the old channel.
         given: operators that need no edit, because the caller handles them.
@@ -98,26 +100,30 @@ def permutation(links: Links, region: Region, order: Order, given: set[Operator]
         return None
     edits: list[Edit] = []
     for operator in region.operators:
-        constants = channel_constants(links, operator)
+        constants = channel_constants(graph_index, operator)
         assert constants is not None
-        if any(links.constant(operator, place) is None for place in constants):
+        if any(graph_index.constant(operator, index) is None for index in constants):
             return None
-        edits += [(operator, place, axis, order) for place, axis in constants.items()]
-    outside = [rows(links, o, order) for o in region.sources if o not in given]
+        edits += [(operator, index, axis, order) for index, axis in constants.items()]
+    outside = [rows(graph_index, o, order) for o in region.sources if o not in given]
     for operator in region.sinks:
         if operator in given:
             continue
-        slices = channel_slices(links, operator)
-        outside.append(columns(links, operator, order) if slices is None else _sliced(links, operator, slices, order))
+        slices = channel_slices(graph_index, operator)
+        outside.append(
+            columns(graph_index, operator, order) if slices is None else _sliced(graph_index, operator, slices, order)
+        )
     for some in outside:
         if some is None:
             return None
         edits += some
-    once = {(operator, place, axis) for operator, place, axis, _ in edits}
+    once = {(operator, index, axis) for operator, index, axis, _ in edits}
     return edits if len(once) == len(edits) else None
 
 
-def _sliced(links: Links, operator: Operator, slices: list[tuple[Tensor, int, int]], order: Order) -> list[Edit] | None:
+def _sliced(
+    graph_index: GraphIndex, operator: Operator, slices: list[tuple[Tensor, int, int]], order: Order
+) -> list[Edit] | None:
     """The edits for consumers of slices, for an order that does not mix channels across the slices' bounds."""
     edits: list[Edit] = []
     for tensor, begin, end in slices:
@@ -126,8 +132,8 @@ def _sliced(links: Links, operator: Operator, slices: list[tuple[Tensor, int, in
             return None
         if np.array_equal(part, np.arange(end - begin)):
             continue
-        region = region_around(links, tensor)
-        some = None if region is None else permutation(links, region, part, {operator})
+        region = region_around(graph_index, tensor)
+        some = None if region is None else permutation(graph_index, region, part, {operator})
         if some is None:
             return None
         edits += some

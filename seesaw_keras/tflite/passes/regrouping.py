@@ -21,7 +21,7 @@ import numpy as np
 
 from seesaw_keras.tflite.flatbuffer import Operator, Subgraph, Tensor
 from seesaw_keras.tflite.passes.channels import Order, joined_parts, rows
-from seesaw_keras.tflite.passes.graph_index import Links, substitute, take
+from seesaw_keras.tflite.passes.graph_index import GraphIndex, substitute, take
 
 __all__ = ["Regrouping", "regroup"]
 
@@ -43,28 +43,30 @@ class Regrouping(NamedTuple):
     def order(self) -> Order:
         """For each new channel, its index in the old concatenation."""
         starts = np.cumsum([0, *(tensor.shape[-1] for tensor in joined_parts(self.join) or ())])
-        return np.concatenate([starts[part] + places for part, places in self.pieces])
+        return np.concatenate([starts[part] + indices for part, indices in self.pieces])
 
-    def is_possible(self, links: Links) -> bool:
+    def is_possible(self, graph_index: GraphIndex) -> bool:
         """Whether the producers of the inputs can produce the pieces."""
         parts = joined_parts(self.join) or []
         if len(self.pieces) > _MOST_PIECES or len(set(parts)) < len(parts):
             return False
-        cut = [(parts[part], places) for part, places in self.pieces if not _is_whole(parts[part], places)]
+        cut = [(parts[part], indices) for part, indices in self.pieces if not _is_whole(parts[part], indices)]
         return all(
-            tensor in links.producers and rows(links, links.producers[tensor], places) and links.only_user(tensor)
-            for tensor, places in cut
+            tensor in graph_index.producers
+            and rows(graph_index, graph_index.producers[tensor], indices)
+            and graph_index.only_user(tensor)
+            for tensor, indices in cut
         )
 
     def apply(self, graph: Subgraph) -> None:
         """Creates the pieces and concatenates them; the original producers may become unused."""
-        links = Links(graph)
+        graph_index = GraphIndex(graph)
         parts = joined_parts(self.join) or []
         self.join.inputs[:] = [
             parts[part]
-            if _is_whole(parts[part], places)
-            else _made_in_part(links, parts[part], places, f"{parts[part].name}/{number}")
-            for number, (part, places) in enumerate(self.pieces)
+            if _is_whole(parts[part], indices)
+            else _made_in_part(graph_index, parts[part], indices, f"{parts[part].name}/{number}")
+            for number, (part, indices) in enumerate(self.pieces)
         ]
 
 
@@ -76,26 +78,26 @@ def regroup(join: Operator, groups: Sequence[Order]) -> Regrouping:
         groups: channel indices in the old concatenation, one array per contiguous group of the new one.
     """
     sizes = [tensor.shape[-1] for tensor in joined_parts(join) or ()]
-    origin = [(part, place) for part, size in enumerate(sizes) for place in range(size)]
+    origin = [(part, index) for part, size in enumerate(sizes) for index in range(size)]
     channels: list[tuple[int, int]] = []
     for group in groups:
         last = channels[-1][0] if channels else None
         # Channels that continue the last piece come first, so that it is not split.
         channels += sorted((origin[channel] for channel in group), key=lambda c: (c[0] != last, c))
     runs = groupby(channels, key=lambda channel: channel[0])
-    return Regrouping(join, [(part, np.array([place for _, place in run])) for part, run in runs])
+    return Regrouping(join, [(part, np.array([index for _, index in run])) for part, run in runs])
 
 
-def _is_whole(tensor: Tensor, places: Order) -> bool:
-    return np.array_equal(places, np.arange(tensor.shape[-1]))
+def _is_whole(tensor: Tensor, indices: Order) -> bool:
+    return np.array_equal(indices, np.arange(tensor.shape[-1]))
 
 
-def _made_in_part(links: Links, tensor: Tensor, places: Order, name: str) -> Tensor:
+def _made_in_part(graph_index: GraphIndex, tensor: Tensor, indices: Order, name: str) -> Tensor:
     """Creates a separate convolution that computes some of a tensor's channels."""
-    maker = links.producers[tensor]
-    piece = Tensor(name, (*tensor.shape[:-1], places.size), tensor.type, tensor.quantization)
+    maker = graph_index.producers[tensor]
+    piece = Tensor(name, (*tensor.shape[:-1], indices.size), tensor.type, tensor.quantization)
     clone = Operator(maker.code, list(maker.inputs), [piece], dict(maker.options), maker.version)
-    substitute(links.graph, maker, [clone, maker])
-    for _, place, axis, order in rows(links, maker, places) or ():
-        take(links.graph, clone, place, axis, order)
+    substitute(graph_index.graph, maker, [clone, maker])
+    for _, index, axis, order in rows(graph_index, maker, indices) or ():
+        take(graph_index.graph, clone, index, axis, order)
     return piece

@@ -16,8 +16,8 @@ import numpy as np
 
 from seesaw_keras.tflite.flatbuffer import Operator, Subgraph, Tensor
 from seesaw_keras.tflite.passes.channels import channel_slices, joined_parts, sliced
-from seesaw_keras.tflite.passes.graph_index import Links, redirect, substitute, sweep
-from seesaw_keras.tflite.passes.layout_ops import Moves
+from seesaw_keras.tflite.passes.graph_index import GraphIndex, redirect, remove_dead_ops, substitute
+from seesaw_keras.tflite.passes.layout_ops import LayoutOps
 from seesaw_keras.tflite.passes.regions import Region, region_around
 
 __all__ = ["split_streams"]
@@ -36,14 +36,14 @@ def split_streams(graph: Subgraph) -> int:
     seen: set[Operator] = set()
     for operator in list(graph.operators):
         if operator not in seen and _is_addition(operator):
-            links = Links(graph)
-            region = region_around(links, operator.outputs[0], _is_addition)
+            graph_index = GraphIndex(graph)
+            region = region_around(graph_index, operator.outputs[0], _is_addition)
             if region is not None:
                 seen |= set(region.operators)
-                stream = _Stream(links, region)
+                stream = _Stream(graph_index, region)
                 if len(stream.blocks) > 1 and stream.copied_after() < stream.copied_before():
                     stream.split()
-                    sweep(graph)
+                    remove_dead_ops(graph)
                     count += 1
     return count
 
@@ -59,14 +59,14 @@ def _is_addition(operator: Operator) -> bool:
 class _Stream:
     """Tensors connected by additions, and the channel blocks in which they are read."""
 
-    def __init__(self, links: Links, region: Region) -> None:
-        self._links, self._region = links, region
-        order = [tensor for operator in links.graph.operators for tensor in operator.outputs]
+    def __init__(self, graph_index: GraphIndex, region: Region) -> None:
+        self._links, self._region = graph_index, region
+        order = [tensor for operator in graph_index.graph.operators for tensor in operator.outputs]
         self._tensors = [tensor for tensor in order if tensor in region.tensors]
         self._slices = {  # slices to replace with parts
             operator: slices
             for operator in region.sinks
-            if (slices := channel_slices(links, operator)) and not any(links.is_open(t) for t, *_ in slices)
+            if (slices := channel_slices(graph_index, operator)) and not any(graph_index.is_open(t) for t, *_ in slices)
         }
         bounds = {bound for slices in self._slices.values() for _, *ends in slices for bound in ends}
         self.blocks = list(pairwise(sorted(bounds | {0, self._tensors[0].shape[-1]})))
@@ -106,7 +106,7 @@ class _Stream:
         return [joined[ends.index(begin) : ends.index(end)] for begin, end in self.blocks]
 
     def split(self) -> None:
-        """Splits the stream in the graph; leaves unused operators for `sweep`."""
+        """Splits the stream in the graph; leaves unused operators for `remove_dead_ops`."""
         for tensor in self._tensors:
             maker = self._links.producers[tensor]
             substitute(self._links.graph, maker, self._made(tensor, maker))
@@ -116,29 +116,31 @@ class _Stream:
             for tensor, begin, end in slices:
                 pairs = zip(self._parts[given], self.blocks, strict=True)
                 parts = [part for part, (start, stop) in pairs if begin <= start and stop <= end]
-                moves = Moves(tensor.name)
-                part = moves.join(parts) if len(parts) > 1 else parts[0]
-                substitute(self._links.graph, operator, [*moves.operators, operator])
+                layout_ops = LayoutOps(tensor.name)
+                part = layout_ops.join(parts) if len(parts) > 1 else parts[0]
+                substitute(self._links.graph, operator, [*layout_ops.operators, operator])
                 redirect(self._links.graph, tensor, part)
 
     def _made(self, tensor: Tensor, maker: Operator) -> list[Operator]:
         """The operators that produce the parts of a tensor, and the tensor itself where it is read whole."""
-        moves = Moves(tensor.name)
+        layout_ops = LayoutOps(tensor.name)
         joined = self._joined(tensor)
         if maker in self._region.operators:
             sums = self._sums(tensor, maker)
             self._parts[tensor] = [operator.outputs[0] for operator in sums]
             if not self._is_read_whole(tensor):
                 return sums
-            moves.join(self._parts[tensor])
-            moves.into(tensor)
-            return [*sums, *moves.operators]
+            layout_ops.join(self._parts[tensor])
+            layout_ops.into(tensor)
+            return [*sums, *layout_ops.operators]
         if joined is not None:
-            self._parts[tensor] = [moves.join(block) if len(block) > 1 else block[0] for block in joined]
+            self._parts[tensor] = [layout_ops.join(block) if len(block) > 1 else block[0] for block in joined]
         else:
             before, starts = tensor.shape[:-1], [0] * (len(tensor.shape) - 1)
-            self._parts[tensor] = [moves.cut(tensor, (*starts, begin), (*before, end)) for begin, end in self.blocks]
-        return [maker, *moves.operators]
+            self._parts[tensor] = [
+                layout_ops.cut(tensor, (*starts, begin), (*before, end)) for begin, end in self.blocks
+            ]
+        return [maker, *layout_ops.operators]
 
     def _sums(self, tensor: Tensor, addition: Operator) -> list[Operator]:
         """The additions of the individual parts."""

@@ -19,7 +19,7 @@ import math
 import numpy as np
 
 from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Subgraph, Tensor, build
-from seesaw_keras.tflite.passes.graph_index import Links, substitute, sweep
+from seesaw_keras.tflite.passes.graph_index import GraphIndex, remove_dead_ops, substitute
 from seesaw_keras.tflite.reference import Interpreter
 
 __all__ = ["spread_prelu"]
@@ -38,7 +38,7 @@ def spread_prelu(graph: Subgraph) -> int:
 
 
 def _spread(graph: Subgraph, prelu: Operator) -> bool:
-    given, made, slopes = prelu.inputs[0], prelu.outputs[0], Links(graph).constant(prelu, 1)
+    given, made, slopes = prelu.inputs[0], prelu.outputs[0], GraphIndex(graph).constant(prelu, 1)
     if given is None or slopes is None or {given.type, slopes.type, made.type} != {"INT8"} or len(given.shape) != 4:
         return False
     if math.prod(given.shape[1:3]) == 1 or slopes.shape[-1:] != (slopes.size,) or slopes.size != given.shape[3]:
@@ -47,7 +47,7 @@ def _spread(graph: Subgraph, prelu: Operator) -> bool:
     if operators is None or not _is_same(given, slopes, made):
         return False
     substitute(graph, prelu, operators)
-    sweep(graph)
+    remove_dead_ops(graph)
     return True
 
 

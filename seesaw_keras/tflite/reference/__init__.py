@@ -2,7 +2,7 @@
 
 >>> from seesaw_keras.tflite import flatbuffer
 >>> from seesaw_keras.tflite.reference import Interpreter
->>> device = Interpreter(flatbuffer.read("shuffle_int8.tflite"), "micro")  # doctest: +SKIP
+>>> device = Interpreter(flatbuffer.read("shuffle_int8.tflite"), "tflm")  # doctest: +SKIP
 >>> every_tensor = device.tensors(images)  # doctest: +SKIP
 
 There is one module per kernel family; each names the TensorFlow Lite kernels it reproduces and documents where the two

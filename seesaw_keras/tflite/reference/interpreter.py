@@ -33,7 +33,7 @@ class Interpreter:
 
         Args:
             model: its main subgraph is executed; it is not modified, and must not be modified afterwards.
-            flavor: "litert" for the arithmetic of LiteRT's reference kernels, "micro" for that of TensorFlow Lite
+            flavor: "litert" for the arithmetic of LiteRT's reference kernels, "tflm" for that of TensorFlow Lite
                 Micro.
 
         Raises:
@@ -145,7 +145,7 @@ def _inputs(operator: Operator, values: dict[Tensor, Array]) -> list[Array | Non
 
 def _fits(shape: tuple[int, ...], tensor: Tensor, flavor: Flavor) -> bool:
     """Whether a shape matches the file's; LiteRT allows dynamic dimensions."""
-    wanted = tensor.shape if tensor.shape_signature is None or flavor == "micro" else tensor.shape_signature
+    wanted = tensor.shape if tensor.shape_signature is None or flavor == "tflm" else tensor.shape_signature
     return len(shape) == len(wanted) and all(w in (-1, s) for s, w in zip(shape, wanted, strict=True))
 
 

@@ -22,7 +22,7 @@ from seesaw_keras.tflite.reference.arithmetic.fixed_point import INT32_MAX, roun
 
 __all__ = ["FLAVORS", "Array", "Compute", "Flavor", "Node", "UnsupportedError"]
 
-Flavor = Literal["litert", "micro"]
+Flavor = Literal["litert", "tflm"]
 FLAVORS: tuple[Flavor, ...] = get_args(Flavor)
 
 Array = npt.NDArray[Any]
@@ -66,42 +66,42 @@ class Node:
         """The first output."""
         return self.operator.outputs[0]
 
-    def input(self, place: int = 0) -> Tensor:
+    def input(self, index: int = 0) -> Tensor:
         """The input at an index; raises UnsupportedError if it is missing."""
-        tensor = self.optional(place)
+        tensor = self.optional(index)
         if tensor is None:
-            raise self.refuse(f"input {place} is missing")
+            raise self.refuse(f"input {index} is missing")
         return tensor
 
-    def optional(self, place: int) -> Tensor | None:
+    def optional(self, index: int) -> Tensor | None:
         """The input at an index; None if it is omitted."""
-        return self.operator.inputs[place] if place < len(self.operator.inputs) else None
+        return self.operator.inputs[index] if index < len(self.operator.inputs) else None
 
     def option(self, name: str) -> Any:
         """The value of an operator option."""
         return self.operator.options[name]
 
-    def constant(self, place: int) -> Array:
+    def constant(self, index: int) -> Array:
         """The value of a constant input; raises UnsupportedError if it is not constant."""
-        array = self._array(place)
+        array = self._array(index)
         if len(array) != 1:
-            raise self.refuse(f"input {place} {self.input(place).name!r} is computed; only a constant is supported")
+            raise self.refuse(f"input {index} {self.input(index).name!r} is computed; only a constant is supported")
         return array[0]
 
-    def shape(self, place: int = 0) -> tuple[int, ...]:
+    def shape(self, index: int = 0) -> tuple[int, ...]:
         """The shape of an input, without the batch axis."""
-        return self._array(place).shape[1:]
+        return self._array(index).shape[1:]
 
-    def _array(self, place: int) -> Array:
-        self.input(place)
-        array = self.arrays[place]
+    def _array(self, index: int) -> Array:
+        self.input(index)
+        array = self.arrays[index]
         assert array is not None
         return array
 
-    def numbers(self, place: int) -> list[int]:
+    def numbers(self, index: int) -> list[int]:
         """A constant integer input, such as axes, as a flat list."""
-        self.require(self.input(place).type in ("INT32", "INT64"), f"input {place} is {self.input(place).type}")
-        return self.constant(place).reshape(-1).tolist()
+        self.require(self.input(index).type in ("INT32", "INT64"), f"input {index} is {self.input(index).type}")
+        return self.constant(index).reshape(-1).tolist()
 
     def axis(self, number: int, rank: int) -> int:
         """Normalizes a possibly negative axis; raises UnsupportedError if it is out of range."""

@@ -1,13 +1,13 @@
 """Base class for training callbacks and the reports passed to them. Does not import TensorFlow.
 
->>> from seesaw_keras.training.callbacks.callback import Monitor, Monitors, StepReport
->>> class Losses(Monitor):
+>>> from seesaw_keras.training.callbacks.callback import Callback, CallbackList, StepLog
+>>> class Losses(Callback):
 ...     def __init__(self):
 ...         self.seen = []
 ...     def step(self, report):
 ...         self.seen.append(report.loss)
 >>> losses = Losses()
->>> Monitors([losses]).step(StepReport(1, 0.5, loss=2.0, learning_rate=0.1, images_per_second=30.0))
+>>> CallbackList([losses]).step(StepLog(1, 0.5, loss=2.0, learning_rate=0.1, images_per_second=30.0))
 >>> losses.seen
 [2.0]
 """
@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from seesaw_keras.training.recipe import Recipe
 
-__all__ = ["Monitor", "Monitors", "Run", "StepReport", "ValidationReport"]
+__all__ = ["Callback", "CallbackList", "Run", "StepLog", "ValidationReport"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class StepReport:
+class StepLog:
     """Metrics of one step.
 
     Attributes:
@@ -85,7 +85,7 @@ class ValidationReport:
     pictures: Mapping[str, bytes] = field(default_factory=dict)
 
 
-class Monitor:
+class Callback:
     """Base class for training callbacks; every method is a no-op to override.
 
     The trainer calls `begin`, then `step` for every step, followed by `validate` and `checkpoint` in this order when
@@ -95,7 +95,7 @@ class Monitor:
     def begin(self, run: Run) -> None:
         """Called before the first step."""
 
-    def step(self, report: StepReport) -> None:
+    def step(self, report: StepLog) -> None:
         """Called after every step."""
 
     def validate(self, step: int, model: Any) -> ValidationReport | None:
@@ -111,40 +111,40 @@ class Monitor:
         """Called when training completes; `run.model` holds the final weights."""
 
 
-class Monitors(Monitor):
+class CallbackList(Callback):
     """Calls several callbacks in order; each result of `validate` is passed to `validated` of all of them."""
 
-    def __init__(self, monitors: Sequence[Monitor]) -> None:
-        self._monitors = tuple(monitors)
+    def __init__(self, callbacks: Sequence[Callback]) -> None:
+        self._callbacks = tuple(callbacks)
 
     def begin(self, run: Run) -> None:
         """Calls `begin` of every callback."""
-        for monitor in self._monitors:
-            monitor.begin(run)
+        for callback in self._callbacks:
+            callback.begin(run)
 
-    def step(self, report: StepReport) -> None:
+    def step(self, report: StepLog) -> None:
         """Calls `step` of every callback."""
-        for monitor in self._monitors:
-            monitor.step(report)
+        for callback in self._callbacks:
+            callback.step(report)
 
     def validate(self, step: int, model: Any) -> None:
         """Calls `validate` of every callback and passes each report to `validated`."""
-        for monitor in self._monitors:
-            report = monitor.validate(step, model)
+        for callback in self._callbacks:
+            report = callback.validate(step, model)
             if report is not None:
                 self.validated(report)
 
     def validated(self, report: ValidationReport) -> None:
         """Calls `validated` of every callback."""
-        for monitor in self._monitors:
-            monitor.validated(report)
+        for callback in self._callbacks:
+            callback.validated(report)
 
     def checkpoint(self, step: int, path: Path) -> None:
         """Calls `checkpoint` of every callback."""
-        for monitor in self._monitors:
-            monitor.checkpoint(step, path)
+        for callback in self._callbacks:
+            callback.checkpoint(step, path)
 
     def end(self, run: Run) -> None:
         """Calls `end` of every callback."""
-        for monitor in self._monitors:
-            monitor.end(run)
+        for callback in self._callbacks:
+            callback.end(run)

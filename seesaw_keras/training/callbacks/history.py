@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from seesaw_keras.files import replacing
-from seesaw_keras.training.callbacks.callback import Monitor, Run, StepReport, ValidationReport
-from seesaw_keras.training.callbacks.step_means import Averages
+from seesaw_keras.training.callbacks.callback import Callback, Run, StepLog, ValidationReport
+from seesaw_keras.training.callbacks.step_means import StepMeans
 
 __all__ = ["HISTORY", "History", "read_history"]
 
@@ -28,7 +28,7 @@ _LEADING = ["step", "epoch", "loss", "learning_rate", "images_per_second"]
 _Row = dict[str, str]
 
 
-class History(Monitor):
+class History(Callback):
     """Writes `history.csv` during training.
 
     Args:
@@ -42,7 +42,7 @@ class History(Monitor):
         if every < 1:
             raise ValueError(f"every must be 1 or more, got {every}")
         self._every = every
-        self._averages = Averages()
+        self._averages = StepMeans()
         self._figures: dict[str, float] = {}
         self._columns = list(_LEADING)
 
@@ -54,7 +54,7 @@ class History(Monitor):
             self._columns, rows = _read(self._path)
         self._rewrite(row for row in rows if float(row["step"]) <= run.first_step)
 
-    def step(self, report: StepReport) -> None:
+    def step(self, report: StepLog) -> None:
         """Writes a row once `every` steps have accumulated."""
         # Written at the following step, because the metrics of a validation after a step belong in the step's row.
         if len(self._averages) >= self._every or self._figures:

@@ -1,7 +1,7 @@
 """Training progress as a terminal progress bar or as log lines. No TensorFlow import.
 
 >>> from seesaw_keras.training.callbacks.progress import ProgressBar
->>> train(recipe, source, out, monitors=[ProgressBar()])  # doctest: +SKIP
+>>> train(recipe, source, out, callbacks=[ProgressBar()])  # doctest: +SKIP
 epoch 3/16:  15%|█▌        | 4620/30304 [38:12<3:31:20, loss 11.92, 121 images/s, angle 58.3° own 83.1° nearest]
 """
 
@@ -12,15 +12,15 @@ from typing import TextIO
 
 from tqdm import tqdm
 
-from seesaw_keras.training.callbacks.callback import Monitor, Run, StepReport, ValidationReport
-from seesaw_keras.training.callbacks.step_means import Averages
+from seesaw_keras.training.callbacks.callback import Callback, Run, StepLog, ValidationReport
+from seesaw_keras.training.callbacks.step_means import StepMeans
 
 __all__ = ["ProgressBar"]
 
 BAR_SECONDS, LINE_SECONDS = 0.5, 30.0  # update intervals on a terminal and in a log
 
 
-class ProgressBar(Monitor):
+class ProgressBar(Callback):
     """Shows epoch, loss, images/s, time left, and the mean angles to the own and the nearest other class center.
 
     Prints a progress bar on a terminal, otherwise one line every 30 seconds. Values are means since the last update.
@@ -37,7 +37,7 @@ class ProgressBar(Monitor):
     def begin(self, run: Run) -> None:
         """Creates the progress bar."""
         self._run = run
-        self._averages = Averages()
+        self._averages = StepMeans()
         self._out = self._file or sys.stderr
         self._terminal = self._out.isatty()
         self._looked = time.monotonic()
@@ -52,7 +52,7 @@ class ProgressBar(Monitor):
             bar_format="{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]",
         )
 
-    def step(self, report: StepReport) -> None:
+    def step(self, report: StepLog) -> None:
         """Records a step and updates the display if the update interval has passed."""
         self._averages.add(report)
         now = time.monotonic()

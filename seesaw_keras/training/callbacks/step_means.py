@@ -1,29 +1,29 @@
 """Running means of step metrics, for callbacks that do not report every step.
 
->>> from seesaw_keras.training.callbacks.step_means import Averages
->>> from seesaw_keras.training.callbacks.callback import StepReport
->>> averages = Averages()
->>> averages.add(StepReport(1, 0.1, loss=3.0, learning_rate=0.1, images_per_second=20.0))
->>> averages.add(StepReport(2, 0.2, loss=1.0, learning_rate=0.1, images_per_second=60.0))
+>>> from seesaw_keras.training.callbacks.step_means import StepMeans
+>>> from seesaw_keras.training.callbacks.callback import StepLog
+>>> averages = StepMeans()
+>>> averages.add(StepLog(1, 0.1, loss=3.0, learning_rate=0.1, images_per_second=20.0))
+>>> averages.add(StepLog(2, 0.2, loss=1.0, learning_rate=0.1, images_per_second=60.0))
 >>> averages.take()
 {'step': 2, 'epoch': 0.2, 'loss': 2.0, 'learning_rate': 0.1, 'images_per_second': 30.0}
 """
 
-from seesaw_keras.training.callbacks.callback import StepReport
+from seesaw_keras.training.callbacks.callback import StepLog
 
-__all__ = ["Averages"]
+__all__ = ["StepMeans"]
 
 
-class Averages:
+class StepMeans:
     """Accumulates step reports and returns their means."""
 
     def __init__(self) -> None:
-        self._reports: list[StepReport] = []
+        self._reports: list[StepLog] = []
 
     def __len__(self) -> int:
         return len(self._reports)
 
-    def add(self, report: StepReport) -> None:
+    def add(self, report: StepLog) -> None:
         """Adds a step."""
         self._reports.append(report)
 

@@ -1,7 +1,7 @@
 """TensorBoard logging; view with `tensorboard --logdir runs`.
 
->>> from seesaw_keras.training.callbacks.tensorboard import TensorBoardMonitor
->>> train(recipe, source, out, monitors=[TensorBoardMonitor()])  # doctest: +SKIP
+>>> from seesaw_keras.training.callbacks.tensorboard import TensorBoard
+>>> train(recipe, source, out, callbacks=[TensorBoard()])  # doctest: +SKIP
 """
 
 import struct
@@ -15,17 +15,17 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-from seesaw_keras.training.callbacks.callback import Monitor, Run, StepReport, ValidationReport
-from seesaw_keras.training.callbacks.step_means import Averages
+from seesaw_keras.training.callbacks.callback import Callback, Run, StepLog, ValidationReport
+from seesaw_keras.training.callbacks.step_means import StepMeans
 
-__all__ = ["FOLDER", "TensorBoardMonitor"]
+__all__ = ["FOLDER", "TensorBoard"]
 
 FOLDER = "tensorboard"
 SHEET = 64  # number of images of the first batch to log
 COLUMNS = 8
 
 
-class TensorBoardMonitor(Monitor):
+class TensorBoard(Callback):
     """Writes scalars and images to the `tensorboard` folder of a run.
 
     `train/` holds means over `every` steps, `validation/` the metrics and plots of validations, and
@@ -43,7 +43,7 @@ class TensorBoardMonitor(Monitor):
         if every < 1:
             raise ValueError(f"every must be 1 or more, got {every}")
         self._every = every
-        self._averages = Averages()
+        self._averages = StepMeans()
 
     def begin(self, run: Run) -> None:
         """Opens an event file and, for a new run, logs the first batch."""
@@ -56,7 +56,7 @@ class TensorBoardMonitor(Monitor):
             self._write(0, [_image("input/first_batch", _png(_sheet(run.first_batch()[:SHEET])))])
         self._writer.flush()
 
-    def step(self, report: StepReport) -> None:
+    def step(self, report: StepLog) -> None:
         """Writes the mean scalars every `every` steps."""
         self._averages.add(report)
         if len(self._averages) >= self._every:

@@ -3,7 +3,7 @@
 >>> from seesaw_keras.data.sources import open_pairs
 >>> from seesaw_keras.training.callbacks.validation import Validation
 >>> lfw = open_pairs("lfw_view2_aligned112.zip", "pairs.txt")  # doctest: +SKIP
->>> train(recipe, source, out, monitors=[Validation({"lfw": lfw})])  # doctest: +SKIP
+>>> train(recipe, source, out, callbacks=[Validation({"lfw": lfw})])  # doctest: +SKIP
 >>> model.load_weights(out / "best.weights.h5")  # doctest: +SKIP
 """
 
@@ -18,7 +18,7 @@ from seesaw_keras._version import __version__
 from seesaw_keras.data.records import Pairs
 from seesaw_keras.files import replacing
 from seesaw_keras.inference.embedders import Embedder, StoredEmbeddings, load_embedder
-from seesaw_keras.training.callbacks.callback import Monitor, Run, ValidationReport
+from seesaw_keras.training.callbacks.callback import Callback, Run, ValidationReport
 from seesaw_keras.verification.evaluation import Verification, evaluate
 from seesaw_keras.verification.threshold_calibration import pairs_sha256
 
@@ -29,7 +29,7 @@ _ATTRIBUTE = "seesaw_keras"  # HDF5 attribute of the weights file with the conte
 FAR = 1e-3  # low enough to be useful, high enough for LFW's 3000 impostor pairs
 
 
-class Validation(Monitor):
+class Validation(Callback):
     """Evaluates verification on sets of pairs and saves the weights with the highest accuracy.
 
     `best.weights.h5` holds the weights and `best.json` their metadata: step, epoch, accuracy in percent, the other

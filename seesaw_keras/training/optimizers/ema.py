@@ -1,7 +1,7 @@
 """Exponential moving average (EMA) of a network's weights, which often verifies better than the last weights.
 
->>> from seesaw_keras.training.optimizers.ema import WeightAverage
->>> average = WeightAverage(model.variables, decay=0.999)  # doctest: +SKIP
+>>> from seesaw_keras.training.optimizers.ema import ExponentialMovingAverage
+>>> average = ExponentialMovingAverage(model.variables, decay=0.999)  # doctest: +SKIP
 >>> average.update()  # after every step  # doctest: +SKIP
 >>> with average.swapped():  # doctest: +SKIP
 ...     embeddings = model.predict(images)
@@ -12,10 +12,10 @@ from contextlib import contextmanager
 
 import tensorflow as tf
 
-__all__ = ["WeightAverage"]
+__all__ = ["ExponentialMovingAverage"]
 
 
-class WeightAverage(tf.Module):
+class ExponentialMovingAverage(tf.Module):
     """Moving averages of variables: trainable weights and moving statistics alike, so that they stay consistent.
 
     The averages start at the variables' values. Update number t, from 0, is

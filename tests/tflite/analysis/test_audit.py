@@ -35,7 +35,7 @@ def test_micro_has_what_is_listed(code):
     model = build(Operator(code, inputs, [y], options(code)), Operator(ABSENT, [y], [z]))
     model.subgraphs.append(Subgraph([], [], [], [], "empty"))  # for operators that call one
     with pytest.raises(ValueError, match="Didn't find op for builtin opcode") as refusal:
-        open_runtime("micro", model)
+        open_runtime("tflm", model)
     missing = re.search(r"opcode '(\w+)'", str(refusal.value))[1]
     assert (missing == ABSENT and code != ABSENT) == (code in MICRO_OPERATORS)
 

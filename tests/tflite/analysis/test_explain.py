@@ -103,7 +103,7 @@ def test_what_an_operator_loses_is_its_own_rounding(steps):
 
 def test_flavors(networks, faces):
     image = (faces[:1].astype(np.int16) - 128).astype(np.int8)
-    desktop, device = (explain(networks[0], image, flavor=flavor) for flavor in ("litert", "micro"))
+    desktop, device = (explain(networks[0], image, flavor=flavor) for flavor in ("litert", "tflm"))
     for left, right in zip(desktop, device, strict=True):
         np.testing.assert_array_equal(left.values, right.values)
 

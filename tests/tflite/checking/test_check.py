@@ -13,7 +13,7 @@ from seesaw_keras.tflite.conversion.interface import store_facts
 from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Tensor
 from seesaw_keras.tflite.runtimes import RUNTIMES, available_runtimes
 
-needs_micro = pytest.mark.skipif("micro" not in available_runtimes(), reason="the extra `micro` is not installed")
+needs_micro = pytest.mark.skipif("tflm" not in available_runtimes(), reason="the extra `micro` is not installed")
 
 
 @pytest.fixture(scope="module")
@@ -170,10 +170,10 @@ def test_the_reference_has_to_be_equal(monkeypatch):
     weights = Tensor.constant("w", r.integers(-127, 128, (512, 64)).astype(np.int8), Quantization(0.013))
     dense = flatbuffer.build(Operator("FULLY_CONNECTED", [given, weights, None], [made], version=4))
     inputs = {"noise": r.integers(-128, 128, (64, 64)).astype(np.int8)}
-    monkeypatch.delitem(RUNTIMES, "micro")
-    monkeypatch.delitem(RUNTIMES, "numpy-micro")
+    monkeypatch.delitem(RUNTIMES, "tflm")
+    monkeypatch.delitem(RUNTIMES, "numpy-tflm")
     assert check(dense, inputs).passed
-    monkeypatch.setattr(RUNTIMES["numpy"], "flavor", "micro")
+    monkeypatch.setattr(RUNTIMES["numpy"], "flavor", "tflm")
     result = check(dense, inputs)
     assert not result.passed
     assert result.problems[0].startswith("LiteRT reference and NumPy differ in ")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from seesaw_keras.tflite import flatbuffer
-from seesaw_keras.tflite.checking.tensor_diff import differing, excerpt, first_difference, in_steps, largest_difference
+from seesaw_keras.tflite.checking.tensor_diff import differing, first_difference, in_steps, isolate, largest_difference
 from seesaw_keras.tflite.runtimes import LiteRTReference, available_runtimes, open_runtime
 
 
@@ -62,7 +62,7 @@ def test_every_operator_computes_the_same_on_its_own(shuffle, images, name):
         if operator.code in codes:  # each kind once
             continue
         codes.add(operator.code)
-        cut = excerpt(operator)
+        cut = isolate(operator)
         assert cut.main.operators == [operator]
         made = open_runtime(name, cut).invoke(*(values[tensor] for tensor in cut.main.inputs))
         for tensor, value in zip(operator.outputs, made, strict=True):
@@ -87,10 +87,10 @@ def test_integers_differ_where_they_are_not_the_same(left, right):
 
 @FIXED
 @given(FLOAT32, st.integers(0, 5), st.sampled_from([0.5e-4, 2e-4]))
-def test_floats_differ_by_more_than_the_tolerance(left, place, share):
+def test_floats_differ_by_more_than_the_tolerance(left, index, share):
     left.flat[0] = 8  # the largest entry
     right = left.copy()
-    right.flat[place] += 8 * share
+    right.flat[index] += 8 * share
     assert differing(left, right).sum() == (share > 1e-4)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from seesaw_keras.models.configs import ACTIVATIONS, list_models
 from seesaw_keras.tflite import flatbuffer
-from seesaw_keras.tflite.conversion.scale_alignment import agrees, settle_scales
+from seesaw_keras.tflite.conversion.scale_alignment import agrees, align_scales
 from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Tensor, build, dumps
 from seesaw_keras.tflite.reference import Interpreter
 from seesaw_keras.tflite.runtimes import open_runtime
@@ -104,7 +104,7 @@ def test_the_difference_is_the_one_we_compute(code, both):
         model = build(operator)
         given = given_everything(model)
         litert, micro = (side[operator.outputs[0]] for side in both(model, *given))
-        for flavor, side in (("litert", litert), ("micro", micro)):
+        for flavor, side in (("litert", litert), ("tflm", micro)):
             (ours,) = Interpreter(model, flavor).run(*(array[None] for array in given))
             np.testing.assert_array_equal(ours[0], side)
         assert np.abs(litert.astype(int) - micro).max() == 1 - agrees(operator)
@@ -118,7 +118,7 @@ def test_a_settled_output_is_the_same_in_both(code, both):
     model = build(operator)
     (made,) = operator.outputs
     before = made.quantization.scale
-    assert settle_scales(model) == []
+    assert align_scales(model) == []
     assert 0 < abs(made.quantization.scale / before - 1) < MOST
     litert, micro = both(model, *given_everything(model))
     np.testing.assert_array_equal(litert[made], micro[made])
@@ -152,7 +152,7 @@ def test_what_shares_a_scale_goes_along(both):
     scale = float(found(logistic, agree=False).inputs[0].quantization.scale)
     model = shared(scale)
     before = scales(model)
-    assert settle_scales(model) == []
+    assert align_scales(model) == []
     after = scales(model)
     moved = np.float32(after["left"][0])
     assert after["right"] == after["both"] == after["flat"] == [moved]
@@ -169,7 +169,7 @@ def test_what_cannot_be_settled_is_named_and_left():
     operator = found(logistic, agree=False)
     model = build(operator)
     before = dumps(model)
-    assert settle_scales(model) == [operator]
+    assert align_scales(model) == [operator]
     assert dumps(model) == before
 
 
@@ -182,7 +182,7 @@ def test_operators_that_are_one_source_are_not_looked_at():
 def test_what_one_of_them_refuses_does_not_agree():
     operator = Operator("LOGISTIC", [value("x", 0.1)], [value("y", 1 / 128, -128)], version=2)
     assert not agrees(operator)
-    assert settle_scales(build(operator)) == [operator]
+    assert align_scales(build(operator)) == [operator]
 
 
 @settings(max_examples=40, deadline=None)
@@ -190,7 +190,7 @@ def test_what_one_of_them_refuses_does_not_agree():
 def test_nothing_changes_but_scales_and_those_little(scale):
     model = shared(scale)
     settled = copy.deepcopy(model)
-    unsettled = settle_scales(settled)
+    unsettled = align_scales(settled)
     assert all(agrees(operator) != (operator in unsettled) for operator in settled.main.operators)
     before, after = scales(model), scales(settled)
     for name in before:
@@ -198,7 +198,7 @@ def test_nothing_changes_but_scales_and_those_little(scale):
     assert len({after[name][0] for name in ("left", "right", "both", "flat")}) == 1
     assert [after[name] for name in ("image", "other", "w")] == [before[name] for name in ("image", "other", "w")]
     once = dumps(settled)
-    settle_scales(settled)
+    align_scales(settled)
     assert dumps(settled) == once
     for old, new in zip(model.main.tensors, settled.main.tensors, strict=True):
         if old.quantization:
@@ -222,7 +222,7 @@ def test_every_network_is_the_same_integers_in_both(variant, activation, convert
     pytest.importorskip("tflite_micro")
     data = converted(variant, activation)
     assert {tensor.type for tensor in flatbuffer.loads(data).main.tensors} == {"INT8", "INT32"}
-    litert, micro = open_runtime("reference", data), open_runtime("micro", data)
+    litert, micro = open_runtime("reference", data), open_runtime("tflm", data)
     for image in images:
         ours, theirs = litert.tensors(image[None]), micro.tensors(image[None])
         differing = [number for number in ours if not np.array_equal(ours[number], theirs[number])]

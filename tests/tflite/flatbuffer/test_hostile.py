@@ -48,17 +48,17 @@ _mutations = st.lists(
 def test_mutated_files(network, mutations):
     data = bytearray(dumps(network))
     for kind, where, what in mutations:
-        place = int(where * (len(data) - 1))
+        index = int(where * (len(data) - 1))
         if kind == "bit":
-            data[place] ^= 1 << what
+            data[index] ^= 1 << what
         elif kind == "byte":
-            data[place] = what
+            data[index] = what
         elif kind == "word":
-            place &= ~3
-            data[place : place + 4] = struct.pack("<I", what)
+            index &= ~3
+            data[index : index + 4] = struct.pack("<I", what)
         else:
             source = int(what * (len(data) - 1))
-            data[place : place + 32] = data[source : source + 32][: len(data) - place]
+            data[index : index + 32] = data[source : source + 32][: len(data) - index]
     _survives(bytes(data))
 
 
@@ -159,11 +159,11 @@ def test_contradicting_tables(network, edit, message):
 def test_a_length_far_beyond_the_file_allocates_nothing(network):
     data = dumps(network)
     weights = network.main.operators[0].inputs[1].data.tobytes()
-    place = data.index(weights) - 4
-    assert data[place : place + 4] == struct.pack("<I", len(weights))
+    index = data.index(weights) - 4
+    assert data[index : index + 4] == struct.pack("<I", len(weights))
     for length in (len(data), 0x7FFFFFFF, 0xFFFFFFFF):
         _refused(
-            data[:place] + struct.pack("<I", length) + data[place + 4 :], rf"buffers\[\d+\]\.data: {length} bytes at"
+            data[:index] + struct.pack("<I", length) + data[index + 4 :], rf"buffers\[\d+\]\.data: {length} bytes at"
         )
 
 

@@ -18,7 +18,7 @@ from seesaw_keras.tflite.micro.cpp_sources import MADE_BY, export
 from seesaw_keras.tflite.micro.golden import golden_images
 from seesaw_keras.tflite.runtimes import available_runtimes, open_runtime
 
-pytestmark = pytest.mark.skipif("micro" not in available_runtimes(), reason="TFLite Micro is not installed")
+pytestmark = pytest.mark.skipif("tflm" not in available_runtimes(), reason="TFLite Micro is not installed")
 
 
 def numbers(text, name):
@@ -43,7 +43,7 @@ def test_model_and_constants(flat, input_type, flip):
     assert known["kEmbeddingZeroPoint"] == "-3"
     assert known["kPixelFlip"] == flip
     assert known["kThresholdQ15"] == str(round(0.35 * 32768)) == str(made.threshold_q15)
-    arena = open_runtime("micro", data).arena
+    arena = open_runtime("tflm", data).arena
     assert made.arena == arena
     assert int(known["kArenaSize"]) == made.arena_size == arena_size(arena)
 
@@ -63,7 +63,7 @@ def test_golden_embeddings_are_those_of_micro(converted):
     model = flatbuffer.loads(data)
     text = export(data, threshold=0.5).files["golden.cc"]
     images = golden_images(32, 32)
-    embeddings = open_runtime("micro", data).run((images ^ 128).view(np.int8))
+    embeddings = open_runtime("tflm", data).run((images ^ 128).view(np.int8))
     zero_point = model.main.outputs[0].quantization.zero_point
     assert numbers(text, "kGoldenEmbeddings") == embeddings.reshape(-1).tolist()
     assert [n for n in numbers(text, "kGoldenImageCrc32") if n] == [zlib.crc32(image.tobytes()) for image in images]

@@ -5,12 +5,12 @@ import pytest
 
 from seesaw_keras.tflite.flatbuffer import Operator, Tensor
 from seesaw_keras.tflite.passes.channels import channel_constants, channel_slices, columns, joined_parts, rows, sliced
-from seesaw_keras.tflite.passes.graph_index import Links
+from seesaw_keras.tflite.passes.graph_index import GraphIndex
 
 
 def last(net):
     """The links of a net's graph and its last operator."""
-    return Links(net.model().main), net.operators[-1]
+    return GraphIndex(net.model().main), net.operators[-1]
 
 
 def slice_of(net, code, numbers, shape, **options):
@@ -95,8 +95,8 @@ def test_weights_that_an_order_goes_into(dense, new_net):
     net = new_net(channels=8)
     order = np.arange(6)[::-1]
     (net.dense if dense else net.conv)(net.mean(net.image), 6)
-    links, operator = last(net)
-    assert [edit[:3] for edit in rows(links, operator, order)] == [(operator, 1, 0), (operator, 2, 0)]
-    assert [edit[:3] for edit in columns(links, operator, order)] == [(operator, 1, 1 if dense else 3)]
+    graph_index, operator = last(net)
+    assert [edit[:3] for edit in rows(graph_index, operator, order)] == [(operator, 1, 0), (operator, 2, 0)]
+    assert [edit[:3] for edit in columns(graph_index, operator, order)] == [(operator, 1, 1 if dense else 3)]
     operator.inputs[1].data = None  # weights that somebody computes
-    assert rows(links, operator, order) is columns(links, operator, order) is None
+    assert rows(graph_index, operator, order) is columns(graph_index, operator, order) is None

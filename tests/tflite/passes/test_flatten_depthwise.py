@@ -30,7 +30,7 @@ def test_other_runtimes_know_groups(new_net):
     (xnnpack,) = open_runtime("xnnpack", model).invoke(image)
     assert np.abs(before.astype(int) - xnnpack).max() <= 1
     pytest.importorskip("tflite_micro")
-    (micro,) = open_runtime("micro", dumps(model)).invoke(image)
+    (micro,) = open_runtime("tflm", dumps(model)).invoke(image)
     np.testing.assert_array_equal(micro, before)
 
 

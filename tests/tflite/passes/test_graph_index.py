@@ -3,7 +3,7 @@
 import numpy as np
 
 from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Tensor, build
-from seesaw_keras.tflite.passes.graph_index import Links, redirect, substitute, sweep, take
+from seesaw_keras.tflite.passes.graph_index import GraphIndex, redirect, remove_dead_ops, substitute, take
 
 
 def chain(net):
@@ -15,12 +15,12 @@ def chain(net):
 def test_links(new_net):
     net = new_net(channels=4)
     x, y, z = chain(net)
-    links = Links(net.model(z).main)
-    assert [links.is_open(tensor) for tensor in (net.image, x, y, z)] == [True, False, False, True]
-    assert links.only_user(x) is None and links.only_user(y) is net.operators[2]
-    assert Links(net.model(y, z).main).only_user(y) is None
-    assert links.constant(net.operators[0], 1) is net.operators[0].inputs[1]
-    assert links.constant(net.operators[1], 0) is links.constant(net.operators[1], 5) is None
+    graph_index = GraphIndex(net.model(z).main)
+    assert [graph_index.is_open(tensor) for tensor in (net.image, x, y, z)] == [True, False, False, True]
+    assert graph_index.only_user(x) is None and graph_index.only_user(y) is net.operators[2]
+    assert GraphIndex(net.model(y, z).main).only_user(y) is None
+    assert graph_index.constant(net.operators[0], 1) is net.operators[0].inputs[1]
+    assert graph_index.constant(net.operators[1], 0) is graph_index.constant(net.operators[1], 5) is None
 
 
 def test_substitute_redirect_sweep(new_net, outputs):
@@ -31,7 +31,7 @@ def test_substitute_redirect_sweep(new_net, outputs):
     substitute(model.main, net.operators[1], [Operator("RELU", [x], [same], version=2), net.operators[1]])
     before = outputs(model)
     redirect(model.main, y, same)
-    sweep(model.main)
+    remove_dead_ops(model.main)
     assert y not in model.main.tensors and same in model.main.tensors
     assert [operator.outputs[0] for operator in model.main.operators] == [x, same, z]
     np.testing.assert_array_equal(outputs(model)[z.name], before[z.name])

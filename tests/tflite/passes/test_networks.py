@@ -25,7 +25,7 @@ def test_the_same_integers(variant, converted, faces):
     plain = flatbuffer.loads(converted(variant))
     shuffles = sum(operator.code == "TRANSPOSE" for operator in plain.main.operators)
     dense, paired = (flatbuffer.loads(converted(variant)) for _ in range(2))
-    counts = rewrite(dense, "phone")
+    counts = rewrite(dense, "xnnpack")
     assert counts["fold_shuffles"] == fold_shuffles(paired.main) == shuffles
     # At this width it pays to merge all pairs but those of share's shifted stream; then no stream is in parts.
     assert counts["merge_pairs"] > 0 and split_streams(paired.main) == (0 if variant == "share" else 3)
@@ -38,7 +38,7 @@ def test_the_same_integers(variant, converted, faces):
 @pytest.mark.parametrize("type", ["float32", "float16"])
 def test_float_to_1e_5(type, converted, faces):
     plain, rewritten = (flatbuffer.loads(converted("phone", type=type)) for _ in range(2))
-    counts = rewrite(rewritten, "phone")
+    counts = rewrite(rewritten, "xnnpack")
     assert (counts["fold_shuffles"], counts["merge_pairs"]) == (15, 0)
     for name in ("reference", "xnnpack"):
         before, after = both_outputs(plain, rewritten, faces, name)
@@ -48,7 +48,7 @@ def test_float_to_1e_5(type, converted, faces):
 
 def test_signature_names_and_facts_survive(converted):
     plain, rewritten = (flatbuffer.loads(converted("phone")) for _ in range(2))
-    rewrite(rewritten, "phone")
+    rewrite(rewritten, "xnnpack")
     rewritten = flatbuffer.loads(flatbuffer.dumps(rewritten))
     assert read_facts(rewritten) == read_facts(plain)
     (signature,) = rewritten.signatures
@@ -64,7 +64,7 @@ def test_signature_names_and_facts_survive(converted):
 
 def test_xnnpack_takes_all_of_it_at_once(converted):
     model = flatbuffer.loads(converted("phone"))
-    rewrite(model, "phone")
+    rewrite(model, "xnnpack")
     assert [len(part) for part in xnnpack_partitions(model)] == [len(model.main.operators)]
 
 
@@ -72,6 +72,6 @@ def test_targets(converted):
     model = flatbuffer.loads(converted("phone"))
     assert rewrite(model, "plain") == {}
     assert flatbuffer.dumps(model) == converted("phone")
-    with pytest.raises(ValueError, match="unknown target 'fridge': choose one of plain, phone, micro"):
+    with pytest.raises(ValueError, match="unknown target 'fridge': choose one of plain, xnnpack, tflm"):
         rewrite(model, "fridge")
-    assert list(TARGETS) == ["plain", "phone", "micro"]
+    assert list(TARGETS) == ["plain", "xnnpack", "tflm"]

@@ -6,15 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seesaw_keras.tflite.passes import (
+    deduplicate,
     flatten_depthwise,
     fold_shuffles,
     merge_pairs,
     split_streams,
     spread_prelu,
-    tidy,
 )
 
-PASSES = (merge_pairs, fold_shuffles, split_streams, flatten_depthwise, spread_prelu, tidy)
+PASSES = (merge_pairs, fold_shuffles, split_streams, flatten_depthwise, spread_prelu, deduplicate)
 
 
 class Drawn:

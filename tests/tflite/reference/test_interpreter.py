@@ -106,7 +106,7 @@ def test_refused_for_micro_only(operator):
     model = build(operator)
     Interpreter(model, "litert")
     with pytest.raises(UnsupportedError, match=operator.code):
-        Interpreter(model, "micro")
+        Interpreter(model, "tflm")
 
 
 def test_nothing_runs_before_all_is_known(network, monkeypatch):
@@ -185,7 +185,7 @@ def test_free_sides_are_found_by_litert_only():
     model = build(Operator("RESHAPE", [x, Tensor.constant("shape", np.array([3, -1], np.int32))], [y]))
     assert Interpreter(model).run(np.zeros((1, 2, 6), np.float32))[0].shape == (1, 3, 4)
     with pytest.raises(UnsupportedError, match="RESHAPE 'y': the kernel makes"):
-        Interpreter(model, "micro")
+        Interpreter(model, "tflm")
 
 
 def test_the_model_is_not_changed(network, images):

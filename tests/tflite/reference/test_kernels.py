@@ -30,7 +30,7 @@ def test_native_integers(row, r):
         assert differences(known, flavor) == []
 
 
-@pytest.mark.parametrize("flavor", ["litert", "micro"])
+@pytest.mark.parametrize("flavor", ["litert", "tflm"])
 def test_factors_to_the_last_bit(flavor):
     """All pairs of integers, and sums that come close to half a step: where factors in float32 would show."""
     r = np.random.default_rng(0)

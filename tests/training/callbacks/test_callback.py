@@ -1,9 +1,9 @@
 import pytest
 
-from seesaw_keras.training.callbacks.callback import Monitor, Monitors, ValidationReport
+from seesaw_keras.training.callbacks.callback import Callback, CallbackList, ValidationReport
 
 
-class Recorder(Monitor):
+class Recorder(Callback):
     def __init__(self, name, calls, finds=None):
         self._name, self._calls, self._finds = name, calls, finds
 
@@ -32,13 +32,13 @@ class Recorder(Monitor):
 )
 def test_every_monitor_is_told(hook, arguments):
     calls = []
-    getattr(Monitors([Recorder("a", calls), Recorder("b", calls)]), hook)(*arguments)
+    getattr(CallbackList([Recorder("a", calls), Recorder("b", calls)]), hook)(*arguments)
     assert calls == [("a", hook, *arguments), ("b", hook, *arguments)]
 
 
 def test_what_one_finds_all_are_shown():
     calls, found = [], ValidationReport(5, {"lfw_accuracy": 99.0})
-    Monitors([Recorder("a", calls), Recorder("b", calls, found)]).validate(5, "model")
+    CallbackList([Recorder("a", calls), Recorder("b", calls, found)]).validate(5, "model")
     assert calls == [
         ("a", "validate", 5, "model"),
         ("b", "validate", 5, "model"),

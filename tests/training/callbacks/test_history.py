@@ -64,14 +64,14 @@ def test_a_figure_after_the_checkpoint_of_its_step_has_a_row_of_its_own(make_run
 
 KILLED = """
 from seesaw_keras.training.callbacks.history import History
-from seesaw_keras.training.callbacks.callback import Run, StepReport
+from seesaw_keras.training.callbacks.callback import Run, StepLog
 from seesaw_keras.training.recipe import get_recipe
 from pathlib import Path
 import sys
 history = History(every=1)
 history.begin(Run(get_recipe("paper"), Path(sys.argv[1]), 10, 10**9, 0, 8, None))
 for step in range(1, 10**9):
-    history.step(StepReport(step, step / 10, 1.5, 0.1, 50.0, {"target_angle": 80.0}))
+    history.step(StepLog(step, step / 10, 1.5, 0.1, 50.0, {"target_angle": 80.0}))
     if step == 300:
         print("going", flush=True)
 """

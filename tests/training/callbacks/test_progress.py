@@ -4,7 +4,7 @@ import re
 import pytest
 
 from seesaw_keras.training.callbacks import progress
-from seesaw_keras.training.callbacks.callback import StepReport, ValidationReport
+from seesaw_keras.training.callbacks.callback import StepLog, ValidationReport
 from seesaw_keras.training.callbacks.progress import ProgressBar
 
 
@@ -25,7 +25,7 @@ def clock(monkeypatch):
 
 
 def angles(step, loss=8.0):
-    return StepReport(step, step / 10, loss, 0.1, 50.0, {"target_angle": 60.04, "other_angle": 80.0})
+    return StepLog(step, step / 10, loss, 0.1, 50.0, {"target_angle": 60.04, "other_angle": 80.0})
 
 
 def test_a_log_gets_lines_of_means_with_the_time_left(make_run, clock):
@@ -72,5 +72,5 @@ def test_a_loss_without_angles_is_shown_without_them(make_run, clock):
     log = io.StringIO()
     bar = ProgressBar(log)
     bar.begin(make_run(total_steps=1))
-    bar.step(StepReport(1, 0.1, 0.25, 0.1, 30.0))
+    bar.step(StepLog(1, 0.1, 0.25, 0.1, 30.0))
     assert log.getvalue() == "epoch 1/4, step 1/1, ? left, loss 0.25, 30 images/s\n"

@@ -4,7 +4,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from seesaw_keras.training.callbacks.callback import ValidationReport
-from seesaw_keras.training.callbacks.tensorboard import FOLDER, TensorBoardMonitor
+from seesaw_keras.training.callbacks.tensorboard import FOLDER, TensorBoard
 
 
 def read(tmp_path):
@@ -21,16 +21,16 @@ def pixels(event):
     return cv2.imdecode(np.frombuffer(event.encoded_image_string, np.uint8), cv2.IMREAD_COLOR)[:, :, ::-1]
 
 
-def train(monitor, report, first, last):
+def train(callback, report, first, last):
     for step in range(first + 1, last + 1):
-        monitor.step(report(step, target_angle=float(step)))
+        callback.step(report(step, target_angle=float(step)))
 
 
 def test_scalars_are_means_under_their_step(make_run, report, tmp_path):
-    monitor = TensorBoardMonitor(every=4)
-    monitor.begin(make_run())
-    train(monitor, report, 0, 10)
-    monitor.end(make_run())
+    callback = TensorBoard(every=4)
+    callback.begin(make_run())
+    train(callback, report, 0, 10)
+    callback.end(make_run())
     events = read(tmp_path)
     assert scalars(events, "train/target_angle") == [(4, 2.5), (8, 6.5), (10, 9.5)]
     assert scalars(events, "train/loss") == [(4, 97.5), (8, 93.5), (10, 90.5)]
@@ -44,14 +44,14 @@ def test_scalars_are_means_under_their_step(make_run, report, tmp_path):
 
 
 def test_a_training_that_goes_on_tells_nothing_twice(make_run, report, tmp_path):
-    killed = TensorBoardMonitor(every=2)
+    killed = TensorBoard(every=2)
     killed.begin(make_run())
     train(killed, report, 0, 5)
     killed.checkpoint(5, None)
     killed.validated(ValidationReport(5, {"lfw_accuracy": 75.0}))
     train(killed, report, 5, 9)  # lost
     killed.validated(ValidationReport(9, {"lfw_accuracy": 10.0}))
-    resumed = TensorBoardMonitor(every=2)
+    resumed = TensorBoard(every=2)
     resumed.begin(make_run(first_step=5))
     train(resumed, report, 5, 9)
     resumed.end(make_run())
@@ -65,10 +65,10 @@ def test_the_first_batch_and_pictures_are_shown(make_run, tmp_path):
     picture = np.random.default_rng(1).integers(0, 256, (7, 9, 3)).astype(np.uint8)
     png = cv2.imencode(".png", picture[:, :, ::-1])[1].tobytes()
     for first_step in (0, 10):
-        monitor = TensorBoardMonitor()
-        monitor.begin(make_run(first_step=first_step, first_batch=lambda: images))
-        monitor.validated(ValidationReport(10 + first_step, {}, {"lfw_scores": png}))
-        monitor.end(make_run())
+        callback = TensorBoard()
+        callback.begin(make_run(first_step=first_step, first_batch=lambda: images))
+        callback.validated(ValidationReport(10 + first_step, {}, {"lfw_scores": png}))
+        callback.end(make_run())
     events = read(tmp_path)
     (batch,) = events.Images("input/first_batch")
     assert (batch.step, batch.width, batch.height) == (0, 8 * 5, 2 * 6)
@@ -83,4 +83,4 @@ def test_the_first_batch_and_pictures_are_shown(make_run, tmp_path):
 
 def test_every_must_be_positive():
     with pytest.raises(ValueError, match="every must be 1 or more, got 0"):
-        TensorBoardMonitor(every=0)
+        TensorBoard(every=0)

@@ -55,9 +55,9 @@ def start(make_run, pairs):
     """Function: a validation that has begun."""
 
     def begin(sets=None, flip=False, **changes):
-        monitor = Validation(sets or {"faces": pairs}, flip=flip, draw=score_histogram)
-        monitor.begin(make_run(**changes))
-        return monitor
+        callback = Validation(sets or {"faces": pairs}, flip=flip, draw=score_histogram)
+        callback.begin(make_run(**changes))
+        return callback
 
     return begin
 
@@ -85,10 +85,10 @@ def test_figures_are_those_of_evaluate(start, pairs, tmp_path):
 
 
 def test_the_best_weights_are_kept(start, make_run, tmp_path):
-    monitor, model = start(), make_model()
-    first = monitor.validate(10, model)
+    callback, model = start(), make_model()
+    first = callback.validate(10, model)
     kept = model.get_weights()
-    second = monitor.validate(20, blind(model))
+    second = callback.validate(20, blind(model))
     assert second.figures["faces_accuracy"] == 50.0
     other = make_model(seed=1)
     other.load_weights(tmp_path / BEST_WEIGHTS)
@@ -106,19 +106,19 @@ def test_a_training_that_goes_on_knows_its_best(start, tmp_path):
     start(first_step=10).validate(20, bad)
     assert json.loads((tmp_path / BEST).read_text())["accuracy"] == accuracy
     (tmp_path / BEST_WEIGHTS).unlink()
-    monitor = start()
-    monitor.validate(10, bad)
+    callback = start()
+    callback.validate(10, bad)
     start(first_step=10).validate(20, good)
     assert json.loads((tmp_path / BEST).read_text())["step"] == 20
 
 
 def test_a_kill_between_weights_and_facts_does_no_harm(start, tmp_path, monkeypatch):
-    monitor = start()
-    monitor.validate(10, blind(make_model()))
+    callback = start()
+    callback.validate(10, blind(make_model()))
     with monkeypatch.context() as patch:
         patch.setattr(validation, "_write_json", lambda *_: pytest.fail("killed"))
         with pytest.raises(pytest.fail.Exception, match="killed"):
-            monitor.validate(20, make_model())
+            callback.validate(20, make_model())
     assert json.loads((tmp_path / BEST).read_text())["step"] == 10
     start(first_step=10)
     best = json.loads((tmp_path / BEST).read_text())
@@ -128,8 +128,8 @@ def test_a_kill_between_weights_and_facts_does_no_harm(start, tmp_path, monkeypa
 
 
 def test_a_full_disk_keeps_the_best_before(start, tmp_path, monkeypatch):
-    monitor = start()
-    monitor.validate(10, blind(make_model()))
+    callback = start()
+    callback.validate(10, blind(make_model()))
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     model = make_model()
 
@@ -139,7 +139,7 @@ def test_a_full_disk_keeps_the_best_before(start, tmp_path, monkeypatch):
 
     monkeypatch.setattr(model, "save_weights", save_weights)
     with pytest.raises(OSError, match="No space left"):
-        monitor.validate(20, model)
+        callback.validate(20, model)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
@@ -154,10 +154,10 @@ def test_a_network_is_traced_once(start):
     inner = make_model()
     model = keras.Model(inner.inputs, Noting()(inner.outputs[0]))
     traced.clear()
-    monitor = start({"faces": some_pairs(0), "more": some_pairs(1, count=25)})
-    first = monitor.validate(10, model)
+    callback = start({"faces": some_pairs(0), "more": some_pairs(1, count=25)})
+    first = callback.validate(10, model)
     blind(inner)
-    second = monitor.validate(20, model)
+    second = callback.validate(20, model)
     assert len(traced) == 1
     assert first.figures["faces_accuracy"] > 90 and second.figures["faces_accuracy"] == 50
 

@@ -84,11 +84,11 @@ def test_values_and_gradients(loss, naive, seed):
     assert values.dtype == np.float32
     np.testing.assert_allclose(values, naive(student, teacher), rtol=1e-5, atol=1e-6)
     step, differences = 1e-5, np.zeros_like(student)
-    for place in np.ndindex(student.shape):
+    for index in np.ndindex(student.shape):
         moved = np.zeros_like(student)
-        moved[place] = step
+        moved[index] = step
         rise = naive(student + moved, teacher).sum() - naive(student - moved, teacher).sum()
-        differences[place] = rise / (2 * step)
+        differences[index] = rise / (2 * step)
     np.testing.assert_allclose(gradient, differences, atol=1e-4 * np.abs(differences).max())
 
 

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from seesaw_keras.api import keras
-from seesaw_keras.training.optimizers.ema import WeightAverage
+from seesaw_keras.training.optimizers.ema import ExponentialMovingAverage
 
 
 def make_network():
@@ -31,7 +31,7 @@ def test_the_average_is_that_of_numpy(request, where, decay):
     strategy = request.getfixturevalue("two_cpus") if "two_cpus" in where else tf.distribute.get_strategy()
     with strategy.scope():
         model = make_network()
-        average = WeightAverage(model.variables, decay)
+        average = ExponentialMovingAverage(model.variables, decay)
     update = average.update
     if where in ("replica", "two_cpus"):
         update = tf.function(lambda: strategy.run(average.update))
@@ -58,7 +58,7 @@ def local(strategy, model):
 def test_moving_statistics_of_each_replica_survive_a_swap(two_cpus):
     with two_cpus.scope():
         model = make_network()
-        average = WeightAverage(model.variables, 0.5)
+        average = ExponentialMovingAverage(model.variables, 0.5)
     batches = two_cpus.experimental_distribute_values_from_function(
         lambda context: tf.random.stateless_normal((8, 3), (1, context.replica_id_in_sync_group))
     )
@@ -91,7 +91,7 @@ def test_moving_statistics_of_each_replica_survive_a_swap(two_cpus):
 
 def test_an_error_within_a_swap_puts_the_weights_back():
     variable = tf.Variable([1.0])
-    average = WeightAverage([variable], 0.9)
+    average = ExponentialMovingAverage([variable], 0.9)
     variable.assign([2.0])
     with pytest.raises(KeyError), average.swapped():
         assert float(variable[0]) == 1.0
@@ -101,7 +101,7 @@ def test_an_error_within_a_swap_puts_the_weights_back():
 
 def test_whole_numbers_are_copied():
     counter = tf.Variable(3)
-    average = WeightAverage([counter], 0.9)
+    average = ExponentialMovingAverage([counter], 0.9)
     counter.assign(8)
     average.update()
     counter.assign(9)
@@ -116,7 +116,7 @@ def test_a_restored_average_goes_on_bit_for_bit(request, tmp_path, where):
     def make():
         with strategy.scope():
             model = make_network()
-            average = WeightAverage(model.variables, 0.9)
+            average = ExponentialMovingAverage(model.variables, 0.9)
         return model, average, tf.train.Checkpoint(model=model, average=average)
 
     def run(model, average, numbers):
@@ -139,7 +139,7 @@ def test_a_restored_average_goes_on_bit_for_bit(request, tmp_path, where):
 
 
 def test_averages_of_another_network_are_refused():
-    average = WeightAverage([tf.Variable([1.0])], 0.9)
+    average = ExponentialMovingAverage([tf.Variable([1.0])], 0.9)
     with pytest.raises(ValueError, match="of another network: 1 variables against 2"):
         average.assign_to([tf.Variable([1.0]), tf.Variable([1.0])])
     with pytest.raises(ValueError, match="or other shapes"):
@@ -149,4 +149,4 @@ def test_averages_of_another_network_are_refused():
 @pytest.mark.parametrize("decay", [0.0, 1.0, float("nan")])
 def test_a_decay_out_of_range_is_refused(decay):
     with pytest.raises(ValueError, match="above 0 and below 1"):
-        WeightAverage([], decay)
+        ExponentialMovingAverage([], decay)

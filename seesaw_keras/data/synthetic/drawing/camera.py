@@ -2,9 +2,9 @@
 
 >>> from seesaw_keras.data.synthetic.drawing.camera import take
 >>> from seesaw_keras.data.synthetic.drawing.conditions import Camera
->>> from seesaw_keras.data.synthetic.stable_rng import Dice
+>>> from seesaw_keras.data.synthetic.stable_rng import StableRng
 >>> import numpy as np
->>> take(np.full((3, 32, 32), 300.0, np.float32), Camera(), Dice(1), scale=1.0).max()
+>>> take(np.full((3, 32, 32), 300.0, np.float32), Camera(), StableRng(1), scale=1.0).max()
 np.uint8(255)
 """
 
@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from seesaw_keras.data.synthetic.drawing.conditions import Camera
-from seesaw_keras.data.synthetic.stable_rng import Dice
+from seesaw_keras.data.synthetic.stable_rng import StableRng
 
 __all__ = ["take"]
 
@@ -34,13 +34,13 @@ def _noise_table(step: int) -> np.ndarray:
     return np.rint(quantiles * deviation).astype(np.int16)
 
 
-def take(light: np.ndarray, camera: Camera, dice: Dice, *, scale: float) -> np.ndarray:
+def take(light: np.ndarray, camera: Camera, rng: StableRng, *, scale: float) -> np.ndarray:
     """Applies the camera effects to a lit scene.
 
     Args:
         light: float32 (3, size, size), gray levels; overwritten.
         camera: the effects to apply.
-        dice: source of the noise.
+        rng: source of the noise.
         scale: image pixels per template pixel.
 
     Returns:
@@ -60,7 +60,7 @@ def take(light: np.ndarray, camera: Camera, dice: Dice, *, scale: float) -> np.n
     picture = _soften(picture, camera, scale)
     if camera.noise:
         table = _noise_table(round(camera.noise / LOUDEST * NOISE_STEPS))
-        noise = cv2.LUT(dice.bytes(picture.size).reshape(picture.shape), table)
+        noise = cv2.LUT(rng.bytes(picture.size).reshape(picture.shape), table)
         picture = cv2.add(picture, noise, dtype=cv2.CV_8U)
     if camera.jpeg:
         _, data = cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, camera.jpeg))

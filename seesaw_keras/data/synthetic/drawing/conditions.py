@@ -8,7 +8,7 @@ True
 from dataclasses import dataclass
 
 from seesaw_keras.data.synthetic.person import Color, mix
-from seesaw_keras.data.synthetic.stable_rng import Dice
+from seesaw_keras.data.synthetic.stable_rng import StableRng
 
 __all__ = ["BACKDROP_CELLS", "NEUTRAL", "Camera", "Conditions", "Expression", "Light", "Pose", "sample_conditions"]
 
@@ -152,87 +152,87 @@ def sample_conditions(identity: int, image: int, *, seed: int = 0) -> Conditions
     Raises:
         ValueError: if a number is out of range.
     """
-    dice = Dice(PICTURE_STREAM, seed, identity, image)
+    rng = StableRng(PICTURE_STREAM, seed, identity, image)
     covers = ("", "sunglasses", "mask", "cap", "hand", "object")
     return Conditions(
-        pose=_pose(dice),
-        expression=_expression(dice),
-        light=_light(dice),
-        camera=_camera(dice),
-        glasses=dice.uniform(0.0, 1.0),
-        groomed=dice.uniform(0.4, 1.15),
-        tousled=dice.normal(0.0, 1.0),
-        cover=dice.choice(covers, (92, 1.6, 1.0, 2.0, 1.4, 2.0)),
-        cover_color=_color(dice),
-        cover_place=(dice.uniform(0.0, 1.0), dice.uniform(0.0, 1.0)),
-        backdrop=_backdrop(dice),
+        pose=_pose(rng),
+        expression=_expression(rng),
+        light=_light(rng),
+        camera=_camera(rng),
+        glasses=rng.uniform(0.0, 1.0),
+        groomed=rng.uniform(0.4, 1.15),
+        tousled=rng.normal(0.0, 1.0),
+        cover=rng.choice(covers, (92, 1.6, 1.0, 2.0, 1.4, 2.0)),
+        cover_color=_color(rng),
+        cover_place=(rng.uniform(0.0, 1.0), rng.uniform(0.0, 1.0)),
+        backdrop=_backdrop(rng),
     )
 
 
-def _pose(dice: Dice) -> Pose:
+def _pose(rng: StableRng) -> Pose:
     return Pose(
-        yaw=dice.normal(0.0, 7.5),
-        pitch=dice.normal(0.0, 4.5),
-        roll=dice.normal(0.0, 1.5),
-        zoom=1.0 + dice.normal(0.0, 0.016),
-        shift=(dice.normal(0.0, 0.65), dice.normal(0.0, 0.65)),
+        yaw=rng.normal(0.0, 7.5),
+        pitch=rng.normal(0.0, 4.5),
+        roll=rng.normal(0.0, 1.5),
+        zoom=1.0 + rng.normal(0.0, 0.016),
+        shift=(rng.normal(0.0, 0.65), rng.normal(0.0, 0.65)),
     )
 
 
-def _expression(dice: Dice) -> Expression:
-    talking = dice.uniform(0.1, 0.9) if dice.chance(0.35) else 0.0
+def _expression(rng: StableRng) -> Expression:
+    talking = rng.uniform(0.1, 0.9) if rng.chance(0.35) else 0.0
     return Expression(
-        smile=max(-0.5, min(1.0, dice.normal(0.3, 0.4))),
+        smile=max(-0.5, min(1.0, rng.normal(0.3, 0.4))),
         mouth_open=talking,
-        brows=dice.normal(0.0, 0.33),
-        eyes_open=0.05 if dice.chance(0.03) else min(1.25, dice.normal(1.0, 0.12)),
-        gaze=(dice.normal(0.0, 0.4), dice.normal(0.0, 0.25)),
+        brows=rng.normal(0.0, 0.33),
+        eyes_open=0.05 if rng.chance(0.03) else min(1.25, rng.normal(1.0, 0.12)),
+        gaze=(rng.normal(0.0, 0.4), rng.normal(0.0, 0.25)),
     )
 
 
-def _light(dice: Dice) -> Light:
-    x, y = dice.normal(0.0, 0.65), dice.normal(-0.45, 0.4)
-    z = dice.uniform(0.45, 1.2)
+def _light(rng: StableRng) -> Light:
+    x, y = rng.normal(0.0, 0.65), rng.normal(-0.45, 0.4)
+    z = rng.uniform(0.45, 1.2)
     length = (x * x + y * y + z * z) ** 0.5
-    warmth, tint = dice.normal(0.0, 0.06), dice.normal(0.0, 0.02)
-    other = dice.normal(0.0, 0.06)
+    warmth, tint = rng.normal(0.0, 0.06), rng.normal(0.0, 0.02)
+    other = rng.normal(0.0, 0.06)
     return Light(
         direction=(x / length, y / length, z / length),
-        ambient=dice.uniform(0.35, 0.85),
+        ambient=rng.uniform(0.35, 0.85),
         lamp=(1.0 + warmth, 1.0 + tint, 1.0 - warmth),
         surroundings=(1.0 + other, 1.0, 1.0 - other),
     )
 
 
-def _camera(dice: Dice) -> Camera:
-    sharp = dice.chance(0.6)
+def _camera(rng: StableRng) -> Camera:
+    sharp = rng.chance(0.6)
     return Camera(
-        exposure=max(0.4, dice.normal(0.97, 0.11)),
-        contrast=dice.normal(1.0, 0.09),
-        gamma=max(0.5, dice.normal(1.0, 0.11)),
-        saturation=0.0 if dice.chance(0.04) else max(0.0, dice.normal(1.0, 0.15)),
-        blur=0.0 if sharp else dice.uniform(0.3, 1.5),
-        motion=dice.uniform(2.0, 5.0) if dice.chance(0.06) else 0.0,
-        motion_upright=dice.chance(0.4),
-        resolution=dice.uniform(0.4, 0.8) if dice.chance(0.12) else 1.0,
-        noise=dice.uniform(0.0, 1.0) ** 2 * 9.0,
-        jpeg=int(dice.uniform(30, 92)) if dice.chance(0.6) else 0,
+        exposure=max(0.4, rng.normal(0.97, 0.11)),
+        contrast=rng.normal(1.0, 0.09),
+        gamma=max(0.5, rng.normal(1.0, 0.11)),
+        saturation=0.0 if rng.chance(0.04) else max(0.0, rng.normal(1.0, 0.15)),
+        blur=0.0 if sharp else rng.uniform(0.3, 1.5),
+        motion=rng.uniform(2.0, 5.0) if rng.chance(0.06) else 0.0,
+        motion_upright=rng.chance(0.4),
+        resolution=rng.uniform(0.4, 0.8) if rng.chance(0.12) else 1.0,
+        noise=rng.uniform(0.0, 1.0) ** 2 * 9.0,
+        jpeg=int(rng.uniform(30, 92)) if rng.chance(0.6) else 0,
     )
 
 
-def _color(dice: Dice) -> Color:
+def _color(rng: StableRng) -> Color:
     """Returns a random color; muted colors are more likely than saturated ones."""
-    gray, vivid = dice.uniform(15, 235), 75 * dice.uniform(0.0, 1.0) ** 2
-    return (gray + dice.uniform(-vivid, vivid), gray + dice.uniform(-vivid, vivid), gray + dice.uniform(-vivid, vivid))
+    gray, vivid = rng.uniform(15, 235), 75 * rng.uniform(0.0, 1.0) ** 2
+    return (gray + rng.uniform(-vivid, vivid), gray + rng.uniform(-vivid, vivid), gray + rng.uniform(-vivid, vivid))
 
 
-def _backdrop(dice: Dice) -> tuple[Color, ...]:
+def _backdrop(rng: StableRng) -> tuple[Color, ...]:
     """Returns a vertical gradient between two colors, with blotches."""
-    first, second = _color(dice), _color(dice)
-    busy = dice.uniform(0.0, 45.0)
+    first, second = _color(rng), _color(rng)
+    busy = rng.uniform(0.0, 45.0)
     cells = []
     for cell in range(BACKDROP_CELLS**2):
         red, green, blue = mix(first, second, (cell // BACKDROP_CELLS) / (BACKDROP_CELLS - 1))
-        gray, tint = dice.uniform(-busy, busy), 0.5 * dice.uniform(-busy, busy)
+        gray, tint = rng.uniform(-busy, busy), 0.5 * rng.uniform(-busy, busy)
         cells.append((red + gray + tint, green + gray, blue + gray - tint))
     return tuple(cells)

@@ -79,9 +79,9 @@ def _hand(sketch: Sketch, identity: Identity, conditions: Conditions) -> None:
             side,
             1.0,
         )
-        place = at_depth(outline, 34.0)
-        sketch.fill(place, mix(skin, edge, 0.15))
-        sketch.line(place, edge, 0.8)
+        index = at_depth(outline, 34.0)
+        sketch.fill(index, mix(skin, edge, 0.15))
+        sketch.line(index, edge, 0.8)
 
 
 def _object(sketch: Sketch, identity: Identity, conditions: Conditions) -> None:

@@ -17,7 +17,7 @@ from seesaw_keras.data.synthetic.drawing.relief import light_up
 from seesaw_keras.data.synthetic.drawing.sketch import TEMPLATE_SIZE, Sketch, View
 from seesaw_keras.data.synthetic.identity import sample_identity
 from seesaw_keras.data.synthetic.person import Identity
-from seesaw_keras.data.synthetic.stable_rng import Dice
+from seesaw_keras.data.synthetic.stable_rng import StableRng
 
 __all__ = ["MAX_SIZE", "MIN_SIZE", "check_size", "render", "synthetic_face"]
 
@@ -52,16 +52,16 @@ def synthetic_face(identity: int, image: int, *, size: int = TEMPLATE_SIZE, seed
     check_size(size)
     person = sample_identity(identity, seed=seed)
     conditions = sample_conditions(identity, image, seed=seed)
-    return render(person, conditions, Dice(NOISE_STREAM, seed, identity, image), size=size)
+    return render(person, conditions, StableRng(NOISE_STREAM, seed, identity, image), size=size)
 
 
-def render(person: Identity, conditions: Conditions, dice: Dice, *, size: int = TEMPLATE_SIZE) -> np.ndarray:
+def render(person: Identity, conditions: Conditions, rng: StableRng, *, size: int = TEMPLATE_SIZE) -> np.ndarray:
     """Draws an identity under given conditions.
 
     Args:
         person: the identity.
         conditions: the conditions of the image.
-        dice: source of the camera noise.
+        rng: source of the camera noise.
         size: side of the image in pixels.
 
     Returns:
@@ -84,7 +84,7 @@ def render(person: Identity, conditions: Conditions, dice: Dice, *, size: int = 
     draw_cover(sketch, person, conditions)
     sketch.paint(canvas)
     light = light_up(canvas, view, person, conditions)
-    picture = take(light, conditions.camera, dice, scale=drawn / TEMPLATE_SIZE)
+    picture = take(light, conditions.camera, rng, scale=drawn / TEMPLATE_SIZE)
     if drawn != size:
         picture = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
     return picture

@@ -6,7 +6,7 @@
 """
 
 from seesaw_keras.tflite.flatbuffer import Model
-from seesaw_keras.tflite.passes.remove_dead_ops import tidy
+from seesaw_keras.tflite.passes.deduplicate import deduplicate
 from seesaw_keras.tflite.passes.tiling.memory import aligned, persistent_bytes
 from seesaw_keras.tflite.passes.tiling.offsets import store_offsets
 from seesaw_keras.tflite.passes.tiling.operator_order import order_operators
@@ -68,6 +68,6 @@ def _least(plan: Plan) -> int:
 def _apply(model: Model, plan: Plan) -> tuple[int, int]:
     """Applies a plan; returns planned and persistent bytes."""
     tile(model.main, plan.layout)
-    tidy(model.main)
+    deduplicate(model.main)
     order_operators(model.main)
     return store_offsets(model), aligned(persistent_bytes(model.main))

@@ -1,13 +1,13 @@
 """Input regions that an operator reads for a part of its output, and the changes to compute that part alone.
 
 >>> from seesaw_keras.tflite.flatbuffer import Operator, Tensor, build
->>> from seesaw_keras.tflite.passes.graph_index import Links
+>>> from seesaw_keras.tflite.passes.graph_index import GraphIndex
 >>> from seesaw_keras.tflite.passes.tiling.boxes import Box
 >>> from seesaw_keras.tflite.passes.tiling.needs import needs
 >>> x, y = Tensor("x", (1, 8, 8, 4), "FLOAT32"), Tensor("y", (1, 4, 4, 4), "FLOAT32")
 >>> pool = {"stride_h": 2, "stride_w": 2, "filter_height": 2, "filter_width": 2, "padding": "VALID"}
 >>> operator = Operator("MAX_POOL_2D", [x], [y], pool)
->>> needs(Links(build(operator).main), operator, Box(1, 3, 0, 4)).inputs
+>>> needs(GraphIndex(build(operator).main), operator, Box(1, 3, 0, 4)).inputs
 [Box(top=2, bottom=6, first=0, last=4)]
 
 A window of three rows that computes rows 4 to 7 reads rows 3 to 8: strips overlap by a halo, which is computed twice
@@ -20,7 +20,7 @@ from typing import Any
 
 from seesaw_keras.tflite.flatbuffer import Operator
 from seesaw_keras.tflite.passes.channels import channel_constants, rows
-from seesaw_keras.tflite.passes.graph_index import Links
+from seesaw_keras.tflite.passes.graph_index import GraphIndex
 from seesaw_keras.tflite.passes.tiling.boxes import Box, is_image, whole
 
 __all__ = ["Margins", "Need", "needs"]
@@ -50,57 +50,57 @@ class Need:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-def needs(links: Links, operator: Operator, box: Box) -> Need | None:
+def needs(graph_index: GraphIndex, operator: Operator, box: Box) -> Need | None:
     """Returns the requirements for a box of an operator's only output; None if it can only be computed as a whole."""
     made = operator.outputs[0]
     if len(operator.outputs) > 1 or not is_image(made):
         return None
     in_rows = (box.top, box.bottom) != (0, made.shape[1])
-    constants = _constants(links, operator, (box.first, box.last) != (0, made.shape[3]))
+    constants = _constants(graph_index, operator, (box.first, box.last) != (0, made.shape[3]))
     computed = [
-        tensor if tensor is not None and links.constant(operator, place) is None else None
-        for place, tensor in enumerate(operator.inputs)
+        tensor if tensor is not None and graph_index.constant(operator, index) is None else None
+        for index, tensor in enumerate(operator.inputs)
     ]
     if constants is None or any(t is not None and not is_image(t) for t in computed):
         return None
     if operator.code in _RESIZING | _REDUCING and in_rows:
         return None
     need = Need([None if t is None else whole(t) for t in computed], constants)
-    for place, tensor in enumerate(computed):
-        given = need.inputs[place]
+    for index, tensor in enumerate(computed):
+        given = need.inputs[index]
         if tensor is None or given is None:
             continue
         if operator.code != "CONV_2D":
             given = given._replace(first=box.first, last=box.last)
         if in_rows and operator.code not in _WINDOWED | {"PAD"} and tensor.shape[1] == made.shape[1]:
             given = given._replace(top=box.top, bottom=box.bottom)
-        need.inputs[place] = given
+        need.inputs[index] = given
     if operator.code == "PAD":
-        return _padded(links, operator, box, need)
+        return _padded(graph_index, operator, box, need)
     if operator.code in _WINDOWED and in_rows:
         return _windowed(operator, box, need)
     return need
 
 
-def _constants(links: Links, operator: Operator, in_channels: bool) -> dict[int, int] | None:
+def _constants(graph_index: GraphIndex, operator: Operator, in_channels: bool) -> dict[int, int] | None:
     """Constants that must be split with the part, as input index to axis; None if channels cannot be separated."""
     if operator.code == "CONV_2D":
-        edits = rows(links, operator, slice(None)) if in_channels else []  # type: ignore[arg-type]
-        found = None if edits is None else {place: axis for _, place, axis, _ in edits}
+        edits = rows(graph_index, operator, slice(None)) if in_channels else []  # type: ignore[arg-type]
+        found = None if edits is None else {index: axis for _, index, axis, _ in edits}
     else:
-        found = channel_constants(links, operator)
-    if found is None or any(operator.inputs[place].data is None for place in found):  # type: ignore[union-attr]
+        found = channel_constants(graph_index, operator)
+    if found is None or any(operator.inputs[index].data is None for index in found):  # type: ignore[union-attr]
         return None
     # Constants that vary by row would have to be split by row.
     flat = all(
         constant is None or len(constant.shape) < 3 or constant.shape[-3] == 1 or operator.code in _WINDOWED
-        for constant in (links.constant(operator, place) for place in range(len(operator.inputs)))
+        for constant in (graph_index.constant(operator, index) for index in range(len(operator.inputs)))
     )
     return found if flat else None
 
 
-def _padded(links: Links, operator: Operator, box: Box, need: Need) -> Need | None:
-    paddings, given = links.constant(operator, 1), operator.inputs[0]
+def _padded(graph_index: GraphIndex, operator: Operator, box: Box, need: Need) -> Need | None:
+    paddings, given = graph_index.constant(operator, 1), operator.inputs[0]
     if paddings is None or paddings.data is None or given is None or paddings.data[[0, 3]].any():
         return None
     (above, _), (left, right) = paddings.data[1:3].tolist()

@@ -68,7 +68,7 @@ def _bounds(graph: Subgraph) -> list[int]:
         if len(after) - begin <= _STRETCH:
             begin = len(after)
         else:
-            begin = min(window[len(window) // 4 :], key=lambda place: (after[place - 1], -place))
+            begin = min(window[len(window) // 4 :], key=lambda index: (after[index - 1], -index))
         bounds.append(begin)
     return bounds
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from seesaw_keras.tflite.analysis.costs import live_bytes
 from seesaw_keras.tflite.flatbuffer import Operator, Subgraph, Tensor
-from seesaw_keras.tflite.passes.graph_index import Links
+from seesaw_keras.tflite.passes.graph_index import GraphIndex
 from seesaw_keras.tflite.passes.tiling.memory import persistent_bytes
 from seesaw_keras.tflite.passes.tiling.operator_order import order_operators
 from seesaw_keras.tflite.passes.tiling.tiles import Layout, tile
@@ -59,10 +59,10 @@ def find_plans(graph: Subgraph) -> list[Plan]:
     Args:
         graph: not modified.
     """
-    links = Links(graph)
-    channels = _innermost_first(graph, channel_units(links))
+    graph_index = GraphIndex(graph)
+    channels = _innermost_first(graph, channel_units(graph_index))
     found = [Plan(max(live_bytes(graph)), persistent_bytes(graph), {})]
-    for strips in (None, *strip_units(links, channels)):
+    for strips in (None, *strip_units(graph_index, channels)):
         units = [unit for unit in channels if strips is None or not unit.tensors <= strips.tensors]
         found += _plans(graph, [*([strips] if strips else []), *units])
     kept: list[Plan] = []

@@ -23,7 +23,7 @@ import numpy as np
 
 from seesaw_keras.tflite.flatbuffer import Operator, Subgraph, Tensor
 from seesaw_keras.tflite.passes.channels import channel_slices, joined_parts, sliced
-from seesaw_keras.tflite.passes.graph_index import LASTING, Links, sweep, taken
+from seesaw_keras.tflite.passes.graph_index import LASTING, GraphIndex, remove_dead_ops, taken
 from seesaw_keras.tflite.passes.tiling.boxes import Box, Cuts, cut_out, grid, is_image, put_together, shape_of, whole
 from seesaw_keras.tflite.passes.tiling.needs import Margins, needs
 
@@ -52,7 +52,7 @@ def tile(graph: Subgraph, layout: Layout) -> dict[Tensor, Tensor]:
     operators[:] = tiler.operators
     graph.tensors += dict.fromkeys(t for o in operators for t in [*o.inputs, *o.outputs] if t is not None)
     graph.tensors[:] = dict.fromkeys(graph.tensors)
-    sweep(graph)
+    remove_dead_ops(graph)
     return tiler.origins
 
 
@@ -67,7 +67,7 @@ class _Tiler:
     def __init__(self, graph: Subgraph, layout: Layout) -> None:
         self.operators: list[Operator] = []
         self.origins: dict[Tensor, Tensor] = {}
-        self._graph, self._layout, self._links = graph, layout, Links(graph)
+        self._graph, self._layout, self._links = graph, layout, GraphIndex(graph)
         self._parts: dict[tuple[Tensor, Box], Tensor] = {}
         self._padded: dict[tuple[Tensor, Margins], Tensor] = {}
         self._constants: dict[tuple[Tensor, int, int, int], Tensor] = {}
@@ -158,13 +158,13 @@ class _Tiler:
                 self._parts[tensor, whole(tensor)] = self._computed(operator, tensor, whole(tensor))
             return self._cut_of(tensor, whole(tensor), box)
         inputs = [
-            self._some(t, need.constants[place], box) if t is not None and place in need.constants else t
-            for place, t in enumerate(operator.inputs)
+            self._some(t, need.constants[index], box) if t is not None and index in need.constants else t
+            for index, t in enumerate(operator.inputs)
         ]
-        for place, wanted in enumerate(need.inputs):
-            given = operator.inputs[place]
+        for index, wanted in enumerate(need.inputs):
+            given = operator.inputs[index]
             if wanted is not None and given is not None:
-                inputs[place] = self.part(given, wanted)
+                inputs[index] = self.part(given, wanted)
         if operator.code == "PAD":
             return self._surrounded(inputs[0], need.margins, self._new(tensor, box))
         if any(need.margins):

@@ -1,9 +1,9 @@
 """Finds tileable units: channelwise regions, and the rows from the image to the first global operator.
 
 >>> from seesaw_keras.tflite import flatbuffer
->>> from seesaw_keras.tflite.passes.graph_index import Links
+>>> from seesaw_keras.tflite.passes.graph_index import GraphIndex
 >>> from seesaw_keras.tflite.passes.tiling.units import channel_units
->>> units = channel_units(Links(flatbuffer.read("shuffle_hard.tflite").main))  # doctest: +SKIP
+>>> units = channel_units(GraphIndex(flatbuffer.read("shuffle_hard.tflite").main))  # doctest: +SKIP
 >>> len(units[0].layouts)  # doctest: +SKIP
 """
 
@@ -13,7 +13,7 @@ from itertools import accumulate, combinations, pairwise
 
 from seesaw_keras.tflite.flatbuffer import Operator, Tensor
 from seesaw_keras.tflite.passes.channels import channel_constants, channel_slices, joined_parts
-from seesaw_keras.tflite.passes.graph_index import Links
+from seesaw_keras.tflite.passes.graph_index import GraphIndex
 from seesaw_keras.tflite.passes.regions import region_around
 from seesaw_keras.tflite.passes.tiling.boxes import Box, Cuts, is_image, whole
 from seesaw_keras.tflite.passes.tiling.needs import needs
@@ -41,51 +41,53 @@ class Unit:
     layouts: list[Layout]
 
 
-def channel_units(links: Links) -> list[Unit]:
+def channel_units(graph_index: GraphIndex) -> list[Unit]:
     """Finds units that can be split by channels: per channelwise region, the images of one size."""
     units, seen = [], set()
-    for operator in links.graph.operators:
+    for operator in graph_index.graph.operators:
         for start in operator.outputs:
             if start in seen or not is_image(start):
                 continue
-            region = region_around(links, start)
+            region = region_around(graph_index, start)
             seen |= {start} if region is None else region.tensors
             if region is None or not region.operators:
                 continue
-            bounds = {b for o in region.sinks for _, *ends in channel_slices(links, o) or () for b in ends}
-            for tensors in _by_size(links, region.tensors):
-                unit = _unit(links, tensors, bounds - {0, start.shape[3]})
+            bounds = {b for o in region.sinks for _, *ends in channel_slices(graph_index, o) or () for b in ends}
+            for tensors in _by_size(graph_index, region.tensors):
+                unit = _unit(graph_index, tensors, bounds - {0, start.shape[3]})
                 if unit is not None:
                     units.append(unit)
     return units
 
 
-def _by_size(links: Links, tensors: Iterable[Tensor]) -> list[list[Tensor]]:
+def _by_size(graph_index: GraphIndex, tensors: Iterable[Tensor]) -> list[list[Tensor]]:
     """Groups images of more than one pixel by spatial size; padded tensors count with their input."""
     sizes: dict[tuple[int, ...], list[Tensor]] = {}
     for tensor in tensors:
-        maker = links.producers[tensor]
+        maker = graph_index.producers[tensor]
         shape = (maker.inputs[0] or tensor).shape if maker.code == "PAD" else tensor.shape
         if is_image(tensor):
             sizes.setdefault(shape[1:3], []).append(tensor)
     return [some for (height, width), some in sizes.items() if height * width > 1]
 
 
-def _unit(links: Links, tensors: list[Tensor], bounds: set[int]) -> Unit | None:
-    makers = [links.producers[tensor] for tensor in tensors]
-    if not all(_goes_by_channels(links, maker) for maker in makers):
+def _unit(graph_index: GraphIndex, tensors: list[Tensor], bounds: set[int]) -> Unit | None:
+    makers = [graph_index.producers[tensor] for tensor in tensors]
+    if not all(_goes_by_channels(graph_index, maker) for maker in makers):
         return None
     parts = {part for maker in makers for part in joined_parts(maker) or ()}
-    streamed = {part for part in parts if _is_convolution(links, part) and links.only_user(part) is not None}
+    streamed = {
+        part for part in parts if _is_convolution(graph_index, part) and graph_index.only_user(part) is not None
+    }
     # Smaller outputs that follow, of a mean or a strided operator, are also computed in groups.
     ends = {
         o.outputs[0]
         for tensor in tensors
-        for o in links.consumers[tensor]
+        for o in graph_index.consumers[tensor]
         if is_image(o.outputs[0])
         and o.outputs[0].shape[3] == tensor.shape[3]
-        and channel_constants(links, o) is not None
-        and _goes_by_channels(links, o)
+        and channel_constants(graph_index, o) is not None
+        and _goes_by_channels(graph_index, o)
     }
     joints = {end for maker in makers for end in _joints(maker)}
     layouts: list[Layout] = []
@@ -94,23 +96,23 @@ def _unit(links: Links, tensors: list[Tensor], bounds: set[int]) -> Unit | None:
     slices = {
         part
         for tensor in tensors
-        for o in links.consumers[tensor]
-        for part, *_ in channel_slices(links, o) or ()
-        if not links.is_open(part)
+        for o in graph_index.consumers[tensor]
+        for part, *_ in channel_slices(graph_index, o) or ()
+        if not graph_index.is_open(part)
     }
     return Unit({*tensors, *ends, *streamed, *slices}, layouts)
 
 
-def _goes_by_channels(links: Links, operator: Operator) -> bool:
+def _goes_by_channels(graph_index: GraphIndex, operator: Operator) -> bool:
     made = operator.outputs[0]
     if joined_parts(operator) is not None:
         return True
-    return made.shape[3] > 1 and needs(links, operator, whole(made)._replace(last=1)) is not None
+    return made.shape[3] > 1 and needs(graph_index, operator, whole(made)._replace(last=1)) is not None
 
 
-def _is_convolution(links: Links, tensor: Tensor) -> bool:
-    maker = links.producers.get(tensor)
-    return maker is not None and maker.code == "CONV_2D" and _goes_by_channels(links, maker)
+def _is_convolution(graph_index: GraphIndex, tensor: Tensor) -> bool:
+    maker = graph_index.producers.get(tensor)
+    return maker is not None and maker.code == "CONV_2D" and _goes_by_channels(graph_index, maker)
 
 
 def _joints(maker: Operator) -> list[int]:
@@ -138,13 +140,13 @@ def _between(ends: tuple[int, ...], most: int) -> tuple[int, ...]:
     return tuple(cuts[1:])
 
 
-def strip_units(links: Links, channels: list[Unit]) -> list[Unit]:
+def strip_units(graph_index: GraphIndex, channels: list[Unit]) -> list[Unit]:
     """Finds units that can be computed in strips of rows: from the image to one of the downsampled tensors."""
     units = []
-    for operator in links.graph.operators:
+    for operator in graph_index.graph.operators:
         if any(operator.options.get(name, 1) > 1 for name in ("stride_h", "stride_w")):
             end = operator.outputs[0]
-            streamed = _before(links, end)
+            streamed = _before(graph_index, end)
             if streamed is None:
                 break
             if len(streamed) > 1:
@@ -152,22 +154,22 @@ def strip_units(links: Links, channels: list[Unit]) -> list[Unit]:
     return units
 
 
-def _before(links: Links, end: Tensor) -> set[Tensor] | None:
+def _before(graph_index: GraphIndex, end: Tensor) -> set[Tensor] | None:
     """The tensors needed to compute a tensor in strips; None if one of them requires a whole image."""
     found: set[Tensor] = set()
     waiting = [end]
     while waiting:
         tensor = waiting.pop()
-        maker = links.producers.get(tensor)
+        maker = graph_index.producers.get(tensor)
         if maker is None or tensor in found:
             continue
-        free = maker.code in _FREE and maker.inputs[0] not in links.producers
+        free = maker.code in _FREE and maker.inputs[0] not in graph_index.producers
         if free and tensor is not end:
             continue
-        if not is_image(tensor) or tensor.shape[1] < 2 or links.is_open(tensor):
+        if not is_image(tensor) or tensor.shape[1] < 2 or graph_index.is_open(tensor):
             return None
-        view = joined_parts(maker) is not None or channel_slices(links, maker) is not None
-        if not view and needs(links, maker, _half(tensor)) is None:
+        view = joined_parts(maker) is not None or channel_slices(graph_index, maker) is not None
+        if not view and needs(graph_index, maker, _half(tensor)) is None:
             return None
         found.add(tensor)
         waiting += [t for t in maker.inputs if t is not None and t.data is None]

@@ -4,7 +4,7 @@
 >>> from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Tensor, build
 >>> from seesaw_keras.tflite.reference import Interpreter
 >>> x, y = Tensor("x", (1, 3), "INT8", Quantization(1 / 16)), Tensor("y", (1, 3), "INT8", Quantization(1 / 256, -128))
->>> Interpreter(build(Operator("LOGISTIC", [x], [y])), "micro").run(np.array([[[-16, 0, 16]]], np.int8))[0].tolist()
+>>> Interpreter(build(Operator("LOGISTIC", [x], [y])), "tflm").run(np.array([[[-16, 0, 16]]], np.int8))[0].tolist()
 [[[-59, 0, 59]]]
 
 All except PRELU are functions of one 8-bit integer and implemented as tables of 256 entries.

@@ -3,7 +3,7 @@
 >>> from seesaw_keras.tflite import flatbuffer
 >>> from seesaw_keras.tflite.reference import Interpreter
 >>> head = flatbuffer.read("head_int8.tflite")  # doctest: +SKIP
->>> device, desktop = Interpreter(head, "micro"), Interpreter(head, "litert")  # doctest: +SKIP
+>>> device, desktop = Interpreter(head, "tflm"), Interpreter(head, "litert")  # doctest: +SKIP
 
 int8 (kernels/internal/reference/integer_ops/fully_connected.h): sums as in a convolution. The rescaling differs between
 the runtimes, occasionally by one output step, where the product is close to a tie:
@@ -57,7 +57,7 @@ def _rescaling(node: Node) -> Rescaling:
     assert weights is not None
     taken, made = np.float64(node.scale(node.input())), np.float64(node.scale(node.output))
     factors = taken * weights.scales.astype(np.float64) / made
-    return Multiplier.of(factors) if node.flavor == "micro" else _rounded_once(factors)
+    return Multiplier.of(factors) if node.flavor == "tflm" else _rounded_once(factors)
 
 
 def _rounded_once(factors: Floats) -> Rescaling:

@@ -56,7 +56,7 @@ def _sum(node: Node, sign: int) -> Compute:
     kind = node.type("INT8", "FLOAT32", "INT32", inputs=2)
     if kind != "INT8":
         return _unquantized(node, kind, np.add if sign > 0 else np.subtract)
-    scales = [np.float64(node.scale(node.input(place))) for place in (0, 1)]
+    scales = [np.float64(node.scale(node.input(index))) for index in (0, 1)]
     twice = 2 * max(scales)
     to_output = Multiplier.of([twice / ((1 << _HEADROOM) * np.float64(node.scale(node.output)))])
     node.require(to_output.shift.item() <= 0, f"the inputs' scale is over {1 << (_HEADROOM - 1)} steps of the output")
@@ -67,7 +67,7 @@ def _sum(node: Node, sign: int) -> Compute:
         to_common, own = Multiplier.of([scale / twice]), node.zero_point(tensor)
         return table_of(tensor, lambda x: to_common((x - own) << _HEADROOM))
 
-    first, second = (addends(node.input(place), scale) for place, scale in enumerate(scales))
+    first, second = (addends(node.input(index), scale) for index, scale in enumerate(scales))
     second = sign * second
     return _binary(
         node,
@@ -96,7 +96,7 @@ def multiply(node: Node) -> Compute:
         return _unquantized(node, kind, np.multiply)
     first, second, made = (node.divided(tensor) for tensor in (node.input(0), node.input(1), node.output))
     factor = Multiplier.of([first * second / made])
-    zero_x, zero_y = (np.int32(node.zero_point(node.input(place))) for place in (0, 1))
+    zero_x, zero_y = (np.int32(node.zero_point(node.input(index))) for index in (0, 1))
     zero, (low, high) = node.zero_point(node.output), node.limits()
     return _binary(node, lambda x, y: saturated(factor((x - zero_x) * (y - zero_y)), zero, low, high))
 

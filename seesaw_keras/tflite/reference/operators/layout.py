@@ -69,7 +69,7 @@ def transpose(node: Node) -> Compute:
 
 def concatenation(node: Node) -> Compute:
     """CONCATENATION; both runtimes require int8 inputs to have the output's quantization."""
-    tensors = [node.input(place) for place in range(len(node.operator.inputs))]
+    tensors = [node.input(index) for index in range(len(node.operator.inputs))]
     node.require(node.option("fused_activation_function") == "NONE", "a fused activation is not supported")
     if _type(node, len(tensors)) in ("INT8", "UINT8"):
         node.require_same_quantization(*tensors)
@@ -82,25 +82,25 @@ def concatenation(node: Node) -> Compute:
     return compute
 
 
-def _split(node: Node, place: int, axis: int, sizes: list[int]) -> Compute:
+def _split(node: Node, index: int, axis: int, sizes: list[int]) -> Compute:
     """Builds a splitting kernel.
 
     Args:
         node: node of the operator.
-        place: input index of the tensor to split.
+        index: input index of the tensor to split.
         axis: axis to split along.
         sizes: sizes of the parts; one may be -1 (inferred).
     """
-    whole = node.input(place)
+    whole = node.input(index)
     node.require(whole.type == _type(node, inputs=0), f"parts of {whole.type} are {node.output.type}")
-    axis = node.axis(axis, len(node.shape(place)))
-    side = node.shape(place)[axis]
+    axis = node.axis(axis, len(node.shape(index)))
+    side = node.shape(index)[axis]
     if -1 in sizes:
         sizes = [side - sum(sizes) - 1 if size == -1 else size for size in sizes]
     fits = sum(sizes) == side and len(sizes) == len(node.operator.outputs) and min(sizes) >= 0
-    node.require(fits, f"axis {axis} of {node.shape(place)} in {len(node.operator.outputs)} parts of {sizes}")
+    node.require(fits, f"axis {axis} of {node.shape(index)} in {len(node.operator.outputs)} parts of {sizes}")
     ends = np.cumsum(sizes)[:-1].tolist()
-    return lambda *inputs: np.split(inputs[place], ends, 1 + axis)
+    return lambda *inputs: np.split(inputs[index], ends, 1 + axis)
 
 
 def split(node: Node) -> Compute:
@@ -134,7 +134,7 @@ def strided_slice(node: Node) -> Compute:
     for name in ("ellipsis_mask", "new_axis_mask", "offset"):
         node.require(not node.option(name), f"{name} is not supported")
     ranges: list[slice | int] = []
-    begins, ends, strides = (node.numbers(place) for place in (1, 2, 3))
+    begins, ends, strides = (node.numbers(index) for index in (1, 2, 3))
     node.require(len(begins) == len(node.shape()), f"{len(begins)} begins for {node.shape()}")
     for axis, (side, begin, end, stride) in enumerate(zip(node.shape(), begins, ends, strides, strict=True)):
         without_begin, without_end, shrink = (

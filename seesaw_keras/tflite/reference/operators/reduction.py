@@ -45,7 +45,7 @@ def _reduction(node: Node, mean: bool) -> Compute:
     factor = Multiplier.of_integers(multiplier, shift)
     zero, out_zero = node.zero_point(node.input()), node.zero_point(node.output)
     # LiteRT's reference kernel for SUM reads and writes INT8 as UINT8 (kernels/reduce.cc).
-    dtype = np.dtype(np.int8 if mean or node.flavor == "micro" else np.uint8)
+    dtype = np.dtype(np.int8 if mean or node.flavor == "tflm" else np.uint8)
     info = np.iinfo(dtype)
 
     def compute(x: Array, _: Array) -> list[Array]:

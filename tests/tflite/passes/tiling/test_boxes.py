@@ -33,9 +33,9 @@ def test_a_grid_covers_every_entry_once():
 
 
 @pytest.mark.parametrize("count", [2, 10, 11, 23])
-@pytest.mark.parametrize("name", ["reference", "micro"])
+@pytest.mark.parametrize("name", ["reference", "tflm"])
 def test_rows_cut_out_and_put_together_are_the_image(count, name):
-    if name == "micro":
+    if name == "tflm":
         pytest.importorskip("tflite_micro")
     given, made = image(1, count, 2, 3), image(1, count, 2, 3)
     rows = [Tensor(f"row{n}", (1, 1, 2, 3), "INT8") for n in range(count)]

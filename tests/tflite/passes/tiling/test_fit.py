@@ -5,14 +5,14 @@ import pytest
 
 from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.passes import fit, fold_shuffles, rewrite, split_streams
-from seesaw_keras.tflite.passes.graph_index import Links
+from seesaw_keras.tflite.passes.graph_index import GraphIndex
 from seesaw_keras.tflite.passes.tiling.operator_order import order_operators
 from seesaw_keras.tflite.passes.tiling.tiles import tile
 from seesaw_keras.tflite.passes.tiling.units import channel_units, strip_units
 from seesaw_keras.tflite.runtimes import available_runtimes, open_runtime
 
 VARIANTS = ["share", "shuffle", "phone", "shuffle_hard", "dw_v1", "dw_v2", "mobilefacenet"]
-RUNTIMES = [name for name in ("reference", "numpy", "micro") if name in available_runtimes()]
+RUNTIMES = [name for name in ("reference", "numpy", "tflm") if name in available_runtimes()]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -23,8 +23,8 @@ def test_the_same_integers_in_parts(variant, converted, faces):
     fold_shuffles(tiled.main)
     split_streams(tiled.main)
     # All that can be tiled is, far beyond what a plan would ask for: here for the integers, not for less memory.
-    channels = channel_units(Links(tiled.main))
-    strips = strip_units(Links(tiled.main), channels)
+    channels = channel_units(GraphIndex(tiled.main))
+    strips = strip_units(GraphIndex(tiled.main), channels)
     layout = {}
     for unit in [*reversed(channels), *strips[-1:]]:
         layout |= unit.layouts[len(unit.layouts) // 2]
@@ -38,16 +38,16 @@ def test_the_same_integers_in_parts(variant, converted, faces):
 def test_no_more_than_the_arena_takes(converted):
     def sizes(arena):
         model = flatbuffer.loads(converted("shuffle_hard"))
-        rewrite(model, "micro", arena=arena)
+        rewrite(model, "tflm", arena=arena)
         return len(model.main.operators), model
 
     (few, roomy), (many, tight) = sizes(1 << 20), sizes(None)
     assert few < many
-    if "micro" in RUNTIMES:
-        least, most = (open_runtime("micro", model).arena for model in (tight, roomy))
+    if "tflm" in RUNTIMES:
+        least, most = (open_runtime("tflm", model).arena for model in (tight, roomy))
         assert least.planned < most.planned
         wanted = (least.planned + least.persistent + most.planned + most.persistent) // 2
-        arena = open_runtime("micro", sizes(wanted)[1]).arena
+        arena = open_runtime("tflm", sizes(wanted)[1]).arena
         assert arena.planned + arena.persistent <= wanted
 
 

@@ -18,12 +18,12 @@ from seesaw_keras.tflite.passes.tiling.memory import (
 @pytest.mark.parametrize("passes", [(), (fold_shuffles, split_streams)])
 def test_as_tflite_micro_plans(variant, passes, converted):
     pytest.importorskip("tflite_micro")
-    from seesaw_keras.tflite.runtimes import Micro
+    from seesaw_keras.tflite.runtimes import TFLiteMicro
 
     model = flatbuffer.loads(converted(variant))
     for change in passes:
         change(model.main)
-    arena = Micro(flatbuffer.dumps(model)).arena
+    arena = TFLiteMicro(flatbuffer.dumps(model)).arena
     assert planned_bytes(model.main) == arena.planned
     assert persistent_bytes(model.main) == pytest.approx(arena.persistent, rel=0.03)
 

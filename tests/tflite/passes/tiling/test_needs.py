@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from seesaw_keras.tflite.flatbuffer import Operator
-from seesaw_keras.tflite.passes.graph_index import Links
+from seesaw_keras.tflite.passes.graph_index import GraphIndex
 from seesaw_keras.tflite.passes.tiling.boxes import Box, whole
 from seesaw_keras.tflite.passes.tiling.needs import needs
 from seesaw_keras.tflite.reference import Interpreter
 
 
 def need_of(net, box):
-    return needs(Links(net.model().main), net.operators[-1], box)
+    return needs(GraphIndex(net.model().main), net.operators[-1], box)
 
 
 @pytest.mark.parametrize("padding", ["SAME", "VALID"])

@@ -38,7 +38,10 @@ def gaps(new_net):
 
 
 def test_tflite_micro_follows(new_net, outputs):
-    micro = pytest.importorskip("tflite_micro") and __import__("seesaw_keras.tflite.runtimes", fromlist=["Micro"]).Micro
+    micro = (
+        pytest.importorskip("tflite_micro")
+        and __import__("seesaw_keras.tflite.runtimes", fromlist=["TFLiteMicro"]).TFLiteMicro
+    )
     for seed in range(20):
         net = new_net(seed=seed, size=4, channels=4)
         values = [net.image]

@@ -14,7 +14,7 @@ def best_peak(graph):
     made = graph.producers()
 
     def is_possible(operators):
-        places = {operator: place for place, operator in enumerate(operators)}
+        places = {operator: index for index, operator in enumerate(operators)}
         return all(places[made[t]] < places[o] for o in operators for t in o.inputs if t in made)
 
     orders = (o for o in permutations(graph.operators) if is_possible(o))

@@ -1,15 +1,15 @@
 """What can be tiled is found, and nothing else."""
 
-from seesaw_keras.tflite.passes.graph_index import Links
+from seesaw_keras.tflite.passes.graph_index import GraphIndex
 from seesaw_keras.tflite.passes.tiling.boxes import Cuts
 from seesaw_keras.tflite.passes.tiling.tiles import STREAMED
 from seesaw_keras.tflite.passes.tiling.units import channel_units, strip_units
 
 
 def found(net, *outputs):
-    links = Links(net.model(*outputs).main)
-    channels = channel_units(links)
-    return channels, strip_units(links, channels)
+    graph_index = GraphIndex(net.model(*outputs).main)
+    channels = channel_units(graph_index)
+    return channels, strip_units(graph_index, channels)
 
 
 def test_channels_from_their_convolutions_to_their_slices(new_net):

@@ -25,7 +25,7 @@ class Row(NamedTuple):
     code: str
     type: str
     draw: Callable
-    flavors: tuple = ("litert", "micro")
+    flavors: tuple = ("litert", "tflm")
 
 
 def case(r, row):
@@ -95,7 +95,7 @@ ROWS = [
     *(Row(code, type, draw) for code, draw in _MOVED.items() for type in _BOTH),
     *(Row(code, "UINT8", draw, _LITERT) for code, draw in _MOVED.items()),
     *(
-        Row(code, "INT32", draw, _LITERT if code in _NO_INT32_IN_MICRO else ("litert", "micro"))
+        Row(code, "INT32", draw, _LITERT if code in _NO_INT32_IN_MICRO else ("litert", "tflm"))
         for code, draw in _MOVED.items()
     ),
 ]

@@ -10,7 +10,7 @@ from seesaw_keras.tflite.flatbuffer import build
 from seesaw_keras.tflite.reference import Interpreter, UnsupportedError
 from seesaw_keras.tflite.runtimes import open_runtime
 
-NATIVE = {"litert": "reference", "micro": "micro"}
+NATIVE = {"litert": "reference", "tflm": "tflm"}
 
 
 def refusal(case, flavor):

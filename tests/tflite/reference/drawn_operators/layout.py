@@ -19,16 +19,16 @@ def reshape(r, code, type):
 
 def squeeze(r, code, type):
     sides_ = [*sides(r, r.randint(1, 3))]
-    place = r.randint(0, len(sides_))
-    x = value(r, "x", [*sides_[:place], 1, *sides_[place:]], type)
-    return Operator(code, [x], [Tensor("y", sides_, type, x.quantization)], {"squeeze_dims": (place,)})
+    index = r.randint(0, len(sides_))
+    x = value(r, "x", [*sides_[:index], 1, *sides_[index:]], type)
+    return Operator(code, [x], [Tensor("y", sides_, type, x.quantization)], {"squeeze_dims": (index,)})
 
 
 def expand_dims(r, code, type):
     x = value(r, "x", sides(r, r.randint(1, 3)), type)
-    place = r.randint(0, len(x.shape))
-    made = (*x.shape[:place], 1, *x.shape[place:])
-    axis = Tensor.constant("axis", np.int32(place))
+    index = r.randint(0, len(x.shape))
+    made = (*x.shape[:index], 1, *x.shape[index:])
+    axis = Tensor.constant("axis", np.int32(index))
     return Operator(code, [x, axis], [Tensor("y", made, type, x.quantization)])
 
 

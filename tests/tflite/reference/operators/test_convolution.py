@@ -37,7 +37,7 @@ def test_the_largest_sums_are_exact(bias):
     total = taken * 127 * 255 + bias
     wrapped = (total + (1 << 31)) % (1 << 32) - (1 << 31)
     image = np.full((1, taken), 127, np.int8)
-    for flavor, native in [("litert", "reference"), ("micro", "micro")]:
+    for flavor, native in [("litert", "reference"), ("tflm", "tflm")]:
         (made,) = Interpreter(model, flavor).run(image[None])
         np.testing.assert_array_equal(made[0], open_runtime(native, model).invoke(image)[0])
         assert made[0, 0, 0] == max(-128, min(127, round(wrapped * scale)))

@@ -1,18 +1,18 @@
 """Removes dead operators and tensors, and deduplicates constants.
 
 >>> from seesaw_keras.tflite import flatbuffer
->>> from seesaw_keras.tflite.passes import tidy
->>> tidy(flatbuffer.read("phone_int8.tflite").main)  # doctest: +SKIP
+>>> from seesaw_keras.tflite.passes import deduplicate
+>>> deduplicate(flatbuffer.read("phone_int8.tflite").main)  # doctest: +SKIP
 0
 """
 
 from seesaw_keras.tflite.flatbuffer import Subgraph, Tensor
-from seesaw_keras.tflite.passes.graph_index import redirect, sweep
+from seesaw_keras.tflite.passes.graph_index import redirect, remove_dead_ops
 
-__all__ = ["tidy"]
+__all__ = ["deduplicate"]
 
 
-def tidy(graph: Subgraph) -> int:
+def deduplicate(graph: Subgraph) -> int:
     """Removes unused operators and tensors, and deduplicates equal constants.
 
     Names of inputs, outputs and computed tensors are preserved. The writer stores shared bytes once in any case.
@@ -30,7 +30,7 @@ def tidy(graph: Subgraph) -> int:
             kept = first.setdefault(_value(tensor), tensor)
             if kept is not tensor:
                 redirect(graph, tensor, kept)
-    sweep(graph)
+    remove_dead_ops(graph)
     return before - len(graph.operators) - len(graph.tensors)
 
 

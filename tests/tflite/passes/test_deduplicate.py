@@ -1,7 +1,7 @@
 """What nothing needs goes, what is seen from outside stays."""
 
 from seesaw_keras.tflite.flatbuffer import Operator, Signature, Tensor
-from seesaw_keras.tflite.passes.remove_dead_ops import tidy
+from seesaw_keras.tflite.passes.deduplicate import deduplicate
 
 
 def test_drops_what_is_unused_and_what_is_twice(new_net, applied, codes):
@@ -13,10 +13,10 @@ def test_drops_what_is_unused_and_what_is_twice(new_net, applied, codes):
     model.signatures = [Signature("serving_default", {"image": net.image}, {"made": made}, model.main)]
     model.main.tensors.append(Tensor.constant("unused", [1.0]))
     # Their outputs, the second copy of the axes, and the unused constant.
-    assert applied(model, tidy) == [2 + 2 + 1 + 1]
+    assert applied(model, deduplicate) == [2 + 2 + 1 + 1]
     assert codes(model) == ["CONV_2D", "MEAN", "MEAN", "MUL"]
     assert [operator.inputs[1] for operator in model.main.operators[1:3]] == [model.main.operators[1].inputs[1]] * 2
-    assert tidy(model.main) == 0
+    assert deduplicate(model.main) == 0
 
 
 def test_constants_that_stand_for_other_values_stay(new_net, unchanged):
@@ -25,7 +25,7 @@ def test_constants_that_stand_for_other_values_stay(new_net, unchanged):
     first, second = (operator.inputs[1] for operator in model.main.operators)
     second.data = first.data
     assert first.quantization.scale != second.quantization.scale
-    unchanged(model, tidy)
+    unchanged(model, deduplicate)
 
 
 def test_operators_with_lasting_effects_stay(new_net, unchanged):
@@ -34,4 +34,4 @@ def test_operators_with_lasting_effects_stay(new_net, unchanged):
     net.operators.append(Operator("VAR_HANDLE", [], [handle], {"shared_name": "state"}))
     net.operators.append(Operator("ASSIGN_VARIABLE", [handle, net.image], []))
     net.operators.append(Operator("CUSTOM", [net.image], [net.value((1,))], custom_code="Own"))
-    unchanged(net.model(net.unary("RELU", net.image)), tidy)
+    unchanged(net.model(net.unary("RELU", net.image)), deduplicate)
