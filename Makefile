@@ -1,5 +1,5 @@
 # Two commands do everything on a machine that has Python 3.10+ and make:
-#   make demo    runs the main job on its embedded default
+#   make demo    runs the main job on its built-in demo data
 #   make test    runs the tests
 # PYTHON chooses the interpreter, VENV the virtual environment, EXTRAS more of setup.py's extras (such as torch).
 

@@ -79,8 +79,9 @@ setup(
             "reports/*.html",
             "serving/examples/*",
             "tflite/micro/templates/*",
-        ]
+        ],
     },
+    entry_points={"console_scripts": ["seesaw = seesaw_keras.cli.__main__:main"]},
     install_requires=REQUIRES,
     extras_require=EXTRAS,
     zip_safe=False,

@@ -23,17 +23,21 @@ import numpy as np
 from absl import flags
 from rows import read_rows, write_rows
 
-from seesaw_keras import cli
+from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.progress_bars import ProgressBars
+from seesaw_keras.cli.support.startup import quiet_tensorflow
 from seesaw_keras.models.configs import ACTIVATIONS, list_models
 
-FLAGS = flags.FLAGS
-flags.DEFINE_string("rows", None, "File of JSON lines for the results.", required=True)
-flags.DEFINE_list("variants", list_models(), "Which networks.")
-flags.DEFINE_list("activations", list(ACTIVATIONS), "With which nonlinearities of the trunk.")
-flags.DEFINE_float("sparsity", 0.8, "Share of zeros of the sparse ones.", 0.0, 0.99)
-flags.DEFINE_integer("inputs", 8, "Inputs of the check, the four adversarial ones among them.", 5)
-flags.DEFINE_integer("size", 112, "Pixels of the images' sides; smaller ones for a look at the benchmark itself.", 16)
-flags.DEFINE_float("width", 1.0, "Of the networks, likewise.", 0.05)
+FLAGS = flags.FlagValues()
+flags.DEFINE_string("rows", None, "File of JSON lines for the results.", required=True, flag_values=FLAGS)
+flags.DEFINE_list("variants", list_models(), "Which networks.", flag_values=FLAGS)
+flags.DEFINE_list("activations", list(ACTIVATIONS), "With which nonlinearities of the trunk.", flag_values=FLAGS)
+flags.DEFINE_float("sparsity", 0.8, "Share of zeros of the sparse ones.", 0.0, 0.99, flag_values=FLAGS)
+flags.DEFINE_integer("inputs", 8, "Inputs of the check, the four adversarial ones among them.", 5, flag_values=FLAGS)
+flags.DEFINE_integer(
+    "size", 112, "Pixels of the images' sides; smaller ones for a look at the benchmark itself.", 16, flag_values=FLAGS
+)
+flags.DEFINE_float("width", 1.0, "Of the networks, likewise.", 0.05, flag_values=FLAGS)
 
 IMAGES = 64  # for batch statistics and ranges, in one batch
 COMPARED = 4  # images for fake_quantized_matches
@@ -105,7 +109,7 @@ def row(variant: str, activation: str, form: str, images: np.ndarray) -> dict[st
     done = time.perf_counter()
     model = flatbuffer.loads(data)
     worst, *_ = fake_quantized_matches(aware, data, images[:COMPARED])
-    with cli.ProgressBars() as bars:
+    with ProgressBars() as bars:
         result = check(data, {"images": pixel_table(model)[images[: FLAGS.inputs - ADVERSARIAL]]}, progress=bars)
     return {
         "variant": variant,
@@ -146,7 +150,7 @@ def main() -> None:
     wanted = [(variant, kind, form) for variant in FLAGS.variants for kind in FLAGS.activations for form in FORMS]
     done = {(r["variant"], r["activation"], r["form"]): r for r in rows if r["settings"] == settings()}
     if any(key not in done for key in wanted):
-        cli.quiet_tensorflow()
+        quiet_tensorflow()
         images = representative_images(None, IMAGES, side=FLAGS.size)
     for number, key in enumerate(wanted, 1):
         if key not in done:
@@ -164,4 +168,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    Command(main, FLAGS)()

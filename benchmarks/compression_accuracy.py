@@ -19,20 +19,22 @@ import numpy as np
 from absl import flags
 from timing import milliseconds_of
 
-from seesaw_keras import cli
+from seesaw_keras.cli.support.command import Command
 from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.passes import rewrite
 from seesaw_keras.tflite.runtimes import open_runtime
 
-FLAGS = flags.FLAGS
-flags.DEFINE_string("run", "runs/synthetic", "Folder of a training, with model.keras.")
-flags.DEFINE_string("recipe", "synthetic", "Its recipe.")
-flags.DEFINE_string("data", None, "Faces to learn from.")
-flags.DEFINE_string("verify", "synthetic:2000@32", "Pairs to verify on.")
-flags.DEFINE_string("pairs", None, "LFW's pairs.txt or CFP's Protocol/Split/FP, for --verify of images.")
-flags.DEFINE_string("out", None, "Folder for the results; `compression` below --run if not given.")
-flags.DEFINE_integer("steps", 3000, "About how many steps a stage trains.", 1)
-flags.DEFINE_list("ways", [], "Which to go; all if not given.")
+FLAGS = flags.FlagValues()
+flags.DEFINE_string("run", "runs/synthetic", "Folder of a training, with model.keras.", flag_values=FLAGS)
+flags.DEFINE_string("recipe", "synthetic", "Its recipe.", flag_values=FLAGS)
+flags.DEFINE_string("data", None, "Faces to learn from.", flag_values=FLAGS)
+flags.DEFINE_string("verify", "synthetic:2000@32", "Pairs to verify on.", flag_values=FLAGS)
+flags.DEFINE_string(
+    "pairs", None, "LFW's pairs.txt or CFP's Protocol/Split/FP, for --verify of images.", flag_values=FLAGS
+)
+flags.DEFINE_string("out", None, "Folder for the results; `compression` below --run if not given.", flag_values=FLAGS)
+flags.DEFINE_integer("steps", 3000, "About how many steps a stage trains.", 1, flag_values=FLAGS)
+flags.DEFINE_list("ways", [], "Which to go; all if not given.", flag_values=FLAGS)
 
 WAYS = {
     "int8": ["--stage", "quantize"],
@@ -98,4 +100,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    Command(main, FLAGS)()

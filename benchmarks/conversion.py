@@ -19,17 +19,22 @@ import numpy as np
 from absl import flags
 from rows import read_rows, write_rows
 
-from seesaw_keras import cli
+from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.progress_bars import ProgressBars
+from seesaw_keras.cli.support.startup import quiet_tensorflow
 from seesaw_keras.models.configs import ACTIVATIONS, list_models
+from seesaw_keras.native import quiet_native_stderr
 
-FLAGS = flags.FLAGS
-flags.DEFINE_string("rows", None, "File of JSON lines for the results.", required=True)
-flags.DEFINE_list("variants", list_models(), "Which to convert.")
-flags.DEFINE_list("activations", list(ACTIVATIONS), "With which nonlinearities of the trunk.")
-flags.DEFINE_integer("inputs", 32, "Inputs of the check, the four adversarial ones among them.", 5)
-flags.DEFINE_integer("size", 112, "Pixels of the images' sides; smaller ones for a look at the benchmark itself.", 16)
-flags.DEFINE_float("width", 1.0, "Of the networks, likewise.", 0.05)
-flags.DEFINE_bool("tensorflow", True, "Convert by TensorFlow's own way, too, to compare the time.")
+FLAGS = flags.FlagValues()
+flags.DEFINE_string("rows", None, "File of JSON lines for the results.", required=True, flag_values=FLAGS)
+flags.DEFINE_list("variants", list_models(), "Which to convert.", flag_values=FLAGS)
+flags.DEFINE_list("activations", list(ACTIVATIONS), "With which nonlinearities of the trunk.", flag_values=FLAGS)
+flags.DEFINE_integer("inputs", 32, "Inputs of the check, the four adversarial ones among them.", 5, flag_values=FLAGS)
+flags.DEFINE_integer(
+    "size", 112, "Pixels of the images' sides; smaller ones for a look at the benchmark itself.", 16, flag_values=FLAGS
+)
+flags.DEFINE_float("width", 1.0, "Of the networks, likewise.", 0.05, flag_values=FLAGS)
+flags.DEFINE_bool("tensorflow", True, "Convert by TensorFlow's own way, too, to compare the time.", flag_values=FLAGS)
 
 CALIBRATION = 64  # images, as in tools/convert_tflite.py
 ADVERSARIAL = 4
@@ -67,7 +72,7 @@ def by_tensorflow(network: Any, images: np.ndarray) -> bytes:
     converter.representative_dataset = lambda: ([to_float(image)[None]] for image in images)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = converter.inference_output_type = tf.int8
-    with cli.quiet_native_stderr():
+    with quiet_native_stderr():
         return converter.convert()
 
 
@@ -88,7 +93,7 @@ def row(variant: str, activation: str, images: np.ndarray) -> dict[str, Any]:
     data, taken = seconds(lambda: convert(network, images=images, facts={"variant": variant, "trained": False}))
     theirs = seconds(lambda: by_tensorflow(network, images))[1] if FLAGS.tensorflow else None
     model = flatbuffer.loads(data)
-    with cli.ProgressBars() as bars:
+    with ProgressBars() as bars:
         result = check(data, {"images": pixel_table(model)[images[: FLAGS.inputs - ADVERSARIAL]]}, progress=bars)
     xnnpack = [entry.cosine for entry in result.rows if (entry.runtime, entry.group) == ("xnnpack", "images")]
     return {
@@ -123,7 +128,7 @@ def main() -> None:
     wanted = [(variant, activation) for variant in FLAGS.variants for activation in FLAGS.activations]
     done = {(r["variant"], r["activation"]): r for r in rows if r["settings"] == settings()}
     if any(key not in done for key in wanted):
-        cli.quiet_tensorflow()
+        quiet_tensorflow()
         images = representative_images(None, CALIBRATION, side=FLAGS.size)
     for number, key in enumerate(wanted, 1):
         if key not in done:
@@ -141,4 +146,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    Command(main, FLAGS)()

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 
+from seesaw_keras.cli.support.command import Command
 from seesaw_keras.data.images import decode_image
 from seesaw_keras.data.records import Pairs
 from seesaw_keras.data.sources import open_pairs
@@ -27,12 +28,12 @@ from seesaw_keras.inference.preprocessing import InputLayout, to_input
 from seesaw_keras.verification.evaluation import evaluate
 from seesaw_keras.verification.metrics import FARS, auc, equal_error_rate, roc, tar_at_far
 
-FLAGS = flags.FLAGS
-flags.DEFINE_string("model", None, "A .tflite; without one, only the ROC is measured.")
-flags.DEFINE_string("preprocess", "pm1", "What it wants of pixels.")
-flags.DEFINE_string("data", None, "Images: .bin, .zip or folder.")
-flags.DEFINE_string("pairs", None, "Which are compared.")
-flags.DEFINE_integer("rounds", 3, "How often each is measured.", 1)
+FLAGS = flags.FlagValues()
+flags.DEFINE_string("model", None, "A .tflite; without one, only the ROC is measured.", flag_values=FLAGS)
+flags.DEFINE_string("preprocess", "pm1", "What it wants of pixels.", flag_values=FLAGS)
+flags.DEFINE_string("data", None, "Images: .bin, .zip or folder.", flag_values=FLAGS)
+flags.DEFINE_string("pairs", None, "Which are compared.", flag_values=FLAGS)
+flags.DEFINE_integer("rounds", 3, "How often each is measured.", 1, flag_values=FLAGS)
 
 MILLION = 1_000_000
 
@@ -104,13 +105,12 @@ def against_bare_interpreter() -> None:
         print(f"{name}: {taken:.1f} s, {each:.2f} ms an image, {taken / best['bare interpreter']:.3f} of the bare one")
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
     """Runs both measurements."""
-    del argv
     million_pairs()
     if FLAGS.model:
         against_bare_interpreter()
 
 
 if __name__ == "__main__":
-    app.run(main)
+    Command(main, FLAGS)()

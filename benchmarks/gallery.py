@@ -22,19 +22,19 @@ import numpy as np
 from absl import flags
 from tqdm import tqdm
 
-from seesaw_keras import cli
+from seesaw_keras.cli.support.command import Command
 from seesaw_keras.faces import Gallery
 from seesaw_keras.faces.gallery_file import GalleryFile, Model
 
-FLAGS = flags.FLAGS
-flags.DEFINE_string("model", None, "The .tflite to start.", required=True)
-flags.DEFINE_string("preprocess", None, "What it wants of pixels, if it does not say.")
-flags.DEFINE_string("yunet", None, "The detector of verify_faces; cascades without one.")
-flags.DEFINE_integer("people", 1000, "Enrolled people.", 1)
-flags.DEFINE_integer("each", 100, "Embeddings of each.", 1)
-flags.DEFINE_integer("length", 512, "Numbers in an embedding.", 1)
-flags.DEFINE_integer("queries", 40, "Queries to time.", 1)
-flags.DEFINE_integer("starts", 5, "Processes of each kind to time.", 1)
+FLAGS = flags.FlagValues()
+flags.DEFINE_string("model", None, "The .tflite to start.", required=True, flag_values=FLAGS)
+flags.DEFINE_string("preprocess", None, "What it wants of pixels, if it does not say.", flag_values=FLAGS)
+flags.DEFINE_string("yunet", None, "The detector of verify_faces; cascades without one.", flag_values=FLAGS)
+flags.DEFINE_integer("people", 1000, "Enrolled people.", 1, flag_values=FLAGS)
+flags.DEFINE_integer("each", 100, "Embeddings of each.", 1, flag_values=FLAGS)
+flags.DEFINE_integer("length", 512, "Numbers in an embedding.", 1, flag_values=FLAGS)
+flags.DEFINE_integer("queries", 40, "Queries to time.", 1, flag_values=FLAGS)
+flags.DEFINE_integer("starts", 5, "Processes of each kind to time.", 1, flag_values=FLAGS)
 
 TOOL = Path(__file__).resolve().parents[1] / "tools" / "verify_faces.py"
 START = (
@@ -116,4 +116,4 @@ def main(photographs: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main, takes_arguments=True)
+    Command(main, FLAGS, positional=True)()

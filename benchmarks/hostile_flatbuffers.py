@@ -24,15 +24,15 @@ import numpy as np
 from absl import flags
 from tqdm import tqdm
 
-from seesaw_keras import cli
+from seesaw_keras.cli.support.command import Command
 from seesaw_keras.tflite.flatbuffer import FlatbufferError, Operator, Quantization, Tensor, build, dumps, loads
 
-FLAGS = flags.FLAGS
-flags.DEFINE_multi_string("models", [], "Files to damage.")
-flags.DEFINE_integer("mutations", 2000, "Mutants of each file.", 1)
-flags.DEFINE_integer("seed", 0, "Of the mutations.")
-flags.DEFINE_bool("litert", True, "Run the mutants in LiteRT too, which takes most of the time.")
-flags.DEFINE_integer("seconds", 60, "After which LiteRT counts as hanging.", 1)
+FLAGS = flags.FlagValues()
+flags.DEFINE_multi_string("models", [], "Files to damage.", flag_values=FLAGS)
+flags.DEFINE_integer("mutations", 2000, "Mutants of each file.", 1, flag_values=FLAGS)
+flags.DEFINE_integer("seed", 0, "Of the mutations.", flag_values=FLAGS)
+flags.DEFINE_bool("litert", True, "Run the mutants in LiteRT too, which takes most of the time.", flag_values=FLAGS)
+flags.DEFINE_integer("seconds", 60, "After which LiteRT counts as hanging.", 1, flag_values=FLAGS)
 
 WORDS = (0, 1, 2, 3, 4, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFC, 0xFFFFFFFF)
 
@@ -181,4 +181,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    Command(main, FLAGS)()

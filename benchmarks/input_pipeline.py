@@ -22,20 +22,23 @@ import numpy as np
 from absl import flags
 
 import seesaw_keras
-from seesaw_keras import cli
+from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.startup import quiet_tensorflow
 from seesaw_keras.data.formats.tfrecord import shard_name, write_shard
 from seesaw_keras.data.pipeline import TrainingInput
 from seesaw_keras.data.records import Record
 from seesaw_keras.data.views import Views
 
-FLAGS = flags.FLAGS
-flags.DEFINE_string("data", None, "TFRecord shards: a folder or file. By default generated ones.")
-flags.DEFINE_string("variant", "shuffle", "Network to train.")
-flags.DEFINE_integer("batch_size", 32, "Images a step.", lower_bound=1)
-flags.DEFINE_integer("views", 0, "Jittered views per image, as teacher_views of a recipe.", lower_bound=0)
-flags.DEFINE_float("degrade", 0.0, "Probability that an image is degraded.", 0.0, 1.0)
-flags.DEFINE_integer("rounds", 3, "Rounds.", lower_bound=1)
-flags.DEFINE_float("seconds", 20.0, "Seconds of each measurement.", lower_bound=0.1)
+FLAGS = flags.FlagValues()
+flags.DEFINE_string("data", None, "TFRecord shards: a folder or file. By default generated ones.", flag_values=FLAGS)
+flags.DEFINE_string("variant", "shuffle", "Network to train.", flag_values=FLAGS)
+flags.DEFINE_integer("batch_size", 32, "Images a step.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_integer(
+    "views", 0, "Jittered views per image, as teacher_views of a recipe.", lower_bound=0, flag_values=FLAGS
+)
+flags.DEFINE_float("degrade", 0.0, "Probability that an image is degraded.", 0.0, 1.0, flag_values=FLAGS)
+flags.DEFINE_integer("rounds", 3, "Rounds.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_float("seconds", 20.0, "Seconds of each measurement.", lower_bound=0.1, flag_values=FLAGS)
 
 CLASSES = 1000
 GENERATED, SHARDS = 4000, 4
@@ -93,7 +96,7 @@ def measure(path: str | Path) -> dict[str, tuple[float, float]]:
 
 def main() -> None:
     """Measures and prints."""
-    cli.quiet_tensorflow()
+    quiet_tensorflow()
     with tempfile.TemporaryDirectory() as folder:
         if not FLAGS.data:
             for shard in range(SHARDS):
@@ -113,4 +116,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    Command(main, FLAGS)()

@@ -28,21 +28,24 @@ from typing import Any, NamedTuple
 from absl import flags
 from timing import milliseconds_of
 
-from seesaw_keras import cli
+from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.startup import quiet_tensorflow
 from seesaw_keras.files import replacing
 from seesaw_keras.models.configs import list_models
 
-FLAGS = flags.FLAGS
-flags.DEFINE_string("rounds", None, "File of JSON lines for the rounds.", required=True)
-flags.DEFINE_integer("count", 100, "How many rounds.", 1)
-flags.DEFINE_list("variants", list_models(), "Networks to time.")
-flags.DEFINE_list("types", ["int8", "float32"], "Of weights and arithmetic.")
-flags.DEFINE_list("threads", ["1", "2"], "Of XNNPACK.")
-flags.DEFINE_string("peers", "../shared/peers", "Folder of other people's .tflite; none if it is not there.")
-flags.DEFINE_list("passes", [], "Variants to time after each pass, instead of all networks.")
-flags.DEFINE_bool("without_amx", False, "Keep XNNPACK from the processor's matrix unit.")
-flags.DEFINE_string("models", "runs/latency", "Folder for converted networks.")
-flags.DEFINE_string("plot", None, "PNG to draw the minima into.")
+FLAGS = flags.FlagValues()
+flags.DEFINE_string("rounds", None, "File of JSON lines for the rounds.", required=True, flag_values=FLAGS)
+flags.DEFINE_integer("count", 100, "How many rounds.", 1, flag_values=FLAGS)
+flags.DEFINE_list("variants", list_models(), "Networks to time.", flag_values=FLAGS)
+flags.DEFINE_list("types", ["int8", "float32"], "Of weights and arithmetic.", flag_values=FLAGS)
+flags.DEFINE_list("threads", ["1", "2"], "Of XNNPACK.", flag_values=FLAGS)
+flags.DEFINE_string(
+    "peers", "../shared/peers", "Folder of other people's .tflite; none if it is not there.", flag_values=FLAGS
+)
+flags.DEFINE_list("passes", [], "Variants to time after each pass, instead of all networks.", flag_values=FLAGS)
+flags.DEFINE_bool("without_amx", False, "Keep XNNPACK from the processor's matrix unit.", flag_values=FLAGS)
+flags.DEFINE_string("models", "runs/latency", "Folder for converted networks.", flag_values=FLAGS)
+flags.DEFINE_string("plot", None, "PNG to draw the minima into.", flag_values=FLAGS)
 
 STATISTICS_IMAGES = 64  # as in tools/convert_tflite.py
 PRELU = "mobilefacenet, PReLU"  # the other common MobileFaceNet
@@ -98,7 +101,7 @@ def converted(variant: str, type: str) -> bytes:
     path = Path(FLAGS.models) / f"{variant.replace(', ', '_')}_{type}.tflite"
     if not path.exists():
         print(f"converting {variant} to {type} ...", file=sys.stderr, flush=True)
-        cli.quiet_tensorflow()
+        quiet_tensorflow()
         import seesaw_keras
         from seesaw_keras.api import keras
         from seesaw_keras.data.representative import representative_images
@@ -244,4 +247,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    Command(main, FLAGS)()

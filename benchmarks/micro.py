@@ -22,7 +22,9 @@ import numpy as np
 from absl import flags
 from rows import read_rows, write_rows
 
-from seesaw_keras import cli
+from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.parsing import parse_size
+from seesaw_keras.cli.support.progress_bars import ProgressBars
 from seesaw_keras.data.representative import representative_images
 from seesaw_keras.files import replacing, sha256_of
 from seesaw_keras.tflite import flatbuffer
@@ -35,12 +37,14 @@ from seesaw_keras.tflite.flatbuffer import Model
 from seesaw_keras.tflite.passes import rewrite
 from seesaw_keras.tflite.runtimes import TFLiteMicro
 
-FLAGS = flags.FLAGS
-flags.DEFINE_string("rows", None, "File of JSON lines for the results.", required=True)
-flags.DEFINE_string("arena", None, "Bytes that the rewritten form may take, as 432K; the fewest if not given.")
-flags.DEFINE_integer("inputs", 64, "Inputs of each proof, the four adversarial ones among them.", 0)
-flags.DEFINE_integer("rounds", 10, "How often each form is timed.", 1)
-flags.DEFINE_string("plot", None, "PNG to draw the memory over operators into.")
+FLAGS = flags.FlagValues()
+flags.DEFINE_string("rows", None, "File of JSON lines for the results.", required=True, flag_values=FLAGS)
+flags.DEFINE_string(
+    "arena", None, "Bytes that the rewritten form may take, as 432K; the fewest if not given.", flag_values=FLAGS
+)
+flags.DEFINE_integer("inputs", 64, "Inputs of each proof, the four adversarial ones among them.", 0, flag_values=FLAGS)
+flags.DEFINE_integer("rounds", 10, "How often each form is timed.", 1, flag_values=FLAGS)
+flags.DEFINE_string("plot", None, "PNG to draw the memory over operators into.", flag_values=FLAGS)
 
 RUNTIMES = ("numpy", "reference", "tflm")
 COLUMNS = [
@@ -65,7 +69,7 @@ def row(path: Path) -> dict[str, Any]:
         ValueError: if they differ, or the arena size cannot be achieved.
     """
     before, after = flatbuffer.read(path), flatbuffer.read(path)
-    rewrite(after, "tflm", arena=cli.bytes_of(FLAGS.arena) if FLAGS.arena else None)
+    rewrite(after, "tflm", arena=parse_size(FLAGS.arena) if FLAGS.arena else None)
     compare(path, before, after)
     data = path.read_bytes(), flatbuffer.dumps(after)
     forms = [facts(one, made) for one, made in zip(data, (before, after), strict=True)]
@@ -83,7 +87,7 @@ def compare(path: Path, before: Model, after: Model) -> None:
     if FLAGS.inputs:
         faces = representative_images(None, max(FLAGS.inputs - len(ADVERSARIAL), 1), side=given.shape[1])
         inputs = np.concatenate([table[faces], adversarial_inputs(given)])
-        with cli.ProgressBars() as bars:
+        with ProgressBars() as bars:
             require_same_outputs(before, after, inputs, runtimes=RUNTIMES, progress=bars)
 
 
@@ -174,4 +178,4 @@ def main(words: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main, takes_arguments=True)
+    Command(main, FLAGS, positional=True)()

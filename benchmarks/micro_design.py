@@ -24,7 +24,9 @@ from typing import Any
 from absl import flags
 from rows import read_rows, write_rows
 
-from seesaw_keras import cli
+from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.progress_bars import ProgressBars
+from seesaw_keras.cli.support.startup import quiet_tensorflow
 from seesaw_keras.models.configs import ModelConfig, get_config
 
 MICRO = get_config("micro")
@@ -46,11 +48,11 @@ COLUMNS = ["parameters", "multiply-adds", "plain arena", "planned", "persistent"
 CALIBRATION = 16  # images
 PAIRS, PEOPLE = "synthetic:2000@{}", "synthetic:2000x10@{}"  # for verification and for training
 
-FLAGS = flags.FLAGS
-flags.DEFINE_string("rows", None, "File of JSON lines for the results.", required=True)
-flags.DEFINE_list("designs", list(DESIGNS), "Which to measure.")
-flags.DEFINE_string("out", "runs/micro_design", "Folder for faces and trainings.")
-flags.DEFINE_integer("epochs", 2, "Of each training.", 1)
+FLAGS = flags.FlagValues()
+flags.DEFINE_string("rows", None, "File of JSON lines for the results.", required=True, flag_values=FLAGS)
+flags.DEFINE_list("designs", list(DESIGNS), "Which to measure.", flag_values=FLAGS)
+flags.DEFINE_string("out", "runs/micro_design", "Folder for faces and trainings.", flag_values=FLAGS)
+flags.DEFINE_integer("epochs", 2, "Of each training.", 1, flag_values=FLAGS)
 
 
 def size(config: ModelConfig, width: float) -> dict[str, Any]:
@@ -122,7 +124,7 @@ def accuracy(name: str, config: ModelConfig, width: float) -> dict[str, Any]:
         get_recipe("synthetic"), image_size=side, embedding_size=config.embedding_size, epochs=FLAGS.epochs
     )
     faces = Path(FLAGS.out) / f"faces{side}"
-    with cli.ProgressBars() as bars:
+    with ProgressBars() as bars:
         prepare_faces(PEOPLE.format(side), faces, progress=bars)
     network = train(
         recipe,
@@ -152,7 +154,7 @@ def main() -> None:
     for name in FLAGS.designs:
         if name not in DESIGNS:
             raise ValueError(f"--designs: no design {name!r}; there are {', '.join(DESIGNS)}")
-    cli.quiet_tensorflow()
+    quiet_tensorflow()
     path = Path(FLAGS.rows)
     rows = read_rows(path)
     done = {one["design"]: one for one in rows if one["settings"] == settings(one["design"])}
@@ -169,4 +171,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    Command(main, FLAGS)()

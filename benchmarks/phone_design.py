@@ -42,7 +42,8 @@ from timing import milliseconds_of
 from tqdm import tqdm
 
 import seesaw_keras
-from seesaw_keras import cli
+from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.startup import quiet_tensorflow
 from seesaw_keras.data import Mixture, open_pairs, open_source
 from seesaw_keras.data.representative import representative_images
 from seesaw_keras.files import replacing
@@ -117,23 +118,35 @@ STATISTICS_IMAGES = 64  # as in tools/convert_tflite.py
 BATCH_SIZE, STEPS = 64, 2  # per round of the training speed
 Results = Iterator[tuple[str, dict[str, Any]]]  # name of the design and its measurements
 
-FLAGS = flags.FLAGS
+FLAGS = flags.FlagValues()
 # Importing latency.py also defines its flags, so flag names must not collide with them.
-flags.DEFINE_string("rows", None, "File of JSON lines for the results.", required=True)
-flags.DEFINE_multi_string("designs", list(DESIGNS), "Design to measure, once for each. Default: all.")
-flags.DEFINE_list("parts", None, f"Of {', '.join(COLUMNS)}. Default: all, but accuracy only with --data.")
-flags.DEFINE_list("again", [], "Parts to measure again even if --rows has their results.")
-flags.DEFINE_string("out", "runs/phone_design", "Folder for converted networks, trainings and teacher embeddings.")
-flags.DEFINE_integer("latency_rounds", 60, "Rounds of the latency.", 1)
-flags.DEFINE_integer("speed_rounds", 5, "Rounds of the training speed.", 1)
-flags.DEFINE_enum("recipe", "distill", list_recipes(), "Recipe of the trainings.")
-flags.DEFINE_multi_string("set", [], "key=value: another value for a field of the recipe.")
-flags.DEFINE_multi_string("data", None, "Faces to train on, once for each data set.")
-flags.DEFINE_list("data_weights", None, "How often the images of each --data are shown per epoch, such as 1,0.5.")
-flags.DEFINE_multi_string("teacher", [], "Teacher model or stored embeddings, once for each.")
-flags.DEFINE_list("teacher_preprocess", None, "Input preprocessing of the teachers, one for each. Default: pm1.")
-flags.DEFINE_string("teacher_cache", None, "Folder of the teachers' embeddings. Default: OUT/teacher.")
-flags.DEFINE_multi_string("verify", [], "Pairs to verify, once for each set.")
+flags.DEFINE_string("rows", None, "File of JSON lines for the results.", required=True, flag_values=FLAGS)
+flags.DEFINE_multi_string(
+    "designs", list(DESIGNS), "Design to measure, once for each. Default: all.", flag_values=FLAGS
+)
+flags.DEFINE_list(
+    "parts", None, f"Of {', '.join(COLUMNS)}. Default: all, but accuracy only with --data.", flag_values=FLAGS
+)
+flags.DEFINE_list("again", [], "Parts to measure again even if --rows has their results.", flag_values=FLAGS)
+flags.DEFINE_string(
+    "out", "runs/phone_design", "Folder for converted networks, trainings and teacher embeddings.", flag_values=FLAGS
+)
+flags.DEFINE_integer("latency_rounds", 60, "Rounds of the latency.", 1, flag_values=FLAGS)
+flags.DEFINE_integer("speed_rounds", 5, "Rounds of the training speed.", 1, flag_values=FLAGS)
+flags.DEFINE_enum("recipe", "distill", list_recipes(), "Recipe of the trainings.", flag_values=FLAGS)
+flags.DEFINE_multi_string("set", [], "key=value: another value for a field of the recipe.", flag_values=FLAGS)
+flags.DEFINE_multi_string("data", None, "Faces to train on, once for each data set.", flag_values=FLAGS)
+flags.DEFINE_list(
+    "data_weights", None, "How often the images of each --data are shown per epoch, such as 1,0.5.", flag_values=FLAGS
+)
+flags.DEFINE_multi_string("teacher", [], "Teacher model or stored embeddings, once for each.", flag_values=FLAGS)
+flags.DEFINE_list(
+    "teacher_preprocess", None, "Input preprocessing of the teachers, one for each. Default: pm1.", flag_values=FLAGS
+)
+flags.DEFINE_string(
+    "teacher_cache", None, "Folder of the teachers' embeddings. Default: OUT/teacher.", flag_values=FLAGS
+)
+flags.DEFINE_multi_string("verify", [], "Pairs to verify, once for each set.", flag_values=FLAGS)
 
 
 def build(design: Design, side: int = 112, *, normalize: bool = True) -> Any:
@@ -370,7 +383,7 @@ def main() -> None:
     """Measures the missing results and prints the table."""
     measures = {"size": size, "latency": latency, "speed": speed, "accuracy": accuracy}
     parts = parts_to_measure()
-    cli.quiet_tensorflow()
+    quiet_tensorflow()
     path = Path(FLAGS.rows)
     rows = {(row["design"], row["part"], row["settings"]): row for row in read_rows(path)}
     results: dict[tuple[str, str], dict[str, Any]] = {}
@@ -386,4 +399,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    Command(main, FLAGS)()

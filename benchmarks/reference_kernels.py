@@ -15,16 +15,16 @@ from pathlib import Path
 from absl import flags
 from tqdm import tqdm
 
-from seesaw_keras import cli
+from seesaw_keras.cli.support.command import Command
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "tflite" / "reference"))
 from drawn_operators import ROWS, Row, case
 from drawn_operators.comparing import differences, refusal
 
-FLAGS = flags.FLAGS
-flags.DEFINE_integer("cases", 3000, "Operators of each row.", 1)
-flags.DEFINE_multi_string("operators", [], "Which rows, by the operators' codes; all if not given.")
-flags.DEFINE_integer("seed", 0, "Of the draws.")
+FLAGS = flags.FlagValues()
+flags.DEFINE_integer("cases", 3000, "Operators of each row.", 1, flag_values=FLAGS)
+flags.DEFINE_multi_string("operators", [], "Which rows, by the operators' codes; all if not given.", flag_values=FLAGS)
+flags.DEFINE_integer("seed", 0, "Of the draws.", flag_values=FLAGS)
 
 TOGETHER = 50  # operators per graph
 
@@ -61,4 +61,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    Command(main, FLAGS)()

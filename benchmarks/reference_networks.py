@@ -18,7 +18,8 @@ import numpy as np
 from absl import flags
 from tqdm import tqdm
 
-from seesaw_keras import cli
+from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.startup import quiet_tensorflow
 from seesaw_keras.data.representative import representative_images
 from seesaw_keras.models.configs import list_models
 from seesaw_keras.tflite import flatbuffer
@@ -28,13 +29,15 @@ from seesaw_keras.tflite.reference import Interpreter
 ACTIVATIONS = ["swish", "hard_swish", "relu", "relu6", "prelu"]
 ROADS = ["post-training", "quantization-aware"]
 
-FLAGS = flags.FLAGS
-flags.DEFINE_multi_enum("variants", list_models(), list_models(), "Which networks.")
-flags.DEFINE_multi_enum("activations", ACTIVATIONS, ACTIVATIONS, "Of the trunk and of squeeze-excite.")
-flags.DEFINE_multi_enum("roads", ROADS, ROADS, "To int8.")
-flags.DEFINE_integer("side", 32, "Of the images, in pixels.", 16)
-flags.DEFINE_float("width", 0.25, "Factor on the channels.", 0.01)
-flags.DEFINE_integer("images", 64, "Faces to run a network on.", 1)
+FLAGS = flags.FlagValues()
+flags.DEFINE_multi_enum("variants", list_models(), list_models(), "Which networks.", flag_values=FLAGS)
+flags.DEFINE_multi_enum(
+    "activations", ACTIVATIONS, ACTIVATIONS, "Of the trunk and of squeeze-excite.", flag_values=FLAGS
+)
+flags.DEFINE_multi_enum("roads", ROADS, ROADS, "To int8.", flag_values=FLAGS)
+flags.DEFINE_integer("side", 32, "Of the images, in pixels.", 16, flag_values=FLAGS)
+flags.DEFINE_float("width", 0.25, "Factor on the channels.", 0.01, flag_values=FLAGS)
+flags.DEFINE_integer("images", 64, "Faces to run a network on.", 1, flag_values=FLAGS)
 
 
 def converted(variant: str, activation: str, road: str, faces: np.ndarray) -> bytes:
@@ -69,7 +72,7 @@ def milliseconds(interpreter: Interpreter, inputs: np.ndarray) -> float:
 
 def main() -> None:
     """Prints the table."""
-    cli.quiet_tensorflow()
+    quiet_tensorflow()
     faces = representative_images(None, max(FLAGS.images, 16), side=FLAGS.side)
     inputs = (faces[: FLAGS.images].astype(np.int16) - 128).astype(np.int8)
     print("| variant | activation | road | tensors | entries compared | differ | ms, alone | ms, of eight |")
@@ -94,4 +97,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    Command(main, FLAGS)()

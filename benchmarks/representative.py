@@ -15,17 +15,18 @@ from unittest import mock
 import numpy as np
 from absl import flags
 
-from seesaw_keras import cli
+from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.startup import quiet_tensorflow
 from seesaw_keras.data import open_source
 from seesaw_keras.data.representative import representative_images
 from seesaw_keras.data.synthetic.source import SyntheticFaces
 from seesaw_keras.tflite.conversion import range_calibration
 from seesaw_keras.tflite.conversion.range_calibration import SHARES
 
-FLAGS = flags.FLAGS
-flags.DEFINE_string("model", None, "A .keras file or the folder of a SavedModel.", required=True)
-flags.DEFINE_string("data", None, "Data set to measure ranges on; synthetic faces if not given.")
-flags.DEFINE_integer("test", 256, "Faces to compare embeddings of.", 1)
+FLAGS = flags.FlagValues()
+flags.DEFINE_string("model", None, "A .keras file or the folder of a SavedModel.", required=True, flag_values=FLAGS)
+flags.DEFINE_string("data", None, "Data set to measure ranges on; synthetic faces if not given.", flag_values=FLAGS)
+flags.DEFINE_integer("test", 256, "Faces to compare embeddings of.", 1, flag_values=FLAGS)
 
 COUNTS = (1, 4, 16, 64, 256)
 FEW = 64  # number of images for the unsuitable choices
@@ -45,7 +46,7 @@ def choices(side: int) -> Iterator[tuple[str, np.ndarray, tuple[float, ...]]]:
 
 def main() -> None:
     """Measures and prints one row per choice."""
-    cli.quiet_tensorflow()
+    quiet_tensorflow()
     from seesaw_keras.compression.loading import load_network
     from seesaw_keras.tflite.analysis.quantization_error import quantization_errors
     from seesaw_keras.tflite.conversion.convert import convert, input_shape
@@ -72,4 +73,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    Command(main, FLAGS)()

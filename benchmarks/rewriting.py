@@ -15,7 +15,8 @@ import numpy as np
 from absl import flags
 from rows import read_rows, write_rows
 
-from seesaw_keras import cli
+from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.progress_bars import ProgressBars
 from seesaw_keras.data.representative import representative_images
 from seesaw_keras.files import sha256_of
 from seesaw_keras.tflite import flatbuffer
@@ -25,10 +26,10 @@ from seesaw_keras.tflite.checking.equivalence import require_same_outputs
 from seesaw_keras.tflite.conversion.interface import pixel_table
 from seesaw_keras.tflite.passes import rewrite
 
-FLAGS = flags.FLAGS
-flags.DEFINE_string("rows", None, "File of JSON lines for the results.", required=True)
-flags.DEFINE_integer("inputs", 64, "Inputs of each proof, the four adversarial ones among them.", 5)
-flags.DEFINE_string("target", "xnnpack", "The form to rewrite to.")
+FLAGS = flags.FlagValues()
+flags.DEFINE_string("rows", None, "File of JSON lines for the results.", required=True, flag_values=FLAGS)
+flags.DEFINE_integer("inputs", 64, "Inputs of each proof, the four adversarial ones among them.", 5, flag_values=FLAGS)
+flags.DEFINE_string("target", "xnnpack", "The form to rewrite to.", flag_values=FLAGS)
 
 COLUMNS = ["file", "inputs", "changes", "operators", "bytes", "multiply-adds", "activation peak"]
 
@@ -47,7 +48,7 @@ def row(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path}: this package did not convert it, and does not know what it takes for a pixel")
     faces = representative_images(None, FLAGS.inputs - len(ADVERSARIAL), side=given.shape[1])
     inputs = np.concatenate([table[faces], adversarial_inputs(given)])
-    with cli.ProgressBars() as bars:
+    with ProgressBars() as bars:
         require_same_outputs(before, after, inputs, progress=bars)
     sizes = path.stat().st_size, len(flatbuffer.dumps(after))
     costs = cost_of(before), cost_of(after)
@@ -86,4 +87,4 @@ def main(words: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main, takes_arguments=True)
+    Command(main, FLAGS, positional=True)()

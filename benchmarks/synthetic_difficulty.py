@@ -15,17 +15,18 @@ import cv2
 import numpy as np
 from absl import flags
 
-from seesaw_keras import cli
+from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.startup import quiet_tensorflow
 from seesaw_keras.data.images import decode_image
 from seesaw_keras.data.records import Pairs
 from seesaw_keras.data.synthetic import SyntheticFaces, synthetic_pairs
 
-FLAGS = flags.FLAGS
-flags.DEFINE_integer("identities", 2000, "People to train on.", lower_bound=2)
-flags.DEFINE_integer("images", 10, "Pictures of each.", lower_bound=1)
-flags.DEFINE_integer("pairs", 2000, "Pairs of unseen people to verify.", lower_bound=40)
-flags.DEFINE_integer("size", 32, "Side of the pictures in pixels, a multiple of 16.", lower_bound=16)
-flags.DEFINE_integer("epochs", 14, "Epochs.", lower_bound=1)
+FLAGS = flags.FlagValues()
+flags.DEFINE_integer("identities", 2000, "People to train on.", lower_bound=2, flag_values=FLAGS)
+flags.DEFINE_integer("images", 10, "Pictures of each.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_integer("pairs", 2000, "Pairs of unseen people to verify.", lower_bound=40, flag_values=FLAGS)
+flags.DEFINE_integer("size", 32, "Side of the pictures in pixels, a multiple of 16.", lower_bound=16, flag_values=FLAGS)
+flags.DEFINE_integer("epochs", 14, "Epochs.", lower_bound=1, flag_values=FLAGS)
 
 BATCH = 64
 SCALE = 16.0  # scale of the cosines before the softmax
@@ -91,11 +92,11 @@ def results() -> Iterator[tuple[str, float]]:
 def main() -> None:
     """Prints one line per method."""
     cv2.setNumThreads(1)
-    cli.quiet_tensorflow()
+    quiet_tensorflow()
     start = time.perf_counter()
     for name, percent in results():
         print(f"{name}: {percent:.1f}% of {FLAGS.pairs} pairs, after {time.perf_counter() - start:.0f} s", flush=True)
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    Command(main, FLAGS)()

@@ -10,17 +10,20 @@ import statistics
 import time
 
 import cv2
-from absl import app, flags
+from absl import flags
 
+from seesaw_keras.cli.support.command import Command
 from seesaw_keras.data.synthetic import SyntheticFaces
 
-FLAGS = flags.FLAGS
-flags.DEFINE_integer("size", 112, "Side of the pictures in pixels.", lower_bound=16, upper_bound=1024)
-flags.DEFINE_integer("images", 200, "Pictures a round, ten of each person.", lower_bound=10)
-flags.DEFINE_integer("rounds", 9, "Rounds.", lower_bound=1)
+FLAGS = flags.FlagValues()
+flags.DEFINE_integer(
+    "size", 112, "Side of the pictures in pixels.", lower_bound=16, upper_bound=1024, flag_values=FLAGS
+)
+flags.DEFINE_integer("images", 200, "Pictures a round, ten of each person.", lower_bound=10, flag_values=FLAGS)
+flags.DEFINE_integer("rounds", 9, "Rounds.", lower_bound=1, flag_values=FLAGS)
 
 
-def main(_: list[str]) -> None:
+def main() -> None:
     """Measures drawing alone, and drawing with PNG encoding."""
     cv2.setNumThreads(1)
     faces = SyntheticFaces(FLAGS.images, 10, size=FLAGS.size)
@@ -37,4 +40,4 @@ def main(_: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    Command(main, FLAGS)()

@@ -27,14 +27,15 @@ import numpy as np
 from absl import flags
 
 import seesaw_keras
-from seesaw_keras import cli
+from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.startup import quiet_tensorflow
 
-FLAGS = flags.FLAGS
-flags.DEFINE_list("variants", ["shuffle", "mobilefacenet"], "Networks to train.")
-flags.DEFINE_integer("batch_size", 64, "Images a step.", lower_bound=1)
-flags.DEFINE_integer("rounds", 5, "Rounds.", lower_bound=1)
-flags.DEFINE_integer("steps", 2, "Steps of a column in each round.", lower_bound=1)
-flags.DEFINE_string("profile", None, "Network to profile instead.")
+FLAGS = flags.FlagValues()
+flags.DEFINE_list("variants", ["shuffle", "mobilefacenet"], "Networks to train.", flag_values=FLAGS)
+flags.DEFINE_integer("batch_size", 64, "Images a step.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_integer("rounds", 5, "Rounds.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_integer("steps", 2, "Steps of a column in each round.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_string("profile", None, "Network to profile instead.", flag_values=FLAGS)
 
 CLASSES = 1000
 LEARNING_RATE, MOMENTUM = 0.01, 0.9
@@ -185,7 +186,7 @@ def operator_times(path: Path) -> collections.Counter:
 
 def main() -> None:
     """Runs the benchmark and prints the table, or the profile."""
-    cli.quiet_tensorflow()
+    quiet_tensorflow()
     if FLAGS.profile:
         profile(FLAGS.profile)
         return
@@ -202,4 +203,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    Command(main, FLAGS)()

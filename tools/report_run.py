@@ -1,34 +1,6 @@
-"""Writes an HTML report of a run of tools/pipeline.py: answers, accuracy, sizes, checks, durations.
+"""Runs `seesaw report_run`; see seesaw_keras/cli/report_run.py."""
 
-    python tools/report_run.py --run runs/demo --data synthetic:2000@32
-
---data and --pairs are the run's --verify and --pairs; some of the pairs are shown with the answers of the int8 network.
-The report is RUN/report.html, a self-contained page that links to the reports of single stages. It is the last stage of
-the pipeline; repeating it takes about a second.
-"""
-
-from pathlib import Path
-
-from absl import flags
-
-from seesaw_keras import cli
-from seesaw_keras.data.sources import open_pairs
-from seesaw_keras.reports.run_page import write_page
-
-FLAGS = flags.FLAGS
-flags.DEFINE_string("run", None, "Output folder of tools/pipeline.py.", required=True)
-flags.DEFINE_string(
-    "data", None, "Verification pairs of the run: a .bin, images of LFW or CFP, or synthetic:2000@32.", required=True
-)
-flags.DEFINE_string("pairs", None, "Pair list of LFW (pairs.txt) or CFP (Protocol/Split/FP), if --data names images.")
-
-
-def main() -> None:
-    """Writes the report."""
-    page = Path(FLAGS.run) / "report.html"
-    write_page(page, FLAGS.run, open_pairs(FLAGS.data, FLAGS.pairs))
-    print(page)
-
+from seesaw_keras.cli.report_run import run
 
 if __name__ == "__main__":
-    cli.run(main)
+    run()

@@ -1,44 +1,6 @@
-"""Verifies whether two photographs show the same person.
+"""Runs `seesaw verify_faces`; see seesaw_keras/cli/verify_faces.py."""
 
-    python tools/verify_faces.py --model phone.tflite A.jpg B.jpg
-    python tools/verify_faces.py --model phone.tflite --yunet face_detection_yunet_2023mar.onnx --out ab.png A.jpg B.jpg
-
-The main face of each photograph is detected, aligned and embedded. Two faces match if the cosine of their embeddings is
-at least the threshold stored in the flatbuffer, or --threshold. A flatbuffer that was not converted by
-tools/convert_tflite.py does not store its input preprocessing: set --preprocess. --out draws both aligned faces with
-the result.
-"""
-
-import cv2
-from absl import flags
-
-from seesaw_keras import cli
-from seesaw_keras.faces.embedder_flags import define_embedder_flags, flagged_embedder
-from seesaw_keras.files import replacing
-
-FLAGS = flags.FLAGS
-define_embedder_flags()
-flags.DEFINE_string("out", None, "PNG file for a picture of the aligned faces and the result.")
-
-
-def main(photographs: list[str]) -> None:
-    """Compares the two photographs and prints the result."""
-    if len(photographs) != 2:
-        raise ValueError(f"two photographs are compared, not {len(photographs)}; see --help")
-    if FLAGS.out and not FLAGS.out.lower().endswith(".png"):
-        raise ValueError(f"--out {FLAGS.out!r} must end in .png")
-    embedder = flagged_embedder()
-    crops = [embedder.crop(photograph) for photograph in photographs]
-    verdict = embedder.compare(*embedder.embed_crops(crops))
-    words, sign = ("same person", ">=") if verdict.same else ("different people", "<")
-    print(f"{words}: similarity {verdict.similarity:.4f} {sign} threshold {verdict.threshold:.4f}")
-    if FLAGS.out:
-        from seesaw_keras.reports.pictures.verify_picture import verify_picture
-
-        _, png = cv2.imencode(".png", cv2.cvtColor(verify_picture(*crops, verdict), cv2.COLOR_RGB2BGR))
-        with replacing(FLAGS.out) as beside:
-            beside.write_bytes(png.tobytes())
-
+from seesaw_keras.cli.verify_faces import run
 
 if __name__ == "__main__":
-    cli.run(main, takes_arguments=True)
+    run()

@@ -148,8 +148,8 @@ class FaceEmbedder:
         """
         if self.threshold is None:
             raise ValueError(
-                f"{self._runtime.name}: says no threshold; give one (tools/evaluate.py finds it on your pairs, "
-                f"tools/convert_tflite.py --threshold stores it)"
+                f"{self._runtime.name}: says no threshold; give one (`seesaw evaluate` finds it on your pairs, "
+                f"`seesaw convert_tflite --threshold` stores it)"
             )
         similarity = float(np.clip(first @ second, -1, 1))
         return VerifyResult(similarity >= self.threshold, similarity, self.threshold)

@@ -63,7 +63,7 @@ def build(
         se_activation: activation function of squeeze-excite; no effect on variants without squeeze-excite.
         normalize: whether to L2-normalize the embeddings.
         weights: None for random weights, "faces" for the released weights of the variant (tflite/), or a file written
-            by `model.save_weights`, `tools/import_reference.py` or `tools/release.py`. Its SHA-256 is verified if known
+            by `model.save_weights`, `seesaw import_reference` or `seesaw release`. Its SHA-256 is verified if known
             from its name or from the model card next to it.
         name: name of the model; defaults to `seesaw_` followed by the variant.
 
@@ -170,7 +170,7 @@ def _load_weights(model: Any, path: Path, variant: str) -> None:
 
 
 def _made_for(path: Path) -> str | None:
-    """Returns the variant recorded by `tools/import_reference.py`, or None; Keras itself only compares shapes."""
+    """Returns the variant recorded by `seesaw import_reference`, or None; Keras itself only compares shapes."""
     import h5py  # imported here, so that on a device `seesaw_keras.api` reports its missing package first
 
     if not h5py.is_hdf5(path):

@@ -51,7 +51,7 @@ def check_sha256(path: Path) -> None:
     """Verifies the SHA-256 of a weights file, if known from a released file name or from the model card next to it.
 
     Args:
-        path: NAME.weights.h5; the model card NAME.json, written by `tools/release.py`, lists SHA-256 by file name.
+        path: NAME.weights.h5; the model card NAME.json, written by `seesaw release`, lists SHA-256 by file name.
 
     Raises:
         ValueError: if the SHA-256 does not match.

@@ -1,4 +1,4 @@
-"""Self-contained HTML report of a run of tools/pipeline.py.
+"""Self-contained HTML report of a run of `seesaw pipeline`.
 
 >>> from seesaw_keras.data.sources import open_pairs
 >>> from seesaw_keras.reports.run_page import write_page
@@ -33,7 +33,7 @@ from seesaw_keras.tflite.runtimes import Arena, TFLiteMicro
 
 __all__ = ["CHECKS", "FORMS", "write_page"]
 
-# Flatbuffer of each form of the network, and the result of tools/check_tflite.py for it, in the run's folder.
+# Flatbuffer of each form of the network, and the result of `seesaw check_tflite` for it, in the run's folder.
 FORMS = {"plain": "compress/after.tflite", "xnnpack": "xnnpack.tflite", "tflm": "tflm.tflite"}
 CHECKS = {"xnnpack": "check_xnnpack.json", "tflm": "check_tflm.json"}
 SHOWN = 6  # pairs of each kind
@@ -43,7 +43,7 @@ _LINKS = {
     "aligned/contact_sheet.png": "the faces that were found in the photographs",
     "train/curves.png": "the training's curves",
     "xnnpack.tflite": "the network for phones",
-    "tflm.tflite": "the network for microcontrollers; tools/export_micro.py makes C++ of it",
+    "tflm.tflite": "the network for microcontrollers; seesaw export_micro generates C++ code from it",
     "card.json": "the threshold, and on which pairs it was chosen",
     "compress/report.json": "what pruning and quantization did, layer by layer",
 }
@@ -101,14 +101,14 @@ def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ValueError(f"{path}: {error.strerror}; tools/pipeline.py makes it") from error
+        raise ValueError(f"{path}: {error.strerror}; `seesaw pipeline` makes it") from error
 
 
 def _read(path: Path) -> Any:
     try:
         return json.loads(_bytes(path))
     except json.JSONDecodeError as error:
-        raise ValueError(f"{path}: damaged ({error}); delete it and start tools/pipeline.py again") from error
+        raise ValueError(f"{path}: damaged ({error}); delete it and start `seesaw pipeline` again") from error
 
 
 def _form(path: Path) -> _Form:
@@ -215,7 +215,7 @@ def _operators(forms: dict[str, _Form]) -> str:
 
 
 def _check(form: str, found: dict[str, Any]) -> str:
-    """Returns the result of tools/check_tflite.py for one form, as text and a table."""
+    """Returns the result of `seesaw check_tflite` for one form, as text and a table."""
     words = [f"<h3>{html.escape(Path(FORMS[form]).name)}</h3>"]
     for equality in found["equalities"]:
         verdict = f"differ in {equality['differing']:,} of" if equality["differing"] else "computed the same in all"
@@ -227,7 +227,7 @@ def _check(form: str, found: dict[str, Any]) -> str:
     if found["distances"]:
         words.append(
             '<p class="verdict warned">XNNPACK, which phones use, rounds otherwise and comes out farther from the '
-            "others than tools/check_tflite.py lets pass: "
+            "others than <code>seesaw check_tflite</code> lets pass: "
             + html.escape("; ".join(found["distances"]))
             + ". A step of rounding becomes others in the layers behind it. What it costs is in the last two rows "
             "of the accuracies.</p>"
@@ -258,7 +258,7 @@ def _course(state: dict[str, Any]) -> str:
 
 
 def _machine() -> str:
-    produced = provenance(())
+    produced = provenance("")
     versions = ", ".join(f"{name} {version}" for name, version in produced["versions"].items())
     return f"{produced['machine']}; {versions}"
 

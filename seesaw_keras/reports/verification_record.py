@@ -14,7 +14,6 @@ import importlib.metadata
 import os
 import platform
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +50,7 @@ def data_record(data: Path, protocol: Path | None, pairs: Pairs) -> dict[str, An
         hashes[f"{data.name}/ (images)"] = digest.hexdigest()
     if protocol is not None and protocol.is_file():
         hashes[protocol.name] = sha256_of(protocol)
-    return {
-        "name": data.name,
-        "pairs_sha256": pairs_sha256(pairs.names, pairs.index, pairs.same),
-        "sha256": hashes,
-    }
+    return {"name": data.name, "pairs_sha256": pairs_sha256(pairs.names, pairs.index, pairs.same), "sha256": hashes}
 
 
 def comparison_record(
@@ -79,7 +74,7 @@ def _pair_names(chosen: np.ndarray, pairs: Pairs) -> list[list[str]]:
     return [[pairs.names[image] for image in pairs.index[pair]] for pair in chosen]
 
 
-def provenance(command: Sequence[str]) -> dict[str, Any]:
+def provenance(command: str) -> dict[str, Any]:
     """Returns the provenance of a record: command line, software versions and machine."""
     versions = {"seesaw_keras": seesaw_keras.__version__, "Python": platform.python_version(), "NumPy": np.__version__}
     versions["OpenCV"] = cv2.__version__
@@ -89,7 +84,7 @@ def provenance(command: Sequence[str]) -> dict[str, Any]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return {
-        "command": " ".join(command),
+        "command": command,
         "versions": versions,
         "machine": f"{_processor()}, {os.cpu_count()} logical cores, {platform.system()} {platform.machine()}",
     }

@@ -123,7 +123,7 @@ def load_calibration(card: str | Path) -> dict[str, Any]:
     path = Path(card)
     section = _read(path).get("calibration")
     if not isinstance(section, dict):
-        raise ValueError(f"{path}: holds no calibration; tools/evaluate.py --card stores one")
+        raise ValueError(f"{path}: holds no calibration; `seesaw evaluate --card` stores one")
     threshold: Any = section.get("threshold")
     number = isinstance(threshold, (int, float)) and not isinstance(threshold, bool)
     if section.get("metric") != "cosine" or not number or not -1 <= threshold <= 1:

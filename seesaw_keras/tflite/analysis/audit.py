@@ -51,7 +51,7 @@ _EXTREME = "not delegated in int8: ReLU6 costs nothing, if this is part of a PRe
 # Advice for int8 operators that are slow in some runtime, or not bit-exact across runtimes.
 _ADVICE = {
     "CONCATENATION": _MERGED,
-    "FULLY_CONNECTED": "LiteRT and TFLite Micro round it differently: tools/convert_tflite.py makes it a 1x1 CONV_2D",
+    "FULLY_CONNECTED": "LiteRT and TFLite Micro round it differently: `seesaw convert_tflite` makes it a 1x1 CONV_2D",
     "GATHER": _FOLDED,
     "HARD_SWISH": "not delegated in int8, and a loop on a microcontroller: swish is delegated, ReLU6 costs nothing",
     "L2_NORMALIZATION": "a cosine needs no unit length: leave it out (--normalize none)",

@@ -98,7 +98,7 @@ def export(data: bytes, *, name: str = "model", threshold: float | None = None) 
 def _require_embedder(model: Model) -> None:
     """Raises ValueError unless the firmware supports the model's input and output."""
     graph = model.main
-    remedy = "tools/convert_tflite.py --type int8 makes what is needed"
+    remedy = "`seesaw convert_tflite --type int8` makes one"
     if len(graph.inputs) != 1 or len(graph.outputs) != 1:
         raise ValueError(f"it has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs, not one of each")
     (given,), (made,) = graph.inputs, graph.outputs
@@ -129,7 +129,7 @@ def _about_file(data: bytes, name: str) -> dict[str, Any]:
     plain = re.sub(r"[^\w.+-]", "_", name.replace("\\", "/").rpartition("/")[2])  # sanitized for use in comments
     digest = hashlib.sha256(data).hexdigest()
     return {
-        "stamp": f"{MADE_BY} {seesaw_keras.__version__}, tools/export_micro.py, from {plain} (sha256 {digest}).",
+        "stamp": f"{MADE_BY} {seesaw_keras.__version__}, seesaw export_micro, from {plain} (sha256 {digest}).",
         "model_name": plain,
         "model_size": len(data),
         "model_size_text": f"{len(data):,}",

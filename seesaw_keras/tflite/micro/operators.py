@@ -42,7 +42,5 @@ def resolver_methods(model: Model) -> dict[str, str]:
     """
     used = {operator.custom_code or operator.code for graph in model.subgraphs for operator in graph.operators}
     if absent := sorted(used - MICRO_OPERATORS):
-        raise ValueError(
-            f"TFLite Micro does not have {', '.join(absent)}; tools/check_tflite.py --audit says what is slow or absent"
-        )
+        raise ValueError(f"TFLite Micro does not have {', '.join(absent)}; see `seesaw check_tflite --audit`")
     return {code: resolver_method(code) for code in sorted(used)}
