@@ -10,8 +10,8 @@ except ModuleNotFoundError as error:
     if error.name not in ("tensorflow", "tf_keras"):
         raise
     raise ImportError(
-        f"Keras networks need {error.name}, which an installation for devices leaves out: pip install seesaw_keras "
-        f"again, without --no-deps"
+        f"Keras networks need {error.name}, which device installations omit: run pip install seesaw_keras again, "
+        f"without --no-deps"
     ) from error
 
 __all__ = ["keras", "reshape", "transpose"]

@@ -2,9 +2,9 @@
 
 >>> import os
 >>> from seesaw_keras.native import native_stderr
->>> with native_stderr() as said:
+>>> with native_stderr() as captured:
 ...     _ = os.write(2, b"from below Python")
-...     said()
+...     captured()
 'from below Python'
 """
 
@@ -41,7 +41,7 @@ def quiet_native_stderr() -> Iterator[None]:
     Only one thread at a time; others wait.
     """
     # Not a temporary file: a device may have no writable folder.
-    with Path(os.devnull).open("wb") as nowhere, _stderr_to(nowhere.fileno()):
+    with Path(os.devnull).open("wb") as null_device, _stderr_to(null_device.fileno()):
         yield
 
 
@@ -49,11 +49,11 @@ def quiet_native_stderr() -> Iterator[None]:
 def _stderr_to(descriptor: int) -> Iterator[None]:
     with _LOCK:
         sys.stderr.flush()
-        kept = os.dup(2)
+        saved = os.dup(2)
         try:
             os.dup2(descriptor, 2)
             yield
         finally:
             sys.stderr.flush()
-            os.dup2(kept, 2)
-            os.close(kept)
+            os.dup2(saved, 2)
+            os.close(saved)

@@ -8,11 +8,11 @@ from seesaw_keras.native import native_stderr, quiet_native_stderr
 
 
 def test_native_stderr_is_collected_and_then_comes_through_again(capfd):
-    with native_stderr() as said:
+    with native_stderr() as captured:
         os.write(2, b"one ")
-        assert said() == "one "
+        assert captured() == "one "
         os.write(2, b"two")
-        assert said() == "one two"
+        assert captured() == "one two"
     os.write(2, b"three")
     with quiet_native_stderr():
         os.write(2, b"four")

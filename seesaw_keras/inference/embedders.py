@@ -114,15 +114,18 @@ class StoredEmbeddings:
             if isinstance(error, FileNotFoundError):
                 raise
             raise ValueError(
-                f"{path}: not a file of embeddings: a .npy array (images, length), or a .npz with `embeddings` and "
-                f"`names`, is needed ({error})"
+                f"{path}: not an embeddings file: expected a .npy array of shape (images, length), or a .npz with "
+                f"`embeddings` and optionally `names` ({error})"
             ) from error
         if self._rows.ndim != 2 or self._rows.dtype.kind not in "fiu":
-            raise ValueError(f"{path}: embeddings must be numbers of shape (images, length), got {self._rows.shape}")
+            raise ValueError(
+                f"{path}: embeddings must be a numeric array of shape (images, length), got {self._rows.dtype} "
+                f"{self._rows.shape}"
+            )
         if self._names is not None and len(self._names) != len(self._rows):
-            raise ValueError(f"{path}: {len(self._rows)} embeddings and {len(self._names)} names")
+            raise ValueError(f"{path}: {len(self._rows)} embeddings but {len(self._names)} names")
 
-    def of(self, names: Sequence[str]) -> np.ndarray:
+    def lookup(self, names: Sequence[str]) -> np.ndarray:
         """Returns the embeddings (n, d) of images: by name if the file has names, else by row.
 
         Raises:
@@ -132,12 +135,12 @@ class StoredEmbeddings:
             rows = {name: row for row, name in enumerate(self._names)}
             missing = [name for name in names if name not in rows]
             if missing:
-                raise ValueError(f"{self._path}: {len(missing)} images have no embedding, {missing[0]} is the first")
+                raise ValueError(f"{self._path}: {len(missing)} images have no embedding, the first is {missing[0]}")
             return self._rows[[rows[name] for name in names]]
         if len(names) != len(self._rows):
             raise ValueError(
-                f"{self._path}: {len(self._rows)} embeddings for {len(names)} images: store one for each image in the "
-                "order of the data set, or their `names` beside them"
+                f"{self._path}: {len(self._rows)} embeddings for {len(names)} images: store one embedding per image "
+                "in the order of the data set, or add the array `names`"
             )
         return self._rows
 
@@ -157,7 +160,7 @@ class _TfliteEmbedder(NetworkEmbedder):
         self._program = open_runtime(runtime, path, threads=threads)
         self.runtime = self._program.title
         graph = self._program.model.main
-        _one_input_one_output(path, graph.inputs, graph.outputs)
+        _require_one_input_one_output(path, graph.inputs, graph.outputs)
         (given,) = graph.inputs
         layout = InputLayout.of_shape(given.shape, path.name)
         super().__init__(
@@ -194,7 +197,7 @@ class _OnnxEmbedder(NetworkEmbedder):
         except Exception as error:  # ONNX Runtime's exceptions share no narrower base class
             raise ValueError(f"{path}: ONNX Runtime cannot run it: {error}") from error
         given, made = self._session.get_inputs(), self._session.get_outputs()
-        _one_input_one_output(path, given, made)
+        _require_one_input_one_output(path, given, made)
         layout = InputLayout.of_shape(given[0].shape, path.name)
         kind = given[0].type.removeprefix("tensor(").removesuffix(")")
         table = layout.table(preprocess, np.dtype({"float": "float32"}.get(kind, kind)))
@@ -241,7 +244,7 @@ def _from_keras(model: Any, name: str, preprocess: str, path: Path | None) -> Em
     import tensorflow as tf
 
     if isinstance(model.input_shape, list) or isinstance(model.output_shape, list):
-        raise ValueError(f"{name}: an embedder has one input and one output")
+        raise ValueError(f"{name}: expected a model with one input and one output")
     dtype = np.dtype(model.inputs[0].dtype if isinstance(model.inputs[0].dtype, str) else "float32")
     # The input signature avoids retracing for the last, smaller batch.
     signature = [tf.TensorSpec([None, *model.input_shape[1:]], dtype)]
@@ -265,10 +268,10 @@ def _load_saved_model(path: Path, preprocess: str) -> Embedder:
 
     model = tf.saved_model.load(str(path))
     if "serving_default" not in model.signatures:
-        raise ValueError(f"{path}: it has no signature serving_default, only {', '.join(model.signatures) or 'none'}")
+        raise ValueError(f"{path}: no signature serving_default; available: {', '.join(model.signatures) or 'none'}")
     signature = model.signatures["serving_default"]
     given, made = signature.structured_input_signature[1], signature.structured_outputs
-    _one_input_one_output(path, list(given), list(made))
+    _require_one_input_one_output(path, list(given), list(made))
     ((key, spec),) = given.items()
 
     def call(batch: np.ndarray, _keep: Any = model) -> Any:
@@ -279,9 +282,9 @@ def _load_saved_model(path: Path, preprocess: str) -> Embedder:
     return _CallableEmbedder(path.name, "SavedModel", call, spec.shape.as_list(), dtype, preprocess, path)
 
 
-def _one_input_one_output(path: Path, given: Sequence[Any], made: Sequence[Any]) -> None:
+def _require_one_input_one_output(path: Path, given: Sequence[Any], made: Sequence[Any]) -> None:
     if len(given) != 1 or len(made) != 1:
-        raise ValueError(f"{path}: an embedder has one input and one output, this has {len(given)} and {len(made)}")
+        raise ValueError(f"{path}: expected one input and one output, got {len(given)} and {len(made)}")
 
 
 def _size_and_hash(path: Path) -> dict[str, Any]:
@@ -330,7 +333,7 @@ def load_embedder(
     suffix = path.suffix.lower()
     if suffix in (".npy", ".npz"):
         if preprocess is not None:
-            raise ValueError(f"{path}: stored embeddings take no preprocess")
+            raise ValueError(f"{path}: preprocess does not apply to stored embeddings")
         return StoredEmbeddings(path)
     loaders: dict[str, Callable[[], Embedder]] = {
         ".tflite": lambda: _TfliteEmbedder(path, chosen, threads, runtime),
@@ -339,5 +342,7 @@ def load_embedder(
         ".h5": lambda: _load_keras(path, chosen),
     }
     if suffix not in loaders:
-        raise ValueError(f"{path}: a model ends in {', '.join(loaders)}, embeddings in .npy or .npz")
+        raise ValueError(
+            f"{path}: unsupported file type: expected a model ({', '.join(loaders)}) or embeddings (.npy, .npz)"
+        )
     return loaders[suffix]()

@@ -31,7 +31,7 @@ PREPROCESSES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "raw": lambda pixel: pixel,
     "imagenet": lambda pixel: (pixel / 255 - _IMAGENET_MEAN) / _IMAGENET_STD,
 }
-LEAST_LEVELS = 128  # of 256 that a quantized input must distinguish; fewer indicate the wrong preprocessing
+MIN_LEVELS = 128  # of 256 that a quantized input must distinguish; fewer indicate the wrong preprocessing
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class InputLayout:
                 if sizes[channels] == 3 and min(sizes[height], sizes[width]) > 0:
                     return cls(sizes[height], sizes[width], channels_first=channels == 1)
         raise ValueError(
-            f"{name}: an input of shape {list(shape)} is not one for single RGB images: (1, height, width, 3) "
-            "or (1, 3, height, width) is needed"
+            f"{name}: unsupported input shape {list(shape)}: expected single RGB images, (1, height, width, 3) or "
+            "(1, 3, height, width)"
         )
 
     def table(self, preprocess: str, dtype: np.dtype, scale: float = 0.0, zero_point: int = 0) -> np.ndarray:
@@ -83,15 +83,15 @@ class InputLayout:
         if dtype == np.float32:
             return real[None].astype(np.float32)
         if dtype not in (np.uint8, np.int8):
-            raise ValueError(f"an input of {dtype} is not supported: float32, uint8 and int8 are")
+            raise ValueError(f"unsupported input type {dtype}: expected float32, uint8 or int8")
         stored = np.round(real / scale) + zero_point if scale else real
         limits = np.iinfo(dtype)
         clipped = np.clip(stored, limits.min, limits.max)
         levels = min(np.unique(clipped[:, channel]).size for channel in range(3))
-        if levels < LEAST_LEVELS:
+        if levels < MIN_LEVELS:
             raise ValueError(
                 f"preprocess {preprocess!r} leaves {levels} of 256 levels in this {dtype} input (scale {scale:g}, zero "
-                f"point {zero_point}): choose another one of {', '.join(PREPROCESSES)}"
+                f"point {zero_point}): choose another of {', '.join(PREPROCESSES)}"
             )
         return clipped[None].astype(dtype)
 
@@ -109,13 +109,13 @@ def flatbuffer_table(model: Model, layout: InputLayout, preprocess: str, *, name
         ValueError: see `InputLayout.table`; or the model was converted for another preprocessing.
     """
     (given,) = model.main.inputs
-    own = pixel_table(model)
-    if own is None:
+    exact_table = pixel_table(model)
+    if exact_table is None:
         quantization = given.quantization or Quantization(0.0)
         return layout.table(preprocess, given.dtype, quantization.scale, quantization.zero_point)
     if preprocess != DEFAULT_PREPROCESS:
         raise ValueError(f"{name}: preprocess {preprocess!r} is not what it was converted for, {DEFAULT_PREPROCESS!r}")
-    return np.repeat(own[None, :, None], 3, axis=2)
+    return np.repeat(exact_table[None, :, None], 3, axis=2)
 
 
 def fitted(image: np.ndarray, layout: InputLayout) -> np.ndarray:

@@ -10,14 +10,14 @@ from typing import Any
 
 import tensorflow as tf
 
-__all__ = ["additive_angular", "angle", "lengths", "normalize", "sine"]
+__all__ = ["additive_angular", "angle", "l2_norms", "normalize", "sine"]
 
 # Lower bound for squares. The smallest positive 1 - cos^2 in float32 is 1e-7, so this affects only the poles, where
 # the gradient of arccos is infinite and tf.maximum passes no gradient.
 _TINY = 1e-12
 
 
-def lengths(vectors: Any, axis: int) -> tuple[Any, Any]:
+def l2_norms(vectors: Any, axis: int) -> tuple[Any, Any]:
     """Returns the L2 norms of vectors and their reciprocals, with finite gradients even for zero vectors.
 
     Args:
@@ -34,7 +34,7 @@ def lengths(vectors: Any, axis: int) -> tuple[Any, Any]:
 
 
 def normalize(vectors: Any, axis: int) -> tuple[Any, Any]:
-    """L2-normalizes vectors; see `lengths`.
+    """L2-normalizes vectors; see `l2_norms`.
 
     Args:
         vectors: float32 tensor of any shape.
@@ -44,7 +44,7 @@ def normalize(vectors: Any, axis: int) -> tuple[Any, Any]:
         The unit vectors, of the same shape (0 if the norm is below 1e-6), and the norms (at least 1e-6), with `axis`
         kept with size 1.
     """
-    norms, inverse = lengths(vectors, axis)
+    norms, inverse = l2_norms(vectors, axis)
     return vectors * inverse, norms
 
 

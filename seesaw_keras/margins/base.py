@@ -14,12 +14,12 @@ from typing import Any, ClassVar, NamedTuple
 import tensorflow as tf
 
 from seesaw_keras.api import keras
-from seesaw_keras.margins.angles import lengths, normalize
+from seesaw_keras.margins.angles import l2_norms, normalize
 from seesaw_keras.margins.partial_fc import sample_classes
 
 __all__ = ["Cosines", "Margin", "MarginOutput"]
 
-_ABSENT = -1e9  # logit whose softmax contribution is exactly 0 in float32
+_EXCLUDED_LOGIT = -1e9  # logit whose softmax contribution is exactly 0 in float32
 
 
 class Cosines(NamedTuple):
@@ -73,7 +73,7 @@ class Margin(keras.layers.Layer):
         default_s: default scale; None if the margin computes it.
         default_m: default margin.
         m_range: minimum and maximum valid m.
-        needs_length: whether the margin depends on the embedding norms.
+        needs_norm: whether the margin depends on the embedding norms.
         centers: (embedding_size, num_classes) float32, created when the layer is built; not necessarily normalized.
             Under a strategy, every replica holds all of them.
 
@@ -84,7 +84,7 @@ class Margin(keras.layers.Layer):
     default_s: ClassVar[float | None] = 64.0
     default_m: ClassVar[float] = 0.5
     m_range: ClassVar[tuple[float, float]] = (0.0, math.pi)
-    needs_length: ClassVar[bool] = False
+    needs_norm: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -117,8 +117,8 @@ class Margin(keras.layers.Layer):
         if self.s is not None and not 0 < self.s < float("inf"):
             raise ValueError(f"{kind}: s must be a positive number, got {s}")
         if not least <= self.m <= greatest:
-            wanted = f"from {least:g} to {greatest:g}" if least < greatest else f"{least:g}, since it has no margin"
-            raise ValueError(f"{kind}: m must be {wanted}, got {m}")
+            allowed = f"from {least:g} to {greatest:g}" if least < greatest else f"{least:g}, since it has no margin"
+            raise ValueError(f"{kind}: m must be {allowed}, got {m}")
         if not 0 < sample_rate <= 1:
             raise ValueError(f"{kind}: sample_rate must be above 0 and at most 1, got {sample_rate}")
 
@@ -158,7 +158,7 @@ class Margin(keras.layers.Layer):
             Cosines (n, k).
         """
         # Scale the products instead of the centers: a batch has fewer rows than an embedding has entries.
-        return tf.matmul(unit, centers) * lengths(centers, axis=0)[1]
+        return tf.matmul(unit, centers) * l2_norms(centers, axis=0)[1]
 
     def build(self, input_shape: Any) -> None:
         """Creates the centers; `input_shape` is the embeddings' shape, or the shapes of embeddings and labels."""
@@ -244,7 +244,7 @@ class Margin(keras.layers.Layer):
         if classes is None:
             return output.logits
         columns = tf.scatter_nd(classes[:, None], tf.range(1, tf.size(classes) + 1), (self.num_classes,))
-        absent = tf.fill((tf.shape(output.logits)[0], 1), _ABSENT)
+        absent = tf.fill((tf.shape(output.logits)[0], 1), _EXCLUDED_LOGIT)
         return tf.gather(tf.concat([absent, output.logits], axis=1), columns, axis=1)
 
     def compute_output_shape(self, input_shape: Any) -> tuple:

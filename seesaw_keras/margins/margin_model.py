@@ -59,14 +59,15 @@ def _embedding(model: Any, margin: Any) -> Any:
     """Returns the network's embedding before normalization; the margin normalizes it."""
     outputs = getattr(model, "outputs", None)
     if not outputs or len(outputs) != 1 or len(model.inputs) != 1 or len(outputs[0].shape) != 2:
-        raise ValueError("with_margin wants a functional model with one input and one output, (batch, embedding_size)")
+        raise ValueError(
+            "with_margin requires a functional model with one input and one output, (batch, embedding_size)"
+        )
     last = model.get_layer(model.output_names[0])
     if isinstance(last, keras.layers.UnitNormalization):
         return last.input
-    if margin.needs_length and (isinstance(last, keras.Model) or "Lambda" in type(last).__name__):
+    if margin.needs_norm and (isinstance(last, keras.Model) or "Lambda" in type(last).__name__):
         raise ValueError(
-            f"{margin.name} looks at the length of the embeddings, and whether they still have theirs after "
-            f"{last.name!r} ({type(last).__name__}) cannot be told: let the model end before they are normalized, or "
-            "in a UnitNormalization"
+            f"{margin.name} depends on the embedding norms, and the last layer {last.name!r} ({type(last).__name__}) "
+            "may normalize them: end the model before the normalization, or with a UnitNormalization layer"
         )
     return outputs[0]

@@ -28,15 +28,15 @@ def sample_classes(labels: Any, num_classes: int, rate: float, seed: Any) -> tup
     Returns:
         The sampled classes, (k,) int32 ascending, and the index of each label among them, (n,) int32.
     """
-    everywhere = labels
+    all_labels = labels
     context = tf.distribute.get_replica_context()
     if context is not None and context.num_replicas_in_sync > 1:
-        everywhere = context.all_gather(labels, axis=0)
-    count = tf.minimum(tf.maximum(math.ceil(rate * num_classes), tf.size(everywhere)), num_classes)
+        all_labels = context.all_gather(labels, axis=0)
+    count = tf.minimum(tf.maximum(math.ceil(rate * num_classes), tf.size(all_labels)), num_classes)
     # Integers, because XLA and the regular kernels produce different floats from the same bits.
     bits = tf.random.stateless_uniform((num_classes,), seed, None, None, tf.int32, alg="philox")
-    first = tf.fill(tf.shape(everywhere), tf.int32.max)
-    priority = tf.tensor_scatter_nd_update(tf.bitwise.right_shift(bits, 1), everywhere[:, None], first)
+    first = tf.fill(tf.shape(all_labels), tf.int32.max)
+    priority = tf.tensor_scatter_nd_update(tf.bitwise.right_shift(bits, 1), all_labels[:, None], first)
     classes = tf.sort(tf.math.top_k(priority, count).indices)
     indices = tf.scatter_nd(classes[:, None], tf.range(count), (num_classes,))
     return classes, tf.gather(indices, labels)

@@ -79,7 +79,7 @@ def build(
     side = config.image_size if input_shape is None else _check_input_shape(input_shape)
     embedding_size = config.embedding_size if embedding_size is None else embedding_size
     if not isinstance(embedding_size, int) or embedding_size < 1:
-        raise ValueError(f"embedding_size must be a positive whole number, got {embedding_size!r}")
+        raise ValueError(f"embedding_size must be a positive integer, got {embedding_size!r}")
     if not width > 0 or width == float("inf"):
         raise ValueError(f"width must be a positive number, got {width!r}")
     config = _scale(config, width)
@@ -157,19 +157,19 @@ def _load_weights(model: Any, path: Path, variant: str) -> None:
     if not path.is_file():
         raise ValueError(f"weights: there is no file {str(path)!r}")
     check_sha256(path)
-    made_for = _made_for(path)
-    if made_for not in (None, variant):
-        raise ValueError(f"weights: {str(path)!r} was made for variant {made_for!r}, not {variant!r}")
+    stored = _stored_variant(path)
+    if stored not in (None, variant):
+        raise ValueError(f"weights: {str(path)!r} was made for variant {stored!r}, not {variant!r}")
     try:
         model.load_weights(str(path))
     except Exception as error:  # Keras and h5py raise several exception types here
         raise ValueError(
             f"weights: {str(path)!r} does not fit {model.name} ({model.count_params():,} weights, moving statistics "
-            f"included); build it with the variant, width and embedding size of the file. Keras says: {error}"
+            f"included); build it with the variant, width and embedding size of the file. Keras error: {error}"
         ) from error
 
 
-def _made_for(path: Path) -> str | None:
+def _stored_variant(path: Path) -> str | None:
     """Returns the variant recorded by `seesaw import_reference`, or None; Keras itself only compares shapes."""
     import h5py  # imported here, so that on a device `seesaw_keras.api` reports its missing package first
 

@@ -141,7 +141,7 @@ _REGISTRY = {
         ),
         ModelConfig(
             name="mobilefacenet",
-            summary="MobileFaceNet as the reference builds it: the baseline",
+            summary="MobileFaceNet as in cvtower/seesawfacenet_pytorch: the baseline",
             stem=64,
             stages=_MOBILE,
             uneven=False,
@@ -173,14 +173,14 @@ _REGISTRY = {
         replace(
             _SHUFFLE,
             name="phone",
-            summary="ours: shuffle with ReLU in squeeze-excite, whose PReLU XNNPACK refuses in int8",
+            summary="ours: shuffle with ReLU in squeeze-excite, where XNNPACK lacks an int8 PReLU",
             se_activation="relu",
             published=None,
         ),
         replace(
             _SHUFFLE,
             name="micro",
-            summary="ours: half of phone's width at 96x96, ReLU, squeeze-excite where pixels are few",
+            summary="ours: half of phone's width at 96x96, ReLU, squeeze-excite in the last stage only",
             stem=32,
             stages=_HALF,
             head=256,

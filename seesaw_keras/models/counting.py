@@ -17,7 +17,7 @@ from seesaw_keras.models.configs import Published, get_config
 __all__ = ["KindCost", "ModelInfo", "activation_peak", "count_madds", "count_parameters", "kind_costs", "model_info"]
 
 _NONLINEAR = ("ReLU", "PReLU", "Swish", "HardSwish", "HardSigmoid", "Activation")
-_MOVES = ("ZeroPadding2D", "ChannelSlice", "ChannelShuffle", "Concatenate")
+_DATA_MOVEMENT = ("ZeroPadding2D", "ChannelSlice", "ChannelShuffle", "Concatenate")
 _IN_PLACE = (*_NONLINEAR, "BatchNormalization", "Flatten", "UnitNormalization")
 
 
@@ -97,7 +97,7 @@ def _kind(layer: Any) -> str:
         return "batch normalization"
     if name in _NONLINEAR:
         return "nonlinearity"
-    if name in _MOVES:
+    if name in _DATA_MOVEMENT:
         return "slice, concatenate, shuffle, pad"
     return "add, multiply, pool, reshape"
 
@@ -135,13 +135,13 @@ def activation_peak(model: Any) -> int:
     live: dict[int, int] = {}
     peak = 0
     for step, layer in enumerate(model.layers):
-        dying = [id(tensor) for tensor in _tensors(layer.input) if last_use[id(tensor)] == step]
+        freed = [id(tensor) for tensor in _tensors(layer.input) if last_use[id(tensor)] == step]
         if type(layer).__name__ in _IN_PLACE:
-            for tensor in dying:
+            for tensor in freed:
                 live.pop(tensor, None)
         live[id(layer.output)] = _product(layer.output.shape[1:])
         peak = max(peak, sum(live.values()))
-        for tensor in dying:
+        for tensor in freed:
             if tensor != id(layer.output):
                 live.pop(tensor, None)
     return peak

@@ -24,7 +24,7 @@ class ChannelSlice(keras.layers.Layer):
     def __init__(self, start: int, stop: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not 0 <= start < stop:
-            raise ValueError(f"ChannelSlice wants 0 <= start < stop, got start={start}, stop={stop}")
+            raise ValueError(f"ChannelSlice requires 0 <= start < stop, got start={start}, stop={stop}")
         self.start = start
         self.stop = stop
 
@@ -64,7 +64,7 @@ class ChannelShuffle(keras.layers.Layer):
     def build(self, input_shape: tuple) -> None:
         """Checks that the number of channels is a multiple of `groups`."""
         if input_shape[-1] % self.groups:
-            raise ValueError(f"{self.name}: {input_shape[-1]} channels are no multiple of groups={self.groups}")
+            raise ValueError(f"{self.name}: {input_shape[-1]} channels are not a multiple of groups={self.groups}")
         super().build(input_shape)
 
     def call(self, inputs: Any) -> Any:

@@ -37,14 +37,14 @@ def released_file(name: str) -> Path:
         ValueError: if the name is unknown in this version, or the file is missing or was modified.
     """
     if name not in SHA256:
-        raise ValueError(f"released models: there is no {name!r}; there are {', '.join(SHA256)}")
+        raise ValueError(f"unknown released file {name!r}: choose one of {', '.join(SHA256)}")
     for folder in _FOLDERS:
         path = folder / name
         if path.is_file():
             if sha256_of(path) != SHA256[name]:
-                raise ValueError(f"{path}: is not the released file (its SHA-256 is another one); install it again")
+                raise ValueError(f"{path}: differs from the released file (wrong SHA-256); reinstall the package")
             return path
-    raise ValueError(f"released models: {name!r} is in neither {_FOLDERS[0]} nor {_FOLDERS[1]}; install it again")
+    raise ValueError(f"released file {name!r} not found in {_FOLDERS[0]} or {_FOLDERS[1]}; reinstall the package")
 
 
 def check_sha256(path: Path) -> None:
@@ -56,15 +56,15 @@ def check_sha256(path: Path) -> None:
     Raises:
         ValueError: if the SHA-256 does not match.
     """
-    known, said_by = SHA256.get(path.name), "seesaw_keras.models.pretrained"
+    known, source = SHA256.get(path.name), "seesaw_keras.models.pretrained"
     if known is None:
-        said_by = str(path.with_name(path.name.removesuffix(".weights.h5") + ".json"))
-        known = _on_card(Path(said_by)).get(path.name)
+        source = str(path.with_name(path.name.removesuffix(".weights.h5") + ".json"))
+        known = _card_sha256(Path(source)).get(path.name)
     if known is not None and known != sha256_of(path):
-        raise ValueError(f"{path}: its SHA-256 is not {known}, as {said_by} says; get the file again, or rename it")
+        raise ValueError(f"{path}: the SHA-256 is not {known}, as listed in {source}; download it again, or rename it")
 
 
-def _on_card(card: Path) -> dict[str, str]:
+def _card_sha256(card: Path) -> dict[str, str]:
     """Returns SHA-256 by file name; empty if the JSON file is not a model card, such as a training run's best.json."""
     try:
         entries = json.loads(card.read_text("utf-8"))["sha256"]

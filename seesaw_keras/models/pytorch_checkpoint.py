@@ -52,7 +52,9 @@ def _zip_members(path: Path) -> list[str]:
         raise ValueError(f"checkpoint {str(path)!r}: damaged archive ({error})") from error
     unpacked = sum(member.file_size for member in members)
     if unpacked > MAX_BYTES:
-        raise ValueError(f"checkpoint {str(path)!r}: unpacks to {unpacked:,} bytes, more than any network of ours")
+        raise ValueError(
+            f"checkpoint {str(path)!r}: unpacks to {unpacked:,} bytes, more than the limit of {MAX_BYTES:,}"
+        )
     return [member.filename for member in members]
 
 
@@ -61,7 +63,7 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except Exception as error:  # zipfile, zlib and NumPy raise many exception types here
-        raise ValueError(f"checkpoint {str(path)!r}: not a sound .npz archive of plain arrays ({error})") from error
+        raise ValueError(f"checkpoint {str(path)!r}: not a valid .npz archive of plain arrays ({error})") from error
 
 
 def _torch() -> Any:
@@ -69,7 +71,7 @@ def _torch() -> Any:
         import torch
     except ImportError as error:
         raise ImportError(
-            "reading a PyTorch checkpoint wants PyTorch: pip install 'seesaw_keras[torch]', or save the arrays as .npz"
+            "PyTorch checkpoints require PyTorch: pip install 'seesaw_keras[torch]', or save the arrays as .npz"
         ) from error
     return torch
 
@@ -106,5 +108,5 @@ def _read_torchscript(path: Path, members: list[str]) -> dict[str, np.ndarray]:
         state = torch.jit.load(str(path), map_location="cpu").state_dict()
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
-        raise ValueError(f"checkpoint {str(path)!r}: not a sound TorchScript archive ({reason})") from error
+        raise ValueError(f"checkpoint {str(path)!r}: not a valid TorchScript archive ({reason})") from error
     return {name: value.detach().numpy() for name, value in state.items()}

@@ -122,11 +122,11 @@ def load_reference_weights(model: Any, source: Mapping[str, Any] | str | Path) -
         residual blocks in checkpoints of the DW networks.
 
     Raises:
-        ValueError: if parameters are missing, left over or of the wrong shape; the message names all of them.
+        ValueError: if parameters are missing, unexpected or of the wrong shape; the message names all of them.
         ImportError: if the file requires PyTorch and it is not installed.
     """
     arrays = dict(source) if isinstance(source, Mapping) else dict(read_checkpoint(source))
-    scheme, arrays = _recognise(arrays)
+    scheme, arrays = _detect_scheme(arrays)
     dropped = [name for name in arrays if re.fullmatch(scheme.unused, name)]
     left = {name: np.asarray(array) for name, array in arrays.items() if name not in dropped}
 
@@ -138,10 +138,10 @@ def load_reference_weights(model: Any, source: Mapping[str, Any] | str | Path) -
         try:
             module = _module(layer.name, model, scheme)
         except (KeyError, ValueError):
-            problems.append(f"no counterpart in that implementation: {layer.name}")
+            problems.append(f"no counterpart in the PyTorch implementation: {layer.name}")
         else:
             assignments += zip(layer.weights, _values(layer, module, left, problems), strict=True)
-    problems += [f"left over: {name} {array.shape}" for name, array in left.items()]
+    problems += [f"unexpected: {name} {array.shape}" for name, array in left.items()]
     if problems:
         raise ValueError(f"the weights do not fit {model.name}:\n  " + "\n  ".join(problems))
     for variable, value in assignments:
@@ -149,7 +149,7 @@ def load_reference_weights(model: Any, source: Mapping[str, Any] | str | Path) -
     return dropped
 
 
-def _recognise(arrays: dict[str, Any]) -> tuple[_Scheme, dict[str, Any]]:
+def _detect_scheme(arrays: dict[str, Any]) -> tuple[_Scheme, dict[str, Any]]:
     """Detects the implementation; returns it and the arrays by unprefixed name, without `num_batches_tracked`."""
     for scheme in (_CVTOWER, _PSHASHK):
         anchors = [name for name in arrays if name == scheme.anchor or name.endswith(f".{scheme.anchor}")]
@@ -157,11 +157,10 @@ def _recognise(arrays: dict[str, Any]) -> tuple[_Scheme, dict[str, Any]]:
             prefix = min(anchors, key=len).removesuffix(scheme.anchor)
             named = {name.removeprefix(prefix): array for name, array in arrays.items()}
             return scheme, {name: a for name, a in named.items() if not name.endswith(".num_batches_tracked")}
-    some = ", ".join(list(arrays)[:3]) or "no arrays at all"
+    some = ", ".join(list(arrays)[:3]) or "no arrays"
     raise ValueError(
-        "these are no weights of a known implementation: neither "
-        f"{_CVTOWER.anchor!r} (cvtower/seesawfacenet_pytorch) nor {_PSHASHK.anchor!r} (pshashk/seesaw-facenet) is "
-        f"among the {len(arrays)} names ({some}, ...)"
+        f"unrecognized PyTorch implementation: neither {_CVTOWER.anchor!r} (cvtower/seesawfacenet_pytorch) nor "
+        f"{_PSHASHK.anchor!r} (pshashk/seesaw-facenet) is among the {len(arrays)} parameter names ({some}, ...)"
     )
 
 
@@ -191,7 +190,7 @@ def _values(layer: Any, module: str, left: dict[str, np.ndarray], problems: list
         if array is None:
             problems.append(f"missing: {name} {shapes[0]}, for {layer.name}")
         elif array.shape not in shapes:
-            problems.append(f"wrong shape: {name} {array.shape}, where {layer.name} wants {shapes[0]}")
+            problems.append(f"wrong shape: {name} {array.shape}, expected {shapes[0]} for {layer.name}")
         else:
             return array
         return None

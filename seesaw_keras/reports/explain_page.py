@@ -17,7 +17,7 @@ import numpy.typing as npt
 from seesaw_keras.files import replacing
 from seesaw_keras.reports.pages import cards, data_uri, style, table
 from seesaw_keras.tflite.analysis.costs import cost_of
-from seesaw_keras.tflite.analysis.explain import MOVERS, Step
+from seesaw_keras.tflite.analysis.explain import DATA_MOVEMENT, Step
 from seesaw_keras.tflite.flatbuffer import Model
 
 __all__ = ["write_page"]
@@ -59,7 +59,7 @@ def write_page(
 def _about_float(steps: Sequence[Step], real: str) -> str:
     if not real:
         return "No float network was given, so what is lost from the start on is not known; --float FILE measures it."
-    known = sum(step.wanted is not None for step in steps)
+    known = sum(step.expected is not None for step in steps)
     return f"Lost up to here: against {real}; {known} of {len(steps)} tensors have a counterpart by name and shape."
 
 
@@ -70,7 +70,7 @@ def _percent(share: float) -> str:
 def _cards(steps: Sequence[Step], model: Model) -> str:
     """Returns the key metrics as cards."""
     cost = cost_of(model)
-    counted = [step for step in steps if step.alone is not None]
+    counted = [step for step in steps if step.float_output is not None]
     entries, clamped = sum(step.values.size for step in counted), sum(sum(step.saturated) for step in counted)
     rows = [
         ("operators", f"{sum(cost.operators.values()):,}", f"{len(cost.operators)} kinds"),
@@ -78,8 +78,8 @@ def _cards(steps: Sequence[Step], model: Model) -> str:
         ("saturated", _percent(clamped / max(1, entries)), f"{clamped:,} of {entries:,} entries"),
     ]
     last = steps[-1]
-    if last.wanted is not None and last.error is not None:
-        made, wanted = last.real.reshape(-1).astype(np.float64), last.wanted.reshape(-1).astype(np.float64)
+    if last.expected is not None and last.error is not None:
+        made, wanted = last.real.reshape(-1).astype(np.float64), last.expected.reshape(-1).astype(np.float64)
         cosine = float(made @ wanted / max(1e-30, np.linalg.norm(made) * np.linalg.norm(wanted)))
         rows.append(("output against float", f"{cosine:.4f}", f"cosine; {_percent(last.error)} lost"))
     return cards(rows)
@@ -144,7 +144,7 @@ def _losing(steps: Sequence[Step]) -> str:
 def _article(step: Step) -> str:
     """Returns the article on one operator."""
     title = f"{step.number} {step.operator.code}"
-    mover = " mover" if step.operator.code in MOVERS else ""
+    mover = " mover" if step.operator.code in DATA_MOVEMENT else ""
     return (
         f'<article id="op{step.number}" class="step{mover}"><div><h3>{html.escape(title)}</h3>'
         f'<p class="soft">{html.escape(step.output.name)}</p></div>{table(*_facts(step))}{_maps(step)}</article>'
@@ -164,10 +164,13 @@ def _facts(step: Step) -> tuple[tuple[str, ...], list[tuple[str, str]]]:
     if step.values.size:
         real = step.real
         rows.append(("holds", f"{real.min():.4g} to {real.max():.4g}; mean {real.mean():.4g}"))
-    if step.alone is not None:
+    if step.float_output is not None:
         low, high = step.saturated
         rows.append(("saturated", f"{low:,} low, {high:,} high of {step.values.size:,}" if low + high else "none"))
-    for name, wanted, error in (("lost itself", step.alone, step.own_error), ("up to here", step.wanted, step.error)):
+    for name, wanted, error in (
+        ("lost itself", step.float_output, step.own_error),
+        ("up to here", step.expected, step.error),
+    ):
         if wanted is not None and error is not None:
             rows.append((name, _error(step, wanted, error)))
     return (), rows
@@ -190,10 +193,10 @@ def _options(step: Step) -> str:
 def _maps(step: Step) -> str:
     """Returns an image of feature maps side by side: red above 0, blue below, yellow where saturated."""
     real = step.real
-    if not real.size or step.operator.code in MOVERS:
+    if not real.size or step.operator.code in DATA_MOVEMENT:
         return ""
     unit = float(np.abs(real).max()) or 1.0
-    values, clamped = _grids(real / unit), _grids(step.beyond != 0)
+    values, clamped = _grids(real / unit), _grids(step.clipped != 0)
     kept = np.sort(np.argsort(values.std(axis=(1, 2)), kind="stable")[::-1][:MAPS])  # in channel order
     tiles = [_shrunk(_colors(values[number], clamped[number])) for number in kept]
     gap = np.full((len(tiles[0]), 1, 3), 255, np.uint8)

@@ -32,7 +32,7 @@ from seesaw_keras.tflite.reference import Flavor, Interpreter
 __all__ = ["OFFSETS", "RUNTIMES", "Arena", "Runtime", "Session", "TFLiteMicro", "available_runtimes", "open_runtime"]
 
 OFFSETS = "OfflineMemoryAllocation"  # metadata key of the tensors' offsets in TFLite Micro's arena
-_SPARE, _LARGEST_ARENA, _ALIGNMENT = 1 << 26, 1 << 31, 16  # bytes; TFLite Micro's arena
+_EXTRA_ARENA, _MAX_ARENA, _ALIGNMENT = 1 << 26, 1 << 31, 16  # bytes; TFLite Micro's arena
 
 
 class Session(Protocol):
@@ -79,7 +79,7 @@ class Runtime(ABC):
         self.name, self.threads = name, threads
         self._data = bytes(bytearray(data))  # a copy: native code keeps pointers into it
         self.model: Model = flatbuffer.loads(data, name)
-        self._session = self._opened(keep=False)
+        self._session = self._open_session(keep=False)
 
     @classmethod
     def is_available(cls) -> bool:
@@ -98,7 +98,7 @@ class Runtime(ABC):
         Raises:
             ValueError: an input has the wrong dtype or shape, or execution fails.
         """
-        return self._invoked(self._session, inputs)
+        return self._invoke_session(self._session, inputs)
 
     def run(self, images: np.ndarray) -> np.ndarray:
         """Runs a model with one input and one output, both of batch size 1, on each image in turn.
@@ -115,7 +115,7 @@ class Runtime(ABC):
         graph = self.model.main
         if len(graph.inputs) != 1 or len(graph.outputs) != 1:
             raise ValueError(
-                f"{self.name}: it has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs, not one of each"
+                f"{self.name}: expected one input and one output, got {len(graph.inputs)} and {len(graph.outputs)}"
             )
         return np.concatenate([self.invoke(image[None])[0] for image in images])
 
@@ -134,35 +134,35 @@ class Runtime(ABC):
         Raises:
             ValueError: see `invoke`.
         """
-        session = self._keeping_session
-        self._invoked(session, inputs)
+        session = self._preserving_session
+        self._invoke_session(session, inputs)
         computed = self.model.main.producers()
         return {n: session.tensor(n) for n, tensor in enumerate(self.model.main.tensors) if tensor in computed}
 
     @cached_property
-    def _keeping_session(self) -> Session:
-        return self._opened(keep=True)
+    def _preserving_session(self) -> Session:
+        return self._open_session(keep=True)
 
-    def _opened(self, keep: bool) -> Session:
+    def _open_session(self, keep: bool) -> Session:
         try:
             return self._open(self._data, keep)
         except (RuntimeError, ValueError) as error:
             raise ValueError(f"{self.name}: {self.title} cannot run it: {error}") from error
 
-    def _invoked(self, session: Session, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        wanted = self.model.main.inputs
-        if len(inputs) != len(wanted):
-            raise ValueError(f"{self.name}: it takes {len(wanted)} inputs, not {len(inputs)}")
-        for tensor, array in zip(wanted, inputs, strict=True):
+    def _invoke_session(self, session: Session, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        expected = self.model.main.inputs
+        if len(inputs) != len(expected):
+            raise ValueError(f"{self.name}: expected {len(expected)} inputs, got {len(inputs)}")
+        for tensor, array in zip(expected, inputs, strict=True):
             if array.dtype != tensor.dtype or array.shape != tensor.shape:
                 raise ValueError(
-                    f"{self.name}: input {tensor.name!r} is {tensor.dtype} {tensor.shape}, not {array.dtype} "
+                    f"{self.name}: input {tensor.name!r}: expected {tensor.dtype} {tensor.shape}, got {array.dtype} "
                     f"{array.shape}"
                 )
         try:
             return session.invoke([np.ascontiguousarray(array) for array in inputs])
         except (RuntimeError, ValueError) as error:
-            raise ValueError(f"{self.name}: {self.title} fails in running it: {error}") from error
+            raise ValueError(f"{self.name}: {self.title} failed to run it: {error}") from error
 
     @abstractmethod
     def _open(self, data: bytes, keep: bool) -> Session:
@@ -236,23 +236,23 @@ class Arena(NamedTuple):
 
 
 @contextmanager
-def _reasons_of_micro() -> Iterator[None]:
+def _native_error_message() -> Iterator[None]:
     """Adds TFLite Micro's stderr output to the exception, whose own message only reports that the call failed."""
-    with native_stderr() as said:
+    with native_stderr() as captured:
         try:
             yield
         except RuntimeError as error:
-            raise RuntimeError("; ".join(said().splitlines()) or str(error)) from error
+            raise RuntimeError("; ".join(captured().splitlines()) or str(error)) from error
 
 
-class _MicroSession:
+class _TFLMSession:
     def __init__(self, interpreter: Any, outputs: int) -> None:
         self._interpreter, self._outputs = interpreter, outputs
 
     def invoke(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         for index, array in enumerate(inputs):
             self._interpreter.set_input(array, index)
-        with _reasons_of_micro():
+        with _native_error_message():
             self._interpreter.invoke()
         return [np.array(self._interpreter.get_output(index)) for index in range(self._outputs)]
 
@@ -270,18 +270,18 @@ class TFLiteMicro(Runtime):
     @cached_property
     def arena(self) -> Arena:
         """Arena requirements of the model, measured."""
-        with native_stderr() as said:
-            self._interpreter(self._data, self._ample).print_allocations()
-            sizes = dict(re.findall(r"Arena allocation (\w+) (\d+) bytes", said()))
+        with native_stderr() as captured:
+            self._interpreter(self._data, self._sufficient_arena).print_allocations()
+            sizes = dict(re.findall(r"Arena allocation (\w+) (\d+) bytes", captured()))
         planned, persistent = int(sizes["head"]), int(sizes["tail"])
         return Arena(planned, persistent, self._smallest_arena(planned + persistent))
 
-    def _smallest_arena(self, least: int) -> int:
+    def _smallest_arena(self, lower: int) -> int:
         step = _ALIGNMENT
-        while not self._starts_in(least + step):
+        while not self._starts_in(lower + step):
             step *= 2
-        indices = range(least, least + step, _ALIGNMENT)
-        return least + _ALIGNMENT * bisect.bisect_left(indices, True, key=self._starts_in)
+        indices = range(lower, lower + step, _ALIGNMENT)
+        return lower + _ALIGNMENT * bisect.bisect_left(indices, True, key=self._starts_in)
 
     def _starts_in(self, arena: int) -> bool:
         """Whether the model starts in an arena; runs in a child process, as TFLite Micro crashes in some small ones."""
@@ -299,13 +299,13 @@ class TFLiteMicro(Runtime):
             model = flatbuffer.loads(data)
             if model.metadata.pop(OFFSETS, None):
                 data = flatbuffer.dumps(model)
-        return _MicroSession(self._interpreter(data, self._ample, keep), len(self.model.main.outputs))
+        return _TFLMSession(self._interpreter(data, self._sufficient_arena, keep), len(self.model.main.outputs))
 
     @property
-    def _ample(self) -> int:
+    def _sufficient_arena(self) -> int:
         """Size of an arena that always suffices; untouched pages cost no memory, and the plan does not depend on it."""
         activations = sum(tensor.nbytes for tensor in self.model.main.producers())
-        return min(4 * activations + _SPARE, _LARGEST_ARENA)  # factor 4: scratch buffers may be int32
+        return min(4 * activations + _EXTRA_ARENA, _MAX_ARENA)  # factor 4: scratch buffers may be int32
 
     def _interpreter(self, data: bytes, arena: int, keep: bool = False) -> Any:
         try:
@@ -313,7 +313,7 @@ class TFLiteMicro(Runtime):
         except ImportError as error:
             raise ImportError(f"{self.title} is not installed: pip install 'seesaw_keras[micro]'") from error
         config = runtime.InterpreterConfig
-        with _reasons_of_micro():
+        with _native_error_message():
             return runtime.Interpreter.from_bytes(
                 data,
                 arena_size=arena,

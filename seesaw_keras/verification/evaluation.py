@@ -249,7 +249,7 @@ def embed_images(
     if isinstance(embedder, StoredEmbeddings):
         if flip:
             raise ValueError(f"{embedder.name}: stored embeddings cannot be flipped")
-        return embedder.of(pairs.names)
+        return embedder.lookup(pairs.names)
     rows = []
     for images, name in _decoded(pairs):
         try:

@@ -83,7 +83,7 @@ def test_a_network_on_synthetic_faces(folder, run):
     if "tflm" in available_runtimes():
         assert rows["TFLite Micro, synthetic"][-3:] == ["0", "0.00%", "1.0000"]
         assert f"agree in all {7 * 2 * 128:,} entries of 2 tensors on 7 inputs" in done.stdout
-        assert "arena of TFLite Micro: " in done.stdout
+        assert "TFLite Micro arena: " in done.stdout
         assert lines[-1] == "passed"
 
 

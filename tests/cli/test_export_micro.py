@@ -72,14 +72,17 @@ def test_an_export_and_another_in_its_place(run, folder):
     [
         (
             ["--model", "float32.tflite"],
-            "float32.tflite: the input is FLOAT32 (1, 16, 16, 3), not one RGB image in int8",
+            "float32.tflite: the input is FLOAT32 (1, 16, 16, 3); expected one RGB image in int8",
         ),
-        (["--model", "bare.tflite"], "bare.tflite: no threshold is stored in it; give one by --threshold"),
+        (["--model", "bare.tflite"], "bare.tflite: no threshold is stored in it; set --threshold"),
         (["--model", "damaged.tflite"], "damaged.tflite: "),
         (["--model", "absent.tflite"], "absent.tflite"),
         (["--model", "model.keras"], "model.keras: a .tflite is needed; `seesaw convert_tflite` makes one"),
-        (["--model", "int8.tflite", "--out", "."], "holds bare.tflite, which no export wrote; name another folder"),
-        (["--model", "int8.tflite", "--out", "int8.tflite"], "int8.tflite: is a file; name a folder"),
+        (
+            ["--model", "int8.tflite", "--out", "."],
+            "contains bare.tflite, which no export wrote; choose another folder",
+        ),
+        (["--model", "int8.tflite", "--out", "int8.tflite"], "int8.tflite: is a file, expected a folder"),
     ],
 )
 def test_mistakes_are_one_line_and_write_nothing(run, folder, flags, message):

@@ -181,39 +181,39 @@ def test_stored_embeddings_row_by_row(tmp_path, suffix):
     path = tmp_path / f"rows{suffix}"
     np.save(path, rows) if suffix == ".npy" else np.savez(path, embeddings=rows)
     stored = load_embedder(path)
-    np.testing.assert_array_equal(stored.of(["a", "b", "c"]), rows)
+    np.testing.assert_array_equal(stored.lookup(["a", "b", "c"]), rows)
     with pytest.raises(ValueError, match="3 embeddings for 4 images"):
-        stored.of(["a", "b", "c", "d"])
+        stored.lookup(["a", "b", "c", "d"])
 
 
 def test_stored_embeddings_by_name(tmp_path):
     rows = np.arange(12.0).reshape(3, 4)
     np.savez(tmp_path / "rows.npz", embeddings=rows, names=np.array(["a", "b", "c"]))
     stored = load_embedder(tmp_path / "rows.npz")
-    np.testing.assert_array_equal(stored.of(["c", "a"]), rows[[2, 0]])
-    with pytest.raises(ValueError, match="1 images have no embedding, d is the first"):
-        stored.of(["a", "d"])
-    with pytest.raises(ValueError, match="take no preprocess"):
+    np.testing.assert_array_equal(stored.lookup(["c", "a"]), rows[[2, 0]])
+    with pytest.raises(ValueError, match="1 images have no embedding, the first is d"):
+        stored.lookup(["a", "d"])
+    with pytest.raises(ValueError, match="preprocess does not apply to stored embeddings"):
         load_embedder(tmp_path / "rows.npz", preprocess="raw")
 
 
 def test_stored_embeddings_that_are_none(tmp_path):
     path = tmp_path / "rows.npy"
     np.save(path, np.array([{"pickled": "object"}], dtype=object), allow_pickle=True)
-    with pytest.raises(ValueError, match="not a file of embeddings"):
+    with pytest.raises(ValueError, match="not an embeddings file"):
         load_embedder(path)
     for content in (np.ones(4), np.array([["a"]])):
         np.save(path, content)
-        with pytest.raises(ValueError, match="must be numbers of shape"):
+        with pytest.raises(ValueError, match="must be a numeric array of shape"):
             StoredEmbeddings(path)
     path.write_bytes(b"")
-    with pytest.raises(ValueError, match="not a file of embeddings"):
+    with pytest.raises(ValueError, match="not an embeddings file"):
         load_embedder(path)
     np.savez(tmp_path / "rows.npz", rows=np.ones((2, 2)))
-    with pytest.raises(ValueError, match="not a file of embeddings"):
+    with pytest.raises(ValueError, match="not an embeddings file"):
         load_embedder(tmp_path / "rows.npz")
     np.savez(tmp_path / "rows.npz", embeddings=np.ones((2, 2)), names=np.array(["a"]))
-    with pytest.raises(ValueError, match="2 embeddings and 1 names"):
+    with pytest.raises(ValueError, match="2 embeddings but 1 names"):
         load_embedder(tmp_path / "rows.npz")
 
 
@@ -230,5 +230,7 @@ def test_what_is_no_model(tmp_path):
     with pytest.raises(ValueError, match=r"without saved_model\.pb"):
         load_embedder(tmp_path)
     (tmp_path / "model.pth").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"a model ends in \.tflite, \.onnx, \.keras, \.h5, embeddings in"):
+    with pytest.raises(
+        ValueError, match=r"unsupported file type: expected a model \(\.tflite, \.onnx, \.keras, \.h5\) or embeddings"
+    ):
         load_embedder(tmp_path / "model.pth")

@@ -76,7 +76,7 @@ def test_margins_that_want_lengths_get_the_embedding_before_it_is_normalized(nam
 
     image = keras.Input((8,))
     hidden = keras.Model(image, keras.layers.Lambda(lambda x: x / 2)(keras.layers.Dense(4)(image)))
-    with pytest.raises(ValueError, match="looks at the length of the embeddings"):
+    with pytest.raises(ValueError, match="depends on the embedding norms"):
         with_margin(hidden, CLASSES, margin=name)
     assert with_margin(hidden, CLASSES, margin="arcface").output_shape == (None, CLASSES)
 

@@ -144,7 +144,7 @@ def test_zero_gammas_make_residual_blocks_the_identity():
         ({"width": 0}, "width must be a positive number"),
         ({"width": -1.0}, "width must be a positive number"),
         ({"width": float("nan")}, "width must be a positive number"),
-        ({"embedding_size": 0}, "embedding_size"),
+        ({"embedding_size": 0}, "embedding_size must be a positive integer, got 0"),
         ({"activation": "gelu"}, "unknown activation 'gelu'"),
         ({"se_activation": "gelu"}, "unknown se_activation 'gelu'"),
         ({"weights": "/nowhere/w.weights.h5"}, "there is no file '/nowhere/w.weights.h5'"),

@@ -59,5 +59,5 @@ def test_impossible_arguments_are_named():
         ChannelSlice(3, 3)
     with pytest.raises(ValueError, match="beyond the input's 8 channels"):
         ChannelSlice(4, 9)(images())
-    with pytest.raises(ValueError, match="no multiple of groups=3"):
+    with pytest.raises(ValueError, match="are not a multiple of groups=3"):
         ChannelShuffle(3)(images())

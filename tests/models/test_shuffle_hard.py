@@ -135,5 +135,5 @@ def test_a_checkpoint_with_folded_batch_normalization_is_the_same_network(arrays
 
 
 def test_weights_of_the_other_implementation_are_refused(model, reference_arrays):
-    with pytest.raises(ValueError, match=r"left over: conv_23\.se\.0\.fc\.0\.bias"):
+    with pytest.raises(ValueError, match=r"unexpected: conv_23\.se\.0\.fc\.0\.bias"):
         seesaw_keras.load_reference_weights(model, reference_arrays("seesaw_shuffleFaceNet"))

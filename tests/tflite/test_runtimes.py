@@ -82,9 +82,9 @@ def test_models_come_as_files_bytes_and_objects(name, doubling, images, tmp_path
 def test_what_does_not_fit_is_refused(name, doubling, images, tmp_path):
     runtime = open_runtime(name, doubling)
     for wrong in (images[:1].astype(np.uint8), images[0], images[:2], images[:1, :3]):
-        with pytest.raises(ValueError, match=r"model: input 'image' is int8 \(1, 4, 4, 3\), not "):
+        with pytest.raises(ValueError, match=r"model: input 'image': expected int8 \(1, 4, 4, 3\), got "):
             runtime.invoke(wrong)
-    with pytest.raises(ValueError, match="it takes 1 inputs, not 2"):
+    with pytest.raises(ValueError, match="expected 1 inputs, got 2"):
         runtime.invoke(images[:1], images[:1])
     (tmp_path / "cut.tflite").write_bytes(flatbuffer.dumps(doubling)[:-40])
     with pytest.raises(FlatbufferError, match=r"cut\.tflite: "):
@@ -97,7 +97,7 @@ def test_only_networks_of_one_input_run_on_batches(images):
     np.testing.assert_array_equal(
         runtime.invoke(images[:1], images[1:2])[0], np.clip(images[:1].astype(int) + images[1:2], -128, 127)
     )
-    with pytest.raises(ValueError, match="2 inputs and 1 outputs"):
+    with pytest.raises(ValueError, match="expected one input and one output, got 2 and 1"):
         runtime.run(images)
 
 

@@ -1,6 +1,6 @@
 // Made by seesaw_keras 0.1.0, tools/export_micro.py, from micro.faces.int8.tflite (sha256 d2a9febf742b1e05f4a0c55705a75e932cfc52924a629f6ae927b93b86f2e615).
 //
-// Golden vectors: images by a formula, and what TFLite Micro's reference kernels make of them.
+// Golden vectors: procedural images and their embeddings by TFLite Micro's reference kernels.
 
 #ifndef SEESAW_GOLDEN_H_
 #define SEESAW_GOLDEN_H_
@@ -12,7 +12,7 @@
 
 namespace seesaw {
 
-// Black, white, a ramp and noise.
+// Black, white, gradient and noise.
 constexpr std::size_t kGoldenCount = 4;
 
 // Draws an image into kImageSize bytes of RGB.
@@ -20,7 +20,7 @@ void DrawGolden(std::size_t number, std::uint8_t* rgb);
 
 extern const std::uint32_t kGoldenImageCrc32[kGoldenCount];
 extern const std::int8_t kGoldenEmbeddings[kGoldenCount][kEmbeddingSize];
-// Of each embedding with each, in units of 1/32768.
+// Cosines of all pairs of embeddings, in units of 1/32768.
 extern const std::int32_t kGoldenCosinesQ15[kGoldenCount][kGoldenCount];
 
 }  // namespace seesaw

@@ -1,6 +1,6 @@
 // Made by seesaw_keras 0.1.0, tools/export_micro.py, from micro.faces.int8.tflite (sha256 d2a9febf742b1e05f4a0c55705a75e932cfc52924a629f6ae927b93b86f2e615).
 //
-// The network, and what there is to know about it.
+// The network and its parameters.
 
 #ifndef SEESAW_MODEL_H_
 #define SEESAW_MODEL_H_
@@ -12,30 +12,30 @@
 
 namespace seesaw {
 
-// The flatbuffer, byte by byte.
+// The flatbuffer.
 constexpr std::size_t kModelSize = 384608;
 constexpr std::uint32_t kModelCrc32 = 183774080u;
 alignas(16) extern const unsigned char kModel[kModelSize];
 
-// The image: rows from top to bottom, in them pixels from left to right, in them R, G and B.
+// The image: R, G, B bytes in row-major order from the top left.
 constexpr std::size_t kImageHeight = 96;
 constexpr std::size_t kImageWidth = 96;
 constexpr std::size_t kImageSize = kImageHeight * kImageWidth * 3;
 
-// Bits in which a byte of the input, pixel - 128 in int8, differs from its pixel.
+// XOR mask from a pixel to the input byte, pixel - 128 in int8.
 constexpr std::uint8_t kPixelFlip = 0x80;
 
-// The embedding: int8 values that stand for multiples of one scale, off by the zero point.
+// The embedding: int8 values with one scale and one zero point.
 constexpr std::size_t kEmbeddingSize = 128;
 constexpr int kEmbeddingZeroPoint = 5;
-static_assert(kEmbeddingSize <= kLongestEmbedding, "sums of products would leave int32");
+static_assert(kEmbeddingSize <= kLongestEmbedding, "sums of products would overflow int32");
 
-// From this cosine on two faces are the same person: 0.313947, in units of 1/32768.
+// Minimum cosine at which two faces are the same person: 0.313947, in units of 1/32768.
 constexpr std::int32_t kThresholdQ15 = 10287;
 
-// Bytes of TFLite Micro's arena: 184576 were enough on x86-64 (85392 planned, 99184 persistent), and
-// 8192 more are for scratch buffers of optimised kernels; in whole KiB. On a 32-bit processor the persistent part
-// is smaller; FaceEmbedder::ArenaUsed() says what it is.
+// Bytes of TFLite Micro's arena, in whole KiB: 184576 required on x86-64 (85392 planned, 99184
+// persistent), and 8192 for scratch buffers of optimized kernels. On a 32-bit processor the persistent part should
+// be smaller; FaceEmbedder::ArenaUsed() returns the bytes in use.
 constexpr std::size_t kArenaSize = 193536;
 
 }  // namespace seesaw

@@ -1,6 +1,6 @@
 // Made by seesaw_keras 0.1.0, tools/export_micro.py, from micro.faces.int8.tflite (sha256 d2a9febf742b1e05f4a0c55705a75e932cfc52924a629f6ae927b93b86f2e615).
 //
-// The operators of the network, and no others: each one that is added costs flash.
+// Resolver with only the operators of the network, because each operator takes flash.
 
 #ifndef SEESAW_OPERATORS_H_
 #define SEESAW_OPERATORS_H_
@@ -12,7 +12,7 @@ namespace seesaw {
 
 using Operators = tflite::MicroMutableOpResolver<10>;
 
-// Returns whether all were added.
+// Returns whether all operators were added.
 inline bool AddOperators(Operators& operators) {
   return operators.AddAdd() == kTfLiteOk &&
          operators.AddConcatenation() == kTfLiteOk &&

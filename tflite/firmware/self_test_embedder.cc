@@ -10,9 +10,9 @@ const char* TestEmbedder(FaceEmbedder& embedder, std::uint8_t* rgb) {
   for (std::size_t i = 0; i < kGoldenCount; ++i) {
     std::int8_t embedding[kEmbeddingSize];
     DrawGolden(i, rgb);
-    if (!embedder.Embed(rgb, embedding)) return "the network does not run";
+    if (!embedder.Embed(rgb, embedding)) return "inference failed";
     for (std::size_t j = 0; j < kEmbeddingSize; ++j) {
-      if (embedding[j] != kGoldenEmbeddings[i][j]) return "the network computes other integers";
+      if (embedding[j] != kGoldenEmbeddings[i][j]) return "an embedding differs from the golden one";
     }
   }
   return nullptr;

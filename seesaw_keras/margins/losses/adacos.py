@@ -38,7 +38,7 @@ class AdaCos(Margin):
 
     @property
     def scale(self) -> Any:
-        """The current scale."""
+        """The running scale, updated by `apply_margin` in training."""
         return self.dynamic_scale
 
     def apply_margin(self, cosines: Cosines) -> tuple[Any, Any]:

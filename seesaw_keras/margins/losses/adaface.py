@@ -16,7 +16,7 @@ from seesaw_keras.margins.base import Cosines, Margin
 __all__ = ["AdaFace"]
 
 _EPSILON = 1e-3  # as in the authors' code
-_LONGEST = 100.0
+_MAX_NORM = 100.0
 
 
 @keras.utils.register_keras_serializable(package="seesaw_keras")
@@ -36,7 +36,7 @@ class AdaFace(Margin):
     """
 
     default_m = 0.4
-    needs_length = True
+    needs_norm = True
     momentum = 0.99
 
     def __init__(self, num_classes: int, *args: Any, h: float = 0.333, **kwargs: Any) -> None:
@@ -53,7 +53,7 @@ class AdaFace(Margin):
 
     def apply_margin(self, cosines: Cosines) -> tuple[Any, Any]:
         """Applies the norm-dependent angular and additive margins to the own class."""
-        norms = tf.stop_gradient(tf.clip_by_value(cosines.norms, _EPSILON, _LONGEST))
+        norms = tf.stop_gradient(tf.clip_by_value(cosines.norms, _EPSILON, _MAX_NORM))
         if cosines.training:
             self._update(norms)
         z = tf.clip_by_value(self.h * (norms - self.mean) / (self.deviation + _EPSILON), -1.0, 1.0)

@@ -34,7 +34,7 @@ class CombinedMargin(Margin):
         super().__init__(num_classes, *args, **kwargs)
         if not (multiplicative > 0 and additive >= 0):
             raise ValueError(
-                "CombinedMargin wants multiplicative above 0 and additive of 0 or more, "
+                "CombinedMargin requires multiplicative above 0 and additive of 0 or more, "
                 f"got {multiplicative} and {additive}"
             )
         self.multiplicative = multiplicative

@@ -29,7 +29,7 @@ class MagFace(Margin):
     """
 
     default_m = 0.45
-    needs_length = True
+    needs_norm = True
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class MagFace(Margin):
         super().__init__(num_classes, *args, **kwargs)
         if not (0 < l_a < u_a and self.m <= u_m <= self.m_range[1] and lambda_g >= 0):
             raise ValueError(
-                "MagFace wants 0 < l_a < u_a, m <= u_m <= pi and lambda_g of 0 or more, "
+                "MagFace requires 0 < l_a < u_a, m <= u_m <= pi and lambda_g of 0 or more, "
                 f"got l_a={l_a}, u_a={u_a}, m={self.m}, u_m={u_m}, lambda_g={lambda_g}"
             )
         self.u_m = u_m

@@ -21,9 +21,9 @@ from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.analysis.costs import count_madds
 from seesaw_keras.tflite.flatbuffer import Model, Operator
 
-__all__ = ["MICRO_OPERATORS", "Audit", "AuditRow", "audit", "has_fast_micro_kernel", "xnnpack_partitions"]
+__all__ = ["TFLM_OPERATORS", "Audit", "AuditRow", "audit", "has_fast_tflm_kernel", "xnnpack_partitions"]
 
-_MICRO_WHEEL = """
+_TFLM_WHEEL = """
 ABS ADD ADD_N ARG_MAX ARG_MIN ASSIGN_VARIABLE AVERAGE_POOL_2D BATCH_MATMUL BATCH_TO_SPACE_ND BROADCAST_ARGS
 BROADCAST_TO CALL_ONCE CAST CEIL CONCATENATION CONV_2D COS CUMSUM DEPTHWISE_CONV_2D DEPTH_TO_SPACE DEQUANTIZE DIV
 DYNAMIC_UPDATE_SLICE ELU EMBEDDING_LOOKUP EQUAL EXP EXPAND_DIMS FILL FLOOR FLOOR_DIV FLOOR_MOD FULLY_CONNECTED
@@ -38,34 +38,34 @@ _CMSIS_FOLDER = """
 ADD AVERAGE_POOL_2D BATCH_MATMUL CONV_2D DEPTHWISE_CONV_2D FULLY_CONNECTED MAXIMUM MAX_POOL_2D MINIMUM MUL PAD PADV2
 SOFTMAX SVDF TRANSPOSE TRANSPOSE_CONV UNIDIRECTIONAL_SEQUENCE_LSTM
 """
-MICRO_OPERATORS = frozenset(_MICRO_WHEEL.split())
+TFLM_OPERATORS = frozenset(_TFLM_WHEEL.split())
 _CMSIS = frozenset(_CMSIS_FOLDER.split())
 _MEMCPY = frozenset(("EXPAND_DIMS", "RESHAPE", "SQUEEZE"))
 _SAME_SHAPE = ("ADD", "MUL")  # no broadcasting in CMSIS-NN
-_MOST_DIMENSIONS = 4  # limit of CMSIS-NN's TRANSPOSE
+_MAX_DIMENSIONS = 4  # limit of CMSIS-NN's TRANSPOSE
 
-_MERGED = "a copy: --target xnnpack merges uneven pairs into dense products where that is faster"
-_FOLDED = "a copy: --target xnnpack folds channel shuffles into the weights before and behind them"
-_FUSED = "a loop in fixed point on a microcontroller: ReLU6 costs nothing, for it fuses into the convolution"
-_EXTREME = "not delegated in int8: ReLU6 costs nothing, if this is part of a PReLU"
+_MERGED = "copies memory: --target xnnpack merges uneven pairs into dense convolutions where that is faster"
+_FOLDED = "copies memory: --target xnnpack folds channel shuffles into the adjacent weights"
+_FUSED = "runs as a fixed-point loop on microcontrollers: ReLU6 is free, because it fuses into the convolution"
+_CLAMP = "not delegated in int8: if it is part of a PReLU, ReLU6 is free"
 # Advice for int8 operators that are slow in some runtime, or not bit-exact across runtimes.
 _ADVICE = {
     "CONCATENATION": _MERGED,
-    "FULLY_CONNECTED": "LiteRT and TFLite Micro round it differently: `seesaw convert_tflite` makes it a 1x1 CONV_2D",
+    "FULLY_CONNECTED": "LiteRT and TFLite Micro round differently: `seesaw convert_tflite` makes it a 1x1 CONV_2D",
     "GATHER": _FOLDED,
-    "HARD_SWISH": "not delegated in int8, and a loop on a microcontroller: swish is delegated, ReLU6 costs nothing",
-    "L2_NORMALIZATION": "a cosine needs no unit length: leave it out (--normalize none)",
+    "HARD_SWISH": "not delegated in int8, and a loop on microcontrollers: swish is delegated, ReLU6 is free",
+    "L2_NORMALIZATION": "cosine similarity does not require unit length: omit it (--normalize none)",
     "LOGISTIC": _FUSED,
-    "MAXIMUM": _EXTREME,
-    "MEAN": "a loop on a microcontroller, small beside a convolution",
-    "MINIMUM": _EXTREME,
-    "MUL": "a loop on a microcontroller where it broadcasts: a network without squeeze-excite has none of these",
-    "PRELU": "not delegated in int8: ReLU6 costs nothing; --target xnnpack makes faster operators of PReLUs of images",
-    "QUANTIZE": "a pass over its tensor; of an image, int8 input takes pixel - 128 without it",
-    "RELU6": "not the same integers in LiteRT and TFLite Micro: put it behind a convolution, into which it fuses",
+    "MAXIMUM": _CLAMP,
+    "MEAN": "runs as a loop on microcontrollers, but is cheap compared with a convolution",
+    "MINIMUM": _CLAMP,
+    "MUL": "runs as a loop on microcontrollers where it broadcasts: networks without squeeze-excite avoid this",
+    "PRELU": "not delegated in int8: ReLU6 is free; --target xnnpack replaces PReLUs of images with faster operators",
+    "QUANTIZE": "a pass over its tensor: for the image, int8 input (pixel - 128) avoids it",
+    "RELU6": "not bit-exact between LiteRT and TFLite Micro: place it after a convolution, into which it fuses",
     "SPLIT": _MERGED,
     "STRIDED_SLICE": _MERGED,
-    "SUM": "LiteRT's reference kernel takes int8 for uint8: MEAN is right in both",
+    "SUM": "LiteRT's reference kernel reads int8 as uint8: MEAN is correct in both",
     "TANH": _FUSED,
     "TRANSPOSE": _FOLDED,
 }
@@ -83,7 +83,7 @@ class AuditRow:
         traffic: bytes read and written, including constants.
         in_xnnpack: number of operators delegated to XNNPACK.
         in_cmsis: number of operators that have a CMSIS-NN kernel or only copy memory.
-        in_micro: whether TFLite Micro supports the operator, for some types.
+        in_tflm: whether TFLite Micro supports the operator, for some types.
     """
 
     code: str
@@ -92,7 +92,7 @@ class AuditRow:
     traffic: int
     in_xnnpack: int
     in_cmsis: int
-    in_micro: bool
+    in_tflm: bool
 
 
 @dataclass(frozen=True)
@@ -119,9 +119,9 @@ class Audit:
         lines = [f"{'':{width}}  count  madds  bytes  XNNPACK  TFLite Micro  CMSIS-NN"]
         for row in self.rows:
             shares = f"{row.madds / madds:>5.1%}  {row.traffic / traffic:>5.1%}"
-            micro = "yes" if row.in_micro else "no"
+            supported = "yes" if row.in_tflm else "no"
             lines.append(
-                f"{row.code:{width}}  {row.count:>5}  {shares}  {row.in_xnnpack:>7}  {micro:>12}  {row.in_cmsis:>8}"
+                f"{row.code:{width}}  {row.count:>5}  {shares}  {row.in_xnnpack:>7}  {supported:>12}  {row.in_cmsis:>8}"
             )
         parts = {"XNNPACK": f", in {self.partitions} partition{'s' * (self.partitions != 1)}"}
         for name, (slow_madds, slow_traffic) in self.slow.items():
@@ -144,7 +144,7 @@ def audit(data: bytes) -> Audit:
     operators = model.main.operators
     parts = xnnpack_partitions(model)
     in_xnnpack = {operator for part in parts for operator in part}
-    in_cmsis = {operator for operator in operators if has_fast_micro_kernel(operator)}
+    in_cmsis = {operator for operator in operators if has_fast_tflm_kernel(operator)}
     rows = []
     for code in dict.fromkeys(operator.code for operator in operators):
         kind = [operator for operator in operators if operator.code == code]
@@ -156,7 +156,7 @@ def audit(data: bytes) -> Audit:
                 traffic=sum(map(_traffic, kind)),
                 in_xnnpack=len(in_xnnpack.intersection(kind)),
                 in_cmsis=len(in_cmsis.intersection(kind)),
-                in_micro=code in MICRO_OPERATORS,
+                in_tflm=code in TFLM_OPERATORS,
             )
         )
     rows.sort(key=lambda row: -row.traffic)
@@ -170,11 +170,11 @@ def _advice(rows: list[AuditRow], operators: list[Operator], fast: set[Operator]
     lines = [f"{row.code}: {_ADVICE[row.code]}" for row in rows if row.code in slow & _ADVICE.keys()]
     floats = sum(operator.outputs[0].type == "FLOAT32" for operator in operators)
     if floats:
-        lines.append(f"{floats} operators compute in float: CMSIS-NN has kernels for int8 alone")
-    return [*lines, *(f"{row.code}: TFLite Micro does not have it" for row in rows if not row.in_micro)]
+        lines.append(f"{floats} operators compute in float: CMSIS-NN has kernels only for int8")
+    return [*lines, *(f"{row.code}: not supported by TFLite Micro" for row in rows if not row.in_tflm)]
 
 
-def has_fast_micro_kernel(operator: Operator) -> bool:
+def has_fast_tflm_kernel(operator: Operator) -> bool:
     """Returns whether TFLite Micro runs an operator with a CMSIS-NN kernel or a single memory copy."""
     given, made = operator.inputs[0] if operator.inputs else None, operator.outputs[0]
     if operator.code in _MEMCPY:
@@ -183,7 +183,7 @@ def has_fast_micro_kernel(operator: Operator) -> bool:
         return False
     if operator.code in _SAME_SHAPE:
         return len({tensor.shape for tensor in operator.inputs if tensor is not None}) == 1
-    return operator.code != "TRANSPOSE" or len(made.shape) <= _MOST_DIMENSIONS
+    return operator.code != "TRANSPOSE" or len(made.shape) <= _MAX_DIMENSIONS
 
 
 def xnnpack_partitions(model: Model) -> list[list[Operator]]:
@@ -213,13 +213,13 @@ def xnnpack_partitions(model: Model) -> list[list[Operator]]:
 def _between(graph: flatbuffer.Subgraph, borders: set, outputs: Iterable[flatbuffer.Tensor]) -> set[Operator]:
     producers = graph.producers()
     inside: set[Operator] = set()
-    wanted = list(outputs)
-    while wanted:
-        tensor = wanted.pop()
+    pending = list(outputs)
+    while pending:
+        tensor = pending.pop()
         producer = None if tensor in borders else producers.get(tensor)
         if producer is not None and producer not in inside:
             inside.add(producer)
-            wanted += [given for given in producer.inputs if given is not None]
+            pending += [given for given in producer.inputs if given is not None]
     return inside
 
 

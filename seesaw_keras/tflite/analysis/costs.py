@@ -97,22 +97,22 @@ def lifetimes(graph: Subgraph) -> dict[Tensor, tuple[int, int]]:
     operator).
     """
     last = max(len(graph.operators) - 1, 0)
-    born = dict.fromkeys(graph.inputs, 0)
-    dies: dict[Tensor, int] = {}
+    first_use = dict.fromkeys(graph.inputs, 0)
+    last_use: dict[Tensor, int] = {}
     for step, operator in enumerate(graph.operators):
-        born |= dict.fromkeys(operator.outputs, step)
-        dies |= {tensor: step for tensor in [*operator.inputs, *operator.outputs] if tensor is not None}
-    dies |= dict.fromkeys(graph.outputs, last)
-    return {tensor: (step, dies.get(tensor, step)) for tensor, step in born.items()}
+        first_use |= dict.fromkeys(operator.outputs, step)
+        last_use |= {tensor: step for tensor in [*operator.inputs, *operator.outputs] if tensor is not None}
+    last_use |= dict.fromkeys(graph.outputs, last)
+    return {tensor: (step, last_use.get(tensor, step)) for tensor, step in first_use.items()}
 
 
 def live_bytes(graph: Subgraph) -> list[int]:
     """Returns the bytes of the tensors live at each operator, in file order."""
     changes = [0] * (len(graph.operators) + 2)
-    for tensor, (born, dies) in lifetimes(graph).items():
+    for tensor, (first_use, last_use) in lifetimes(graph).items():
         size = prod(tensor.shape) * tensor.dtype.itemsize
-        changes[born] += size
-        changes[dies + 1] -= size
+        changes[first_use] += size
+        changes[last_use + 1] -= size
     return list(accumulate(changes))[: max(len(graph.operators), 1)]
 
 

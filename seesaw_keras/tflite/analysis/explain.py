@@ -21,14 +21,14 @@ import numpy.typing as npt
 from seesaw_keras.tflite.flatbuffer import Model, Operator, Tensor, build
 from seesaw_keras.tflite.reference import Flavor, Interpreter
 
-__all__ = ["MOVERS", "Step", "explain", "relative_error"]
+__all__ = ["DATA_MOVEMENT", "Step", "explain", "relative_error"]
 
-# Operators that compute no new values, so that their outputs need no report of their own.
-_MOVERS = """
+# Operators that compute no new values; their outputs need no report of their own.
+_DATA_MOVEMENT = """
 CONCATENATION EXPAND_DIMS GATHER MAX_POOL_2D PACK PAD PADV2 RESHAPE SHAPE SLICE SPLIT SPLIT_V SQUEEZE STRIDED_SLICE
 TRANSPOSE
 """
-MOVERS = frozenset(_MOVERS.split())
+DATA_MOVEMENT = frozenset(_DATA_MOVEMENT.split())
 _PRODUCTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 _INTEGERS = ("INT8", "UINT8")
 
@@ -42,16 +42,17 @@ class Step:
         operator: the operator.
         output: output tensor.
         values: entries of the tensor.
-        alone: floating-point result of the operator for its dequantized inputs; None if it is not integer arithmetic.
-        wanted: the same tensor in the float network; None if unknown.
+        float_output: floating-point result of the operator for its dequantized inputs; None if the operator is not
+            integer arithmetic.
+        expected: the same tensor in the float network; None if unknown.
     """
 
     number: int
     operator: Operator
     output: Tensor
     values: npt.NDArray
-    alone: npt.NDArray[np.float32] | None
-    wanted: npt.NDArray[np.float32] | None
+    float_output: npt.NDArray[np.float32] | None
+    expected: npt.NDArray[np.float32] | None
 
     @property
     def real(self) -> npt.NDArray[np.float32]:
@@ -68,35 +69,35 @@ class Step:
         return float(low), float(high)
 
     @property
-    def beyond(self) -> npt.NDArray[np.int8]:
+    def clipped(self) -> npt.NDArray[np.int8]:
         """Per entry: -1 below, 1 above (by at least half a step) and 0 within the representable range."""
-        if self.alone is None or self.representable is None or self.output.quantization is None:
+        if self.float_output is None or self.representable is None or self.output.quantization is None:
             return np.zeros(self.values.shape, np.int8)
         low, high = self.representable
         half = self.output.quantization.scale / 2
-        return (self.alone > high + half).astype(np.int8) - (self.alone < low - half).astype(np.int8)
+        return (self.float_output > high + half).astype(np.int8) - (self.float_output < low - half).astype(np.int8)
 
     @property
     def saturated(self) -> tuple[int, int]:
         """Number of entries clamped to the minimum and to the maximum integer."""
-        return int((self.beyond < 0).sum()), int((self.beyond > 0).sum())
+        return int((self.clipped < 0).sum()), int((self.clipped > 0).sum())
 
     @property
     def own_error(self) -> float | None:
         """Error that the operator itself introduces by rounding and clamping; see `relative_error`."""
-        return None if self.alone is None else relative_error(self.real, self.alone)
+        return None if self.float_output is None else relative_error(self.real, self.float_output)
 
     @property
     def error(self) -> float | None:
         """Accumulated error relative to the float network; see `relative_error`."""
-        return None if self.wanted is None else relative_error(self.real, self.wanted)
+        return None if self.expected is None else relative_error(self.real, self.expected)
 
 
-def relative_error(made: npt.NDArray, wanted: npt.NDArray) -> float | None:
+def relative_error(made: npt.NDArray, expected: npt.NDArray) -> float | None:
     """Returns the RMS of the differences divided by the RMS of the expected values; None if the latter is 0."""
-    wanted = wanted.astype(np.float64)
-    size = np.sqrt((wanted**2).mean())
-    return float(np.sqrt(((made - wanted) ** 2).mean()) / size) if size > 0 else None
+    expected = expected.astype(np.float64)
+    size = np.sqrt((expected**2).mean())
+    return float(np.sqrt(((made - expected) ** 2).mean()) / size) if size > 0 else None
 
 
 def explain(
@@ -121,24 +122,24 @@ def explain(
         ValueError: an operator is not supported, or an image does not match its model's input.
     """
     values = {tensor: array[0] for tensor, array in Interpreter(model, flavor).tensors(image[None]).items()}
-    wanted = _by_name(*real) if real is not None else {}
+    expected = _by_name(*real) if real is not None else {}
     steps = []
     for number, operator in enumerate(model.main.operators):
-        alone = _alone(operator, values)
+        float_outputs = _float_outputs(operator, values)
         for output in operator.outputs:
-            counterpart = wanted.get(output.name)
+            counterpart = expected.get(output.name)
             same = counterpart is not None and counterpart.shape == values[output].shape
             steps.append(
-                Step(number, operator, output, values[output], alone.get(output), counterpart if same else None)
+                Step(number, operator, output, values[output], float_outputs.get(output), counterpart if same else None)
             )
     return steps
 
 
-def _alone(operator: Operator, values: Mapping[Tensor, npt.NDArray]) -> dict[Tensor, npt.NDArray[np.float32]]:
+def _float_outputs(operator: Operator, values: Mapping[Tensor, npt.NDArray]) -> dict[Tensor, npt.NDArray[np.float32]]:
     """Floating-point outputs of an integer operator for its dequantized inputs; empty for other operators."""
-    if operator.code in MOVERS | {"QUANTIZE", "DEQUANTIZE"} or operator.outputs[0].type not in _INTEGERS:
+    if operator.code in DATA_MOVEMENT | {"QUANTIZE", "DEQUANTIZE"} or operator.outputs[0].type not in _INTEGERS:
         return {}
-    taken = [_in_real_numbers(operator, index) for index in range(len(operator.inputs))]
+    taken = [_dequantized_input(operator, index) for index in range(len(operator.inputs))]
     made = [Tensor(tensor.name, values[tensor].shape, "FLOAT32") for tensor in operator.outputs]
     model = build(Operator(operator.code, taken, made, operator.options), outputs=made)
     given = [
@@ -150,13 +151,13 @@ def _alone(operator: Operator, values: Mapping[Tensor, npt.NDArray]) -> dict[Ten
     return {tensor: array[0] for tensor, array in zip(operator.outputs, outputs, strict=True)}
 
 
-def _in_real_numbers(operator: Operator, index: int) -> Tensor | None:
+def _dequantized_input(operator: Operator, index: int) -> Tensor | None:
     """An integer operator's input in floating point; axes and similar inputs are unchanged."""
     tensor = operator.inputs[index]
     if tensor is None:
         return None
     if operator.code in _PRODUCTS and index == 2 and tensor.data is not None:
-        return Tensor.constant(tensor.name, (tensor.data * _scale_of_sums(operator)).astype(np.float32))
+        return Tensor.constant(tensor.name, (tensor.data * _bias_scale(operator)).astype(np.float32))
     if tensor.type not in _INTEGERS:
         return tensor
     if tensor.data is None:
@@ -164,7 +165,7 @@ def _in_real_numbers(operator: Operator, index: int) -> Tensor | None:
     return Tensor.constant(tensor.name, tensor.real(tensor.data))
 
 
-def _scale_of_sums(operator: Operator) -> npt.NDArray[np.float32]:
+def _bias_scale(operator: Operator) -> npt.NDArray[np.float32]:
     """The scale of a bias; kernels ignore the one stored in the file."""
     x, weights = operator.inputs[:2]
     assert x is not None and x.quantization is not None and weights is not None and weights.quantization is not None

@@ -78,7 +78,7 @@ def quantization_errors(
         if tensor.type == "INT8" and operator.code not in _COPIES and tensor.name in by_name
     }
     if not computed:
-        raise ValueError("the float and the int8 network have no tensor of the same name")
+        raise ValueError("the float and the int8 network have no tensor name in common")
     tables = [_table(runtime) for runtime in (floats, integers)]
     powers = {tensor: np.zeros(3) for tensor in computed}  # powers of signal, accumulated noise, own noise
     for done, image in enumerate(images, 1):
@@ -95,7 +95,7 @@ def quantization_errors(
 def _table(runtime: Runtime) -> np.ndarray:
     table = pixel_table(runtime.model)
     if table is None:
-        raise ValueError("a network of other origin: what it wants of pixels is not known")
+        raise ValueError("unknown input preprocessing: the network was not converted by seesaw_keras")
     return table
 
 
@@ -126,5 +126,5 @@ def error_table(errors: list[TensorError], count: int = 10) -> str:
     rows = worst(errors, count)
     width = max(len(error.name) for error in rows)
     lines = [f"{error.name:{width}}  {error.code:17}  {error.total:>6.1f}  {error.own:>6.1f}" for error in rows]
-    head = f"signal to quantization noise, the {len(rows)} worst of {len(errors)} tensors"
+    head = f"signal-to-quantization-noise ratio, worst {len(rows)} of {len(errors)} tensors"
     return "\n".join([f"{head}:", f"{'':{width}}  {'':17}  all dB  own dB", *lines])

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from seesaw_keras.tflite.checking.check_result import ADVERSARIAL_GROUP, CheckResult, Closeness, Equality
+from seesaw_keras.tflite.checking.check_result import ADVERSARIAL_GROUP, CheckResult, Equality, OutputDifference
 from seesaw_keras.tflite.checking.tensor_diff import OperatorDifference, differing, first_difference, largest_difference
 from seesaw_keras.tflite.conversion.interface import read_facts
 from seesaw_keras.tflite.flatbuffer import Model, Tensor
@@ -93,7 +93,7 @@ def check(
     groups = {**inputs, ADVERSARIAL_GROUP: adversarial_inputs(reference.model.main.inputs[0], list(inputs.values()))}
     outputs = {name: _outputs(runtime, groups, progress) for name, runtime in opened.items()}
     rows = [
-        _closeness(
+        _output_difference(
             name, opened[name], group, made[group], outputs["reference"][group], (float_embeddings or {}).get(group)
         )
         for name, made in outputs.items()
@@ -125,12 +125,12 @@ def _outputs(runtime: Runtime, groups: Arrays, progress: Progress) -> dict[str, 
     return outputs
 
 
-def _closeness(
+def _output_difference(
     name: str, runtime: Runtime, group: str, made: np.ndarray, expected: np.ndarray, real: np.ndarray | None
-) -> Closeness:
+) -> OutputDifference:
     (output,) = runtime.model.main.outputs
     with_float = None if real is None else _cosines(output.real(made), real)
-    return Closeness(
+    return OutputDifference(
         runtime=name,
         title=runtime.title,
         group=group,

@@ -12,14 +12,14 @@ from typing import Any
 from seesaw_keras.tflite.checking.tensor_diff import FLOAT_TOLERANCE, OperatorDifference, in_steps
 from seesaw_keras.tflite.runtimes import Arena
 
-__all__ = ["ADVERSARIAL_GROUP", "LEAST_COSINE", "CheckResult", "Closeness", "Equality"]
+__all__ = ["ADVERSARIAL_GROUP", "LEAST_COSINE", "CheckResult", "Equality", "OutputDifference"]
 
 ADVERSARIAL_GROUP = "adversarial"
 LEAST_COSINE = 0.995  # minimum cosine of XNNPACK to reference embeddings, for trained networks
 
 
 @dataclass(frozen=True)
-class Closeness:
+class OutputDifference:
     """Output differences between a runtime and LiteRT's reference kernels, for one group of inputs.
 
     Attributes:
@@ -92,7 +92,7 @@ class CheckResult:
     name: str
     trained: bool
     integers: bool
-    rows: Sequence[Closeness]
+    rows: Sequence[OutputDifference]
     equalities: Sequence[Equality]
     refused: Sequence[str] = ()
     arena: Arena | None = None
@@ -105,7 +105,7 @@ class CheckResult:
             if equality.first is not None:
                 lines += [str(equality), f"first, on {equality.input}: {equality.first}"]
             elif equality.differing:
-                lines.append(f"{equality}: in outputs alone, so the memory of tensors overlaps in one of the two")
+                lines.append(f"{equality}: only in outputs, so tensors overlap in memory in one of the two")
         return lines
 
     @property
@@ -132,25 +132,25 @@ class CheckResult:
 
     @property
     def passed(self) -> bool:
-        """Whether the model passed."""
+        """Whether there are no problems."""
         return not self.problems
 
     def table(self) -> str:
         """Returns a text report that ends with the verdict."""
-        told = [row for row in self.rows if row.runtime != "reference" or row.float_cosine]
-        lines = _aligned([_HEAD, *map(_cells, told)])
+        shown = [row for row in self.rows if row.runtime != "reference" or row.float_cosine]
+        lines = _aligned([_HEAD, *map(_cells, shown)])
         lines += [str(equality) for equality in self.equalities if not equality.differing]
         if not self.integers:
-            lines.append(f"floats count as equal within {FLOAT_TOLERANCE:g} of a tensor's largest entry")
+            lines.append(f"floats are compared with a tolerance of {FLOAT_TOLERANCE:g} times a tensor's largest entry")
         if self.arena is not None:
             lines.append(
-                f"arena of TFLite Micro: {self.arena.planned:,} bytes planned, {self.arena.persistent:,} persistent, "
-                f"{self.arena.total:,} needed"
+                f"TFLite Micro arena: {self.arena.planned:,} bytes planned, {self.arena.persistent:,} persistent, "
+                f"{self.arena.total:,} required"
             )
         lines += self.refused
         if not self.passed:
             return "\n".join([*lines, "NOT PASSED", *(f"  {problem}" for problem in self.problems)])
-        unproven = "nothing differs, but no second runtime was there that has to compute the same"
+        unproven = "no differences, but no second runtime that must be bit-exact was available"
         return "\n".join([*lines, "passed" if self.equalities else unproven])
 
     def to_json(self) -> dict[str, Any]:
@@ -166,17 +166,17 @@ class CheckResult:
 
 
 _HEAD = (
-    "against LiteRT reference",
+    "compared with LiteRT reference",
     "inputs",
-    "largest difference",
-    "entries that differ",
-    "least cosine",
+    "max difference",
+    "differing entries",
+    "min cosine",
     "cosine with float: mean",
-    "least",
+    "min",
 )
 
 
-def _cells(row: Closeness) -> tuple[str, ...]:
+def _cells(row: OutputDifference) -> tuple[str, ...]:
     return (
         f"{row.title}, {row.group}",
         f"{row.inputs}",

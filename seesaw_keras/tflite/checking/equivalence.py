@@ -3,9 +3,9 @@
 >>> from seesaw_keras.tflite import flatbuffer
 >>> from seesaw_keras.tflite.checking.equivalence import require_same_outputs
 >>> from seesaw_keras.tflite.passes import rewrite
->>> plain, phone = (flatbuffer.read("phone_int8.tflite") for _ in range(2))  # doctest: +SKIP
->>> rewrite(phone, "xnnpack")  # doctest: +SKIP
->>> require_same_outputs(plain, phone, inputs)  # doctest: +SKIP
+>>> before, after = (flatbuffer.read("phone_int8.tflite") for _ in range(2))  # doctest: +SKIP
+>>> rewrite(after, "xnnpack")  # doctest: +SKIP
+>>> require_same_outputs(before, after, inputs)  # doctest: +SKIP
 """
 
 from collections.abc import Callable, Sequence
@@ -47,7 +47,7 @@ def require_same_outputs(
             expected, made = left.run(one[None]), right.run(one[None])
             if made.shape != expected.shape or _differ(made, expected):
                 raise ValueError(
-                    f"{left.title}: input {number}: the rewritten network puts out something else, in "
+                    f"{left.title}: input {number}: the output of the rewritten network differs in "
                     f"{np.count_nonzero(made != expected)} of {expected.size} entries"
                 )
             progress(left.title, number + 1, len(inputs))

@@ -6,7 +6,7 @@
 >>> left, right = (open_runtime(name, "network.tflite") for name in ("reference", "tflm"))  # doctest: +SKIP
 >>> image = np.zeros((1, 112, 112, 3), np.int8)
 >>> print(first_difference(left, right, [image], left.tensors(image), right.tensors(image)))  # doctest: +SKIP
-operator 412 FULLY_CONNECTED, tensor 733 'embedding': 3 of 512 entries differ, by 1 step at most; alone too
+operator 412 FULLY_CONNECTED, tensor 733 'embedding': 3 of 512 entries differ, by at most 1 step; also in isolation
 """
 
 import math
@@ -59,10 +59,10 @@ class OperatorDifference:
     alone: bool
 
     def __str__(self) -> str:
-        alone = "alone too" if self.alone else "not alone, so what is around it plays a part"
+        isolation = "also in isolation" if self.alone else "not in isolation, so the surrounding graph plays a part"
         return (
             f"operator {self.operator} {self.code}, tensor {self.tensor} {self.name!r}: {self.differing} of "
-            f"{self.entries} entries differ, by {in_steps(self.largest)} at most; {alone}"
+            f"{self.entries} entries differ, by at most {in_steps(self.largest)}; {isolation}"
         )
 
 

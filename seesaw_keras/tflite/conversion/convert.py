@@ -87,12 +87,12 @@ def convert(
     if type not in TYPES:
         raise ValueError(f"unknown type {type!r}: choose one of {', '.join(TYPES)}")
     if input_type != "int8" and type != "int8":
-        raise ValueError(f"input {input_type!r} is for type int8; a {type} network takes float32")
+        raise ValueError(f"input type {input_type!r} requires type int8; a {type} network takes float32")
     concrete = _concrete_function(model)
     shape = tuple(concrete.inputs[0].shape)
     frozen, aware = _freeze(concrete)
     if aware and type != "int8":
-        raise ValueError(f"a quantization-aware network holds int8 ranges: type {type} is for one that is not")
+        raise ValueError(f"a quantization-aware network can be converted only to int8, not to {type}")
     if type == "int8" and not aware:
         images = _checked(images, shape)
         plain = _tensorflow_lite(frozen, shape, "float32")
@@ -145,14 +145,14 @@ def load_saved_model(path: str | Path) -> Any:
     except (OSError, ValueError, KeyError) as error:
         raise ValueError(f"{path}: TensorFlow cannot load it as a SavedModel: {error}") from error
     if _SIGNATURE not in loaded.signatures:
-        raise ValueError(f"{path}: it has no signature {_SIGNATURE}, only {', '.join(loaded.signatures) or 'none'}")
+        raise ValueError(f"{path}: no signature {_SIGNATURE}; available: {', '.join(loaded.signatures) or 'none'}")
     given = loaded.signatures[_SIGNATURE].structured_input_signature[1]
     made = loaded.signatures[_SIGNATURE].structured_outputs
     if len(given) != 1 or len(made) != 1:
-        raise ValueError(f"{path}: a network has one input and one output, this has {len(given)} and {len(made)}")
+        raise ValueError(f"{path}: expected one input and one output, got {len(given)} and {len(made)}")
     (spec,) = given.values()
     if spec.shape.rank is None or spec.dtype != tf.float32:
-        raise ValueError(f"{path}: the input is {spec}; float32 (batch, height, width, 3) is needed")
+        raise ValueError(f"{path}: the input is {spec}; expected float32 (batch, height, width, 3)")
     return loaded
 
 
@@ -171,7 +171,7 @@ def input_shape(model: Any) -> tuple[int, int, int]:
     else:
         shape = model.input_shape
     if not isinstance(shape, (tuple, list)) or len(shape) != 4 or shape[3] != 3 or None in shape[1:]:
-        raise ValueError(f"the input has shape {shape}; (batch, height, width, 3) of fixed size is needed")
+        raise ValueError(f"the input has shape {shape}; expected (batch, height, width, 3) of fixed size")
     return tuple(shape[1:])
 
 
@@ -184,18 +184,18 @@ def _concrete_function(model: Any) -> Any:
     concrete = tf.function(lambda image: {"embedding": call(image)}).get_concrete_function(image=spec)
     made = concrete.structured_outputs["embedding"].shape
     if made.rank != 2:
-        raise ValueError(f"the output has shape {made}; (batch, length) is needed")
+        raise ValueError(f"the output has shape {made}; expected (batch, length)")
     return concrete
 
 
 def _call_of_keras(model: Any) -> Callable[[Any], Any]:
     if isinstance(model.output_shape, (list, dict)):
-        raise ValueError(f"{model.name}: a network has one output")
+        raise ValueError(f"{model.name}: expected one output, got {len(model.output_shape)}")
     for layer in model.layers:
         if layer.compute_dtype != "float32":
             raise ValueError(
                 f"{model.name}: {layer.name} computes in {layer.compute_dtype}; build the network under the policy "
-                f"float32 and load its weights there"
+                f"float32 and load its weights into it"
             )
     return lambda image: model(image, training=False)
 
@@ -232,10 +232,10 @@ def _with_input_range(frozen: Any) -> Any:
 
 def _checked(images: npt.NDArray[np.uint8] | None, shape: tuple) -> npt.NDArray[np.uint8]:
     if images is None:
-        raise ValueError("int8 wants images to measure ranges on, unless the network is quantization-aware")
+        raise ValueError("int8 requires calibration images, unless the network is quantization-aware")
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != shape[1:] or not len(images):
         raise ValueError(
-            f"calibration images are {images.dtype} {images.shape}; the network wants uint8 (n, {str(shape[1:])[1:]}"
+            f"calibration images are {images.dtype} {images.shape}; the network expects uint8 (n, {str(shape[1:])[1:]}"
         )
     return images
 
@@ -297,6 +297,6 @@ def _require_integers(model: flatbuffer.Model) -> None:
     floats = [tensor.name for tensor in model.main.tensors if tensor.type.startswith(("FLOAT", "BFLOAT"))]
     if floats:
         raise ValueError(
-            f"{len(floats)} tensors of the int8 network stayed in float, {floats[0]!r} is the first: its operator has "
-            f"no int8 form, or quantization-aware training left it without a range"
+            f"{len(floats)} tensors of the int8 network are still float, the first is {floats[0]!r}: its operator has "
+            f"no int8 kernel, or quantization-aware training recorded no range for it"
         )

@@ -34,7 +34,7 @@ def dense_to_convolution(model: Model) -> int:
         Number of replaced layers.
     """
     graph = model.main
-    dense = [operator for operator in graph.operators if _fits(operator)]
+    dense = [operator for operator in graph.operators if _is_replaceable(operator)]
     for operator in dense:
         index = graph.operators.index(operator)
         graph.operators[index : index + 1] = _convolution(graph, operator)
@@ -44,7 +44,7 @@ def dense_to_convolution(model: Model) -> int:
     return len(dense)
 
 
-def _fits(operator: Operator) -> bool:
+def _is_replaceable(operator: Operator) -> bool:
     if operator.code != "FULLY_CONNECTED" or operator.options["weights_format"] != "DEFAULT":
         return False
     given, weights = operator.inputs[:2]
@@ -68,7 +68,7 @@ def _convolution(graph: Subgraph, dense: Operator) -> list[Operator]:
     if bias is None:
         bias = _zero_bias(given, kernel)  # LiteRT requires a bias
     before, behind = [], []
-    source = _before_reshapes(graph, given)
+    source = _reshape_source(graph, given)
     if len(source.shape) != 4 or source.shape[3] != depth:
         source = Tensor(given.name, (1, given.size // depth, 1, depth), "INT8", given.quantization)
         before = [_reshape(given, source)]
@@ -91,7 +91,7 @@ def _reshape(given: Tensor, made: Tensor) -> Operator:
     return Operator("RESHAPE", [given, shape], [made])
 
 
-def _before_reshapes(graph: Subgraph, tensor: Tensor) -> Tensor:
+def _reshape_source(graph: Subgraph, tensor: Tensor) -> Tensor:
     producers = graph.producers()
     while tensor in producers and producers[tensor].code == "RESHAPE":
         (before, *_) = producers[tensor].inputs
@@ -102,14 +102,14 @@ def _before_reshapes(graph: Subgraph, tensor: Tensor) -> Tensor:
 
 def _simplify_reshapes(graph: Subgraph) -> None:
     """Connects each RESHAPE to the input of the first in its chain, and removes redundant and unused ones."""
-    stands_for: dict[Tensor | None, Tensor] = {}
+    replacements: dict[Tensor | None, Tensor] = {}
     for operator in graph.operators:
-        operator.inputs[:] = [stands_for.get(tensor, tensor) for tensor in operator.inputs]
+        operator.inputs[:] = [replacements.get(tensor, tensor) for tensor in operator.inputs]
         if operator.code == "RESHAPE":
             (made,) = operator.outputs
-            operator.inputs[0] = source = _before_reshapes(graph, made)
+            operator.inputs[0] = source = _reshape_source(graph, made)
             if made.shape == source.shape and made not in graph.outputs:
-                stands_for[made] = source
+                replacements[made] = source
     for operator in reversed(graph.operators.copy()):
         taken = {*graph.outputs, *(tensor for other in graph.operators for tensor in other.inputs)}
         if operator.code == "RESHAPE" and operator.outputs[0] not in taken:

@@ -16,8 +16,8 @@ from seesaw_keras.tflite.flatbuffer import Model, Operator, Quantization
 
 __all__ = ["restore_biases"]
 
-_FINE = 1 << 20  # quantized magnitude of a restored bias
-_LEAST = 1e-6  # lower bound of the bias magnitude that sets the scale
+_BIAS_MAGNITUDE = 1 << 20  # quantized magnitude of a restored bias
+_MIN_BIAS = 1e-6  # lower bound of the bias magnitude that sets the scale
 
 
 def restore_biases(model: Model, plain: Model) -> int:
@@ -53,7 +53,7 @@ def _restore(operator: Operator, real: np.ndarray | None) -> int:
         return 0
     unit = np.float32(given.quantization.scale)
     scales = weights.quantization.scales.copy()
-    scales[empty] = np.maximum(np.abs(real[empty]), _LEAST) / (_FINE * unit)
+    scales[empty] = np.maximum(np.abs(real[empty]), _MIN_BIAS) / (_BIAS_MAGNITUDE * unit)
     weights.quantization = Quantization(scales, 0, weights.quantization.axis)
     bias.data = np.where(empty, np.rint(real / (scales * unit)), bias.data).astype(np.int32)
     bias.quantization = Quantization(scales * unit)

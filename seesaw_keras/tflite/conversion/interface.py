@@ -89,10 +89,10 @@ def set_pixel_input(model: Model, input_type: InputType = "int8") -> None:
     (given,) = graph.inputs
     old = given.quantization
     if given.type != "INT8" or old is None:
-        raise ValueError(f"the input {given.name!r} is {given.type}, not a quantized INT8")
+        raise ValueError(f"the input {given.name!r} is {given.type}, expected quantized INT8")
     moved, convolutions = _first_convolutions(graph, given)
     for convolution in convolutions:
-        _take_half_step(graph, convolution, old.scale)
+        _fold_half_step(graph, convolution, old.scale)
     for tensor in moved:
         tensor.quantization = Quantization(PIXEL_SCALE, 0)
     if input_type == "uint8":
@@ -115,8 +115,8 @@ def _first_convolutions(graph: Subgraph, given: Tensor) -> tuple[list[Tensor], l
                 convolutions.append(operator)
             else:
                 raise ValueError(
-                    f"the input goes into {operator.code}; into a convolution, or PAD before it, it has to go for int8 "
-                    f"pixels: take the preprocessing out of the network"
+                    f"the input feeds {operator.code}; int8 pixels must feed a convolution, directly or through PAD: "
+                    f"remove the preprocessing from the network"
                 )
     return tensors, convolutions
 
@@ -126,7 +126,7 @@ def _constant(operator: Operator, index: int) -> np.ndarray | None:
     return None if tensor is None else tensor.data
 
 
-def _take_half_step(graph: Subgraph, convolution: Operator, old_scale: float) -> None:
+def _fold_half_step(graph: Subgraph, convolution: Operator, old_scale: float) -> None:
     """Rescales a first convolution's bias to the new input scale and adds the half-step correction."""
     weights = convolution.inputs[1]
     assert weights is not None and weights.data is not None and weights.quantization is not None
@@ -136,7 +136,7 @@ def _take_half_step(graph: Subgraph, convolution: Operator, old_scale: float) ->
     in_new_unit = 0.0 if bias is None else bias * (old_scale / PIXEL_SCALE)
     values = np.rint(in_new_unit + sums / 2)
     if np.abs(values).max(initial=0) > np.iinfo(np.int32).max:
-        raise ValueError(f"the bias of {weights.name!r} leaves int32")
+        raise ValueError(f"the bias of {weights.name!r} overflows int32")
     scales = weights.quantization.scales * np.float32(PIXEL_SCALE)
     tensor = Tensor.constant(f"{weights.name}/bias", values.astype(np.int32), Quantization(scales))
     graph.tensors.append(tensor)
@@ -194,10 +194,10 @@ def name_tensors(model: Model) -> None:
     names: dict[Tensor, str] = dict.fromkeys(graph.inputs, "image") | dict.fromkeys(graph.outputs, "embedding")
     seen = Counter(names.values())
 
-    def name(tensor: Tensor, wish: str) -> None:
+    def name(tensor: Tensor, candidate: str) -> None:
         if tensor not in names:
-            seen[wish] += 1
-            names[tensor] = wish if seen[wish] == 1 else f"{wish}_{seen[wish]}"
+            seen[candidate] += 1
+            names[tensor] = candidate if seen[candidate] == 1 else f"{candidate}_{seen[candidate]}"
 
     for number, (operator, layer) in enumerate(zip(graph.operators, layers, strict=True)):
         code = operator.code.lower()

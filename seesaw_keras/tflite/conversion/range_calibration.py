@@ -34,8 +34,8 @@ from seesaw_keras.tflite.conversion.interface import to_float
 __all__ = ["SHARES", "Range", "least_noise_share", "measure_ranges"]
 
 SHARES = (1.0, 0.8, 0.64, 0.5, 0.4, 0.32, 0.25, 0.2, 0.16, 0.125)  # candidate fractions of the span
-_IMAGES, _PIXELS = 16, 256  # sample for the noise estimate: at most this many images, and pixels per image
-_QUIET = 0.1  # lower bound of a channel's variance for weighting, as a fraction of the median variance
+_MAX_IMAGES, _MAX_PIXELS = 16, 256  # sample for the noise estimate: at most this many images, and pixels per image
+_MIN_VARIANCE = 0.1  # lower bound of a channel's variance for weighting, as a fraction of the median variance
 
 
 class Range(NamedTuple):
@@ -87,7 +87,7 @@ def measure_ranges(model: bytes, images: npt.NDArray[np.uint8]) -> dict[int, Ran
         highs = np.maximum(highs, [value.max() for value in values])
     spans = [Range(low, high) for low, high in zip(lows.tolist(), highs.tolist(), strict=True)]
     noises = [_Noise() for _ in numbers]
-    for image in images[:: -(-len(images) // _IMAGES)]:
+    for image in images[:: -(-len(images) // _MAX_IMAGES)]:
         for noise, value, span in zip(noises, run(image), spans, strict=True):
             noise.add(value, span)
     inputs = {n for n in numbers if graph.tensors[n] in graph.inputs}
@@ -127,7 +127,7 @@ class _Noise:
         if values.ndim != 4 or values.shape[1] * values.shape[2] == 1:
             return
         rows = values.reshape(-1, values.shape[-1])
-        rows = rows[:: -(-len(rows) // (_PIXELS * len(values)))]
+        rows = rows[:: -(-len(rows) // (_MAX_PIXELS * len(values)))]
         self._errors += np.stack([_squared_error(rows, span.narrowed(share)) for share in SHARES])
         self._count += len(rows)
         self._sum += rows.sum(0, dtype=np.float64)
@@ -138,7 +138,7 @@ class _Noise:
         if not self._count:
             return SHARES[0]
         variance = self._squares / self._count - (self._sum / self._count) ** 2
-        floor = max(_QUIET * float(np.median(variance)), np.finfo(np.float32).tiny)
+        floor = max(_MIN_VARIANCE * float(np.median(variance)), np.finfo(np.float32).tiny)
         return SHARES[int(np.argmin((self._errors / np.maximum(variance, floor)).sum(1)))]
 
 

@@ -34,10 +34,10 @@ import numpy.typing as npt
 from seesaw_keras.tflite.flatbuffer import Model, Operator, Quantization, Subgraph, Tensor, build
 from seesaw_keras.tflite.reference import FLAVORS, Interpreter, UnsupportedError
 
-__all__ = ["agrees", "align_scales"]
+__all__ = ["align_scales", "is_bit_exact"]
 
-_ULPS = 8  # maximum change of a scale; less than a millionth of it
-_CONCERNED = ("MUL", "PRELU", "RELU", "LEAKY_RELU", "HARD_SWISH", "LOGISTIC", "TANH")
+_MAX_ULPS = 8  # maximum change of a scale; less than a millionth of it
+_AFFECTED = ("MUL", "PRELU", "RELU", "LEAKY_RELU", "HARD_SWISH", "LOGISTIC", "TANH")
 _WITH_BIAS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 # Operators whose output scale is fixed by definition.
 _FIXED = ("LOGISTIC", "TANH", "SOFTMAX", "LOG_SOFTMAX", "L2_NORMALIZATION")
@@ -60,21 +60,21 @@ def align_scales(model: Model) -> list[Operator]:
     """
     graph = model.main
     groups = _tensors_of_one_scale(graph)
-    concerned: dict[int, list[Operator]] = defaultdict(list)
+    affected: dict[int, list[Operator]] = defaultdict(list)
     for operator in graph.operators:
-        if operator.code in _CONCERNED:
-            for group in {id(groups[tensor]) for tensor in _values(operator)}:
-                concerned[group].append(operator)
-    unsettled = []
+        if operator.code in _AFFECTED:
+            for group in {id(groups[tensor]) for tensor in _activations(operator)}:
+                affected[group].append(operator)
+    unaligned = []
     for operator in graph.operators:
-        if not agrees(operator) and not any(
-            _settle(group, concerned[id(group)], graph) for group in _free(operator, groups, graph)
+        if not is_bit_exact(operator) and not any(
+            _align(group, affected[id(group)], graph) for group in _adjustable_groups(operator, groups, graph)
         ):
-            unsettled.append(operator)
-    return unsettled
+            unaligned.append(operator)
+    return unaligned
 
 
-def agrees(operator: Operator) -> bool:
+def is_bit_exact(operator: Operator) -> bool:
     """Returns whether LiteRT and TFLite Micro are bit-exact for every possible input of an operator.
 
     Args:
@@ -82,7 +82,7 @@ def agrees(operator: Operator) -> bool:
             module's table, and False if either runtime rejects it.
     """
     tensors = [*operator.inputs, *operator.outputs]
-    if operator.code not in _CONCERNED or not all(t is not None and t.type == "INT8" for t in tensors):
+    if operator.code not in _AFFECTED or not all(t is not None and t.type == "INT8" for t in tensors):
         return True
     shape = (256,) * len(operator.inputs)  # one run over all combinations of input values
     *given, made = (Tensor(tensor.name, shape, "INT8", tensor.quantization) for tensor in tensors if tensor)
@@ -95,7 +95,7 @@ def agrees(operator: Operator) -> bool:
     return np.array_equal(litert, micro)
 
 
-def _values(operator: Operator) -> list[Tensor]:
+def _activations(operator: Operator) -> list[Tensor]:
     """The non-constant int8 inputs and the outputs of an operator."""
     tensors = [*operator.outputs, *operator.inputs]
     return [t for t in tensors if t is not None and t.type == "INT8" and t.data is None and t.quantization]
@@ -105,11 +105,11 @@ def _tensors_of_one_scale(graph: Subgraph) -> dict[Tensor, list[Tensor]]:
     """For each tensor, the tensors that must share its scale, through operators between them."""
     groups = {tensor: [tensor] for tensor in graph.tensors}
     for operator in graph.operators:
-        alike: dict[tuple[float, int], list[Tensor]] = defaultdict(list)
-        for tensor in _values(operator):
+        by_quantization: dict[tuple[float, int], list[Tensor]] = defaultdict(list)
+        for tensor in _activations(operator):
             assert tensor.quantization is not None
-            alike[tensor.quantization.scale, tensor.quantization.zero_point].append(tensor)
-        for first, *others in alike.values():
+            by_quantization[tensor.quantization.scale, tensor.quantization.zero_point].append(tensor)
+        for first, *others in by_quantization.values():
             for other in others:
                 if groups[other] is not groups[first]:
                     groups[first] += groups[other]
@@ -117,30 +117,32 @@ def _tensors_of_one_scale(graph: Subgraph) -> dict[Tensor, list[Tensor]]:
     return groups
 
 
-def _free(operator: Operator, groups: dict[Tensor, list[Tensor]], graph: Subgraph) -> Iterator[list[Tensor]]:
+def _adjustable_groups(
+    operator: Operator, groups: dict[Tensor, list[Tensor]], graph: Subgraph
+) -> Iterator[list[Tensor]]:
     """Yields the groups of tensors whose scale may be moved to align an operator, those of its output first."""
     fixed = {*graph.inputs, *(made for made, producer in graph.producers().items() if producer.code in _FIXED)}
-    for tensor in _values(operator):
+    for tensor in _activations(operator):
         if not fixed & {*groups[tensor]}:
             yield groups[tensor]
 
 
-def _settle(group: list[Tensor], concerned: list[Operator], graph: Subgraph) -> bool:
-    """Moves a scale until all affected operators agree; restores it if no candidate works."""
+def _align(group: list[Tensor], affected: list[Operator], graph: Subgraph) -> bool:
+    """Moves a scale until all affected operators are bit-exact; restores it if no candidate works."""
     assert group[0].quantization is not None
     old = group[0].quantization.scales
     lower = higher = old
-    for _ in range(_ULPS):
+    for _ in range(_MAX_ULPS):
         higher, lower = np.nextafter(higher, np.float32(np.inf)), np.nextafter(lower, np.float32(0))
         for scale in (higher, lower):
-            _give(group, scale, graph)
-            if all(agrees(operator) for operator in concerned):
+            _set_scale(group, scale, graph)
+            if all(is_bit_exact(operator) for operator in affected):
                 return True
-    _give(group, old, graph)
+    _set_scale(group, old, graph)
     return False
 
 
-def _give(group: list[Tensor], scale: npt.NDArray[np.float32], graph: Subgraph) -> None:
+def _set_scale(group: list[Tensor], scale: npt.NDArray[np.float32], graph: Subgraph) -> None:
     for tensor in group:
         assert tensor.quantization is not None
         tensor.quantization = Quantization(scale, tensor.quantization.zero_points)

@@ -72,24 +72,24 @@ class _Decoder:
     def _spend(self, size: int, path: str) -> None:
         self._left -= size
         if self._left < 0:
-            raise self._error(path, "the tables overlap so often that they hold more than the file")
+            raise self._error(path, "overlapping tables expand to more than the file size")
 
     def _require(self, start: int, size: int, alignment: int, path: str) -> None:
         if start + size > len(self._data):
-            raise self._error(path, f"{size} bytes at {start} are not in the file of {len(self._data)} bytes")
+            raise self._error(path, f"{size} bytes at {start} are outside the file of {len(self._data)} bytes")
         if start % alignment:
-            raise self._error(path, f"its place {start} is not a multiple of {alignment}")
+            raise self._error(path, f"offset {start} is not a multiple of {alignment}")
 
     def _table(self, table: str, start: int, path: str) -> dict[str, Any]:
         self._spend(_SMALLEST_TABLE, path)
         self._require(start, 4, 4, path)
         vtable = start - _SOFFSET.unpack_from(self._data, start)[0]
         if vtable < 0:
-            raise self._error(path, f"its vtable is at {vtable}")
+            raise self._error(path, f"negative vtable offset {vtable}")
         self._require(vtable, 4, 2, path)
         vtable_size, size = _VTABLE.unpack_from(self._data, vtable)
         if vtable_size < 4 or vtable_size % 2 or size < 4:
-            raise self._error(path, f"the sizes of its vtable and of itself are {vtable_size} and {size}")
+            raise self._error(path, f"invalid vtable size {vtable_size} or table size {size}")
         self._require(vtable, vtable_size, 2, path)
         self._require(start, size, 4, path)
         fields: dict[str, Any] = {}
@@ -110,7 +110,7 @@ class _Decoder:
         """Decodes the field at byte `distance` of the table at `table`, which has `size` bytes."""
         scalar = _SCALARS[field.of] if field.kind == "scalar" else _ENUM if field.kind == "enum" else _UOFFSET
         if distance < 4 or distance + scalar.size > size:
-            raise self._error(path, f"at byte {distance} of a table of {size}")
+            raise self._error(path, f"field offset {distance} is outside the table of {size} bytes")
         index = table + distance
         self._require(index, scalar.size, scalar.size, path)
         (value,) = scalar.unpack_from(self._data, index)
@@ -119,7 +119,7 @@ class _Decoder:
         if field.kind == "enum":
             names = ENUMS[field.of]
             if value >= len(names):
-                raise self._error(path, f"{field.of} {value} is not known")
+                raise self._error(path, f"unknown {field.of} value {value}")
             return names[value]
         if field.refused:
             return ...  # any value that differs from the default

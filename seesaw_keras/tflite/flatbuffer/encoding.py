@@ -47,7 +47,7 @@ class _Encoder:
         self._name = name
         self._pieces: list[bytes] = []  # from the end of the file to its beginning
         self._size = 0
-        self._places: dict[tuple[Any, ...], int] = {}
+        self._positions: dict[tuple[Any, ...], int] = {}
 
     def finish(self, root: int) -> bytes:
         """Writes the file header and returns the complete file."""
@@ -61,7 +61,7 @@ class _Encoder:
         self._pieces.append(piece)
         self._size += len(piece)
         if self._size > _MAX_SIZE:
-            raise FlatbufferError(f"{self._name}: the model would be larger than 2 GB, which a flatbuffer cannot be")
+            raise FlatbufferError(f"{self._name}: the model would exceed 2 GB, the size limit of a flatbuffer")
         return self._size
 
     def _align(self, size: int, alignment: int) -> None:
@@ -81,9 +81,9 @@ class _Encoder:
             inner = f"{path}.{name}" if path else name
             inline.append((slots[name], *self._entry(field, value, fields, inner)))
         key = ("table", *sorted(inline))
-        if key not in self._places:
-            self._places[key] = self._write_table(inline)
-        return self._places[key]
+        if key not in self._positions:
+            self._positions[key] = self._write_table(inline)
+        return self._positions[key]
 
     def _entry(self, field: Field, value: Any, fields: dict[str, Any], path: str) -> tuple[str, Any]:
         """Returns the struct format code and value of a scalar, or `_OFFSET` and the position of the written object."""
@@ -93,7 +93,7 @@ class _Encoder:
                 return SCALARS[field.of], value
             case "enum":
                 if value not in ENUMS[field.of]:
-                    raise FlatbufferError(f"{self._name}: {path}: {value!r} is none of {', '.join(ENUMS[field.of])}")
+                    raise FlatbufferError(f"{self._name}: {path}: {value!r} is not one of {', '.join(ENUMS[field.of])}")
                 return "B", ENUMS[field.of].index(value)
             case "string":
                 try:
@@ -117,15 +117,15 @@ class _Encoder:
         try:
             return struct.pack(f"<{len(values)}{SCALARS[of]}", *values)
         except (struct.error, OverflowError) as error:
-            raise FlatbufferError(f"{self._name}: {path}: {str(values)[:80]} is no {of}: {error}") from None
+            raise FlatbufferError(f"{self._name}: {path}: {str(values)[:80]} is not a valid {of}: {error}") from None
 
     def _vector(self, count: int, payload: bytes, alignment: int) -> int:
         key = ("vector", count, payload, alignment)
-        if key not in self._places:
+        if key not in self._positions:
             self._align(len(payload), alignment)
             self._push(payload)
-            self._places[key] = self._push(struct.pack("<I", count))
-        return self._places[key]
+            self._positions[key] = self._push(struct.pack("<I", count))
+        return self._positions[key]
 
     def _tables(self, of: str, items: list[dict[str, Any]], path: str) -> int:
         # Written in reverse, so that they are in order in the file.
@@ -148,9 +148,9 @@ class _Encoder:
         slots = max(distances, default=-1) + 1
         entries = [4 + 2 * slots, size, *(distances.get(slot, 0) for slot in range(slots))]
         vtable = struct.pack(f"<{len(entries)}H", *entries)
-        place_of_vtable = self._places.get(("vtable", vtable), start + len(vtable))
+        vtable_position = self._positions.get(("vtable", vtable), start + len(vtable))
         table = bytearray(size)
-        struct.pack_into("<i", table, 0, place_of_vtable - start)
+        struct.pack_into("<i", table, 0, vtable_position - start)
         for slot, code, value in inline:
             distance = distances[slot]
             if code == _OFFSET:
@@ -158,8 +158,8 @@ class _Encoder:
             else:
                 struct.pack_into(f"<{code}", table, distance, value)
         self._push(bytes(table))
-        if place_of_vtable > start:
-            self._places["vtable", vtable] = self._push(vtable)
+        if vtable_position > start:
+            self._positions["vtable", vtable] = self._push(vtable)
         return start
 
 

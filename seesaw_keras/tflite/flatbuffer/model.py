@@ -104,7 +104,9 @@ class Tensor:
     def __post_init__(self) -> None:
         self.shape = tuple(self.shape)
         if self.type not in ENUMS["TensorType"]:
-            raise FlatbufferError(f"tensor {self.name!r}: there is no type {self.type!r}; INT8, FLOAT32, ...")
+            raise FlatbufferError(
+                f"tensor {self.name!r}: unknown type {self.type!r}; expected a schema type such as INT8 or FLOAT32"
+            )
 
     @classmethod
     def constant(cls, name: str, data: npt.ArrayLike, quantization: Quantization | None = None) -> "Tensor":
@@ -193,10 +195,10 @@ class Operator:
 
     def __post_init__(self) -> None:
         if self.code not in ENUMS["BuiltinOperator"]:
-            raise FlatbufferError(f"there is no operator {self.code!r}; CONV_2D, ADD, ...")
+            raise FlatbufferError(f"unknown operator {self.code!r}; expected a schema name such as CONV_2D or ADD")
         known = default_options(self.code)
         if unknown := self.options.keys() - known.keys():
-            raise FlatbufferError(f"{self.code} has no option {min(unknown)!r}; it has {sorted(known)}")
+            raise FlatbufferError(f"{self.code} has no option {min(unknown)!r}; its options are {sorted(known)}")
         self.options = {**known, **self.options}
 
 
@@ -268,7 +270,7 @@ class Model:
 
     @property
     def main(self) -> Subgraph:
-        """The main subgraph."""
+        """The first subgraph, which runtimes execute."""
         return self.subgraphs[0]
 
 

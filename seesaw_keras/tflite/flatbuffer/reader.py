@@ -83,15 +83,15 @@ class _Reader:
     def _at(self, things: Sequence[_T], number: int, path: str) -> _T:
         """Returns the element at that index; raises FlatbufferError if it is out of range."""
         if not 0 <= number < len(things):
-            raise self._error(path, f"number {number} of {len(things)}")
+            raise self._error(path, f"index {number} is out of range for {len(things)} entries")
         return things[number]
 
     def model(self) -> Model:
         tables = self._tables
         if tables["version"] != 3:
-            raise self._error("version", f"{tables['version']} instead of 3")
+            raise self._error("version", f"expected 3, got {tables['version']}")
         if self._buffers and self._buffers[0].size:
-            raise self._error("buffers[0]", "not empty, though tensors without data point to it")
+            raise self._error("buffers[0]", "not empty, although tensors without data refer to it")
         subgraphs = [self._subgraph(table, f"subgraphs[{i}]") for i, table in enumerate(tables["subgraphs"])]
         signatures = [
             self._signature(table, subgraphs, f"signature_defs[{i}]")
@@ -105,7 +105,7 @@ class _Reader:
         if offset < _MIN_OFFSET:
             return np.asarray(table["data"], np.uint8)
         if offset + size > len(self._data):
-            raise self._error(path, f"{size} bytes at {offset} are not in the file of {len(self._data)} bytes")
+            raise self._error(path, f"{size} bytes at {offset} are outside the file of {len(self._data)} bytes")
         return np.frombuffer(self._data, np.uint8, size, offset)
 
     def _metadata(self) -> dict[str, bytes]:
@@ -115,14 +115,14 @@ class _Reader:
             buffer = self._at(self._buffers, table["buffer"], f"{path}.buffer")
             self._spend(buffer.size, path)
             if table["name"] in metadata:
-                raise self._error(f"{path}.name", "a second one of that name")
+                raise self._error(f"{path}.name", "duplicate name")
             metadata[table["name"]] = buffer.tobytes()
         return metadata
 
     def _spend(self, size: int, path: str) -> None:
         self._left -= size
         if self._left < 0:
-            raise self._error(path, "buffers are shared so often that they hold more than the file")
+            raise self._error(path, "shared buffers expand to more than the file size")
 
     def _subgraph(self, table: dict[str, Any], path: str) -> Subgraph:
         tensors = [self._tensor(tensor, f"{path}.tensors[{i}]") for i, tensor in enumerate(table["tensors"])]
@@ -166,7 +166,9 @@ class _Reader:
             self._spend(buffer.size, path)
             return buffer
         if buffer.size != tensor.nbytes:
-            raise self._error(f"{path}.buffer", f"{buffer.size} bytes for a constant {tensor.type} {tensor.shape}")
+            raise self._error(
+                f"{path}.buffer", f"{buffer.size} bytes do not match a constant {tensor.type} {tensor.shape}"
+            )
         if tensor.is_packed:
             return buffer
         return np.frombuffer(buffer, tensor.dtype.newbyteorder("<")).reshape(tensor.shape)
@@ -186,7 +188,7 @@ class _Reader:
         name = self._at(ENUMS["BuiltinOperator"], number, f"{path}.opcode_index: builtin_code")
         chosen = table["builtin_options_type"]
         if chosen not in ("NONE", options_type(name)):
-            raise self._error(f"{path}.builtin_options_type", f"{chosen} for {name}")
+            raise self._error(f"{path}.builtin_options_type", f"unexpected {chosen} for {name}")
         options = table["builtin_options"] or {}
         inputs = np.asarray(table["inputs"]).tolist()
         return Operator(
@@ -211,7 +213,7 @@ class _Reader:
             ]
             names = [entry["name"] for entry in entries]
             if len(set(names)) < len(names):
-                raise self._error(f"{path}.{side}", "two of the same name")
+                raise self._error(f"{path}.{side}", "duplicate name")
             return dict(zip(names, tensors, strict=True))
 
         return Signature(

@@ -48,8 +48,8 @@ LOGISTIC LOG_SOFTMAX MEAN MUL PRELU QUANTIZE RELU RELU6 RELU_N1_TO_1 RESIZE_BILI
 TANH TRANSPOSE_CONV
 """
 _NEEDS_SCALES = frozenset(_ARITHMETIC.split())
-_LARGEST_SCALE = 2.0**100  # kernels multiply by 2^20 in float32, and abort on infinity
-_LARGEST_ADDEND = 1 << 19  # in output steps: its multiplier times 2^20 must stay below 1, or LiteRT aborts
+_MAX_SCALE = 2.0**100  # kernels multiply by 2^20 in float32, and abort on infinity
+_MAX_SCALE_RATIO = 1 << 19  # of input to output scale: LiteRT aborts unless the multiplier times 2^20 is below 1
 _INTEGERS = ("INT8", "UINT8", "INT16", "UINT16", "INT32")
 
 
@@ -68,7 +68,7 @@ def verify(model: Model, name: str = "model") -> None:
             references a tensor that is not an input or output. The message names the location.
     """
     if not model.subgraphs:
-        raise FlatbufferError(f"{name}: subgraphs: none")
+        raise FlatbufferError(f"{name}: subgraphs: empty")
     for number, subgraph in enumerate(model.subgraphs):
         _verify_subgraph(subgraph, f"{name}: subgraphs[{number}]")
     _verify_calls(model, name)
@@ -83,7 +83,7 @@ def _short(name: str) -> str:
 def _verify_subgraph(subgraph: Subgraph, at: str) -> None:
     known = set(subgraph.tensors)
     if len(known) < len(subgraph.tensors):
-        raise FlatbufferError(f"{at}.tensors: one of them is listed twice")
+        raise FlatbufferError(f"{at}.tensors: a tensor is listed twice")
     for number, tensor in enumerate(subgraph.tensors):
         _verify_tensor(tensor, f"{at}.tensors[{number}] {_short(tensor.name)}")
     _require_known(subgraph.inputs, known, f"{at}.inputs")
@@ -119,7 +119,7 @@ def verify_shape(tensor: Tensor, at: str) -> None:
     if len(shape) > _MAX_RANK:
         raise FlatbufferError(f"{at}: shape: {len(shape)} dimensions, more than {_MAX_RANK}")
     if min(shape, default=0) < 0:
-        raise FlatbufferError(f"{at}: shape: a negative entry in {shape}")
+        raise FlatbufferError(f"{at}: shape: negative dimension in {shape}")
     if math.prod(size or 1 for size in shape) * max(8, tensor.bits) > 8 * _MAX_BYTES:
         raise FlatbufferError(f"{at}: shape: {tensor.type} {shape} is larger than 2 GB")
 
@@ -130,7 +130,7 @@ def _verify_tensor(tensor: Tensor, at: str) -> None:
     if free is not None and (
         len(free) != len(tensor.shape) or any(f not in (-1, s) for f, s in zip(free, tensor.shape, strict=True))
     ):
-        raise FlatbufferError(f"{at}: shape_signature {str(free)[:80]} is not the shape {tensor.shape} with some -1")
+        raise FlatbufferError(f"{at}: shape_signature {str(free)[:80]} does not match the shape {tensor.shape}")
     if tensor.quantization is not None:
         _verify_quantization(tensor.quantization, tensor, f"{at}: quantization")
     if tensor.data is not None:
@@ -140,17 +140,19 @@ def _verify_tensor(tensor: Tensor, at: str) -> None:
 def _verify_quantization(quantization: Quantization, tensor: Tensor, at: str) -> None:
     scales, zero_points, axis = quantization.scales, quantization.zero_points, quantization.axis
     if len(scales) == 0 or len(zero_points) != len(scales):
-        raise FlatbufferError(f"{at}: {len(scales)} scales, {len(zero_points)} zero points")
-    if not ((scales > 0) & (scales <= _LARGEST_SCALE)).all():
-        raise FlatbufferError(f"{at}: a scale is not a positive number, or absurdly large")
+        raise FlatbufferError(
+            f"{at}: {len(scales)} scales and {len(zero_points)} zero points; expected equal counts of at least 1"
+        )
+    if not ((scales > 0) & (scales <= _MAX_SCALE)).all():
+        raise FlatbufferError(f"{at}: a scale is not a positive number of at most {_MAX_SCALE:g}")
     if not 0 <= axis < max(1, len(tensor.shape)):
-        raise FlatbufferError(f"{at}: axis {axis} of the shape {tensor.shape}")
+        raise FlatbufferError(f"{at}: axis {axis} is out of range for the shape {tensor.shape}")
     if len(scales) > 1 and (tensor.shape or (1,))[axis] != len(scales):
-        raise FlatbufferError(f"{at}: {len(scales)} scales along axis {axis} of the shape {tensor.shape}")
+        raise FlatbufferError(f"{at}: {len(scales)} scales along axis {axis} do not match the shape {tensor.shape}")
     if tensor.type in _INTEGERS:
         limits = np.iinfo(tensor.dtype)
         if zero_points.min() < limits.min or zero_points.max() > limits.max:
-            raise FlatbufferError(f"{at}: a zero point that {tensor.type} cannot hold")
+            raise FlatbufferError(f"{at}: a zero point is out of range for {tensor.type}")
 
 
 def _verify_data(tensor: Tensor, data: np.ndarray, at: str) -> None:
@@ -158,22 +160,24 @@ def _verify_data(tensor: Tensor, data: np.ndarray, at: str) -> None:
         _verify_strings(data, tensor.size, at)
         return
     if tensor.is_packed:
-        right = data.dtype == np.uint8 and data.ndim == 1 and tensor.bits and data.size == tensor.nbytes
+        matches = data.dtype == np.uint8 and data.ndim == 1 and tensor.bits and data.size == tensor.nbytes
     else:
-        right = data.dtype == tensor.dtype and data.shape == tensor.shape
-    if not right:
-        raise FlatbufferError(f"{at}: {data.dtype} {data.shape} for {tensor.type} {tensor.shape}")
+        matches = data.dtype == tensor.dtype and data.shape == tensor.shape
+    if not matches:
+        raise FlatbufferError(f"{at}: {data.dtype} {data.shape} does not match {tensor.type} {tensor.shape}")
 
 
 def _verify_strings(data: np.ndarray, count: int, at: str) -> None:
     """Checks a constant of strings: the count, the start of each and the end of the last as int32, then the bytes."""
-    head = 4 * (count + 2)
-    if data.dtype != np.uint8 or data.ndim != 1 or data.size < head:
+    header = 4 * (count + 2)
+    if data.dtype != np.uint8 or data.ndim != 1 or data.size < header:
         raise FlatbufferError(f"{at}: {data.size} bytes are too few for {count} strings")
-    numbers = struct.unpack(f"<{count + 2}i", data[:head].tobytes())
+    numbers = struct.unpack(f"<{count + 2}i", data[:header].tobytes())
     indices = numbers[1:]
-    if numbers[0] != count or indices[0] != head or indices[-1] != data.size or list(indices) != sorted(indices):
-        raise FlatbufferError(f"{at}: its {count} strings do not lie one after another within its {data.size} bytes")
+    if numbers[0] != count or indices[0] != header or indices[-1] != data.size or list(indices) != sorted(indices):
+        raise FlatbufferError(
+            f"{at}: the offsets of its {count} strings are not ascending within its {data.size} bytes"
+        )
 
 
 def _verify_operator(operator: Operator, known: set[Tensor], filled: set[Tensor], at: str) -> None:
@@ -182,26 +186,26 @@ def _verify_operator(operator: Operator, known: set[Tensor], filled: set[Tensor]
     _require_known(operator.outputs, known, f"{at}: outputs")
     _require_known(operator.intermediates, known, f"{at}: intermediates")
     if len(operator.inputs) < _INPUTS.get(operator.code, 0):
-        raise FlatbufferError(f"{at}: {len(operator.inputs)} inputs; it takes {_INPUTS[operator.code]}")
+        raise FlatbufferError(f"{at}: expected {_INPUTS[operator.code]} inputs, got {len(operator.inputs)}")
     for number, tensor in enumerate(operator.inputs):
         if tensor is None and number < _OPTIONAL_FROM.get(operator.code, len(operator.inputs)):
-            raise FlatbufferError(f"{at}: inputs[{number}] is left out")
+            raise FlatbufferError(f"{at}: inputs[{number}] is required but omitted")
         # Custom operators, such as those of the Ethos-U compiler, take scratch memory as inputs.
         if tensor is not None and tensor not in filled and operator.code != "CUSTOM":
-            raise FlatbufferError(f"{at}: inputs[{number}] {_short(tensor.name)} is not computed before it")
+            raise FlatbufferError(f"{at}: inputs[{number}] {_short(tensor.name)} is not computed before this operator")
     for number, output in enumerate(operator.outputs):
         if output in filled:
-            raise FlatbufferError(f"{at}: outputs[{number}] {_short(output.name)} has a value before it")
+            raise FlatbufferError(f"{at}: outputs[{number}] {_short(output.name)} already has a value")
         filled.add(output)
     for name, value in operator.options.items():
         if name.startswith(_POSITIVE) and value < 1:
-            raise FlatbufferError(f"{at}: {name} is {value}")
+            raise FlatbufferError(f"{at}: {name} must be at least 1, got {value}")
     if operator.code in _NEEDS_SCALES:
         _verify_scales(operator, at)
     if operator.code == "CUSTOM" and not operator.custom_code:
         raise FlatbufferError(f"{at}: custom_code is empty")
     if len(operator.mutating_variable_inputs) not in (0, len(operator.inputs)):
-        raise FlatbufferError(f"{at}: mutating_variable_inputs: not one for each input")
+        raise FlatbufferError(f"{at}: mutating_variable_inputs: expected one entry per input")
 
 
 def _verify_scales(operator: Operator, at: str) -> None:
@@ -216,8 +220,8 @@ def _verify_scales(operator: Operator, at: str) -> None:
                 raise FlatbufferError(f"{at}: {_short(tensor.name)} is {tensor.type} without quantization")
             scales[-1].append(float(tensor.quantization.scales.max()))
     taken, made = scales
-    if operator.code in ("ADD", "SUB") and taken and made and max(taken) >= _LARGEST_ADDEND * min(made):
-        raise FlatbufferError(f"{at}: an input's scale is {max(taken)}, but the output's {min(made)}")
+    if operator.code in ("ADD", "SUB") and taken and made and max(taken) >= _MAX_SCALE_RATIO * min(made):
+        raise FlatbufferError(f"{at}: input scale {max(taken)} is too large for output scale {min(made)}")
 
 
 def _called(operator: Operator) -> list[tuple[str, int]]:
@@ -238,12 +242,14 @@ def _verify_calls(model: Model, name: str) -> None:
             for option, called in _called(operator):
                 if not 0 <= called < len(model.subgraphs):
                     at = f"{name}: subgraphs[{number}].operators[{index}] {operator.code}"
-                    raise FlatbufferError(f"{at}: {option} is {called} of {len(model.subgraphs)}")
+                    raise FlatbufferError(
+                        f"{at}: {option} {called} is out of range for {len(model.subgraphs)} subgraphs"
+                    )
                 calls[number].add(called)
     try:
         TopologicalSorter(calls).prepare()
     except CycleError as error:
-        raise FlatbufferError(f"{name}: subgraphs[{error.args[1][0]}] calls itself without end") from None
+        raise FlatbufferError(f"{name}: subgraphs[{error.args[1][0]}] calls itself recursively") from None
 
 
 def _verify_signatures(model: Model, name: str) -> None:
@@ -252,7 +258,7 @@ def _verify_signatures(model: Model, name: str) -> None:
     for number, signature in enumerate(model.signatures):
         at = f"{name}: signature_defs[{number}] {_short(signature.key)}"
         if signature.key in keys:
-            raise FlatbufferError(f"{at}: a second one of that name")
+            raise FlatbufferError(f"{at}: duplicate key")
         keys.add(signature.key)
         if signature.subgraph not in sides:
             raise FlatbufferError(f"{at}: its subgraph is not in the model")

@@ -31,8 +31,8 @@ def write(path: str | Path, model: Model) -> None:
         OSError: the file cannot be written.
     """
     data = dumps(model, str(path))
-    with replacing(path) as beside:
-        beside.write_bytes(data)
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
 
 
 def dumps(model: Model, name: str = "model") -> bytes:

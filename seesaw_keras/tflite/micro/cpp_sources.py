@@ -30,7 +30,7 @@ from seesaw_keras.tflite.runtimes import Arena, TFLiteMicro
 __all__ = ["MADE_BY", "Export", "export"]
 
 MADE_BY = "Made by seesaw_keras"  # first words of every generated file
-_BYTES_A_LINE = 32
+_VALUES_PER_LINE = 32
 
 
 class _Template(Template):
@@ -82,11 +82,11 @@ def export(data: bytes, *, name: str = "model", threshold: float | None = None) 
     runtime = TFLiteMicro(data, name=name)
     threshold_q15 = round(threshold * ONE_Q15)
     values = {
-        **_about_file(data, name),
-        **_about_interface(model),
-        **_about_memory(runtime.arena),
-        **_about_operators(model, methods),
-        **_golden(runtime),
+        **_file_values(data, name),
+        **_interface_values(model),
+        **_memory_values(runtime.arena),
+        **_operator_values(model, methods),
+        **_golden_values(runtime),
         "threshold": f"{threshold:g}",
         "threshold_q15": threshold_q15,
     }
@@ -98,34 +98,36 @@ def export(data: bytes, *, name: str = "model", threshold: float | None = None) 
 def _require_embedder(model: Model) -> None:
     """Raises ValueError unless the firmware supports the model's input and output."""
     graph = model.main
-    remedy = "`seesaw convert_tflite --type int8` makes one"
+    remedy = "convert the network with `seesaw convert_tflite --type int8`"
     if len(graph.inputs) != 1 or len(graph.outputs) != 1:
-        raise ValueError(f"it has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs, not one of each")
+        raise ValueError(f"expected one input and one output, got {len(graph.inputs)} and {len(graph.outputs)}")
     (given,), (made,) = graph.inputs, graph.outputs
     if given.type not in ("INT8", "UINT8") or len(given.shape) != 4 or given.shape[::3] != (1, 3) or not given.size:
         raise ValueError(
-            f"the input is {given.type} {given.shape}, not one RGB image in int8 or uint8, (1, height, width, 3); "
+            f"the input is {given.type} {given.shape}; expected one RGB image in int8 or uint8, (1, height, width, 3): "
             f"{remedy}"
         )
     if pixel_table(model) is None:
-        raise ValueError(f"the metadata do not say that the input is pixel - 128, or the pixel; {remedy}")
+        raise ValueError(f"the metadata does not give the preprocessing of the input as pixel - 128 or pixel: {remedy}")
     quantization = made.quantization
     if made.type != "INT8" or quantization is None or quantization.scales.size != 1:
-        raise ValueError(f"the output is {made.type}, not int8 with one scale; {remedy}")
+        raise ValueError(f"the output is {made.type}; expected int8 with one scale: {remedy}")
     if made.shape[:1] != (1,) or not 0 < made.size <= LONGEST_EMBEDDING:
-        raise ValueError(f"the output is {made.shape}, not one embedding of 1 to {LONGEST_EMBEDDING} entries")
+        raise ValueError(
+            f"the output has shape {made.shape}; expected one embedding of 1 to {LONGEST_EMBEDDING} entries"
+        )
 
 
-def _threshold(model: Model, asked: float | None) -> float:
-    threshold = read_facts(model).get("threshold") if asked is None else asked
+def _threshold(model: Model, override: float | None) -> float:
+    threshold = read_facts(model).get("threshold") if override is None else override
     if threshold is None:
-        raise ValueError("no threshold is stored in it; give one by --threshold")
+        raise ValueError("no threshold is stored in it; set --threshold")
     if isinstance(threshold, bool) or not isinstance(threshold, (int, float)) or not -1 <= threshold <= 1:
-        raise ValueError(f"the threshold is {threshold!r}, not a cosine from -1 to 1; give one by --threshold")
+        raise ValueError(f"invalid threshold {threshold!r}: expected a cosine from -1 to 1; set --threshold")
     return float(threshold)
 
 
-def _about_file(data: bytes, name: str) -> dict[str, Any]:
+def _file_values(data: bytes, name: str) -> dict[str, Any]:
     plain = re.sub(r"[^\w.+-]", "_", name.replace("\\", "/").rpartition("/")[2])  # sanitized for use in comments
     digest = hashlib.sha256(data).hexdigest()
     return {
@@ -138,7 +140,7 @@ def _about_file(data: bytes, name: str) -> dict[str, Any]:
     }
 
 
-def _about_interface(model: Model) -> dict[str, Any]:
+def _interface_values(model: Model) -> dict[str, Any]:
     (given,), (made,) = model.main.inputs, model.main.outputs
     signed = given.type == "INT8"
     assert made.quantization is not None
@@ -153,7 +155,7 @@ def _about_interface(model: Model) -> dict[str, Any]:
     }
 
 
-def _about_memory(arena: Arena) -> dict[str, Any]:
+def _memory_values(arena: Arena) -> dict[str, Any]:
     size = arena_size(arena)
     return {
         "arena_total": arena.total,
@@ -169,7 +171,7 @@ def _about_memory(arena: Arena) -> dict[str, Any]:
     }
 
 
-def _about_operators(model: Model, methods: dict[str, str]) -> dict[str, Any]:
+def _operator_values(model: Model, methods: dict[str, str]) -> dict[str, Any]:
     cost = cost_of(model)
     return {
         "operator_count": len(methods),
@@ -180,7 +182,7 @@ def _about_operators(model: Model, methods: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _golden(runtime: TFLiteMicro) -> dict[str, Any]:
+def _golden_values(runtime: TFLiteMicro) -> dict[str, Any]:
     (given,), (made,) = runtime.model.main.inputs, runtime.model.main.outputs
     images = golden_images(*given.shape[1:3])
     table = pixel_table(runtime.model)
@@ -195,10 +197,10 @@ def _golden(runtime: TFLiteMicro) -> dict[str, Any]:
 
 
 def _lines(values: Iterable[Any]) -> str:
-    """Comma-separated values, with a line break after every `_BYTES_A_LINE`."""
+    """Comma-separated values, with a line break after every `_VALUES_PER_LINE`."""
     texts = list(map(str, values))
-    starts = range(0, len(texts), _BYTES_A_LINE)
-    return "".join(f"{','.join(texts[start : start + _BYTES_A_LINE])},\n" for start in starts)
+    starts = range(0, len(texts), _VALUES_PER_LINE)
+    return "".join(f"{','.join(texts[start : start + _VALUES_PER_LINE])},\n" for start in starts)
 
 
 def _rows(rows: Iterable[Iterable[Any]]) -> str:

@@ -31,24 +31,24 @@ def write_sources(path: str | Path, made: Export) -> None:
     """
     path = Path(path).resolve()
     _require_replaceable(path)
-    beside, old = (path.with_name(f".{os.getpid()}.{kind}.{path.name}") for kind in ("partial", "old"))
+    temporary, old = (path.with_name(f".{os.getpid()}.{kind}.{path.name}") for kind in ("partial", "old"))
     try:
-        beside.mkdir(parents=True)
+        temporary.mkdir(parents=True)
         for name, text in made.files.items():
-            with (beside / name).open("w", encoding="utf-8", newline="\n") as file:
+            with (temporary / name).open("w", encoding="utf-8", newline="\n") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
         if path.exists():
             path.rename(old)
         try:
-            beside.rename(path)
+            temporary.rename(path)
         except OSError:
             if old.exists():
                 old.rename(path)
             raise
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
         if path.exists():
             shutil.rmtree(old, ignore_errors=True)
 
@@ -56,10 +56,10 @@ def write_sources(path: str | Path, made: Export) -> None:
 def _require_replaceable(path: Path) -> None:
     """Raises ValueError if the path is a file, or a folder with files that `write_sources` did not write."""
     if path.exists() and not path.is_dir():
-        raise ValueError(f"{path}: is a file; name a folder")
+        raise ValueError(f"{path}: is a file, expected a folder")
     for entry in sorted(path.iterdir()) if path.is_dir() else ():
         if not entry.is_file() or not _is_ours(entry):
-            raise ValueError(f"{path}: holds {entry.name}, which no export wrote; name another folder")
+            raise ValueError(f"{path}: contains {entry.name}, which no export wrote; choose another folder")
 
 
 def _is_ours(file: Path) -> bool:

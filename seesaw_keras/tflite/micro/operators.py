@@ -5,7 +5,7 @@
 'AddDepthwiseConv2D'
 """
 
-from seesaw_keras.tflite.analysis.audit import MICRO_OPERATORS
+from seesaw_keras.tflite.analysis.audit import TFLM_OPERATORS
 from seesaw_keras.tflite.flatbuffer import Model
 
 __all__ = ["resolver_method", "resolver_methods"]
@@ -28,8 +28,8 @@ def resolver_method(code: str) -> str:
     Raises:
         ValueError: TFLite Micro does not support the operator.
     """
-    if code not in MICRO_OPERATORS:
-        raise ValueError(f"TFLite Micro does not have {code}")
+    if code not in TFLM_OPERATORS:
+        raise ValueError(f"TFLite Micro does not support {code}")
     words = code.split("_")
     return _IRREGULAR.get(code) or "Add" + "".join(word if word[0].isdigit() else word.capitalize() for word in words)
 
@@ -41,6 +41,9 @@ def resolver_methods(model: Model) -> dict[str, str]:
         ValueError: TFLite Micro does not support all of them.
     """
     used = {operator.custom_code or operator.code for graph in model.subgraphs for operator in graph.operators}
-    if absent := sorted(used - MICRO_OPERATORS):
-        raise ValueError(f"TFLite Micro does not have {', '.join(absent)}; see `seesaw check_tflite --audit`")
+    if absent := sorted(used - TFLM_OPERATORS):
+        raise ValueError(
+            f"TFLite Micro does not support {', '.join(absent)}; `seesaw check_tflite --audit` lists slow and "
+            "unsupported operators"
+        )
     return {code: resolver_method(code) for code in sorted(used)}

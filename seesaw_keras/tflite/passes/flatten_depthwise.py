@@ -30,7 +30,7 @@ from seesaw_keras.tflite.passes.layout_ops import LayoutOps
 
 __all__ = ["flatten_depthwise"]
 
-_MOST_TAPS = 25  # limit of XNNPACK's depthwise kernels
+_MAX_TAPS = 25  # limit of XNNPACK's depthwise kernels
 _BLOCK = 16  # channels per group: tile width of a matrix kernel
 _GROUPED = 6  # version of CONV_2D with groups
 
@@ -61,7 +61,7 @@ def _flatten(graph: Subgraph, depthwise: Operator) -> bool:
     options = depthwise.options
     plain = options["dilation_h_factor"] == options["dilation_w_factor"] == 1 and options["padding"] == "VALID"
     block = max(size for size in range(1, _BLOCK + 1) if channels % size == 0)
-    if not whole or not plain or taps <= _MOST_TAPS or block == 1:
+    if not whole or not plain or taps <= _MAX_TAPS or block == 1:
         return False
     before = LayoutOps(f"{made.name}/taps")
     flat = before.transpose(before.reshape(given, taps, channels), 1, 0)

@@ -19,10 +19,10 @@ import numpy.typing as npt
 
 from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Subgraph, Tensor
 
-__all__ = ["LASTING", "GraphIndex", "redirect", "remove_dead_ops", "substitute", "take", "taken"]
+__all__ = ["SIDE_EFFECTS", "GraphIndex", "redirect", "remove_dead_ops", "select_quantization", "substitute", "take"]
 
 # Operators with side effects.
-LASTING = frozenset(("ASSIGN_VARIABLE", "CALL", "CALL_ONCE", "CUSTOM", "HASHTABLE_IMPORT", "IF", "WHILE"))
+SIDE_EFFECTS = frozenset(("ASSIGN_VARIABLE", "CALL", "CALL_ONCE", "CUSTOM", "HASHTABLE_IMPORT", "IF", "WHILE"))
 
 
 class GraphIndex:
@@ -101,11 +101,13 @@ def take(graph: Subgraph, operator: Operator, index: int, axis: int, order: npt.
     """
     constant = GraphIndex(graph).constant(operator, index)
     assert constant is not None and constant.data is not None
-    quantization = taken(constant.quantization, axis, order)
+    quantization = select_quantization(constant.quantization, axis, order)
     _set_constant(graph, operator, index, np.take(constant.data, order, axis), quantization)
 
 
-def taken(quantization: Quantization | None, axis: int, order: npt.NDArray[np.intp]) -> Quantization | None:
+def select_quantization(
+    quantization: Quantization | None, axis: int, order: npt.NDArray[np.intp]
+) -> Quantization | None:
     """Returns the quantization of a constant whose entries are selected along an axis."""
     if quantization is None or quantization.scales.size == 1 or quantization.axis != axis:
         return quantization
@@ -142,8 +144,10 @@ def remove_dead_ops(graph: Subgraph) -> None:
     taken = set(graph.outputs)
     kept = []
     for operator in reversed(graph.operators):
-        lasting = operator.code in LASTING or not operator.outputs or any(operator.mutating_variable_inputs)
-        if lasting or not taken.isdisjoint(operator.outputs):
+        has_side_effects = (
+            operator.code in SIDE_EFFECTS or not operator.outputs or any(operator.mutating_variable_inputs)
+        )
+        if has_side_effects or not taken.isdisjoint(operator.outputs):
             kept.append(operator)
             taken.update(tensor for tensor in operator.inputs if tensor is not None)
     graph.operators[:] = reversed(kept)

@@ -2,10 +2,10 @@
 
 >>> from seesaw_keras.tflite.flatbuffer import Tensor
 >>> from seesaw_keras.tflite.passes.layout_ops import LayoutOps
->>> moves = LayoutOps("turned")
->>> moves.transpose(moves.reshape(Tensor("x", (1, 2, 3), "FLOAT32"), 2, 3), 1, 0).shape
+>>> layout_ops = LayoutOps("turned")
+>>> layout_ops.transpose(layout_ops.reshape(Tensor("x", (1, 2, 3), "FLOAT32"), 2, 3), 1, 0).shape
 (3, 2)
->>> [operator.code for operator in moves.operators]
+>>> [operator.code for operator in layout_ops.operators]
 ['RESHAPE', 'TRANSPOSE']
 """
 
@@ -31,11 +31,11 @@ class LayoutOps:
         self._name = name
 
     def reshape(self, x: Tensor, *shape: int) -> Tensor:
-        """Reshapes a tensor."""
+        """Adds a RESHAPE to `shape`, with as many entries as `x`."""
         return self._add("RESHAPE", x, shape, {"shape": shape}, new_shape=shape)
 
     def transpose(self, x: Tensor, *axes: int) -> Tensor:
-        """Permutes the axes of a tensor."""
+        """Adds a TRANSPOSE; axis i of the output is axis `axes[i]` of `x`."""
         return self._add("TRANSPOSE", x, [x.shape[axis] for axis in axes], {"permutation": axes})
 
     def pad(self, x: Tensor, *after: int) -> Tensor:

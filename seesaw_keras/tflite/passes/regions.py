@@ -3,8 +3,8 @@
 >>> from seesaw_keras.tflite import flatbuffer
 >>> from seesaw_keras.tflite.passes.graph_index import GraphIndex
 >>> from seesaw_keras.tflite.passes.regions import region_around
->>> links = GraphIndex(flatbuffer.read("shuffle_int8.tflite").main)  # doctest: +SKIP
->>> region = region_around(links, links.graph.operators[1].outputs[0])  # doctest: +SKIP
+>>> graph_index = GraphIndex(flatbuffer.read("shuffle_int8.tflite").main)  # doctest: +SKIP
+>>> region = region_around(graph_index, graph_index.graph.operators[1].outputs[0])  # doctest: +SKIP
 >>> [operator.code for operator in region.operators]  # doctest: +SKIP
 ['LOGISTIC', 'MUL', 'DEPTHWISE_CONV_2D', 'LOGISTIC', 'MUL']
 

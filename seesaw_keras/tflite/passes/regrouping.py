@@ -25,7 +25,7 @@ from seesaw_keras.tflite.passes.graph_index import GraphIndex, substitute, take
 
 __all__ = ["Regrouping", "regroup"]
 
-_MOST_PIECES = 10  # input limit of TFLite Micro's CONCATENATION
+_MAX_PIECES = 10  # input limit of TFLite Micro's CONCATENATION
 
 
 class Regrouping(NamedTuple):
@@ -48,7 +48,7 @@ class Regrouping(NamedTuple):
     def is_possible(self, graph_index: GraphIndex) -> bool:
         """Whether the producers of the inputs can produce the pieces."""
         parts = joined_parts(self.join) or []
-        if len(self.pieces) > _MOST_PIECES or len(set(parts)) < len(parts):
+        if len(self.pieces) > _MAX_PIECES or len(set(parts)) < len(parts):
             return False
         cut = [(parts[part], indices) for part, indices in self.pieces if not _is_whole(parts[part], indices)]
         return all(
@@ -65,7 +65,7 @@ class Regrouping(NamedTuple):
         self.join.inputs[:] = [
             parts[part]
             if _is_whole(parts[part], indices)
-            else _made_in_part(graph_index, parts[part], indices, f"{parts[part].name}/{number}")
+            else _partial_convolution(graph_index, parts[part], indices, f"{parts[part].name}/{number}")
             for number, (part, indices) in enumerate(self.pieces)
         ]
 
@@ -92,12 +92,12 @@ def _is_whole(tensor: Tensor, indices: Order) -> bool:
     return np.array_equal(indices, np.arange(tensor.shape[-1]))
 
 
-def _made_in_part(graph_index: GraphIndex, tensor: Tensor, indices: Order, name: str) -> Tensor:
+def _partial_convolution(graph_index: GraphIndex, tensor: Tensor, indices: Order, name: str) -> Tensor:
     """Creates a separate convolution that computes some of a tensor's channels."""
-    maker = graph_index.producers[tensor]
+    producer = graph_index.producers[tensor]
     piece = Tensor(name, (*tensor.shape[:-1], indices.size), tensor.type, tensor.quantization)
-    clone = Operator(maker.code, list(maker.inputs), [piece], dict(maker.options), maker.version)
-    substitute(graph_index.graph, maker, [clone, maker])
-    for _, index, axis, order in rows(graph_index, maker, indices) or ():
+    clone = Operator(producer.code, list(producer.inputs), [piece], dict(producer.options), producer.version)
+    substitute(graph_index.graph, producer, [clone, producer])
+    for _, index, axis, order in rows(graph_index, producer, indices) or ():
         take(graph_index.graph, clone, index, axis, order)
     return piece

@@ -60,7 +60,7 @@ class _Stream:
     """Tensors connected by additions, and the channel blocks in which they are read."""
 
     def __init__(self, graph_index: GraphIndex, region: Region) -> None:
-        self._links, self._region = graph_index, region
+        self._graph_index, self._region = graph_index, region
         order = [tensor for operator in graph_index.graph.operators for tensor in operator.outputs]
         self._tensors = [tensor for tensor in order if tensor in region.tensors]
         self._slices = {  # slices to replace with parts
@@ -74,30 +74,30 @@ class _Stream:
 
     def copied_before(self) -> int:
         """Bytes written by concatenations and slices."""
-        joined = sum(tensor.nbytes for tensor in self._tensors if joined_parts(self._links.producers[tensor]))
+        joined = sum(tensor.nbytes for tensor in self._tensors if joined_parts(self._graph_index.producers[tensor]))
         return joined + sum(tensor.nbytes for slices in self._slices.values() for tensor, *_ in slices)
 
     def copied_after(self) -> int:
         """Bytes written by concatenations and slices once the stream is split."""
         copied = 0
         for tensor in self._tensors:
-            maker = self._links.producers[tensor]
+            producer = self._graph_index.producers[tensor]
             parts = self._joined(tensor)
-            if parts is not None or maker in self._region.operators:
+            if parts is not None or producer in self._region.operators:
                 copied += tensor.nbytes * self._is_read_whole(tensor)
                 copied += sum(t.nbytes for block in parts or () if len(block) > 1 for t in block)
             else:
-                copied += tensor.nbytes * (2 if joined_parts(maker) else 1)
+                copied += tensor.nbytes * (2 if joined_parts(producer) else 1)
         several = (t for slices in self._slices.values() for t, *ends in slices if tuple(ends) not in self.blocks)
         return copied + sum(tensor.nbytes for tensor in several)
 
     def _is_read_whole(self, tensor: Tensor) -> bool:
-        others = (o for o in self._links.consumers[tensor] if o not in self._slices)
-        return self._links.is_open(tensor) or any(o not in self._region.operators for o in others)
+        others = (o for o in self._graph_index.consumers[tensor] if o not in self._slices)
+        return self._graph_index.is_open(tensor) or any(o not in self._region.operators for o in others)
 
     def _joined(self, tensor: Tensor) -> list[list[Tensor]] | None:
         """The tensors that a CONCATENATION joins, per block; None if a block boundary lies within one of them."""
-        joined = joined_parts(self._links.producers[tensor])
+        joined = joined_parts(self._graph_index.producers[tensor])
         if joined is None:
             return None
         ends = np.cumsum([0, *(part.shape[-1] for part in joined)]).tolist()
@@ -108,8 +108,8 @@ class _Stream:
     def split(self) -> None:
         """Splits the stream in the graph; leaves unused operators for `remove_dead_ops`."""
         for tensor in self._tensors:
-            maker = self._links.producers[tensor]
-            substitute(self._links.graph, maker, self._made(tensor, maker))
+            producer = self._graph_index.producers[tensor]
+            substitute(self._graph_index.graph, producer, self._made(tensor, producer))
         for operator, slices in self._slices.items():
             given = sliced(operator)
             assert given is not None
@@ -118,15 +118,15 @@ class _Stream:
                 parts = [part for part, (start, stop) in pairs if begin <= start and stop <= end]
                 layout_ops = LayoutOps(tensor.name)
                 part = layout_ops.join(parts) if len(parts) > 1 else parts[0]
-                substitute(self._links.graph, operator, [*layout_ops.operators, operator])
-                redirect(self._links.graph, tensor, part)
+                substitute(self._graph_index.graph, operator, [*layout_ops.operators, operator])
+                redirect(self._graph_index.graph, tensor, part)
 
-    def _made(self, tensor: Tensor, maker: Operator) -> list[Operator]:
+    def _made(self, tensor: Tensor, producer: Operator) -> list[Operator]:
         """The operators that produce the parts of a tensor, and the tensor itself where it is read whole."""
         layout_ops = LayoutOps(tensor.name)
         joined = self._joined(tensor)
-        if maker in self._region.operators:
-            sums = self._sums(tensor, maker)
+        if producer in self._region.operators:
+            sums = self._sums(tensor, producer)
             self._parts[tensor] = [operator.outputs[0] for operator in sums]
             if not self._is_read_whole(tensor):
                 return sums
@@ -140,7 +140,7 @@ class _Stream:
             self._parts[tensor] = [
                 layout_ops.cut(tensor, (*starts, begin), (*before, end)) for begin, end in self.blocks
             ]
-        return [maker, *layout_ops.operators]
+        return [producer, *layout_ops.operators]
 
     def _sums(self, tensor: Tensor, addition: Operator) -> list[Operator]:
         """The additions of the individual parts."""

@@ -72,8 +72,8 @@ class Interpreter:
         for tensor, array in zip(operator.outputs, made, strict=True):
             if array.dtype != tensor.dtype or not _fits(array.shape[1:], tensor, flavor):
                 raise UnsupportedError(
-                    f"{_name(operator)}: the kernel makes {array.dtype} {array.shape[1:]}, but the file says "
-                    f"{tensor.dtype} {tensor.shape} of {tensor.name!r}"
+                    f"{_name(operator)}: the kernel computes {array.dtype} {array.shape[1:]}, but the file declares "
+                    f"{tensor.dtype} {tensor.shape} for {tensor.name!r}"
                 )
         if len(made[0]) == 1:
             self._constants |= zip(operator.outputs, made, strict=True)
@@ -93,14 +93,14 @@ class Interpreter:
         Raises:
             ValueError: an input has the wrong shape or dtype.
         """
-        values = self._given(inputs)
+        values = self._initial_values(inputs)
         last = {tensor: operator for operator, _ in self._steps for tensor in operator.inputs if tensor is not None}
         kept = {*self.graph.outputs}
-        for operator in self._walk(values):
+        for operator in self._execute(values):
             for tensor in {*operator.inputs, *operator.outputs}:
                 if tensor is not None and last.get(tensor, operator) is operator and tensor not in kept:
                     values.pop(tensor, None)
-        return [self._of_all_images(values[tensor], len(inputs[0])) for tensor in self.graph.outputs]
+        return [self._broadcast(values[tensor], len(inputs[0])) for tensor in self.graph.outputs]
 
     def tensors(self, *inputs: Array) -> dict[Tensor, Array]:
         """Runs the network and returns inputs, outputs and all computed tensors.
@@ -111,31 +111,31 @@ class Interpreter:
         Returns:
             (images, *shape) arrays in execution order; tensors that depend only on constants have a batch size of 1.
         """
-        values = self._given(inputs)
-        for _ in self._walk(values):
+        values = self._initial_values(inputs)
+        for _ in self._execute(values):
             pass
-        wanted = {*self.graph.inputs, *self.graph.producers(), *self.graph.outputs}
-        return {tensor: value for tensor, value in values.items() if tensor in wanted}
+        returned = {*self.graph.inputs, *self.graph.producers(), *self.graph.outputs}
+        return {tensor: value for tensor, value in values.items() if tensor in returned}
 
-    def _given(self, inputs: tuple[Array, ...]) -> dict[Tensor, Array]:
+    def _initial_values(self, inputs: tuple[Array, ...]) -> dict[Tensor, Array]:
         if len(inputs) != len(self.graph.inputs):
-            raise ValueError(f"{len(inputs)} inputs for a network of {len(self.graph.inputs)}")
+            raise ValueError(f"expected {len(self.graph.inputs)} inputs, got {len(inputs)}")
         for tensor, array in zip(self.graph.inputs, inputs, strict=True):
             if array.dtype != tensor.dtype or array.shape[1:] != tensor.shape or len(array) != len(inputs[0]):
                 raise ValueError(
-                    f"input {tensor.name!r}: {array.dtype} {array.shape} instead of {tensor.dtype} (images, "
-                    f"{str(tensor.shape)[1:]}, as many images in every input"
+                    f"input {tensor.name!r}: expected {tensor.dtype} (images, {str(tensor.shape)[1:]}, with as many "
+                    f"images as the first input, got {array.dtype} {array.shape}"
                 )
         return self._constants | dict(zip(self.graph.inputs, inputs, strict=True))
 
-    def _walk(self, values: dict[Tensor, Array]) -> Iterator[Operator]:
+    def _execute(self, values: dict[Tensor, Array]) -> Iterator[Operator]:
         """Runs the operators in order, stores outputs in `values`, and yields each operator that has run."""
         for operator, compute in self._steps:
             values |= zip(operator.outputs, compute(*_inputs(operator, values)), strict=True)
             yield operator
 
     @staticmethod
-    def _of_all_images(array: Array, images: int) -> Array:
+    def _broadcast(array: Array, images: int) -> Array:
         return np.broadcast_to(array, (images, *array.shape[1:]))
 
 
@@ -145,8 +145,8 @@ def _inputs(operator: Operator, values: dict[Tensor, Array]) -> list[Array | Non
 
 def _fits(shape: tuple[int, ...], tensor: Tensor, flavor: Flavor) -> bool:
     """Whether a shape matches the file's; LiteRT allows dynamic dimensions."""
-    wanted = tensor.shape if tensor.shape_signature is None or flavor == "tflm" else tensor.shape_signature
-    return len(shape) == len(wanted) and all(w in (-1, s) for s, w in zip(shape, wanted, strict=True))
+    expected = tensor.shape if tensor.shape_signature is None or flavor == "tflm" else tensor.shape_signature
+    return len(shape) == len(expected) and all(w in (-1, s) for s, w in zip(shape, expected, strict=True))
 
 
 def _name(operator: Operator) -> str:

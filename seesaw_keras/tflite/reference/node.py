@@ -52,14 +52,14 @@ class Node:
     flavor: Flavor
     arrays: Sequence[Array | None]
 
-    def refuse(self, problem: str) -> UnsupportedError:
+    def unsupported(self, problem: str) -> UnsupportedError:
         """Returns an UnsupportedError for the caller to raise."""
         return UnsupportedError(f"{self.operator.code} {self.output.name!r}: {problem}")
 
     def require(self, condition: bool, problem: str) -> None:
         """Raises UnsupportedError unless the condition holds."""
         if not condition:
-            raise self.refuse(problem)
+            raise self.unsupported(problem)
 
     @property
     def output(self) -> Tensor:
@@ -70,7 +70,7 @@ class Node:
         """The input at an index; raises UnsupportedError if it is missing."""
         tensor = self.optional(index)
         if tensor is None:
-            raise self.refuse(f"input {index} is missing")
+            raise self.unsupported(f"input {index} is missing")
         return tensor
 
     def optional(self, index: int) -> Tensor | None:
@@ -85,7 +85,9 @@ class Node:
         """The value of a constant input; raises UnsupportedError if it is not constant."""
         array = self._array(index)
         if len(array) != 1:
-            raise self.refuse(f"input {index} {self.input(index).name!r} is computed; only a constant is supported")
+            raise self.unsupported(
+                f"input {index} {self.input(index).name!r} is computed; only a constant is supported"
+            )
         return array[0]
 
     def shape(self, index: int = 0) -> tuple[int, ...]:
@@ -100,12 +102,15 @@ class Node:
 
     def numbers(self, index: int) -> list[int]:
         """A constant integer input, such as axes, as a flat list."""
-        self.require(self.input(index).type in ("INT32", "INT64"), f"input {index} is {self.input(index).type}")
+        self.require(
+            self.input(index).type in ("INT32", "INT64"),
+            f"input {index} is {self.input(index).type}, expected INT32 or INT64",
+        )
         return self.constant(index).reshape(-1).tolist()
 
     def axis(self, number: int, rank: int) -> int:
         """Normalizes a possibly negative axis; raises UnsupportedError if it is out of range."""
-        self.require(-rank <= number < rank, f"axis {number} of {rank}")
+        self.require(-rank <= number < rank, f"axis {number} is out of range for {rank} dimensions")
         return number % rank
 
     def type(self, *allowed: str, inputs: int = 1) -> str:
@@ -119,11 +124,11 @@ class Node:
     def scale(self, tensor: Tensor) -> np.float32:
         """The per-tensor scale of a quantized tensor, in the file's precision."""
         if tensor.quantization is None:
-            raise self.refuse(f"{tensor.name!r} is {tensor.type} without quantization")
-        self.require(tensor.quantization.scales.size == 1, f"{tensor.name!r} has a scale for each channel")
+            raise self.unsupported(f"{tensor.name!r} is {tensor.type} without quantization")
+        self.require(tensor.quantization.scales.size == 1, f"{tensor.name!r} has per-channel scales")
         return np.float32(tensor.quantization.scales[0])
 
-    def divided(self, tensor: Tensor) -> np.floating:
+    def scale_for_division(self, tensor: Tensor) -> np.floating:
         """The scale in the precision in which most kernels divide scales: float32 in LiteRT, float64 in TFLite Micro.
 
         TFLite Micro's source also uses float32 for RELU, LEAKY_RELU, HARD_SWISH, SUB and a FULLY_CONNECTED with one
@@ -144,7 +149,7 @@ class Node:
                 self.scale(self.output),
                 self.zero_point(self.output),
             )
-            self.require(same, f"{tensor.name!r} is quantized otherwise than the output")
+            self.require(same, f"the quantization of {tensor.name!r} differs from the output's")
 
     def activation(self) -> tuple[float, float]:
         """The limits of the fused activation, as real numbers."""
@@ -167,5 +172,5 @@ class Node:
         if np.isinf(value):
             return int(np.copysign(INT32_MAX, value))
         steps = round_half_away(np.float32(value) / self.scale(tensor))
-        self.require(bool(abs(steps) < INT32_MAX), f"{value} is {steps} steps of {tensor.name!r}")
+        self.require(bool(abs(steps) < INT32_MAX), f"{value} is out of range: {steps} steps of {tensor.name!r}")
         return self.zero_point(tensor) + int(steps)

@@ -262,7 +262,7 @@ def _fill(
 
 def _look_up(embedder: StoredEmbeddings, source: Source) -> Callable[[range], Rows]:
     """Returns a function from indices to the stored embeddings, (1, n, d)."""
-    stored = np.asarray(embedder.of([record.name for record in source]), np.float32)
+    stored = np.asarray(embedder.lookup([record.name for record in source]), np.float32)
     return lambda images: stored[None, images.start : images.stop]
 
 

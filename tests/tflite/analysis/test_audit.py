@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from seesaw_keras.tflite import flatbuffer
-from seesaw_keras.tflite.analysis.audit import MICRO_OPERATORS, audit, has_fast_micro_kernel, xnnpack_partitions
+from seesaw_keras.tflite.analysis.audit import TFLM_OPERATORS, audit, has_fast_tflm_kernel, xnnpack_partitions
 from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Subgraph, Tensor, build
 from seesaw_keras.tflite.flatbuffer.schema import ENUMS, default_options
 from seesaw_keras.tflite.runtimes import open_runtime
 
-ABSENT = "LSH_PROJECTION"  # TFLite Micro does not have it
+ABSENT = "LSH_PROJECTION"  # not supported by TFLite Micro
 # The first is for custom operators, the others are no operators.
 NO_OPERATORS = {"CUSTOM", "DELEGATE", "PLACEHOLDER_FOR_GREATER_OP_CODES"}
 
@@ -37,7 +37,7 @@ def test_micro_has_what_is_listed(code):
     with pytest.raises(ValueError, match="Didn't find op for builtin opcode") as refusal:
         open_runtime("tflm", model)
     missing = re.search(r"opcode '(\w+)'", str(refusal.value))[1]
-    assert (missing == ABSENT and code != ABSENT) == (code in MICRO_OPERATORS)
+    assert (missing == ABSENT and code != ABSENT) == (code in TFLM_OPERATORS)
 
 
 class TestPartitions:
@@ -73,7 +73,7 @@ class TestPartitions:
     ],
 )
 def test_kernels_of_cmsis(operator, fast):
-    assert has_fast_micro_kernel(operator) == fast
+    assert has_fast_tflm_kernel(operator) == fast
 
 
 def test_shares():
@@ -92,7 +92,7 @@ def test_shares():
     rows = {row.code: row for row in found.rows}
     assert [row.traffic for row in found.rows] == [convolution, addition, prelu]
     assert rows["CONV_2D"].madds == 16 * 4 * 8
-    assert (rows["PRELU"].in_xnnpack, rows["PRELU"].in_cmsis, rows["PRELU"].in_micro) == (0, 0, True)
+    assert (rows["PRELU"].in_xnnpack, rows["PRELU"].in_cmsis, rows["PRELU"].in_tflm) == (0, 0, True)
     assert found.slow["XNNPACK"] == found.slow["CMSIS-NN"] == (0, prelu / (convolution + prelu + addition))
     assert found.partitions == 2
     (advice,) = found.advice
@@ -112,6 +112,6 @@ def test_advice_for_what_is_fast_but_not_the_same(converted):
 def test_advice_for_what_micro_lacks():
     image, made = value("x", 1, 4, type="FLOAT32"), value("y", 1, 4, type="FLOAT32")
     assert (
-        "GELU: TFLite Micro does not have it"
+        "GELU: not supported by TFLite Micro"
         in audit(flatbuffer.dumps(build(Operator("GELU", [image], [made])))).advice
     )

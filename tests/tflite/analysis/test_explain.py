@@ -25,10 +25,10 @@ def test_saturation_is_what_was_clamped():
         build(Operator("ADD", [x, x], [y], {"fused_activation_function": "NONE"})),
         np.array([[0, 100, 127, -1]], np.int8),
     )
-    np.testing.assert_allclose(step.alone, [[0, 10, 12.7, -0.1]], rtol=1e-6)
+    np.testing.assert_allclose(step.float_output, [[0, 10, 12.7, -0.1]], rtol=1e-6)
     assert step.representable == pytest.approx((0, 12.75))
     assert step.saturated == (1, 0)
-    assert step.beyond.tolist() == [[0, 0, 0, -1]]
+    assert step.clipped.tolist() == [[0, 0, 0, -1]]
     assert step.values.tolist() == [[-128, 72, 126, -128]]
     assert step.own_error == pytest.approx(0.1 / np.sqrt(100 + 12.7**2 + 0.01))
     assert step.error is None
@@ -49,7 +49,7 @@ def test_a_bias_counts_in_the_scale_of_the_sums():
     bias = Tensor.constant("b", np.array([8], np.int32))
     model = build(Operator("FULLY_CONNECTED", [x, weights, bias], [y]))
     (step,) = explain(model, np.array([[10, 2]], np.int8))
-    assert step.alone.tolist() == [[0.125 * (30 - 8 + 8)]]
+    assert step.float_output.tolist() == [[0.125 * (30 - 8 + 8)]]
     assert step.values.tolist() == [[4]]
 
 
@@ -60,7 +60,7 @@ def test_movers_and_float_operators_lose_nothing_that_is_known():
         Operator("DEQUANTIZE", [y], [z]),
     )
     steps = explain(model, np.array([[-128, 1, 2, 127]], np.int8))
-    assert [step.alone for step in steps] == [None, None]
+    assert [step.float_output for step in steps] == [None, None]
     assert [step.saturated for step in steps] == [(0, 0), (0, 0)]
     assert steps[1].representable is None
     assert steps[1].real.tolist() == [-64, 0.5, 1, 63.5]
@@ -86,7 +86,7 @@ def steps(networks, faces):
 
 def test_every_tensor_of_a_network_has_its_counterpart(networks, steps):
     assert [step.output for step in steps] == [t for op in networks[0].main.operators for t in op.outputs]
-    assert all(step.wanted is not None and step.error < 1.5 for step in steps)
+    assert all(step.expected is not None and step.error < 1.5 for step in steps)
     assert steps[1].operator.code == "CONV_2D"
     assert 0 < steps[1].own_error < 0.05
     assert steps[1].error < 0.1
@@ -94,9 +94,9 @@ def test_every_tensor_of_a_network_has_its_counterpart(networks, steps):
 
 def test_what_an_operator_loses_is_its_own_rounding(steps):
     for step in steps:
-        if step.alone is not None and step.output.quantization is not None:
-            inside = step.beyond == 0
-            steps_off = np.abs(step.real - step.alone)[inside] / step.output.quantization.scale
+        if step.float_output is not None and step.output.quantization is not None:
+            inside = step.clipped == 0
+            steps_off = np.abs(step.real - step.float_output)[inside] / step.output.quantization.scale
             # HARD_SWISH apart, of which there is none, kernels are half a step off, and a bit for their factors.
             assert steps_off.max(initial=0) < 1.02, step.output.name
 

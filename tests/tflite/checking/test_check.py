@@ -85,12 +85,12 @@ class TestDoctored:
         at = told.index("NOT PASSED")
         assert f"LiteRT reference and doctored differ in {equality.differing:,} of" in told[at + 1]
         assert f"operator 30 {operator.code}, tensor " in told[at + 2]
-        assert told[at + 2].endswith("alone too")
+        assert told[at + 2].endswith("also in isolation")
 
     def test_so_is_an_output_that_only_shared_memory_spoils(self, entered, images):
         result = check(entered("doctored", equals="reference", kept=False), {"faces": images[:2]})
         assert not result.passed
-        assert "in outputs alone, so the memory of tensors overlaps" in result.problems[0]
+        assert "only in outputs, so tensors overlap in memory" in result.problems[0]
 
     @pytest.mark.parametrize("trained", [True, False])
     def test_xnnpack_has_to_be_close_on_trained_networks(self, entered, images, trained):
@@ -105,7 +105,7 @@ class TestDoctored:
         assert not result.differences  # it need not compute the same
 
 
-class TestCloseness:
+class TestOutputDifference:
     def test_is_what_the_outputs_say(self, converted, images, embed, faces):
         data = converted("mobilefacenet")
         real = np.random.default_rng(0).normal(size=(16, 16)).astype(np.float32)
@@ -143,7 +143,7 @@ def test_float_networks_are_equal_within_a_tolerance(converted, faces):
     result = check(converted("mobilefacenet", type="float32"), inputs)
     assert result.passed
     assert not result.integers
-    assert "floats count as equal within 0.0001" in result.table()
+    assert "floats are compared with a tolerance of 0.0001" in result.table()
 
 
 @needs_micro
@@ -196,7 +196,7 @@ def test_runtimes_can_be_chosen(converted, images):
     result = check(converted("mobilefacenet"), {"faces": images[:1]}, runtimes=("xnnpack",))
     assert {row.runtime for row in result.rows} == {"reference", "xnnpack"}
     assert not result.equalities
-    assert "no second runtime was there that has to compute the same" in result.table()
+    assert "no second runtime that must be bit-exact was available" in result.table()
 
 
 class TestAdversarialInputs:

@@ -44,7 +44,7 @@ def test_what_differs_inside_of_the_network_alone_is_said_to(shuffle, images, do
     number = 20
     found = first_difference(*both(shuffle, doctored(shuffle, number, alone=False), images[:1]))
     assert (found.operator, found.alone) == (number, False)
-    assert str(found).endswith("not alone, so what is around it plays a part")
+    assert str(found).endswith("not in isolation, so the surrounding graph plays a part")
 
 
 def test_a_runtime_does_not_differ_from_itself(shuffle, images):

@@ -107,10 +107,10 @@ def test_an_input_that_goes_elsewhere_is_refused():
     quantization = Quantization(0.5, 0)
     image = Tensor("image", (1, 4, 4, 3), "INT8", quantization)
     made = Tensor("made", (1, 4, 4, 3), "INT8", quantization)
-    with pytest.raises(ValueError, match="the input goes into LOGISTIC"):
+    with pytest.raises(ValueError, match="the input feeds LOGISTIC"):
         set_pixel_input(flatbuffer.build(Operator("LOGISTIC", [image], [made])))
     image.type, image.quantization = "FLOAT32", None
-    with pytest.raises(ValueError, match="'image' is FLOAT32, not a quantized INT8"):
+    with pytest.raises(ValueError, match="'image' is FLOAT32, expected quantized INT8"):
         set_pixel_input(flatbuffer.build(Operator("LOGISTIC", [image], [made])))
 
 

@@ -1,4 +1,4 @@
-"""Two runtimes, one integer arithmetic: where their kernels differ, and that settled scales make them the same."""
+"""Two runtimes, one integer arithmetic: where their kernels differ, and that aligned scales make them the same."""
 
 import copy
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from seesaw_keras.models.configs import ACTIVATIONS, list_models
 from seesaw_keras.tflite import flatbuffer
-from seesaw_keras.tflite.conversion.scale_alignment import agrees, align_scales
+from seesaw_keras.tflite.conversion.scale_alignment import align_scales, is_bit_exact
 from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Tensor, build, dumps
 from seesaw_keras.tflite.reference import Interpreter
 from seesaw_keras.tflite.runtimes import open_runtime
@@ -89,7 +89,7 @@ def found(draw, agree):
     r = np.random.default_rng(0)
     for _ in range(2000):
         operator = draw(r)
-        if agrees(operator) == agree:
+        if is_bit_exact(operator) == agree:
             return operator
     raise AssertionError("none")
 
@@ -107,8 +107,8 @@ def test_the_difference_is_the_one_we_compute(code, both):
         for flavor, side in (("litert", litert), ("tflm", micro)):
             (ours,) = Interpreter(model, flavor).run(*(array[None] for array in given))
             np.testing.assert_array_equal(ours[0], side)
-        assert np.abs(litert.astype(int) - micro).max() == 1 - agrees(operator)
-        agreed.add(agrees(operator))
+        assert np.abs(litert.astype(int) - micro).max() == 1 - is_bit_exact(operator)
+        agreed.add(is_bit_exact(operator))
     assert agreed == {False, True}
 
 
@@ -174,14 +174,14 @@ def test_what_cannot_be_settled_is_named_and_left():
 
 
 def test_operators_that_are_one_source_are_not_looked_at():
-    assert agrees(Operator("ADD", [value("a", 1e-9), value("b", 1)], [value("y", 1)]))
+    assert is_bit_exact(Operator("ADD", [value("a", 1e-9), value("b", 1)], [value("y", 1)]))
     real = Tensor("x", (4,), "FLOAT32"), Tensor("y", (4,), "FLOAT32")
-    assert agrees(Operator("LOGISTIC", [real[0]], [real[1]]))
+    assert is_bit_exact(Operator("LOGISTIC", [real[0]], [real[1]]))
 
 
 def test_what_one_of_them_refuses_does_not_agree():
     operator = Operator("LOGISTIC", [value("x", 0.1)], [value("y", 1 / 128, -128)], version=2)
-    assert not agrees(operator)
+    assert not is_bit_exact(operator)
     assert align_scales(build(operator)) == [operator]
 
 
@@ -189,21 +189,21 @@ def test_what_one_of_them_refuses_does_not_agree():
 @given(scale=st.floats(0.003, 0.3) | st.builds(halfway, st.integers(140, 250), st.integers(30, 127)))
 def test_nothing_changes_but_scales_and_those_little(scale):
     model = shared(scale)
-    settled = copy.deepcopy(model)
-    unsettled = align_scales(settled)
-    assert all(agrees(operator) != (operator in unsettled) for operator in settled.main.operators)
-    before, after = scales(model), scales(settled)
+    aligned = copy.deepcopy(model)
+    unaligned = align_scales(aligned)
+    assert all(is_bit_exact(operator) != (operator in unaligned) for operator in aligned.main.operators)
+    before, after = scales(model), scales(aligned)
     for name in before:
         np.testing.assert_allclose(after[name], before[name], rtol=MOST)
     assert len({after[name][0] for name in ("left", "right", "both", "flat")}) == 1
     assert [after[name] for name in ("image", "other", "w")] == [before[name] for name in ("image", "other", "w")]
-    once = dumps(settled)
-    align_scales(settled)
-    assert dumps(settled) == once
-    for old, new in zip(model.main.tensors, settled.main.tensors, strict=True):
+    once = dumps(aligned)
+    align_scales(aligned)
+    assert dumps(aligned) == once
+    for old, new in zip(model.main.tensors, aligned.main.tensors, strict=True):
         if old.quantization:
             new.quantization.scales = old.quantization.scales
-    assert dumps(settled) == dumps(model)
+    assert dumps(aligned) == dumps(model)
 
 
 @pytest.fixture(scope="module")

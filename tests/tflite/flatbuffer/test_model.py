@@ -51,9 +51,9 @@ def test_options_are_completed():
 def test_unknown_names_are_refused():
     with pytest.raises(FlatbufferError, match="MUL has no option 'stride_h'"):
         Operator("MUL", [], [], {"stride_h": 2})
-    with pytest.raises(FlatbufferError, match="no operator 'CONV2D'"):
+    with pytest.raises(FlatbufferError, match="unknown operator 'CONV2D'"):
         Operator("CONV2D", [], [])
-    with pytest.raises(FlatbufferError, match="'x': there is no type 'int8'"):
+    with pytest.raises(FlatbufferError, match="'x': unknown type 'int8'"):
         Tensor("x", (1,), "int8")
 
 

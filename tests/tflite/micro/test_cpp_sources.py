@@ -119,25 +119,34 @@ IMAGE, EMBEDDING = ((1, 2, 2, 3), "INT8", UNIT), ((1, 12), "INT8", UNIT)
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (network(IMAGE, EMBEDDING, code="LSH_PROJECTION"), "TFLite Micro does not have LSH_PROJECTION"),
+        (network(IMAGE, EMBEDDING, code="LSH_PROJECTION"), "TFLite Micro does not support LSH_PROJECTION"),
         (
             network(((1, 2, 2, 3), "FLOAT32"), EMBEDDING),
-            r"the input is FLOAT32 \(1, 2, 2, 3\), not one RGB image in int8",
+            r"the input is FLOAT32 \(1, 2, 2, 3\); expected one RGB image in int8",
         ),
-        (network(((2, 2, 2, 3), "INT8", UNIT), ((2, 12), "INT8", UNIT)), r"the input is INT8 \(2, 2, 2, 3\), not one"),
-        (network(((1, 2, 6, 1), "INT8", UNIT), EMBEDDING), r"the input is INT8 \(1, 2, 6, 1\), not one RGB image"),
-        (network(((1, 0, 2, 3), "INT8", UNIT), EMBEDDING), r"the input is INT8 \(1, 0, 2, 3\), not one RGB image"),
-        (network(((1, 12), "INT8", UNIT), EMBEDDING), r"the input is INT8 \(1, 12\), not one RGB image"),
-        (network(IMAGE, ((1, 12), "FLOAT32")), "the output is FLOAT32, not int8 with one scale"),
-        (network(IMAGE, ((1, 12), "INT8", Quantization([0.5] * 12, axis=1))), "the output is INT8, not int8 with one"),
-        (network(IMAGE, ((2, 6), "INT8", UNIT)), r"the output is \(2, 6\), not one embedding of 1 to 33025 entries"),
-        (network(IMAGE, ((1, 33026), "INT8", UNIT)), r"the output is \(1, 33026\), not one embedding"),
-        (network(IMAGE, EMBEDDING, facts={}), "no threshold is stored in it; give one by --threshold"),
-        (network(IMAGE, EMBEDDING, facts={"threshold": 1.5}), "the threshold is 1.5, not a cosine"),
-        (network(IMAGE, EMBEDDING, facts={"threshold": "0.5"}), "the threshold is '0.5', not a cosine"),
-        (network(IMAGE, EMBEDDING, facts={"threshold": True}), "the threshold is True, not a cosine"),
-        (two("inputs"), "it has 2 inputs and 1 outputs, not one of each"),
-        (two("outputs"), "it has 1 inputs and 2 outputs, not one of each"),
+        (
+            network(((2, 2, 2, 3), "INT8", UNIT), ((2, 12), "INT8", UNIT)),
+            r"the input is INT8 \(2, 2, 2, 3\); expected one",
+        ),
+        (network(((1, 2, 6, 1), "INT8", UNIT), EMBEDDING), r"the input is INT8 \(1, 2, 6, 1\); expected one RGB image"),
+        (network(((1, 0, 2, 3), "INT8", UNIT), EMBEDDING), r"the input is INT8 \(1, 0, 2, 3\); expected one RGB image"),
+        (network(((1, 12), "INT8", UNIT), EMBEDDING), r"the input is INT8 \(1, 12\); expected one RGB image"),
+        (network(IMAGE, ((1, 12), "FLOAT32")), "the output is FLOAT32; expected int8 with one scale"),
+        (
+            network(IMAGE, ((1, 12), "INT8", Quantization([0.5] * 12, axis=1))),
+            "the output is INT8; expected int8 with one",
+        ),
+        (
+            network(IMAGE, ((2, 6), "INT8", UNIT)),
+            r"the output has shape \(2, 6\); expected one embedding of 1 to 33025 entries",
+        ),
+        (network(IMAGE, ((1, 33026), "INT8", UNIT)), r"the output has shape \(1, 33026\); expected one embedding"),
+        (network(IMAGE, EMBEDDING, facts={}), "no threshold is stored in it; set --threshold"),
+        (network(IMAGE, EMBEDDING, facts={"threshold": 1.5}), "invalid threshold 1.5: expected a cosine"),
+        (network(IMAGE, EMBEDDING, facts={"threshold": "0.5"}), "invalid threshold '0.5': expected a cosine"),
+        (network(IMAGE, EMBEDDING, facts={"threshold": True}), "invalid threshold True: expected a cosine"),
+        (two("inputs"), "expected one input and one output, got 2 and 1"),
+        (two("outputs"), "expected one input and one output, got 1 and 2"),
     ],
 )
 def test_models_that_it_is_not_for(model, message):
@@ -148,9 +157,15 @@ def test_models_that_it_is_not_for(model, message):
 @pytest.mark.parametrize(
     ("facts", "message"),
     [
-        (b"{}", "the metadata do not say that the input is pixel - 128, or the pixel"),
-        (json.dumps({"preprocessing": "pixel", "threshold": 0.5}).encode(), "the metadata do not say that the input"),
-        (json.dumps({"preprocessing": "pixel - 128", "threshold": float("nan")}).encode(), "the threshold is nan, not"),
+        (b"{}", "the metadata does not give the preprocessing of the input as pixel - 128 or pixel"),
+        (
+            json.dumps({"preprocessing": "pixel", "threshold": 0.5}).encode(),
+            "the metadata does not give the preprocessing of the input",
+        ),
+        (
+            json.dumps({"preprocessing": "pixel - 128", "threshold": float("nan")}).encode(),
+            "invalid threshold nan: expected",
+        ),
         (b"[1]", "metadata 'seesaw_keras': not a JSON object"),
     ],
 )

@@ -38,7 +38,7 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path, what):
     write_sources(path, made(a="old"))
     foreign = path / what
     foreign.mkdir() if what.endswith("/") else foreign.write_text("mine")
-    with pytest.raises(ValueError, match=rf"face: holds {what.rstrip('/')}, which no export wrote; name another"):
+    with pytest.raises(ValueError, match=rf"face: contains {what.rstrip('/')}, which no export wrote; choose another"):
         write_sources(path, made(a="new"))
     assert (path / "a").read_text("utf-8").splitlines()[1] == "old"
     assert list(tmp_path.iterdir()) == [path]
@@ -46,7 +46,7 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path, what):
 
 def test_a_file_in_the_place_of_the_folder(tmp_path):
     (tmp_path / "face").write_text("mine")
-    with pytest.raises(ValueError, match="face: is a file; name a folder"):
+    with pytest.raises(ValueError, match="face: is a file, expected a folder"):
         write_sources(tmp_path / "face", made(a="new"))
     assert (tmp_path / "face").read_text() == "mine"
 

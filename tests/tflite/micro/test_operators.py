@@ -3,7 +3,7 @@
 import pytest
 
 from seesaw_keras.tflite import flatbuffer
-from seesaw_keras.tflite.analysis.audit import MICRO_OPERATORS
+from seesaw_keras.tflite.analysis.audit import TFLM_OPERATORS
 from seesaw_keras.tflite.flatbuffer import Model, Operator, Quantization, Subgraph, Tensor
 from seesaw_keras.tflite.micro.operators import resolver_method, resolver_methods
 
@@ -40,8 +40,8 @@ def test_methods(code, method):
 
 
 def test_every_operator_of_micro_has_a_method_of_its_own():
-    methods = {resolver_method(code) for code in MICRO_OPERATORS}
-    assert len(methods) == len(MICRO_OPERATORS) == 100
+    methods = {resolver_method(code) for code in TFLM_OPERATORS}
+    assert len(methods) == len(TFLM_OPERATORS) == 100
     assert all(method.isidentifier() and method.startswith("Add") for method in methods)
 
 
@@ -63,7 +63,7 @@ def test_each_operator_once_in_order_also_of_graphs_that_are_called():
 )
 def test_an_operator_that_micro_lacks(operator, name):
     graph = Subgraph([*operator.inputs, *operator.outputs], operator.inputs, operator.outputs, [operator])
-    with pytest.raises(ValueError, match=f"TFLite Micro does not have {name}"):
+    with pytest.raises(ValueError, match=f"TFLite Micro does not support {name}"):
         resolver_methods(Model([graph]))
-    with pytest.raises(ValueError, match=f"TFLite Micro does not have {name}"):
+    with pytest.raises(ValueError, match=f"TFLite Micro does not support {name}"):
         resolver_method(name)

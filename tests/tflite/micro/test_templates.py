@@ -170,10 +170,10 @@ def test_the_self_test_passes(exported, self_test, zero_point):
 @pytest.mark.parametrize(
     ("flag", "line"),
     [
-        ("-DFAKE_ADD=kTfLiteError", "network: it does not start"),
-        ("-DFAKE_OUTPUT=59", "network: it does not start"),
-        ("-DFAKE_INVOKE=kTfLiteError", "network: the network does not run"),
-        ("-DFAKE_FLIP=1", "network: the network computes other integers"),
+        ("-DFAKE_ADD=kTfLiteError", "network: initialization failed"),
+        ("-DFAKE_OUTPUT=59", "network: initialization failed"),
+        ("-DFAKE_INVOKE=kTfLiteError", "network: inference failed"),
+        ("-DFAKE_FLIP=1", "network: an embedding differs from the golden one"),
     ],
 )
 def test_the_self_test_sees_a_network_that_fails(exported, self_test, flag, line):
@@ -188,19 +188,19 @@ def test_the_self_test_sees_a_network_that_fails(exported, self_test, flag, line
             "model.cc",
             "[kModelSize] = {\n",
             "[kModelSize] = {\n1+",
-            "parts: the model's bytes are not those that were exported",
+            "parts: the model's CRC-32 differs from the exported one",
         ),
-        ("golden.cc", "1664525u", "1664527u", "parts: a golden image is drawn otherwise"),
-        ("cosine.cc", "- zero_point, right", "- zero_point + 1, right", "parts: a cosine is computed otherwise"),
+        ("golden.cc", "1664525u", "1664527u", "parts: a golden image differs"),
+        ("cosine.cc", "- zero_point, right", "- zero_point + 1, right", "parts: a golden cosine differs"),
         (
             "cosine.cc",
             "return Reaches(threshold, S",
             "return !Reaches(threshold, S",
-            "parts: a cosine is compared other",
+            "parts: a cosine comparison is wrong",
         ),
-        ("pixels.h", "^ kPixelFlip", "^ 0x81", "network: the network computes other integers"),
-        ("operators.h", "Resolver<1>", "Resolver<2>", "network: it does not start"),
-        ("model.h", "kArenaSize = ", "kArenaSize = 59; // ", "network: it does not start"),
+        ("pixels.h", "^ kPixelFlip", "^ 0x81", "network: an embedding differs from the golden one"),
+        ("operators.h", "Resolver<1>", "Resolver<2>", "network: initialization failed"),
+        ("model.h", "kArenaSize = ", "kArenaSize = 59; // ", "network: initialization failed"),
     ],
 )
 def test_the_self_test_sees_files_that_are_damaged(exported, self_test, tmp_path, file, old, new, line):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from seesaw_keras.tflite.analysis.audit import MICRO_OPERATORS
+from seesaw_keras.tflite.analysis.audit import TFLM_OPERATORS
 from seesaw_keras.tflite.micro import export, write_sources
 from seesaw_keras.tflite.micro.operators import resolver_method
 
@@ -36,4 +36,4 @@ def test_names_of_methods():
     header = (CHECKOUT / "tensorflow/lite/micro/micro_mutable_op_resolver.h").read_text("utf-8")
     listed = re.findall(r"TfLiteStatus (Add\w+)\((?:(?!TfLiteStatus Add).)*?BuiltinOperator_(\w+)", header, re.S)
     methods = {code: method for method, code in listed if code != "CUSTOM"}
-    assert {code: resolver_method(code) for code in MICRO_OPERATORS} == methods
+    assert {code: resolver_method(code) for code in TFLM_OPERATORS} == methods

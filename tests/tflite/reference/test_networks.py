@@ -28,5 +28,5 @@ def test_float(type, converted, faces):
 
 
 def test_dynamic_range_is_refused(converted):
-    with pytest.raises(ValueError, match="weights of INT8 with an input of FLOAT32"):
+    with pytest.raises(ValueError, match="INT8 weights with FLOAT32 input are not supported"):
         Interpreter(flatbuffer.loads(converted("mobilefacenet", type="dynamic")))

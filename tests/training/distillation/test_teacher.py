@@ -208,7 +208,7 @@ def test_stored_embeddings(records, cache, tmp_path, named):
 
 def test_stored_embeddings_of_other_images(records, cache, tmp_path):
     np.savez(tmp_path / "a.npz", embeddings=np.ones((1, 2)), names=[records[0].name])
-    with pytest.raises(ValueError, match=r"a\.npz: 1 images have no embedding, 0/1\.png is the first"):
+    with pytest.raises(ValueError, match=r"a\.npz: 1 images have no embedding, the first is 0/1\.png"):
         teacher_embeddings(StoredEmbeddings(tmp_path / "a.npz"), Listed(records[:2]), cache)
 
 

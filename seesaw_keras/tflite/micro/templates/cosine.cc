@@ -5,13 +5,13 @@
 namespace seesaw {
 namespace {
 
-// The sums of products of two vectors: of a and b, of a and a, of b and b.
+// Dot products of two vectors: a with b, a with a, b with b.
 struct Sums {
   std::int32_t ab = 0, aa = 0, bb = 0;
 };
 
-// An entry less the zero point is -255 to 255, a product of two at most 65025 in size, so that every sum of up to
-// kLongestEmbedding = 33025 of them is below 2^31 in size, at every step.
+// An entry minus the zero point is -255 to 255, and the magnitude of a product at most 65025, so the magnitude of every
+// partial sum of up to kLongestEmbedding = 33025 products is below 2^31.
 Sums SumsOf(const std::int8_t* a, const std::int8_t* b, std::size_t size, int zero_point) {
   Sums sums;
   for (std::size_t i = 0; i < size; ++i) {
@@ -43,23 +43,23 @@ std::uint64_t Square(std::int32_t value) {
   return static_cast<std::uint64_t>(static_cast<std::int64_t>(value) * value);
 }
 
-// cosine = ab / sqrt(aa * bb) >= t / 2^15 is, where the signs do not tell, a matter of squares:
-// ab^2 * 2^30 against t^2 * aa * bb. Sums are below 2^31 in size, so ab^2 and aa * bb are below 2^62.
+// Whether cosine = ab / sqrt(aa * bb) >= t / 2^15. If the signs do not decide, compares the squares ab^2 * 2^30 and
+// t^2 * aa * bb. Sums have magnitudes below 2^31, so ab^2 and aa * bb are below 2^62.
 bool Reaches(std::int32_t threshold, const Sums& sums) {
   if (sums.ab == 0) return threshold <= 0;
   if (sums.ab > 0 && threshold <= 0) return true;
   if (sums.ab < 0 && threshold >= 0) return false;
-  const std::uint64_t lengths = static_cast<std::uint64_t>(sums.aa) * static_cast<std::uint64_t>(sums.bb);
+  const std::uint64_t squared_norms = static_cast<std::uint64_t>(sums.aa) * static_cast<std::uint64_t>(sums.bb);
   const Wide cosine = Multiply(Square(sums.ab), std::uint32_t{1} << 30);
-  const Wide wanted = Multiply(lengths, static_cast<std::uint32_t>(Square(threshold)));
-  return sums.ab > 0 ? AtLeast(cosine, wanted) : AtLeast(wanted, cosine);
+  const Wide limit = Multiply(squared_norms, static_cast<std::uint32_t>(Square(threshold)));
+  return sums.ab > 0 ? AtLeast(cosine, limit) : AtLeast(limit, cosine);
 }
 
 }  // namespace
 
 std::int32_t CosineQ15(const std::int8_t* a, const std::int8_t* b, std::size_t size, int zero_point) {
   const Sums sums = SumsOf(a, b, size, zero_point);
-  // -1 is always reached (Cauchy-Schwarz, exact in integers); the greatest threshold that is reached, by halving.
+  // Bisection for the largest threshold reached; -1 always is (Cauchy-Schwarz inequality, exact in integers).
   std::int32_t reached = -kOneQ15, beyond = kOneQ15 + 1;
   while (beyond - reached > 1) {
     const std::int32_t middle = reached + (beyond - reached) / 2;

@@ -1,6 +1,6 @@
 // @stamp
 //
-// The cosine of two int8 embeddings, and whether it reaches a threshold: integers only.
+// Cosine similarity of two int8 embeddings, and its comparison with a threshold, in integer arithmetic.
 
 #ifndef SEESAW_COSINE_H_
 #define SEESAW_COSINE_H_
@@ -12,15 +12,15 @@ namespace seesaw {
 
 constexpr std::int32_t kOneQ15 = 1 << 15;
 
-// The longest embedding: 33025 * 255 * 255 is just below 2^31.
+// Maximum embedding size: 33025 * 255 * 255 is just below 2^31.
 constexpr std::size_t kLongestEmbedding = @longest;
 
-// Returns the cosine of a and b in units of 1/32768, rounded down: -32768 to 32768; 0 where one of them is zero
-// throughout. `size` is 1 to kLongestEmbedding, `zero_point` -128 to 127.
+// Returns the cosine of a and b in units of 1/32768, rounded down: -32768 to 32768; 0 if one of them is all
+// zeros. `size` is 1 to kLongestEmbedding, `zero_point` -128 to 127.
 std::int32_t CosineQ15(const std::int8_t* a, const std::int8_t* b, std::size_t size, int zero_point);
 
-// Returns whether the cosine is at least threshold / 32768, exactly: the same as CosineQ15(...) >= threshold,
-// without its search. `threshold` is -32768 to 32768.
+// Returns whether the cosine is at least threshold / 32768, exactly: equals CosineQ15(...) >= threshold, without its
+// bisection. `threshold` is -32768 to 32768.
 bool CosineReaches(std::int32_t threshold, const std::int8_t* a, const std::int8_t* b, std::size_t size,
                    int zero_point);
 

@@ -21,7 +21,7 @@ bool FaceEmbedder::Begin() {
 
 bool FaceEmbedder::Embed(const std::uint8_t* rgb, std::int8_t* embedding) {
   if (!ready_) return false;
-  // Every time anew: the network computes over its input's memory.
+  // Written on every call, because the network overwrites its input's memory.
   PixelsToInput(rgb, interpreter_.input(0)->data.uint8, kImageSize);
   if (interpreter_.Invoke() != kTfLiteOk) return false;
   const std::int8_t* output = interpreter_.output(0)->data.int8;

@@ -1,6 +1,6 @@
 // @stamp
 //
-// From the pixels of an aligned face to its embedding, and from two embeddings to "the same person" or not.
+// Computes the embedding of an aligned face, and compares two embeddings.
 //
 //   alignas(16) static std::uint8_t arena[seesaw::kArenaSize];
 //   static seesaw::FaceEmbedder embedder(arena, sizeof(arena));
@@ -20,24 +20,23 @@
 
 namespace seesaw {
 
-// Takes no memory but its own and the arena, throws nothing, and computes with integers only. Not for two threads at
-// once.
+// Uses only its own memory and the arena, throws no exceptions and uses only integer arithmetic. Not thread-safe.
 class FaceEmbedder {
  public:
-  // `arena`: kArenaSize bytes, aligned to 16, that belong to the embedder for as long as it lives.
+  // `arena`: kArenaSize bytes, aligned to 16, that must outlive the embedder.
   FaceEmbedder(std::uint8_t* arena, std::size_t arena_size);
   FaceEmbedder(const FaceEmbedder&) = delete;
   FaceEmbedder& operator=(const FaceEmbedder&) = delete;
 
-  // Makes the network ready to run; once, before anything else. False if it cannot be: TFLite Micro logs why, mostly
-  // that the arena is too small.
+  // Initializes the network; call it once, before any other method. Returns false on failure, usually because the
+  // arena is too small; TFLite Micro logs the reason.
   bool Begin();
 
-  // Reads kImageSize bytes of `rgb`, and writes kEmbeddingSize entries of `embedding`. False if the network is not
-  // ready or fails; then nothing is written.
+  // Reads kImageSize bytes of `rgb` and writes kEmbeddingSize entries of `embedding`. Returns false, without writing,
+  // if the network is not initialized or fails.
   bool Embed(const std::uint8_t* rgb, std::int8_t* embedding);
 
-  // Bytes of the arena that are in use after Begin().
+  // Bytes of the arena in use after Begin().
   std::size_t ArenaUsed() const { return interpreter_.arena_used_bytes(); }
 
   // The cosine of two embeddings in units of 1/32768, rounded down: -32768 to 32768.

@@ -1,6 +1,6 @@
 // @stamp
 //
-// The self-test as a program for a desktop; see CMakeLists.txt.
+// The self-test as a desktop program; see CMakeLists.txt.
 
 #include <cstdio>
 
@@ -24,7 +24,7 @@ alignas(16) std::uint8_t arena[seesaw::kArenaSize];
 
 int TestWhole() {
   seesaw::FaceEmbedder embedder(arena, sizeof(arena));
-  if (!embedder.Begin()) return Report("network", "it does not start");
+  if (!embedder.Begin()) return Report("network", "initialization failed");
   std::printf("arena: %zu of %zu bytes\n", embedder.ArenaUsed(), sizeof(arena));
   return Report("network", seesaw::TestEmbedder(embedder, image));
 }

@@ -1,6 +1,6 @@
 // @stamp
 //
-// The network, and what there is to know about it.
+// The network and its parameters.
 
 #ifndef SEESAW_MODEL_H_
 #define SEESAW_MODEL_H_
@@ -12,30 +12,30 @@
 
 namespace seesaw {
 
-// The flatbuffer, byte by byte.
+// The flatbuffer.
 constexpr std::size_t kModelSize = @model_size;
 constexpr std::uint32_t kModelCrc32 = @{model_crc32}u;
 alignas(16) extern const unsigned char kModel[kModelSize];
 
-// The image: rows from top to bottom, in them pixels from left to right, in them R, G and B.
+// The image: R, G, B bytes in row-major order from the top left.
 constexpr std::size_t kImageHeight = @height;
 constexpr std::size_t kImageWidth = @width;
 constexpr std::size_t kImageSize = kImageHeight * kImageWidth * 3;
 
-// Bits in which a byte of the input, @preprocessing, differs from its pixel.
+// XOR mask from a pixel to the input byte, @preprocessing.
 constexpr std::uint8_t kPixelFlip = @pixel_flip;
 
-// The embedding: int8 values that stand for multiples of one scale, off by the zero point.
+// The embedding: int8 values with one scale and one zero point.
 constexpr std::size_t kEmbeddingSize = @embedding_size;
 constexpr int kEmbeddingZeroPoint = @zero_point;
-static_assert(kEmbeddingSize <= kLongestEmbedding, "sums of products would leave int32");
+static_assert(kEmbeddingSize <= kLongestEmbedding, "sums of products would overflow int32");
 
-// From this cosine on two faces are the same person: @threshold, in units of 1/32768.
+// Minimum cosine at which two faces are the same person: @threshold, in units of 1/32768.
 constexpr std::int32_t kThresholdQ15 = @threshold_q15;
 
-// Bytes of TFLite Micro's arena: @arena_total were enough on x86-64 (@planned planned, @persistent persistent), and
-// @margin more are for scratch buffers of optimised kernels; in whole KiB. On a 32-bit processor the persistent part
-// is smaller; FaceEmbedder::ArenaUsed() says what it is.
+// Bytes of TFLite Micro's arena, in whole KiB: @arena_total required on x86-64 (@planned planned, @persistent
+// persistent), and @margin for scratch buffers of optimized kernels. On a 32-bit processor the persistent part should
+// be smaller; FaceEmbedder::ArenaUsed() returns the bytes in use.
 constexpr std::size_t kArenaSize = @arena_size;
 
 }  // namespace seesaw

@@ -1,6 +1,6 @@
 // @stamp
 //
-// The operators of the network, and no others: each one that is added costs flash.
+// Resolver with only the operators of the network, because each operator takes flash.
 
 #ifndef SEESAW_OPERATORS_H_
 #define SEESAW_OPERATORS_H_
@@ -12,7 +12,7 @@ namespace seesaw {
 
 using Operators = tflite::MicroMutableOpResolver<@operator_count>;
 
-// Returns whether all were added.
+// Returns whether all operators were added.
 inline bool AddOperators(Operators& operators) {
   return @operator_calls;
 }

@@ -8,7 +8,7 @@
 namespace seesaw {
 namespace {
 
-// As zlib's.
+// CRC-32 as in zlib.
 std::uint32_t Crc32(const std::uint8_t* data, std::size_t size) {
   std::uint32_t crc = 0xffffffffu;
   for (std::size_t i = 0; i < size; ++i) {
@@ -21,16 +21,16 @@ std::uint32_t Crc32(const std::uint8_t* data, std::size_t size) {
 }  // namespace
 
 const char* TestParts(std::uint8_t* rgb) {
-  if (Crc32(kModel, kModelSize) != kModelCrc32) return "the model's bytes are not those that were exported";
+  if (Crc32(kModel, kModelSize) != kModelCrc32) return "the model's CRC-32 differs from the exported one";
   for (std::size_t i = 0; i < kGoldenCount; ++i) {
     DrawGolden(i, rgb);
-    if (Crc32(rgb, kImageSize) != kGoldenImageCrc32[i]) return "a golden image is drawn otherwise";
+    if (Crc32(rgb, kImageSize) != kGoldenImageCrc32[i]) return "a golden image differs";
     for (std::size_t j = 0; j < kGoldenCount; ++j) {
       const std::int8_t *a = kGoldenEmbeddings[i], *b = kGoldenEmbeddings[j];
       const std::int32_t cosine = kGoldenCosinesQ15[i][j];
-      if (CosineQ15(a, b, kEmbeddingSize, kEmbeddingZeroPoint) != cosine) return "a cosine is computed otherwise";
+      if (CosineQ15(a, b, kEmbeddingSize, kEmbeddingZeroPoint) != cosine) return "a golden cosine differs";
       if (CosineReaches(kThresholdQ15, a, b, kEmbeddingSize, kEmbeddingZeroPoint) != (cosine >= kThresholdQ15)) {
-        return "a cosine is compared otherwise";
+        return "a cosine comparison is wrong";
       }
     }
   }

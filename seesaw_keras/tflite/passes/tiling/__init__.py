@@ -6,9 +6,9 @@
 
 `tiles` computes a graph in parts: groups of channels where operators are channelwise, which costs only additional
 operators, and overlapping strips of rows starting from the image (patch-based inference; MCUNetV2, arXiv 2110.15352,
-section 3). `needs` gives the inputs that an operator reads for a part, `units` what can be tiled and how, `plan` how
-much of it a given arena requires. `operator_order` orders the operators, `memory` models TFLite Micro's memory use,
-`offsets` plans the tensors' offsets, and `fit` combines them all.
+section 3). `required_inputs` gives the inputs that an operator reads for a part, `units` the tensors that can be tiled
+and their layouts, `plan` the tiling that a given arena requires. `operator_order` orders the operators, `memory` models
+TFLite Micro's memory use, `offsets` plans the tensors' offsets, and `fit` combines them all.
 """
 
 from seesaw_keras.tflite.passes.tiling.fit import fit

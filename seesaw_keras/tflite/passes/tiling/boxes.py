@@ -20,9 +20,9 @@ import numpy as np
 
 from seesaw_keras.tflite.flatbuffer import Operator, Tensor
 
-__all__ = ["Box", "Cuts", "cut_out", "grid", "is_image", "put_together", "shape_of", "whole"]
+__all__ = ["Box", "Cuts", "concatenate", "grid", "is_image", "shape_of", "slice_box", "whole"]
 
-_MOST_INPUTS = 10  # input limit of TFLite Micro's CONCATENATION
+_MAX_INPUTS = 10  # input limit of TFLite Micro's CONCATENATION
 
 
 class Box(NamedTuple):
@@ -44,7 +44,7 @@ class Box(NamedTuple):
 
     @property
     def is_empty(self) -> bool:
-        """Whether the box is empty."""
+        """Whether the box has no rows or no channels."""
         return self.bottom <= self.top or self.last <= self.first
 
 
@@ -74,13 +74,13 @@ def shape_of(tensor: Tensor, box: Box) -> tuple[int, ...]:
 
 def grid(tensor: Tensor, cuts: Cuts) -> list[list[Box]]:
     """Returns the parts into which a tensor is split: one list per channel range, top to bottom."""
-    all_of_it = whole(tensor)
-    rows = list(pairwise([0, *cuts.rows, all_of_it.bottom]))
-    channels = pairwise([0, *cuts.channels, all_of_it.last])
+    full = whole(tensor)
+    rows = list(pairwise([0, *cuts.rows, full.bottom]))
+    channels = pairwise([0, *cuts.channels, full.last])
     return [[Box(*row, *channel) for row in rows] for channel in channels]
 
 
-def cut_out(tensor: Tensor, box: Box, made: Tensor) -> Operator:
+def slice_box(tensor: Tensor, box: Box, made: Tensor) -> Operator:
     """Returns the SLICE that copies a box of an image; in TFLite Micro it needs less memory than STRIDED_SLICE."""
     begin = np.array([0, box.top, 0, box.first], np.int32)
     size = np.array(made.shape, np.int32)
@@ -88,17 +88,17 @@ def cut_out(tensor: Tensor, box: Box, made: Tensor) -> Operator:
     return Operator("SLICE", [tensor, *constants], [made], version=2 if tensor.type == "INT8" else 1)
 
 
-def put_together(pieces: Sequence[Tensor], axis: int, made: Tensor) -> list[Operator]:
+def concatenate(pieces: Sequence[Tensor], axis: int, made: Tensor) -> list[Operator]:
     """Returns the operators that concatenate pieces; several if there are more than TFLite Micro supports at once."""
     operators: list[Operator] = []
     pieces = list(pieces)
-    while len(pieces) > _MOST_INPUTS:
-        some = pieces[:_MOST_INPUTS]
+    while len(pieces) > _MAX_INPUTS:
+        some = pieces[:_MAX_INPUTS]
         shape = list(made.shape)
         shape[axis] = sum(piece.shape[axis] for piece in some)
         joined = Tensor(f"{made.name}/{len(operators)}", tuple(shape), made.type, made.quantization)
         operators.append(_concatenation(some, axis, joined))
-        pieces[:_MOST_INPUTS] = [joined]
+        pieces[:_MAX_INPUTS] = [joined]
     return [*operators, _concatenation(pieces, axis, made)]
 
 

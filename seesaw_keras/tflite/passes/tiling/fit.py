@@ -16,8 +16,8 @@ from seesaw_keras.tflite.runtimes import OFFSETS
 
 __all__ = ["fit"]
 
-_GAPS = 1.05  # empirical overhead of gaps between tensors
-_TRIED = 3  # number of plans with few operators to try
+_GAP_OVERHEAD = 1.05  # empirical overhead of gaps between tensors
+_MAX_LIKELY_PLANS = 3  # number of plans with few operators to try
 
 
 def fit(model: Model, arena: int | None = None) -> int:
@@ -37,11 +37,11 @@ def fit(model: Model, arena: int | None = None) -> int:
     graph, before = model.main, copied(model.main)
     plans = find_plans(graph)
     # First the plans with the fewest operators that leave room for gaps, then the potentially smallest ones.
-    likely = [plan for plan in plans if arena is not None and plan.live * _GAPS + plan.persistent <= arena][:_TRIED]
+    likely = [plan for plan in plans if arena is not None and plan.live * _GAP_OVERHEAD + plan.persistent <= arena]
     smallest: Plan | None = None
     planned, persistent = 0, 0
-    for plan in [*likely, *sorted(plans, key=_least)]:
-        if smallest is not None and _least(plan) >= planned + persistent:
+    for plan in [*likely[:_MAX_LIKELY_PLANS], *sorted(plans, key=_lower_bound)]:
+        if smallest is not None and _lower_bound(plan) >= planned + persistent:
             continue
         size = _apply(model, plan)
         if arena is not None and sum(size) <= arena:
@@ -55,12 +55,12 @@ def fit(model: Model, arena: int | None = None) -> int:
         _apply(model, smallest)
         return len(smallest.layout)
     raise ValueError(
-        f"an arena of {arena:,} bytes cannot be reached: {planned + persistent:,} bytes are, {planned:,} of them "
-        f"planned and {persistent:,} persistent"
+        f"the model does not fit into an arena of {arena:,} bytes: the smallest plan takes {planned + persistent:,} "
+        f"bytes, {planned:,} planned and {persistent:,} persistent"
     )
 
 
-def _least(plan: Plan) -> int:
+def _lower_bound(plan: Plan) -> int:
     """Arena size of a plan in bytes, without gaps between tensors."""
     return plan.live + plan.persistent
 

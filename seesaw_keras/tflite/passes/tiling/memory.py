@@ -24,16 +24,16 @@ __all__ = [
     "buffers",
     "by_size",
     "height",
-    "most_alive",
+    "peak_live_bytes",
     "persistent_bytes",
     "place",
     "planned_bytes",
 ]
 
 _ALIGNMENT = 16
-_OPERATOR, _TENSOR, _REST = 64 + 20, 24, 600  # bytes; an operator's options take 20 on average
+_OPERATOR_BYTES, _TENSOR_BYTES, _OTHER_BYTES = 64 + 20, 24, 600  # bytes; an operator's options take 20 on average
 # Persistent bytes per kernel: sizeof its OpData, in the wheel of August 2026.
-_KEPT = {
+_OP_DATA_BYTES = {
     "ADD": 60,
     "AVERAGE_POOL_2D": 28,
     "CONCATENATION": 80,
@@ -62,14 +62,14 @@ class Buffer(NamedTuple):
     Attributes:
         tensor: tensor it holds; None for a kernel's scratch buffer.
         size: size in bytes, a multiple of the alignment.
-        born: index of the first operator at which it is live.
-        dies: index of the last one.
+        first_use: index of the first operator at which it is live.
+        last_use: index of the last one.
     """
 
     tensor: Tensor | None
     size: int
-    born: int
-    dies: int
+    first_use: int
+    last_use: int
 
 
 def buffers(graph: Subgraph) -> list[Buffer]:
@@ -85,34 +85,36 @@ def by_size(needed: Sequence[Buffer]) -> list[int]:
     return sorted(range(len(needed)), key=lambda number: (-needed[number].size, -number))
 
 
-def place(needed: Sequence[Buffer], order: Iterable[int], ceiling: int = 0, hanging: Collection[int] = ()) -> list[int]:
+def place(
+    needed: Sequence[Buffer], order: Iterable[int], ceiling: int = 0, top_down: Collection[int] = ()
+) -> list[int]:
     """Returns the offset of each buffer when each in turn is placed in the lowest free gap.
 
     Args:
         needed: the buffers.
         order: buffer indices in placement order.
-        ceiling: upper limit for hanging buffers.
-        hanging: indices of buffers that are placed at the upper end of the highest free gap below the ceiling, if there
-            is one.
+        ceiling: upper limit for `top_down` buffers.
+        top_down: indices of buffers to place at the upper end of the highest free gap below the ceiling, if there is
+            one.
     """
     offsets = [0] * len(needed)
-    placed: list[tuple[int, int, int, int]] = []  # offset, end, born, dies
+    placed: list[tuple[int, int, int, int]] = []  # offset, end, first_use, last_use
     for number in order:
-        _, size, born, dies = needed[number]
-        taken = [(begin, end) for begin, end, first, last in placed if first <= dies and born <= last]
-        offset = _hung(taken, size, ceiling) if number in hanging else None
+        _, size, first_use, last_use = needed[number]
+        taken = [(begin, end) for begin, end, first, last in placed if first <= last_use and first_use <= last]
+        offset = _highest_gap(taken, size, ceiling) if number in top_down else None
         if offset is None:
             offset = 0
             for begin, end in taken:
                 if begin - offset >= size:
                     break
                 offset = max(offset, end)
-        insort(placed, (offset, offset + size, born, dies))
+        insort(placed, (offset, offset + size, first_use, last_use))
         offsets[number] = offset
     return offsets
 
 
-def _hung(taken: list[tuple[int, int]], size: int, ceiling: int) -> int | None:
+def _highest_gap(taken: list[tuple[int, int]], size: int, ceiling: int) -> int | None:
     """The highest free offset below a ceiling; None if there is none."""
     found, floor = None, 0
     for begin, end in [*taken, (ceiling, ceiling)]:
@@ -123,11 +125,11 @@ def _hung(taken: list[tuple[int, int]], size: int, ceiling: int) -> int | None:
     return found
 
 
-def most_alive(needed: Sequence[Buffer]) -> int:
+def peak_live_bytes(needed: Sequence[Buffer]) -> int:
     """Returns the peak of live bytes, a lower bound for every plan."""
-    alive = [0] * (max((buffer.dies for buffer in needed), default=0) + 1)
+    alive = [0] * (max((buffer.last_use for buffer in needed), default=0) + 1)
     for buffer in needed:
-        for step in range(buffer.born, buffer.dies + 1):
+        for step in range(buffer.first_use, buffer.last_use + 1):
             alive[step] += buffer.size
     return max(alive)
 
@@ -156,10 +158,10 @@ def persistent_bytes(graph: Subgraph) -> int:
     """Returns the persistent memory in bytes, accurate to within a few hundredths."""
     kept = 0
     for operator in graph.operators:
-        kept += aligned(_KEPT.get(operator.code, 0))
+        kept += aligned(_OP_DATA_BYTES.get(operator.code, 0))
         if operator.code in ("CONV_2D", "DEPTHWISE_CONV_2D"):
             kept += 2 * aligned(4 * operator.outputs[0].shape[-1])  # a multiplier and a shift per channel
-    return _REST + _OPERATOR * len(graph.operators) + _TENSOR * len(graph.tensors) + kept
+    return _OTHER_BYTES + _OPERATOR_BYTES * len(graph.operators) + _TENSOR_BYTES * len(graph.tensors) + kept
 
 
 def aligned(size: int) -> int:

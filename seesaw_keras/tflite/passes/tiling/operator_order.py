@@ -17,8 +17,8 @@ from seesaw_keras.tflite.flatbuffer import Operator, Subgraph, Tensor
 
 __all__ = ["order_operators"]
 
-_KEPT = 24  # beam width
-_STRETCH = 60  # maximum number of operators per segment
+_BEAM_WIDTH = 24
+_MAX_SEGMENT = 60  # maximum number of operators per segment
 
 
 class _State(NamedTuple):
@@ -64,8 +64,8 @@ def _bounds(graph: Subgraph) -> list[int]:
     after = _live_after(graph)
     bounds, begin = [], 0
     while begin < len(after):
-        window = range(begin + 1, min(begin + _STRETCH, len(after)) + 1)
-        if len(after) - begin <= _STRETCH:
+        window = range(begin + 1, min(begin + _MAX_SEGMENT, len(after)) + 1)
+        if len(after) - begin <= _MAX_SEGMENT:
             begin = len(after)
         else:
             begin = min(window[len(window) // 4 :], key=lambda index: (after[index - 1], -index))
@@ -77,8 +77,8 @@ def _live_after(graph: Subgraph) -> list[int]:
     """Live bytes between each operator and the next."""
     count = len(graph.operators)
     after = [0] * count
-    for tensor, (born, dies) in lifetimes(graph).items():
-        for step in range(born, dies if tensor not in graph.outputs else count):
+    for tensor, (first_use, last_use) in lifetimes(graph).items():
+        for step in range(first_use, last_use if tensor not in graph.outputs else count):
             after[step] += tensor.nbytes
     return after
 
@@ -118,7 +118,7 @@ def _ordered(graph: Subgraph, operators: list[Operator], later: list[Operator]) 
             for step in free[:1] or steps:
                 if step.done not in found or step < found[step.done]:
                     found[step.done] = step
-        states = sorted(found.values())[:_KEPT]
+        states = sorted(found.values())[:_BEAM_WIDTH]
         ready = {done: _next(ready[done & ~(1 << last)], last, done, waits) for _, _, done, (*_, last) in states}
     return [operators[n] for n in min(given, *states, key=lambda state: state.peak).order]
 

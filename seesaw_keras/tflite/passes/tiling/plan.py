@@ -4,7 +4,7 @@
 >>> from seesaw_keras.tflite.passes.tiling.plan import find_plans
 >>> [plan.live for plan in find_plans(flatbuffer.read("shuffle_hard.tflite").main)]  # doctest: +SKIP
 
-Each unit (`units`) has a price list: peak memory while it is computed versus additional persistent memory for the
+Each unit (`units`) has a list of costs: peak memory while it is computed versus additional persistent memory for the
 operators that this takes. Units are computed one after the other, so the peak of the graph is the maximum over units. A
 plan has a ceiling, and uses the cheapest option of each unit that stays below it.
 """
@@ -22,8 +22,8 @@ from seesaw_keras.tflite.passes.tiling.units import Unit, channel_units, strip_u
 
 __all__ = ["Plan", "copied", "find_plans"]
 
-_AFTERMATH = 3  # operators after a unit that may belong to its window
-_HOPELESS = 1.4  # reordering reduces the peak by less than this factor
+_MAX_TRAILING = 3  # operators after a unit that may belong to its window
+_MAX_REORDER_GAIN = 1.4  # reordering reduces the peak by less than this factor
 
 
 class Plan(NamedTuple):
@@ -40,7 +40,7 @@ class Plan(NamedTuple):
     layout: Layout
 
 
-class _Price(NamedTuple):
+class _LayoutCost(NamedTuple):
     """Cost of a unit's layout: additional persistent bytes, and peak memory during the unit."""
 
     persistent: int
@@ -80,17 +80,17 @@ def _plans(graph: Subgraph, units: Sequence[Unit]) -> list[Plan]:
     before: set[Tensor] = set()
     lists = []
     for unit in units:
-        lists.append(_prices(graph, unit, before - unit.tensors, ceiling))
+        lists.append(_layout_costs(graph, unit, before - unit.tensors, ceiling))
         ceiling = max(ceiling, lists[-1][-1].live)
         before |= unit.tensors
     plans = []
     persistent = persistent_bytes(graph)
-    for most in sorted({price.live for prices in lists for price in prices if price.live >= ceiling} | {ceiling}):
-        chosen = [next(price for price in prices if price.live <= most) for prices in lists]
+    for most in sorted({cost.live for costs in lists for cost in costs if cost.live >= ceiling} | {ceiling}):
+        chosen = [next(cost for cost in costs if cost.live <= most) for costs in lists]
         layout: Layout = {}
-        for price in reversed(chosen):
-            layout = {**layout, **price.layout}
-        plans.append(Plan(most, persistent + sum(price.persistent for price in chosen), layout))
+        for cost in reversed(chosen):
+            layout = {**layout, **cost.layout}
+        plans.append(Plan(most, persistent + sum(cost.persistent for cost in chosen), layout))
     return plans
 
 
@@ -101,14 +101,14 @@ def _innermost_first(graph: Subgraph, units: list[Unit]) -> list[Unit]:
     return [units[n] for n in sorted(range(len(units)), key=lambda n: (around[n] > 1, spans[n]))]
 
 
-def _prices(graph: Subgraph, unit: Unit, others: set[Tensor], enough: int) -> list[_Price]:
+def _layout_costs(graph: Subgraph, unit: Unit, others: set[Tensor], target_peak: int) -> list[_LayoutCost]:
     """The useful layouts of a unit, cheapest first, until peak memory is low enough."""
     window = _window(graph, unit)
     base = persistent_bytes(window)
     plain = copied(window)
     order_operators(plain)
-    kept = [_Price(0, _peak(plain, others, {}), {})]
-    if kept[0].live <= enough:
+    kept = [_LayoutCost(0, _peak(plain, others, {}), {})]
+    if kept[0].live <= target_peak:
         return kept
     tiled = []
     for layout in unit.layouts:
@@ -116,13 +116,13 @@ def _prices(graph: Subgraph, unit: Unit, others: set[Tensor], enough: int) -> li
         origins = tile(some, layout)
         tiled.append((persistent_bytes(some) - base, layout, some, origins))
     for persistent, layout, some, origins in sorted(tiled, key=lambda one: one[0]):
-        if kept[-1].live <= enough:
+        if kept[-1].live <= target_peak:
             break
-        if _peak(some, others, origins) <= kept[-1].live * _HOPELESS:
+        if _peak(some, others, origins) <= kept[-1].live * _MAX_REORDER_GAIN:
             order_operators(some)
             live = _peak(some, others, origins)
             if live < kept[-1].live:
-                kept.append(_Price(persistent, live, layout))
+                kept.append(_LayoutCost(persistent, live, layout))
     return kept
 
 
@@ -146,7 +146,7 @@ def _window(graph: Subgraph, unit: Unit) -> Subgraph:
     begin, end = _span(graph, unit)
     # Include immediate consumers, such as an addition to the stream, which free tensors that are still live.
     made = {t for o in graph.operators[begin:end] for t in o.outputs}
-    after = graph.operators[end : end + _AFTERMATH]
+    after = graph.operators[end : end + _MAX_TRAILING]
     end += max((n + 1 for n, o in enumerate(after) if not made.isdisjoint(_tensors(o))), default=0)
     inside = graph.operators[begin:end]
     there = dict.fromkeys([*graph.inputs, *(t for o in graph.operators[:begin] for t in o.outputs)])

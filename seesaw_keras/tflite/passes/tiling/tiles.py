@@ -23,9 +23,9 @@ import numpy as np
 
 from seesaw_keras.tflite.flatbuffer import Operator, Subgraph, Tensor
 from seesaw_keras.tflite.passes.channels import channel_slices, joined_parts, sliced
-from seesaw_keras.tflite.passes.graph_index import LASTING, GraphIndex, remove_dead_ops, taken
-from seesaw_keras.tflite.passes.tiling.boxes import Box, Cuts, cut_out, grid, is_image, put_together, shape_of, whole
-from seesaw_keras.tflite.passes.tiling.needs import Margins, needs
+from seesaw_keras.tflite.passes.graph_index import SIDE_EFFECTS, GraphIndex, remove_dead_ops, select_quantization
+from seesaw_keras.tflite.passes.tiling.boxes import Box, Cuts, concatenate, grid, is_image, shape_of, slice_box, whole
+from seesaw_keras.tflite.passes.tiling.required_inputs import ZeroPadding, required_inputs
 
 __all__ = ["STREAMED", "Layout", "tile"]
 
@@ -44,7 +44,7 @@ def tile(graph: Subgraph, layout: Layout) -> dict[Tensor, Tensor]:
         New tensors, each mapped to the tensor of which it is a part.
     """
     operators = graph.operators
-    if not layout or any(o.code in LASTING or any(o.mutating_variable_inputs) or not o.outputs for o in operators):
+    if not layout or any(o.code in SIDE_EFFECTS or any(o.mutating_variable_inputs) or not o.outputs for o in operators):
         return {}
     tiler = _Tiler(graph, layout)
     for tensor in graph.outputs:
@@ -67,9 +67,9 @@ class _Tiler:
     def __init__(self, graph: Subgraph, layout: Layout) -> None:
         self.operators: list[Operator] = []
         self.origins: dict[Tensor, Tensor] = {}
-        self._graph, self._layout, self._links = graph, layout, GraphIndex(graph)
+        self._graph, self._layout, self._graph_index = graph, layout, GraphIndex(graph)
         self._parts: dict[tuple[Tensor, Box], Tensor] = {}
-        self._padded: dict[tuple[Tensor, Margins], Tensor] = {}
+        self._padded: dict[tuple[Tensor, ZeroPadding], Tensor] = {}
         self._constants: dict[tuple[Tensor, int, int, int], Tensor] = {}
 
     def part(self, tensor: Tensor, box: Box) -> Tensor:
@@ -80,11 +80,11 @@ class _Tiler:
         return self._parts[key]
 
     def _made(self, tensor: Tensor, box: Box) -> Tensor:
-        operator = self._links.producers.get(tensor)
+        operator = self._graph_index.producers.get(tensor)
         if operator is None:
             return tensor if box == whole(tensor) else self._cut(tensor, box)
         if is_image(tensor) and tensor not in self._graph.outputs:
-            for output, first, _ in channel_slices(self._links, operator) or ():
+            for output, first, _ in channel_slices(self._graph_index, operator) or ():
                 given = sliced(operator)
                 if output is tensor and given is not None and is_image(given):
                     return self.part(given, box._replace(first=box.first + first, last=box.last + first))
@@ -121,7 +121,7 @@ class _Tiler:
 
     def _cut(self, tensor: Tensor, box: Box) -> Tensor:
         made = self._new(tensor, box)
-        self.operators.append(cut_out(tensor, box, made))
+        self.operators.append(slice_box(tensor, box, made))
         return made
 
     def _joined(self, tensor: Tensor, box: Box, columns: list[list[Tensor]]) -> Tensor:
@@ -136,10 +136,10 @@ class _Tiler:
                 continue
             shape = (1, box.bottom - box.top, *column[0].shape[2:])
             run = made if len(columns) == 1 else self._known(tensor, f"{made.name}/{number}", shape)
-            self.operators += put_together(column, 1, run)
+            self.operators += concatenate(column, 1, run)
             runs.append(run)
         if len(runs) > 1:
-            self.operators += put_together(runs, 3, made)
+            self.operators += concatenate(runs, 3, made)
         return made
 
     def _computed(self, operator: Operator, tensor: Tensor, box: Box) -> Tensor:
@@ -151,29 +151,31 @@ class _Tiler:
             return tensor
         parts = joined_parts(operator)
         if parts is not None:
-            return self._side_by_side(tensor, box, parts)
-        need = needs(self._links, operator, box)
-        if need is None:  # only possible as a whole, regardless of the layout
+            return self._concatenated_part(tensor, box, parts)
+        required = required_inputs(self._graph_index, operator, box)
+        if required is None:  # only possible as a whole, regardless of the layout
             if (tensor, whole(tensor)) not in self._parts:
                 self._parts[tensor, whole(tensor)] = self._computed(operator, tensor, whole(tensor))
             return self._cut_of(tensor, whole(tensor), box)
         inputs = [
-            self._some(t, need.constants[index], box) if t is not None and index in need.constants else t
+            self._channel_constant(t, required.constants[index], box)
+            if t is not None and index in required.constants
+            else t
             for index, t in enumerate(operator.inputs)
         ]
-        for index, wanted in enumerate(need.inputs):
+        for index, part in enumerate(required.inputs):
             given = operator.inputs[index]
-            if wanted is not None and given is not None:
-                inputs[index] = self.part(given, wanted)
+            if part is not None and given is not None:
+                inputs[index] = self.part(given, part)
         if operator.code == "PAD":
-            return self._surrounded(inputs[0], need.margins, self._new(tensor, box))
-        if any(need.margins):
-            inputs[0] = self._surrounded(inputs[0], need.margins)
+            return self._zero_padded(inputs[0], required.zero_padding, self._new(tensor, box))
+        if any(required.zero_padding):
+            inputs[0] = self._zero_padded(inputs[0], required.zero_padding)
         made = self._new(tensor, box)
-        self._add(operator, inputs, [made], need.options)
+        self._add(operator, inputs, [made], required.options)
         return made
 
-    def _side_by_side(self, tensor: Tensor, box: Box, parts: list[Tensor]) -> Tensor:
+    def _concatenated_part(self, tensor: Tensor, box: Box, parts: list[Tensor]) -> Tensor:
         """A part of a concatenation along channels, concatenated from the inputs inside the box."""
         pieces, first = [], 0
         for part in parts:
@@ -183,14 +185,14 @@ class _Tiler:
             first += part.shape[3]
         return self._joined(tensor, box, [[piece] for piece in pieces])
 
-    def _surrounded(self, given: Tensor | None, margins: Margins, made: Tensor | None = None) -> Tensor:
+    def _zero_padded(self, given: Tensor | None, padding: ZeroPadding, made: Tensor | None = None) -> Tensor:
         """A tensor with zero padding."""
         assert given is not None
-        if not any(margins):
+        if not any(padding):
             return given
-        key = given, margins
+        key = given, padding
         if key not in self._padded:
-            above, below, left, right = margins
+            above, below, left, right = padding
             shape = 1, given.shape[1] + above + below, given.shape[2] + left + right, given.shape[3]
             made = made or self._known(given, f"{given.name}/padded", shape)
             paddings = np.array([(0, 0), (above, below), (left, right), (0, 0)], np.int32)
@@ -199,7 +201,7 @@ class _Tiler:
             self._padded[key] = made
         return self._padded[key]
 
-    def _some(self, constant: Tensor, axis: int, box: Box) -> Tensor:
+    def _channel_constant(self, constant: Tensor, axis: int, box: Box) -> Tensor:
         """A constant's entries for the channels of a box."""
         if (box.first, box.last) == (0, constant.shape[axis]):
             return constant
@@ -209,7 +211,9 @@ class _Tiler:
             assert constant.data is not None
             name = f"{constant.name}/{box.first}:{box.last}"
             data = np.take(constant.data, channels, axis)
-            self._constants[key] = Tensor.constant(name, data, taken(constant.quantization, axis, channels))
+            self._constants[key] = Tensor.constant(
+                name, data, select_quantization(constant.quantization, axis, channels)
+            )
         return self._constants[key]
 
     def _new(self, tensor: Tensor, box: Box) -> Tensor:

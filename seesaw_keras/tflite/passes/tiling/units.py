@@ -16,16 +16,16 @@ from seesaw_keras.tflite.passes.channels import channel_constants, channel_slice
 from seesaw_keras.tflite.passes.graph_index import GraphIndex
 from seesaw_keras.tflite.passes.regions import region_around
 from seesaw_keras.tflite.passes.tiling.boxes import Box, Cuts, is_image, whole
-from seesaw_keras.tflite.passes.tiling.needs import needs
+from seesaw_keras.tflite.passes.tiling.required_inputs import required_inputs
 from seesaw_keras.tflite.passes.tiling.tiles import STREAMED, Layout
 
 __all__ = ["Unit", "channel_units", "strip_units"]
 
-_GROUPS = (2, 3, 4, 8)  # candidate numbers of channel groups
-_STRIPS = (2, 3, 4, 6)
-_ANCHORS = 4  # maximum number of split positions; all of their subsets are tried
-_STEP = 8  # group sizes are multiples of it, to suit vector units
-_FREE = frozenset(("PAD", "QUANTIZE"))  # on the input image; their outputs are about as small as the image
+_GROUP_COUNTS = (2, 3, 4, 8)  # candidate numbers of channel groups
+_STRIP_COUNTS = (2, 3, 4, 6)
+_MAX_ANCHORS = 4  # maximum number of split positions; all of their subsets are tried
+_GROUP_MULTIPLE = 8  # group sizes are multiples of it, to suit vector units
+_INPUT_OPERATORS = frozenset(("PAD", "QUANTIZE"))  # on the input image; their outputs are about as small as the image
 
 
 @dataclass
@@ -64,18 +64,18 @@ def _by_size(graph_index: GraphIndex, tensors: Iterable[Tensor]) -> list[list[Te
     """Groups images of more than one pixel by spatial size; padded tensors count with their input."""
     sizes: dict[tuple[int, ...], list[Tensor]] = {}
     for tensor in tensors:
-        maker = graph_index.producers[tensor]
-        shape = (maker.inputs[0] or tensor).shape if maker.code == "PAD" else tensor.shape
+        producer = graph_index.producers[tensor]
+        shape = (producer.inputs[0] or tensor).shape if producer.code == "PAD" else tensor.shape
         if is_image(tensor):
             sizes.setdefault(shape[1:3], []).append(tensor)
     return [some for (height, width), some in sizes.items() if height * width > 1]
 
 
 def _unit(graph_index: GraphIndex, tensors: list[Tensor], bounds: set[int]) -> Unit | None:
-    makers = [graph_index.producers[tensor] for tensor in tensors]
-    if not all(_goes_by_channels(graph_index, maker) for maker in makers):
+    producers = [graph_index.producers[tensor] for tensor in tensors]
+    if not all(_is_channel_separable(graph_index, producer) for producer in producers):
         return None
-    parts = {part for maker in makers for part in joined_parts(maker) or ()}
+    parts = {part for producer in producers for part in joined_parts(producer) or ()}
     streamed = {
         part for part in parts if _is_convolution(graph_index, part) and graph_index.only_user(part) is not None
     }
@@ -87,11 +87,11 @@ def _unit(graph_index: GraphIndex, tensors: list[Tensor], bounds: set[int]) -> U
         if is_image(o.outputs[0])
         and o.outputs[0].shape[3] == tensor.shape[3]
         and channel_constants(graph_index, o) is not None
-        and _goes_by_channels(graph_index, o)
+        and _is_channel_separable(graph_index, o)
     }
-    joints = {end for maker in makers for end in _joints(maker)}
+    boundaries = {end for producer in producers for end in _concat_boundaries(producer)}
     layouts: list[Layout] = []
-    for cuts in _channel_cuts(tensors[0].shape[3], bounds, joints):
+    for cuts in _channel_cuts(tensors[0].shape[3], bounds, boundaries):
         layouts.append(dict.fromkeys([*tensors, *ends], Cuts((), cuts)) | dict.fromkeys(streamed, STREAMED))
     slices = {
         part
@@ -103,39 +103,39 @@ def _unit(graph_index: GraphIndex, tensors: list[Tensor], bounds: set[int]) -> U
     return Unit({*tensors, *ends, *streamed, *slices}, layouts)
 
 
-def _goes_by_channels(graph_index: GraphIndex, operator: Operator) -> bool:
+def _is_channel_separable(graph_index: GraphIndex, operator: Operator) -> bool:
     made = operator.outputs[0]
     if joined_parts(operator) is not None:
         return True
-    return made.shape[3] > 1 and needs(graph_index, operator, whole(made)._replace(last=1)) is not None
+    return made.shape[3] > 1 and required_inputs(graph_index, operator, whole(made)._replace(last=1)) is not None
 
 
 def _is_convolution(graph_index: GraphIndex, tensor: Tensor) -> bool:
-    maker = graph_index.producers.get(tensor)
-    return maker is not None and maker.code == "CONV_2D" and _goes_by_channels(graph_index, maker)
+    producer = graph_index.producers.get(tensor)
+    return producer is not None and producer.code == "CONV_2D" and _is_channel_separable(graph_index, producer)
 
 
-def _joints(maker: Operator) -> list[int]:
-    return list(accumulate(part.shape[3] for part in (joined_parts(maker) or ())[:-1]))
+def _concat_boundaries(producer: Operator) -> list[int]:
+    return list(accumulate(part.shape[3] for part in (joined_parts(producer) or ())[:-1]))
 
 
-def _channel_cuts(channels: int, bounds: set[int], joints: set[int]) -> list[tuple[int, ...]]:
+def _channel_cuts(channels: int, bounds: set[int], boundaries: set[int]) -> list[tuple[int, ...]]:
     """Candidate channel splits: at positions where channels are sliced or concatenated anyway, and in between."""
-    anchors = sorted(bounds | joints)[:_ANCHORS]
+    anchors = sorted(bounds | boundaries)[:_MAX_ANCHORS]
     found = []
     for count in range(len(anchors) + 1):
         for some in combinations(anchors, count):
-            for most in (channels, *(-(-channels // groups) for groups in _GROUPS)):
-                found.append(_between((0, *some, channels), most))
+            for most in (channels, *(-(-channels // groups) for groups in _GROUP_COUNTS)):
+                found.append(_add_splits((0, *some, channels), most))
     return [cuts for cuts in dict.fromkeys(found) if cuts]
 
 
-def _between(ends: tuple[int, ...], most: int) -> tuple[int, ...]:
+def _add_splits(ends: tuple[int, ...], most: int) -> tuple[int, ...]:
     """The split positions, with more in between so that no group exceeds the maximum size."""
     cuts: list[int] = []
     for begin, end in pairwise(ends):
         size = -(-(end - begin) // -(-(end - begin) // most))
-        size = -(-size // _STEP) * _STEP if size > _STEP else size
+        size = -(-size // _GROUP_MULTIPLE) * _GROUP_MULTIPLE if size > _GROUP_MULTIPLE else size
         cuts += range(begin, end, size)
     return tuple(cuts[1:])
 
@@ -146,7 +146,7 @@ def strip_units(graph_index: GraphIndex, channels: list[Unit]) -> list[Unit]:
     for operator in graph_index.graph.operators:
         if any(operator.options.get(name, 1) > 1 for name in ("stride_h", "stride_w")):
             end = operator.outputs[0]
-            streamed = _before(graph_index, end)
+            streamed = _strip_tensors(graph_index, end)
             if streamed is None:
                 break
             if len(streamed) > 1:
@@ -154,25 +154,25 @@ def strip_units(graph_index: GraphIndex, channels: list[Unit]) -> list[Unit]:
     return units
 
 
-def _before(graph_index: GraphIndex, end: Tensor) -> set[Tensor] | None:
+def _strip_tensors(graph_index: GraphIndex, end: Tensor) -> set[Tensor] | None:
     """The tensors needed to compute a tensor in strips; None if one of them requires a whole image."""
     found: set[Tensor] = set()
     waiting = [end]
     while waiting:
         tensor = waiting.pop()
-        maker = graph_index.producers.get(tensor)
-        if maker is None or tensor in found:
+        producer = graph_index.producers.get(tensor)
+        if producer is None or tensor in found:
             continue
-        free = maker.code in _FREE and maker.inputs[0] not in graph_index.producers
+        free = producer.code in _INPUT_OPERATORS and producer.inputs[0] not in graph_index.producers
         if free and tensor is not end:
             continue
         if not is_image(tensor) or tensor.shape[1] < 2 or graph_index.is_open(tensor):
             return None
-        view = joined_parts(maker) is not None or channel_slices(graph_index, maker) is not None
-        if not view and needs(graph_index, maker, _half(tensor)) is None:
+        view = joined_parts(producer) is not None or channel_slices(graph_index, producer) is not None
+        if not view and required_inputs(graph_index, producer, _half(tensor)) is None:
             return None
         found.add(tensor)
-        waiting += [t for t in maker.inputs if t is not None and t.data is None]
+        waiting += [t for t in producer.inputs if t is not None and t.data is None]
     return found
 
 
@@ -183,7 +183,7 @@ def _half(tensor: Tensor) -> Box:
 def _strips(end: Tensor, streamed: set[Tensor], channels: list[Layout]) -> Unit:
     groups = dict.fromkeys(cuts.channels for layout in channels if isinstance(cuts := layout.get(end), Cuts))
     before = dict.fromkeys(streamed - {end}, STREAMED)
-    rows = [cuts for count in _STRIPS for cuts in _row_cuts(end.shape[1], count)]
+    rows = [cuts for count in _STRIP_COUNTS for cuts in _row_cuts(end.shape[1], count)]
     return Unit(set(streamed), [before | {end: Cuts(cuts, some)} for cuts in rows for some in [(), *groups]])
 
 

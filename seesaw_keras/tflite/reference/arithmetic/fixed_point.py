@@ -143,7 +143,9 @@ class Multiplier:
         pairs = [quantize_multiplier(float(factor)) for factor in factors]
         multipliers, shifts = np.array(pairs, np.int64).T
         if shifts.max() > 31:
-            raise ValueError(f"a scale is 2**{shifts.max() - 1} steps of another; kernels shift by 31 bits at most")
+            raise ValueError(
+                f"the ratio of scales is too large, 2**{shifts.max() - 1}: kernels shift by at most 31 bits"
+            )
         return cls(multipliers, shifts)
 
     @classmethod

@@ -30,7 +30,7 @@ _QUANTIZED = {
     "INT16": {"INT8", "INT16", "INT32"},
     "INT32": {"INT8", "INT16"},
 }
-_NOT_IN_MICRO = {("FLOAT32", "UINT8"), ("UINT8", "UINT8"), ("UINT8", "INT16")}
+_NOT_IN_TFLM = {("FLOAT32", "UINT8"), ("UINT8", "UINT8"), ("UINT8", "INT16")}
 
 
 def quantize(node: Node) -> Compute:
@@ -40,7 +40,7 @@ def quantize(node: Node) -> Compute:
     int32 become the smallest integer. Integers (requantize.h): a fixed-point factor.
     """
     x, y = node.input(), node.output
-    known = y.type in _QUANTIZED.get(x.type, ()) and (node.flavor == "litert" or (x.type, y.type) not in _NOT_IN_MICRO)
+    known = y.type in _QUANTIZED.get(x.type, ()) and (node.flavor == "litert" or (x.type, y.type) not in _NOT_IN_TFLM)
     node.require(known, f"from {x.type} to {y.type} is not supported")
     scale, zero, info = node.scale(y), node.zero_point(y), np.iinfo(y.dtype)
 
@@ -50,7 +50,9 @@ def quantize(node: Node) -> Compute:
     if x.type == "FLOAT32":
         return lambda x: written(to_int32(round_half_away(x / scale)))
     zeros = node.zero_point(x), zero
-    node.require(x.type != "INT16" or y.type != "INT16" or not any(zeros), "INT16 with a zero point")
+    node.require(
+        x.type != "INT16" or y.type != "INT16" or not any(zeros), "INT16 with a nonzero zero point is not supported"
+    )
     factor = Multiplier.of([np.float64(node.scale(x)) / np.float64(scale)])
     return lambda x: written(factor(wrap(x.astype(np.int64) - zeros[0])))
 

@@ -28,7 +28,7 @@ from seesaw_keras.tflite.reference.arithmetic.fixed_point import (
 )
 from seesaw_keras.tflite.reference.arithmetic.tables import look_up, table_of
 from seesaw_keras.tflite.reference.node import Array, Compute, Node
-from seesaw_keras.tflite.reference.operators.elementwise import aligned
+from seesaw_keras.tflite.reference.operators.elementwise import expand_rank
 
 __all__ = ["hard_swish", "leaky_relu", "logistic", "prelu", "relu", "relu6", "relu_n1_to_1", "tanh"]
 
@@ -36,13 +36,13 @@ _INT8_MIN, _INT8_MAX = -128, 127
 _INT16_MIN, _INT16_MAX = -(1 << 15), (1 << 15) - 1
 
 
-def _tabled(node: Node, function: Callable[[Ints], Ints]) -> Compute:
+def _table_kernel(node: Node, function: Callable[[Ints], Ints]) -> Compute:
     """Builds the int8 kernel for a function of one integer; its result is clamped."""
     table = np.clip(table_of(node.input(), function), _INT8_MIN, _INT8_MAX).astype(np.int8)
     return lambda x: [look_up(table, x)]
 
 
-def _clipped(node: Node, low: float, high: float) -> Compute:
+def _rectifier(node: Node, low: float, high: float) -> Compute:
     """Builds a rectifier kernel.
 
     int8 (ReluX in kernels/internal/reference/reference_ops.h; also TFLite Micro's RELU): rescaled to the output by a
@@ -50,21 +50,21 @@ def _clipped(node: Node, low: float, high: float) -> Compute:
     """
     if node.type("INT8", "FLOAT32") == "FLOAT32":
         return lambda x: [np.clip(x, np.float32(low), np.float32(high))]
-    factor = Multiplier.of([node.divided(node.input()) / node.divided(node.output)])
+    factor = Multiplier.of([node.scale_for_division(node.input()) / node.scale_for_division(node.output)])
     taken, made = node.zero_point(node.input()), node.zero_point(node.output)
     least, most = node.limits((low, high))
-    return _tabled(node, lambda x: np.clip(wrap(factor(x - taken) + made), least, most))
+    return _table_kernel(node, lambda x: np.clip(wrap(factor(x - taken) + made), least, most))
 
 
 def relu(node: Node) -> Compute:
     """RELU."""
-    return _clipped(node, 0, np.inf)
+    return _rectifier(node, 0, np.inf)
 
 
 def relu_n1_to_1(node: Node) -> Compute:
     """RELU_N1_TO_1, which TFLite Micro does not support."""
-    node.require(node.flavor == "litert", "TFLite Micro does not have it")
-    return _clipped(node, -1, 1)
+    node.require(node.flavor == "litert", "not supported by TFLite Micro")
+    return _rectifier(node, -1, 1)
 
 
 def relu6(node: Node) -> Compute:
@@ -74,10 +74,10 @@ def relu6(node: Node) -> Compute:
     quantization is ignored.
     """
     if node.flavor == "litert" or node.input().type != "INT8":
-        return _clipped(node, 0, 6)
+        return _rectifier(node, 0, 6)
     node.type("INT8")
     zero, six = (node.integer(node.input(), real) for real in (0, 6))
-    return _tabled(node, lambda x: np.clip(x, zero, six))
+    return _table_kernel(node, lambda x: np.clip(x, zero, six))
 
 
 def leaky_relu(node: Node) -> Compute:
@@ -89,11 +89,13 @@ def leaky_relu(node: Node) -> Compute:
     alpha = np.float32(node.option("alpha"))
     if node.type("INT8", "FLOAT32") == "FLOAT32":
         return lambda x: [np.where(x > 0, x, x * alpha)]
-    taken, made = node.divided(node.input()), node.divided(node.output)
+    taken, made = node.scale_for_division(node.input()), node.scale_for_division(node.output)
     positive, negative = Multiplier.of([taken / made]), Multiplier.of([abs(taken * alpha / made)])
     zero, out_zero = node.zero_point(node.input()), node.zero_point(node.output)
     sign = -1 if alpha < 0 else 1
-    return _tabled(node, lambda x: wrap(out_zero + np.where(x >= zero, positive(x - zero), sign * negative(x - zero))))
+    return _table_kernel(
+        node, lambda x: wrap(out_zero + np.where(x >= zero, positive(x - zero), sign * negative(x - zero)))
+    )
 
 
 def prelu(node: Node) -> Compute:
@@ -104,24 +106,26 @@ def prelu(node: Node) -> Compute:
     """
     rank = len(node.shape())
     slopes = node.input(1)
-    node.require(len(slopes.shape) <= rank, f"slopes of shape {slopes.shape} for {node.shape()}")
+    node.require(
+        len(slopes.shape) <= rank, f"slopes of shape {slopes.shape} do not match the input shape {node.shape()}"
+    )
     if node.type("INT8", "FLOAT32", inputs=2) == "FLOAT32":
-        return lambda x, a: [np.where(x >= 0, x, x * aligned(a, rank))]
-    taken, slope, made = (node.divided(tensor) for tensor in (node.input(), slopes, node.output))
+        return lambda x, a: [np.where(x >= 0, x, x * expand_rank(a, rank))]
+    taken, slope, made = (node.scale_for_division(tensor) for tensor in (node.input(), slopes, node.output))
     positive, negative = Multiplier.of([taken / made]), Multiplier.of([taken * slope / made])
     zero, slope_zero, out_zero = (node.zero_point(tensor) for tensor in (node.input(), slopes, node.output))
     kept = table_of(node.input(), lambda x: positive(np.maximum(x - zero, 0)))
     below = table_of(node.input(), lambda x: np.minimum(x - zero, 0))
 
     def compute(x: Array, a: Array) -> list[Array]:
-        products = look_up(below, x) * aligned(a.astype(np.int64) - slope_zero, rank)
+        products = look_up(below, x) * expand_rank(a.astype(np.int64) - slope_zero, rank)
         values = np.where(x >= zero, look_up(kept, x), negative(products))
         return [saturated(values, out_zero, _INT8_MIN, _INT8_MAX)]
 
     return compute
 
 
-def _rounded_real(node: Node, function: Callable[[Floats], Floats]) -> Compute:
+def _float_table(node: Node, function: Callable[[Floats], Floats]) -> Compute:
     """Builds LiteRT's int8 kernel for a real function: a table computed in float32 (LUTPopulate in common.h)."""
     scale, inverse = node.scale(node.input()), np.float32(1) / node.scale(node.output)
     zero, out_zero = node.zero_point(node.input()), np.float32(node.zero_point(node.output))
@@ -130,7 +134,7 @@ def _rounded_real(node: Node, function: Callable[[Floats], Floats]) -> Compute:
         made = function(scale * (x - zero).astype(np.float32))
         return (round_half_away(made * inverse) + out_zero).astype(np.int64)
 
-    return _tabled(node, integers)
+    return _table_kernel(node, integers)
 
 
 def _in_q4(node: Node, function: Callable[[Ints], Ints], bits: int, zero_point: int) -> Compute:
@@ -143,7 +147,7 @@ def _in_q4(node: Node, function: Callable[[Ints], Ints], bits: int, zero_point: 
         zero_point: zero point of the output.
     """
     fraction, shift = math.frexp(float(node.scale(node.input())) * (1 << 27))
-    node.require(shift >= 0, f"the input's scale is {node.scale(node.input())}")
+    node.require(shift >= 0, f"unsupported input scale {node.scale(node.input())}")
     multiplier = Multiplier.of_integers(int(fraction * (1 << 31)), min(shift, 31))
     radius = (15 << 27) >> shift  # inputs of at least this magnitude saturate
     zero = node.zero_point(node.input())
@@ -154,7 +158,7 @@ def _in_q4(node: Node, function: Callable[[Ints], Ints], bits: int, zero_point: 
         values = rounding_divide_by_pot(function(inner), 31 - bits) + zero_point
         return np.where(x <= -radius, _INT8_MIN, np.where(x >= radius, _INT8_MAX, values))
 
-    return _tabled(node, integers)
+    return _table_kernel(node, integers)
 
 
 def _exp(x: Floats) -> Floats:
@@ -179,10 +183,13 @@ def logistic(node: Node) -> Compute:
     """
     if node.type("INT8", "FLOAT32") == "FLOAT32":
         return lambda x: [_logistic(x)]
-    node.require(node.scale(node.output) == 1 / 256, f"the output's scale is {node.scale(node.output)}, not 1/256")
+    node.require(node.scale(node.output) == 1 / 256, f"the output's scale is {node.scale(node.output)}, expected 1/256")
     if node.flavor == "litert":
-        return _rounded_real(node, _logistic)
-    node.require(node.zero_point(node.output) == -128, f"the output's zero point is {node.zero_point(node.output)}")
+        return _float_table(node, _logistic)
+    node.require(
+        node.zero_point(node.output) == -128,
+        f"the output's zero point is {node.zero_point(node.output)}, expected -128",
+    )
     return _in_q4(node, fixed_point_functions.logistic, 8, -128)
 
 
@@ -194,9 +201,9 @@ def tanh(node: Node) -> Compute:
     if node.type("INT8", "FLOAT32") == "FLOAT32":
         return lambda x: [_tanh(x)]
     if node.flavor == "litert":
-        return _rounded_real(node, _tanh)
+        return _float_table(node, _tanh)
     unit = node.scale(node.output) == 1 / 128 and node.zero_point(node.output) == 0
-    node.require(unit, "the output's scale is not 1/128, or its zero point not 0")
+    node.require(unit, "the output must have scale 1/128 and zero point 0")
     return _in_q4(node, fixed_point_functions.tanh, 7, 0)
 
 
@@ -207,11 +214,11 @@ def hard_swish(node: Node) -> Compute:
     """
     if node.type("INT8", "FLOAT32") == "FLOAT32":
         return lambda x: [x * np.clip(x + np.float32(3), 0, 6) / np.float32(6)]
-    hires = node.divided(node.input()) / 128
-    to_output, output_shift = _in_16_bits(hires / node.divided(node.output))
+    hires = node.scale_for_division(node.input()) / 128
+    to_output, output_shift = _in_16_bits(hires / node.scale_for_division(node.output))
     to_gate, gate_shift = _in_16_bits(hires / (np.float32(3) / np.float32(1 << 15)))
-    node.require(-15 <= output_shift <= 0, f"the input's scale is 2**{7 + output_shift} steps of the output")
-    node.require(-15 <= gate_shift <= 31, f"the input's scale is {node.scale(node.input())}")
+    node.require(-15 <= output_shift <= 0, f"unsupported ratio of input to output scale: 2**{7 + output_shift}")
+    node.require(-15 <= gate_shift <= 31, f"unsupported input scale {node.scale(node.input())}")
     zero, out_zero = node.zero_point(node.input()), node.zero_point(node.output)
 
     def integers(x: Ints) -> Ints:
@@ -225,7 +232,7 @@ def hard_swish(node: Node) -> Compute:
         high = np.sign(product) * (np.abs(product) >> 15)  # towards zero, to cancel the bias of the other roundings
         return (rounding_divide_by_pot(high, -output_shift) + out_zero).astype(np.int16).astype(np.int64)
 
-    return _tabled(node, integers)
+    return _table_kernel(node, integers)
 
 
 def _in_16_bits(factor: np.floating) -> tuple[int, int]:

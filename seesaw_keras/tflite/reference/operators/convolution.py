@@ -35,7 +35,7 @@ from seesaw_keras.tflite.reference.operators.windows import Windows
 __all__ = ["accumulator", "conv_2d", "depthwise_conv_2d", "float_product", "integer_product"]
 
 Product = Callable[[Floats], Floats]
-_Whole = type[np.int32] | type[np.int64]
+_SumType = type[np.int32] | type[np.int64]
 
 
 def accumulator(weights: Array, largest: int, axis: int) -> type[np.floating]:
@@ -77,12 +77,12 @@ def integer_product(node: Node, axis: int, rescale: Rescaling, product: Callable
     type = accumulator(weights, largest, axis)
     bias: Ints = np.zeros(1, np.int64) if node.optional(2) is None else node.constant(2).astype(np.int64)
     fits = largest * _largest_sum(weights, axis) + int(np.abs(bias).max(initial=0)) <= INT32_MAX
-    whole: _Whole = np.int32 if fits else np.int64
-    bias = bias.astype(whole)
+    sum_type: _SumType = np.int32 if fits else np.int64
+    bias = bias.astype(sum_type)
     multiply = product(weights.astype(type))
 
     def compute(x: Array, *_: Array) -> list[Array]:
-        sums: Ints = multiply(x.astype(type) - type(zero)).astype(whole)
+        sums: Ints = multiply(x.astype(type) - type(zero)).astype(sum_type)
         sums += bias
         return [saturated(rescale(sums if fits else wrap(sums)), out_zero, low, high)]
 
@@ -92,21 +92,21 @@ def integer_product(node: Node, axis: int, rescale: Rescaling, product: Callable
 def _weights(node: Node, axis: int) -> Array:
     """The weights minus their zero point, which is nonzero only for FULLY_CONNECTED."""
     tensor, bias = node.input(1), node.optional(2)
-    node.require(bias is None or bias.type == "INT32", "a bias that is not INT32")
+    node.require(bias is None or bias.type == "INT32", "the bias must be INT32")
     quantization = tensor.quantization
     if quantization is None:
-        raise node.refuse("weights without quantization")
+        raise node.unsupported("the weights have no quantization")
     one = quantization.scales.size == 1
-    node.require(one or quantization.axis == axis, f"scales of weights along axis {quantization.axis}")
+    node.require(one or quantization.axis == axis, f"weight scales along axis {quantization.axis} are not supported")
     movable = one and node.operator.code == "FULLY_CONNECTED"
-    node.require(movable or not quantization.zero_points.any(), "weights with a zero point")
+    node.require(movable or not quantization.zero_points.any(), "weights with a nonzero zero point are not supported")
     return node.constant(1) - quantization.zero_points[0]
 
 
 def float_product(node: Node, product: Callable[[Array], Product]) -> Compute:
     """Builds a float kernel around a product, summed in float64."""
     tensor = node.optional(2)
-    node.require(tensor is None or tensor.type == "FLOAT32", "a bias that is not FLOAT32")
+    node.require(tensor is None or tensor.type == "FLOAT32", "the bias must be FLOAT32")
     bias = np.float64(0) if tensor is None else node.constant(2).astype(np.float64)
     low, high = node.activation()
     multiply = product(node.constant(1).astype(np.float64))
@@ -116,7 +116,7 @@ def float_product(node: Node, product: Callable[[Array], Product]) -> Compute:
 def _kernel(node: Node, axis: int, product: Callable[[Array], Product]) -> Compute:
     """Builds the kernel for the node's type."""
     weights, kind = node.input(1), node.type("INT8", "FLOAT32")
-    node.require(weights.type == kind, f"weights of {weights.type} with an input of {kind}")
+    node.require(weights.type == kind, f"{weights.type} weights with {kind} input are not supported")
     if kind == "FLOAT32":
         return float_product(node, product)
     assert weights.quantization is not None
@@ -128,13 +128,16 @@ def _kernel(node: Node, axis: int, product: Callable[[Array], Product]) -> Compu
 def conv_2d(node: Node) -> Compute:
     """CONV_2D, including grouped convolution if the weights have fewer channels than the input."""
     weights = node.constant(1)
-    node.require(weights.ndim == 4, f"weights of shape {weights.shape}")
+    node.require(weights.ndim == 4, f"unsupported weights shape {weights.shape}")
     made, height, width, taken = weights.shape
     windows = Windows.of(node, (height, width))
     channels = node.shape()[3]
-    node.require(bool(taken) and channels % taken == 0, f"{channels} channels in groups of {taken}")
+    node.require(
+        bool(taken) and channels % taken == 0,
+        f"{channels} input channels are not a multiple of {taken} channels per group",
+    )
     groups = channels // taken
-    node.require(made % groups == 0, f"{made} filters in {groups} groups")
+    node.require(made % groups == 0, f"{made} filters are not a multiple of {groups} groups")
 
     def product(weights: Array) -> Product:
         # (groups, taps and channels, filters): one matrix product per group.
@@ -157,11 +160,11 @@ def conv_2d(node: Node) -> Compute:
 def depthwise_conv_2d(node: Node) -> Compute:
     """DEPTHWISE_CONV_2D: separate filters per channel."""
     weights = node.constant(1)
-    node.require(weights.ndim == 4 and weights.shape[0] == 1, f"weights of shape {weights.shape}")
+    node.require(weights.ndim == 4 and weights.shape[0] == 1, f"unsupported weights shape {weights.shape}")
     _, height, width, made = weights.shape
     windows = Windows.of(node, (height, width))
     channels = node.shape()[3]
-    node.require(bool(channels) and made % channels == 0, f"{made} filters for {channels} channels")
+    node.require(bool(channels) and made % channels == 0, f"{made} filters are not a multiple of {channels} channels")
 
     def product(weights: Array) -> Product:
         filters = weights.reshape(height * width, made)

@@ -34,11 +34,14 @@ def fully_connected(node: Node) -> Compute:
     """FULLY_CONNECTED: a matrix product over the last axis, or over all axes except the first."""
     weights = node.input(1)
     kind = node.type("INT8", "FLOAT32")
-    node.require(weights.type == kind, f"weights of {weights.type} with an input of {kind}")
-    node.require(len(node.shape(1)) == 2, f"weights of shape {node.shape(1)}")
+    node.require(weights.type == kind, f"{weights.type} weights with {kind} input are not supported")
+    node.require(len(node.shape(1)) == 2, f"unsupported weights shape {node.shape(1)}")
     node.require(node.option("weights_format") == "DEFAULT", "shuffled weights are not supported")
     made, taken = node.shape(1)
-    node.require(bool(taken) and math.prod(node.shape()) % taken == 0, f"{taken} weights a sum for {node.shape()}")
+    node.require(
+        bool(taken) and math.prod(node.shape()) % taken == 0,
+        f"input shape {node.shape()} does not match {taken} weights per output",
+    )
     kept = node.shape()[:-1] if node.option("keep_num_dims") else (math.prod(node.shape()) // taken,)
 
     def product(weights: Array) -> Product:

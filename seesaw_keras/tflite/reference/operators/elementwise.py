@@ -19,14 +19,14 @@ from seesaw_keras.tflite.reference.arithmetic.fixed_point import Ints, Multiplie
 from seesaw_keras.tflite.reference.arithmetic.tables import look_up, table_of
 from seesaw_keras.tflite.reference.node import Array, Compute, Node
 
-__all__ = ["absolute", "add", "aligned", "larger", "multiply", "smaller", "subtract"]
+__all__ = ["absolute", "add", "expand_rank", "maximum", "minimum", "multiply", "subtract"]
 
 Binary = Callable[[Array, Array], Array]
 
 _HEADROOM = 20  # left shift of the inputs, in bits, to preserve precision when they are rescaled
 
 
-def aligned(array: Array, rank: int) -> Array:
+def expand_rank(array: Array, rank: int) -> Array:
     """Pads an array's shape to a rank after the batch axis, so that broadcasting does not affect the batch axis."""
     return array.reshape(len(array), *(1,) * (rank + 1 - array.ndim), *array.shape[1:])
 
@@ -34,7 +34,7 @@ def aligned(array: Array, rank: int) -> Array:
 def _binary(node: Node, function: Binary) -> Compute:
     """Builds a kernel from a function of two arrays of equal rank."""
     rank = max(len(node.shape(0)), len(node.shape(1)))
-    return lambda x, y: [function(aligned(x, rank), aligned(y, rank))]
+    return lambda x, y: [function(expand_rank(x, rank), expand_rank(y, rank))]
 
 
 def _unquantized(node: Node, kind: str, function: Binary) -> Compute:
@@ -59,7 +59,7 @@ def _sum(node: Node, sign: int) -> Compute:
     scales = [np.float64(node.scale(node.input(index))) for index in (0, 1)]
     twice = 2 * max(scales)
     to_output = Multiplier.of([twice / ((1 << _HEADROOM) * np.float64(node.scale(node.output)))])
-    node.require(to_output.shift.item() <= 0, f"the inputs' scale is over {1 << (_HEADROOM - 1)} steps of the output")
+    node.require(to_output.shift.item() <= 0, f"an input scale exceeds {1 << (_HEADROOM - 1)} output steps")
     low, high = node.limits()
     zero = node.zero_point(node.output)
 
@@ -94,27 +94,27 @@ def multiply(node: Node) -> Compute:
     kind = node.type("INT8", "FLOAT32", "INT32", inputs=2)
     if kind != "INT8":
         return _unquantized(node, kind, np.multiply)
-    first, second, made = (node.divided(tensor) for tensor in (node.input(0), node.input(1), node.output))
+    first, second, made = (node.scale_for_division(tensor) for tensor in (node.input(0), node.input(1), node.output))
     factor = Multiplier.of([first * second / made])
     zero_x, zero_y = (np.int32(node.zero_point(node.input(index))) for index in (0, 1))
     zero, (low, high) = node.zero_point(node.output), node.limits()
     return _binary(node, lambda x, y: saturated(factor((x - zero_x) * (y - zero_y)), zero, low, high))
 
 
-def _extreme(node: Node, function: Binary) -> Compute:
+def _maximum_minimum(node: Node, function: Binary) -> Compute:
     """MAXIMUM and MINIMUM (kernels/internal/reference/maximum_minimum.h), applied to the integers without rescaling."""
     node.type("INT8", "FLOAT32", "INT32", inputs=2)
     return _binary(node, function)
 
 
-def larger(node: Node) -> Compute:
+def maximum(node: Node) -> Compute:
     """MAXIMUM."""
-    return _extreme(node, np.maximum)
+    return _maximum_minimum(node, np.maximum)
 
 
-def smaller(node: Node) -> Compute:
+def minimum(node: Node) -> Compute:
     """MINIMUM."""
-    return _extreme(node, np.minimum)
+    return _maximum_minimum(node, np.minimum)
 
 
 def absolute(node: Node) -> Compute:

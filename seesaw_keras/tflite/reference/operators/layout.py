@@ -34,7 +34,7 @@ __all__ = [
 
 
 # TFLite Micro does not support UINT8 in layout operators, nor INT32 in these.
-_NO_INT32_IN_MICRO = {"EXPAND_DIMS", "GATHER", "TRANSPOSE"}
+_NO_INT32_IN_TFLM = {"EXPAND_DIMS", "GATHER", "TRANSPOSE"}
 
 
 def _type(node: Node, inputs: int = 1) -> str:
@@ -42,7 +42,7 @@ def _type(node: Node, inputs: int = 1) -> str:
     types = ["INT8", "FLOAT32"]
     if node.flavor == "litert":
         types.append("UINT8")
-    if node.flavor == "litert" or node.operator.code not in _NO_INT32_IN_MICRO:
+    if node.flavor == "litert" or node.operator.code not in _NO_INT32_IN_TFLM:
         types.append("INT32")
     return node.type(*types, inputs=inputs)
 
@@ -55,7 +55,7 @@ def reshape(node: Node) -> Compute:
         made = list(node.option("new_shape")) if node.optional(1) is None else node.numbers(1)
     if made.count(-1) == 1:
         made[made.index(-1)] = math.prod(node.shape()) // max(1, -math.prod(made))
-    node.require(math.prod(made) == math.prod(node.shape()), f"from {node.shape()} to {tuple(made)}")
+    node.require(math.prod(made) == math.prod(node.shape()), f"cannot reshape {node.shape()} to {tuple(made)}")
     return lambda x, *_: [x.reshape(len(x), *made)]
 
 
@@ -92,13 +92,17 @@ def _split(node: Node, index: int, axis: int, sizes: list[int]) -> Compute:
         sizes: sizes of the parts; one may be -1 (inferred).
     """
     whole = node.input(index)
-    node.require(whole.type == _type(node, inputs=0), f"parts of {whole.type} are {node.output.type}")
+    node.require(
+        whole.type == _type(node, inputs=0), f"{whole.type} input with {node.output.type} outputs is not supported"
+    )
     axis = node.axis(axis, len(node.shape(index)))
     side = node.shape(index)[axis]
     if -1 in sizes:
         sizes = [side - sum(sizes) - 1 if size == -1 else size for size in sizes]
     fits = sum(sizes) == side and len(sizes) == len(node.operator.outputs) and min(sizes) >= 0
-    node.require(fits, f"axis {axis} of {node.shape(index)} in {len(node.operator.outputs)} parts of {sizes}")
+    node.require(
+        fits, f"cannot split axis {axis} of {node.shape(index)} into {len(node.operator.outputs)} parts of {sizes}"
+    )
     ends = np.cumsum(sizes)[:-1].tolist()
     return lambda *inputs: np.split(inputs[index], ends, 1 + axis)
 
@@ -122,7 +126,7 @@ def slice_(node: Node) -> Compute:
     ranges = []
     for side, begin, size in zip(node.shape(), node.numbers(1), node.numbers(2), strict=True):
         end = side if size == -1 else begin + size
-        node.require(0 <= begin <= end <= side, f"entries {begin} to {end} of {side}")
+        node.require(0 <= begin <= end <= side, f"range {begin} to {end} is out of bounds for size {side}")
         ranges.append(slice(begin, end))
     kept = (slice(None), *ranges)
     return lambda x, *_: [x[kept]]
@@ -135,15 +139,17 @@ def strided_slice(node: Node) -> Compute:
         node.require(not node.option(name), f"{name} is not supported")
     ranges: list[slice | int] = []
     begins, ends, strides = (node.numbers(index) for index in (1, 2, 3))
-    node.require(len(begins) == len(node.shape()), f"{len(begins)} begins for {node.shape()}")
+    node.require(len(begins) == len(node.shape()), f"{len(begins)} begin values for input shape {node.shape()}")
     for axis, (side, begin, end, stride) in enumerate(zip(node.shape(), begins, ends, strides, strict=True)):
         without_begin, without_end, shrink = (
             node.option(f"{name}_mask") >> axis & 1 for name in ("begin", "end", "shrink_axis")
         )
-        node.require(stride != 0, "a stride of 0")
+        node.require(stride != 0, "a stride of 0 is not supported")
         if shrink:
             begin = 0 if without_begin else begin
-            node.require(-side <= begin < side and stride > 0, f"entry {begin} of {side}")
+            node.require(
+                -side <= begin < side and stride > 0, f"unsupported index {begin} with stride {stride} for size {side}"
+            )
             ranges.append(begin)
         else:
             ranges.append(slice(None if without_begin else begin, None if without_end else end, stride))
@@ -158,15 +164,17 @@ def gather(node: Node) -> Compute:
     numbers = node.constant(1)
     axis = node.axis(node.option("axis"), len(node.shape()))
     side = node.shape()[axis]
-    node.require(node.input(1).type == "INT32", f"numbers of {node.input(1).type}")
-    node.require(bool(((numbers >= 0) & (numbers < side)).all()), f"a number beyond the {side} entries of axis {axis}")
+    node.require(node.input(1).type == "INT32", f"the indices are {node.input(1).type}, expected INT32")
+    node.require(
+        bool(((numbers >= 0) & (numbers < side)).all()), f"an index is out of range for axis {axis} of size {side}"
+    )
     return lambda x, _: [x.take(numbers, 1 + axis)]
 
 
-def _padded(node: Node, value: int | float | Array) -> Compute:
+def _pad_kernel(node: Node, value: int | float | Array) -> Compute:
     sides = node.constant(1)
-    node.require(sides.shape == (len(node.shape()), 2), f"paddings of shape {sides.shape}")
-    node.require(bool((sides >= 0).all()), "a negative padding")
+    node.require(sides.shape == (len(node.shape()), 2), f"unsupported paddings shape {sides.shape}")
+    node.require(bool((sides >= 0).all()), "negative paddings are not supported")
     widths = [(0, 0), *map(tuple, sides.tolist())]
     return lambda x, *_: [np.pad(x, widths, constant_values=value)]
 
@@ -174,20 +182,23 @@ def _padded(node: Node, value: int | float | Array) -> Compute:
 def pad(node: Node) -> Compute:
     """PAD with zeros, which are the output's zero point in int8."""
     kind = node.type("INT8", "INT32", "FLOAT32")
-    return _padded(node, node.zero_point(node.output) if kind == "INT8" else 0)
+    return _pad_kernel(node, node.zero_point(node.output) if kind == "INT8" else 0)
 
 
 def padv2(node: Node) -> Compute:
     """PADV2 with a given value, quantized like the output."""
     if node.type("INT8", "INT32", "FLOAT32") == "INT8":
         node.require_same_quantization(node.input(2))
-    node.require(node.input(2).type == node.output.type, f"a value of {node.input(2).type}")
-    return _padded(node, node.constant(2).item())
+    node.require(
+        node.input(2).type == node.output.type,
+        f"the padding value is {node.input(2).type}, expected {node.output.type}",
+    )
+    return _pad_kernel(node, node.constant(2).item())
 
 
 def shape(node: Node) -> Compute:
     """SHAPE, without the batch axis."""
-    node.require(node.output.type == "INT32", f"a shape of {node.output.type}")
+    node.require(node.output.type == "INT32", f"the output is {node.output.type}, expected INT32")
     sides = np.array([node.shape()], np.int32)
     return lambda _: [sides]
 

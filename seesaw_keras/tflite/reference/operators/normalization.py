@@ -45,12 +45,12 @@ def l2_normalization(node: Node) -> Compute:
     """
     kind = node.type("INT8", "FLOAT32")
     node.require(node.option("fused_activation_function") == "NONE", "a fused activation is not supported")
-    node.require(bool(node.shape()), "a number alone")
+    node.require(bool(node.shape()), "scalar input is not supported")
     if kind == "FLOAT32":
         return lambda x: [_unit_length(x)]
     unit = node.scale(node.output) == 1 / 128 and node.zero_point(node.output) == 0
-    node.require(unit, "the output's scale is not 1/128, or its zero point not 0")
-    node.require(node.shape()[-1] * 255**2 <= INT32_MAX, "the sum of the squares leaves int32")
+    node.require(unit, "the output must have scale 1/128 and zero point 0")
+    node.require(node.shape()[-1] * 255**2 <= INT32_MAX, "the sum of squares may overflow int32")
     zero = node.zero_point(node.input())
 
     def compute(x: Array) -> list[Array]:
@@ -69,14 +69,18 @@ def softmax(node: Node) -> Compute:
     its reciprocal, all in fixed point. The output's scale is 1/256, its zero point -128.
     """
     beta = float(node.option("beta"))
-    node.require(bool(node.shape()) and node.shape()[-1] > 0, f"no entries in {node.shape()}")
+    node.require(
+        bool(node.shape()) and node.shape()[-1] > 0, f"the input shape {node.shape()} has no entries on the last axis"
+    )
     if node.type("INT8", "FLOAT32") == "FLOAT32":
         return lambda x: [_float_softmax(x, beta)]
     unit = node.scale(node.output) == 1 / 256 and node.zero_point(node.output) == -128
-    node.require(unit, "the output's scale is not 1/256, or its zero point not -128")
-    node.require(node.shape()[-1] < 512, "over 511 entries: kernels abort when the sum of their powers is 512")
+    node.require(unit, "the output must have scale 1/256 and zero point -128")
+    node.require(
+        node.shape()[-1] < 512, "more than 511 entries: kernels abort when the sum of exponentials reaches 512"
+    )
     factor = min(beta * float(node.scale(node.input())) * (1 << 26), float(INT32_MAX))
-    node.require(factor > 1, f"a difference of 1 is 2**-26 times {factor}")
+    node.require(factor > 1, f"beta times the input scale is too small: {factor} * 2**-26")
     multiplier, shift = quantize_multiplier(factor)
     least = -((31 << 26) >> shift)  # smaller differences contribute 0
     scaled = Multiplier.of_integers(multiplier, shift)

@@ -16,7 +16,7 @@ import numpy as np
 from seesaw_keras.tflite.reference.arithmetic.fixed_point import Multiplier, quantize_multiplier, saturated
 from seesaw_keras.tflite.reference.node import Array, Compute, Node
 
-__all__ = ["mean", "total"]
+__all__ = ["mean", "sum_"]
 
 
 def _axes(node: Node) -> tuple[int, ...]:
@@ -33,11 +33,11 @@ def _reduction(node: Node, mean: bool) -> Compute:
     """
     kind, axes, kept = node.type("INT8", "FLOAT32"), _axes(node), node.option("keep_dims")
     count = math.prod(node.shape()[axis - 1] for axis in axes)
-    node.require(count > 0, f"no entries along the axes of {node.shape()}")
+    node.require(count > 0, f"the reduced axes of {node.shape()} have no entries")
     if kind == "FLOAT32":
         divisor = count if mean else 1
         return lambda x, _: [(x.sum(axes, np.float64, keepdims=kept) / divisor).astype(np.float32)]
-    node.require(count < 1 << 23, f"sums of {count} entries leave int32")
+    node.require(count < 1 << 23, f"sums of {count} entries may overflow int32")
     multiplier, shift = quantize_multiplier(np.float64(node.scale(node.input())) / np.float64(node.scale(node.output)))
     if mean:
         share = min(count.bit_length() - 1, 31 + shift)
@@ -60,7 +60,7 @@ def mean(node: Node) -> Compute:
     return _reduction(node, mean=True)
 
 
-def total(node: Node) -> Compute:
+def sum_(node: Node) -> Compute:
     """SUM; see `_reduction`.
 
     int8 is incorrect in LiteRT's reference kernels: -1 is read as 255, and results are clamped to 0 to 255 before their

@@ -3,7 +3,7 @@
 >>> import numpy as np
 >>> from seesaw_keras.tflite.reference.operators.windows import Windows
 >>> windows = Windows((5, 5), (3, 3), strides=(2, 2), padding="SAME")
->>> windows.output, windows.beyond(0)
+>>> windows.output, windows.pad_widths(0)
 ((3, 3), (1, 1))
 >>> [tap.shape for tap in windows.taps(np.zeros((1, 5, 5, 4)))][:2]
 [(1, 3, 3, 4), (1, 3, 3, 4)]
@@ -46,12 +46,14 @@ class Windows:
             UnsupportedError: the image is smaller than the window, or the input is not an image.
         """
         shape = node.shape()
-        node.require(len(shape) == 4, f"the input's shape {shape} is not of 4 dimensions")
+        node.require(len(shape) == 4, f"expected an input of 4 dimensions, got shape {shape}")
         options = node.operator.options
         dilations = options.get("dilation_h_factor", 1), options.get("dilation_w_factor", 1)
         strides = node.option("stride_h"), node.option("stride_w")
         windows = cls((shape[1], shape[2]), size, strides, node.option("padding"), dilations)
-        node.require(min(windows.output) > 0, f"a window of {size} with steps {dilations} in an image of {shape[1:3]}")
+        node.require(
+            min(windows.output) > 0, f"a window of {size} with dilations {dilations} exceeds the image of {shape[1:3]}"
+        )
         return windows
 
     def _extent(self, side: int) -> int:
@@ -67,7 +69,7 @@ class Windows:
         """Number of windows, vertically and horizontally."""
         return self._count(0), self._count(1)
 
-    def beyond(self, side: int) -> tuple[int, int]:
+    def pad_widths(self, side: int) -> tuple[int, int]:
         """Padding before and after the image; the larger half comes after.
 
         Args:
@@ -87,15 +89,15 @@ class Windows:
         Yields:
             A view (n, rows of windows, columns of windows, channels).
         """
-        sides = self.beyond(0), self.beyond(1)
+        sides = self.pad_widths(0), self.pad_widths(1)
         if sides != ((0, 0), (0, 0)):
             images = np.pad(images, [(0, 0), *sides, (0, 0)], constant_values=value)
         for row in range(self.size[0]):
-            rows = self._places(row, 0)
+            rows = self._tap_slice(row, 0)
             for column in range(self.size[1]):
-                yield images[:, rows, self._places(column, 1)]
+                yield images[:, rows, self._tap_slice(column, 1)]
 
-    def _places(self, tap: int, side: int) -> slice:
+    def _tap_slice(self, tap: int, side: int) -> slice:
         """The positions of a row or column of taps in all windows."""
         start, stride = tap * self.dilations[side], self.strides[side]
         return slice(start, start + (self._count(side) - 1) * stride + 1, stride)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from seesaw_keras.tflite.flatbuffer import Tensor, build
-from seesaw_keras.tflite.passes.tiling.boxes import Box, Cuts, cut_out, grid, is_image, put_together, shape_of, whole
+from seesaw_keras.tflite.passes.tiling.boxes import Box, Cuts, concatenate, grid, is_image, shape_of, slice_box, whole
 from seesaw_keras.tflite.runtimes import open_runtime
 
 
@@ -39,8 +39,8 @@ def test_rows_cut_out_and_put_together_are_the_image(count, name):
         pytest.importorskip("tflite_micro")
     given, made = image(1, count, 2, 3), image(1, count, 2, 3)
     rows = [Tensor(f"row{n}", (1, 1, 2, 3), "INT8") for n in range(count)]
-    cuts = [cut_out(given, Box(n, n + 1, 0, 3), row) for n, row in enumerate(rows)]
-    joins = put_together(rows, 1, made)
+    cuts = [slice_box(given, Box(n, n + 1, 0, 3), row) for n, row in enumerate(rows)]
+    joins = concatenate(rows, 1, made)
     assert max(len(join.inputs) for join in joins) <= 10
     pixels = np.random.RandomState(0).randint(-128, 128, given.shape).astype(np.int8)
     np.testing.assert_array_equal(open_runtime(name, build(*cuts, *joins)).invoke(pixels)[0], pixels)

@@ -55,7 +55,8 @@ def test_what_cannot_be_reached_is_said_and_nothing_changed(converted):
     model = flatbuffer.loads(converted("shuffle_hard"))
     before = flatbuffer.dumps(model)
     with pytest.raises(
-        ValueError, match=r"an arena of 1,024 bytes cannot be reached: [\d,]+ bytes are, [\d,]+ of them"
+        ValueError,
+        match=r"does not fit into an arena of 1,024 bytes: the smallest plan takes [\d,]+ bytes, [\d,]+ planned",
     ):
         fit(model, 1 << 10)
     assert flatbuffer.dumps(model) == before

@@ -7,7 +7,7 @@ from seesaw_keras.tflite.passes import fold_shuffles, split_streams
 from seesaw_keras.tflite.passes.tiling.memory import (
     aligned,
     buffers,
-    most_alive,
+    peak_live_bytes,
     persistent_bytes,
     place,
     planned_bytes,
@@ -28,11 +28,11 @@ def test_as_tflite_micro_plans(variant, passes, converted):
     assert persistent_bytes(model.main) == pytest.approx(arena.persistent, rel=0.03)
 
 
-def test_hanging_buffers_come_below_the_ceiling(new_net):
+def test_top_down_buffers_come_below_the_ceiling(new_net):
     net = new_net(channels=4)  # 64 bytes
     x = net.unary("RELU", net.image)
     needed = buffers(net.model(net.binary("ADD", x, net.image)).main)
-    assert most_alive(needed) == 3 * 64
+    assert peak_live_bytes(needed) == 3 * 64
     assert place(needed, range(3)) == [0, 64, 128]
     assert place(needed, range(3), 256, {0, 2}) == [192, 0, 128]
     assert place(needed, range(3), 100, {0, 1, 2}) == [36, 100, 164]  # what does not fit below it goes on top

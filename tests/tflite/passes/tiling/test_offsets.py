@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 
 from seesaw_keras.tflite import flatbuffer
-from seesaw_keras.tflite.passes.tiling.memory import Buffer, buffers, height, most_alive, planned_bytes
+from seesaw_keras.tflite.passes.tiling.memory import Buffer, buffers, height, peak_live_bytes, planned_bytes
 from seesaw_keras.tflite.passes.tiling.offsets import find_offsets, store_offsets
 from seesaw_keras.tflite.runtimes import OFFSETS
 
 
 def drawn_buffers(seed):
     r = np.random.RandomState(seed)
-    born = r.randint(0, 20, 30)
-    dies = born + r.randint(0, 6, 30)
-    return [Buffer(None, 16 * int(r.randint(1, 20)), int(b), int(d)) for b, d in zip(born, dies, strict=True)]
+    first_use = r.randint(0, 20, 30)
+    last_use = first_use + r.randint(0, 6, 30)
+    return [Buffer(None, 16 * int(r.randint(1, 20)), int(b), int(d)) for b, d in zip(first_use, last_use, strict=True)]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -23,9 +23,9 @@ def test_what_lives_at_once_is_apart(seed):
     for n, (one, at) in enumerate(zip(needed, found, strict=True)):
         assert at >= 0 and at % 16 == 0
         for other, there in zip(needed[:n], found[:n], strict=True):
-            at_once = one.born <= other.dies and other.born <= one.dies
+            at_once = one.first_use <= other.last_use and other.first_use <= one.last_use
             assert not at_once or at + one.size <= there or there + other.size <= at
-    assert most_alive(needed) <= height(needed, found) <= 1.1 * most_alive(needed)
+    assert peak_live_bytes(needed) <= height(needed, found) <= 1.1 * peak_live_bytes(needed)
 
 
 def gaps(new_net):

@@ -98,7 +98,7 @@ def test_multipliers_of_channels():
 
 
 def test_factors_beyond_int32_are_refused():
-    with pytest.raises(ValueError, match="31 bits"):
+    with pytest.raises(ValueError, match="kernels shift by at most 31 bits"):
         Multiplier.of([0.5, 2.0**31])
 
 

@@ -84,7 +84,7 @@ _MOVED = {
     "TRANSPOSE": layout.transpose,
 }
 _LITERT = ("litert",)
-_NO_INT32_IN_MICRO = ("EXPAND_DIMS", "GATHER", "TRANSPOSE")
+_NO_INT32_IN_TFLM = ("EXPAND_DIMS", "GATHER", "TRANSPOSE")
 ROWS = [
     *(Row(code, type, draw) for code, (draw, types) in _DRAWN.items() for type in types),
     *(
@@ -95,7 +95,7 @@ ROWS = [
     *(Row(code, type, draw) for code, draw in _MOVED.items() for type in _BOTH),
     *(Row(code, "UINT8", draw, _LITERT) for code, draw in _MOVED.items()),
     *(
-        Row(code, "INT32", draw, _LITERT if code in _NO_INT32_IN_MICRO else ("litert", "tflm"))
+        Row(code, "INT32", draw, _LITERT if code in _NO_INT32_IN_TFLM else ("litert", "tflm"))
         for code, draw in _MOVED.items()
     ),
 ]

@@ -1,4 +1,4 @@
-"""What a part needs is what it depends on, no row more and no row less."""
+"""Required inputs of a part: exactly the rows and channels it depends on."""
 
 import numpy as np
 import pytest
@@ -6,12 +6,12 @@ import pytest
 from seesaw_keras.tflite.flatbuffer import Operator
 from seesaw_keras.tflite.passes.graph_index import GraphIndex
 from seesaw_keras.tflite.passes.tiling.boxes import Box, whole
-from seesaw_keras.tflite.passes.tiling.needs import needs
+from seesaw_keras.tflite.passes.tiling.required_inputs import required_inputs
 from seesaw_keras.tflite.reference import Interpreter
 
 
-def need_of(net, box):
-    return needs(GraphIndex(net.model().main), net.operators[-1], box)
+def required_for(net, box):
+    return required_inputs(GraphIndex(net.model().main), net.operators[-1], box)
 
 
 @pytest.mark.parametrize("padding", ["SAME", "VALID"])
@@ -32,33 +32,36 @@ def test_windows_read_the_rows_that_their_output_depends_on(kernel, stride, padd
     touched = (outputs[:-1] != outputs[-1:]).any((2, 3))  # by an input row, an output row
     for top in range(made.shape[1]):
         for bottom in range(top + 1, made.shape[1] + 1):
-            need = need_of(net, Box(top, bottom, 0, 1))
+            required = required_for(net, Box(top, bottom, 0, 1))
             rows = np.flatnonzero(touched[:, top:bottom].any(1))
             if (top, bottom) == (0, made.shape[1]):
-                assert need.inputs[0] == whole(net.image) and not any(need.margins)
+                assert required.inputs[0] == whole(net.image) and not any(required.zero_padding)
                 continue
             if stride <= kernel:  # otherwise rows between windows are read by nobody
-                assert (need.inputs[0].top, need.inputs[0].bottom) == (rows[0], rows[-1] + 1)
-            above, below, _, _ = need.margins
-            assert above + below + need.inputs[0].bottom - need.inputs[0].top == (bottom - top - 1) * stride + kernel
+                assert (required.inputs[0].top, required.inputs[0].bottom) == (rows[0], rows[-1] + 1)
+            above, below, _, _ = required.zero_padding
+            assert (
+                above + below + required.inputs[0].bottom - required.inputs[0].top
+                == (bottom - top - 1) * stride + kernel
+            )
 
 
 def test_channels(new_net):
     net = new_net(channels=8)
     box = Box(1, 3, 2, 5)
     net.conv(net.image, 8)
-    assert (need_of(net, box).inputs[0], need_of(net, box).constants) == (Box(1, 3, 0, 8), {1: 0, 2: 0})
+    assert (required_for(net, box).inputs[0], required_for(net, box).constants) == (Box(1, 3, 0, 8), {1: 0, 2: 0})
     net.unary("HARD_SWISH", net.image, 1)
-    assert need_of(net, box).inputs == [box]
+    assert required_for(net, box).inputs == [box]
     net.prelu(net.image)
-    assert (need_of(net, box).inputs, need_of(net, box).constants) == ([box, None], {1: 2})
+    assert (required_for(net, box).inputs, required_for(net, box).constants) == ([box, None], {1: 2})
     net.binary("MUL", net.image, net.value((1, 1, 1, 8)))
-    assert need_of(net, box).inputs == [box, Box(0, 1, 2, 5)]
+    assert required_for(net, box).inputs == [box, Box(0, 1, 2, 5)]
     net.mean(net.image)
-    assert need_of(net, Box(0, 1, 2, 5)).inputs[0] == Box(0, 4, 2, 5)
+    assert required_for(net, Box(0, 1, 2, 5)).inputs[0] == Box(0, 4, 2, 5)
     net.pad(net.image)
-    assert (need_of(net, box).inputs[0], need_of(net, box).margins) == (Box(0, 2, 2, 5), (0, 0, 1, 1))
-    assert need_of(net, Box(0, 6, 2, 5)).margins == (1, 1, 1, 1)
+    assert (required_for(net, box).inputs[0], required_for(net, box).zero_padding) == (Box(0, 2, 2, 5), (0, 0, 1, 1))
+    assert required_for(net, Box(0, 6, 2, 5)).zero_padding == (1, 1, 1, 1)
 
 
 def test_what_can_only_be_computed_as_a_whole(new_net):
@@ -75,7 +78,7 @@ def test_what_can_only_be_computed_as_a_whole(new_net):
         lambda: net.mean(net.conv(net.image, 8)).shape and net.dense(net.mean(net.image), 5),
     ):
         make()
-        assert need_of(net, box) is None
+        assert required_for(net, box) is None
     pool = {"stride_h": 1, "stride_w": 1, "filter_height": 3, "filter_width": 3, "padding": "SAME"}
     net.operators.append(Operator("AVERAGE_POOL_2D", [net.image], [net.value(net.image.shape)], pool))
-    assert need_of(net, Box(0, 2, 0, 8)) is None  # the mean at the edge is of fewer pixels
+    assert required_for(net, Box(0, 2, 0, 8)) is None  # the mean at the edge is of fewer pixels

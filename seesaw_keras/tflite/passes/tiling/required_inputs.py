@@ -3,11 +3,11 @@
 >>> from seesaw_keras.tflite.flatbuffer import Operator, Tensor, build
 >>> from seesaw_keras.tflite.passes.graph_index import GraphIndex
 >>> from seesaw_keras.tflite.passes.tiling.boxes import Box
->>> from seesaw_keras.tflite.passes.tiling.needs import needs
+>>> from seesaw_keras.tflite.passes.tiling.required_inputs import required_inputs
 >>> x, y = Tensor("x", (1, 8, 8, 4), "FLOAT32"), Tensor("y", (1, 4, 4, 4), "FLOAT32")
 >>> pool = {"stride_h": 2, "stride_w": 2, "filter_height": 2, "filter_width": 2, "padding": "VALID"}
 >>> operator = Operator("MAX_POOL_2D", [x], [y], pool)
->>> needs(GraphIndex(build(operator).main), operator, Box(1, 3, 0, 4)).inputs
+>>> required_inputs(GraphIndex(build(operator).main), operator, Box(1, 3, 0, 4)).inputs
 [Box(top=2, bottom=6, first=0, last=4)]
 
 A window of three rows that computes rows 4 to 7 reads rows 3 to 8: strips overlap by a halo, which is computed twice
@@ -23,10 +23,10 @@ from seesaw_keras.tflite.passes.channels import channel_constants, rows
 from seesaw_keras.tflite.passes.graph_index import GraphIndex
 from seesaw_keras.tflite.passes.tiling.boxes import Box, is_image, whole
 
-__all__ = ["Margins", "Need", "needs"]
+__all__ = ["RequiredInputs", "ZeroPadding", "required_inputs"]
 
-Margins = tuple[int, int, int, int]  # zeros above, below, left and right
-_NONE: Margins = (0, 0, 0, 0)
+ZeroPadding = tuple[int, int, int, int]  # zeros above, below, left and right
+_NONE: ZeroPadding = (0, 0, 0, 0)
 
 _WINDOWED = frozenset(("AVERAGE_POOL_2D", "CONV_2D", "DEPTHWISE_CONV_2D", "MAX_POOL_2D"))
 _RESIZING = frozenset(("MIRROR_PAD", "PADV2", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"))
@@ -34,23 +34,23 @@ _REDUCING = frozenset(("MEAN", "REDUCE_MAX", "REDUCE_MIN", "SUM"))
 
 
 @dataclass
-class Need:
+class RequiredInputs:
     """Requirements for computing a box of an output.
 
     Attributes:
         inputs: box to read from each input; None for constants and omitted inputs.
         constants: input index to axis of constants with per-channel entries, of which the box's entries are taken.
-        margins: zero padding to add around the first input.
+        zero_padding: zero padding to add around the first input.
         options: operator options that differ for the part.
     """
 
     inputs: list[Box | None]
     constants: dict[int, int] = field(default_factory=dict)
-    margins: Margins = _NONE
+    zero_padding: ZeroPadding = _NONE
     options: dict[str, Any] = field(default_factory=dict)
 
 
-def needs(graph_index: GraphIndex, operator: Operator, box: Box) -> Need | None:
+def required_inputs(graph_index: GraphIndex, operator: Operator, box: Box) -> RequiredInputs | None:
     """Returns the requirements for a box of an operator's only output; None if it can only be computed as a whole."""
     made = operator.outputs[0]
     if len(operator.outputs) > 1 or not is_image(made):
@@ -65,21 +65,21 @@ def needs(graph_index: GraphIndex, operator: Operator, box: Box) -> Need | None:
         return None
     if operator.code in _RESIZING | _REDUCING and in_rows:
         return None
-    need = Need([None if t is None else whole(t) for t in computed], constants)
+    required = RequiredInputs([None if t is None else whole(t) for t in computed], constants)
     for index, tensor in enumerate(computed):
-        given = need.inputs[index]
+        given = required.inputs[index]
         if tensor is None or given is None:
             continue
         if operator.code != "CONV_2D":
             given = given._replace(first=box.first, last=box.last)
         if in_rows and operator.code not in _WINDOWED | {"PAD"} and tensor.shape[1] == made.shape[1]:
             given = given._replace(top=box.top, bottom=box.bottom)
-        need.inputs[index] = given
+        required.inputs[index] = given
     if operator.code == "PAD":
-        return _padded(graph_index, operator, box, need)
+        return _padded(graph_index, operator, box, required)
     if operator.code in _WINDOWED and in_rows:
-        return _windowed(operator, box, need)
-    return need
+        return _windowed(operator, box, required)
+    return required
 
 
 def _constants(graph_index: GraphIndex, operator: Operator, in_channels: bool) -> dict[int, int] | None:
@@ -99,7 +99,7 @@ def _constants(graph_index: GraphIndex, operator: Operator, in_channels: bool) -
     return found if flat else None
 
 
-def _padded(graph_index: GraphIndex, operator: Operator, box: Box, need: Need) -> Need | None:
+def _padded(graph_index: GraphIndex, operator: Operator, box: Box, required: RequiredInputs) -> RequiredInputs | None:
     paddings, given = graph_index.constant(operator, 1), operator.inputs[0]
     if paddings is None or paddings.data is None or given is None or paddings.data[[0, 3]].any():
         return None
@@ -109,26 +109,26 @@ def _padded(graph_index: GraphIndex, operator: Operator, box: Box, need: Need) -
     inside = max(top, 0), min(bottom, height)
     if inside[1] <= inside[0]:
         return None
-    need.inputs[0] = Box(*inside, box.first, box.last)
-    need.margins = (inside[0] - top, bottom - inside[1], left, right)
-    return need
+    required.inputs[0] = Box(*inside, box.first, box.last)
+    required.zero_padding = (inside[0] - top, bottom - inside[1], left, right)
+    return required
 
 
-def _windowed(operator: Operator, box: Box, need: Need) -> Need | None:
-    given, options = need.inputs[0], operator.options
+def _windowed(operator: Operator, box: Box, required: RequiredInputs) -> RequiredInputs | None:
+    given, options = required.inputs[0], operator.options
     assert given is not None
     (step, size, before, _), (_, _, left, right) = (_window(operator, axis) for axis in (1, 2))
     top, bottom = box.top * step - before, (box.bottom - 1) * step - before + size
     inside = max(top, given.top), min(bottom, given.bottom)
     if inside[1] <= inside[0]:
         return None
-    need.inputs[0] = given._replace(top=inside[0], bottom=inside[1])
-    need.margins = (inside[0] - top, bottom - inside[1], left, right)
-    if need.margins != _NONE and "POOL" in operator.code:
+    required.inputs[0] = given._replace(top=inside[0], bottom=inside[1])
+    required.zero_padding = (inside[0] - top, bottom - inside[1], left, right)
+    if required.zero_padding != _NONE and "POOL" in operator.code:
         return None  # an average counts only taps inside the image, and a padded zero may become the maximum
     if options["padding"] != "VALID":
-        need.options = {"padding": "VALID"}
-    return need
+        required.options = {"padding": "VALID"}
+    return required
 
 
 def _window(operator: Operator, axis: int) -> tuple[int, int, int, int]:
