@@ -48,7 +48,7 @@ def test_finds_writes_and_lists(folder, tmp_path, rectangles):
         "名前/b.jpg": 1,
     }
     assert findings["none.png"].problem == NO_FACE
-    assert "empty" in findings["empty.jpg"].problem and "no JPEG" in findings["text.png"].problem
+    assert "empty" in findings["empty.jpg"].problem and "not a JPEG" in findings["text.png"].problem
     assert set(files(tmp_path / "out")) == {"ada/1.png", "ada/2.png", "名前/b.jpg", "faces.jsonl", "settings.json"}
     lines = (tmp_path / "out" / "faces.jsonl").read_text("utf-8").splitlines()
     assert [json.loads(line)["name"] for line in lines] == list(run.photographs.names) == list(findings)
