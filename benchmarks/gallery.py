@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from seesaw_keras import cli
 from seesaw_keras.faces import Gallery
-from seesaw_keras.faces.gallery_file import GalleryFile, Model
+from seesaw_keras.faces.gallery_file import GalleryFile, GalleryModel
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, "The .tflite to start.", required=True)
@@ -67,7 +67,7 @@ def directions(count: int, seed: int) -> np.ndarray:
 def gallery_times(path: Path) -> dict[str, list[float]]:
     """Returns the seconds to enroll a person, open and run the first query, run each query, and remove a person."""
     taken: dict[str, list[float]] = {}
-    with GalleryFile(path, Model(Directions.model_sha256, FLAGS.length)) as file:
+    with GalleryFile(path, GalleryModel(Directions.model_sha256, FLAGS.length)) as file:
         start = time.perf_counter()
         for person in tqdm(range(FLAGS.people), desc="enroll", unit="person", disable=None):
             rows = directions(FLAGS.each, person)

@@ -16,7 +16,7 @@ from absl import flags
 from seesaw_keras import cli
 from seesaw_keras.inference.preprocessing import PREPROCESSES
 from seesaw_keras.tflite.runtimes import RUNTIMES
-from seesaw_keras.verification.dataset_embeddings import INDEX, Recipe, embed_dataset
+from seesaw_keras.verification.dataset_embeddings import INDEX, EmbeddingSettings, embed_dataset
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("data", None, "Data set to embed: a .rec, .tfrecord, .csv or .zip, or a folder.", required=True)
@@ -34,9 +34,9 @@ flags.DEFINE_integer("processes", None, "Number of worker processes. Default: on
 
 def main() -> None:
     """Embeds the data set and prints a summary."""
-    recipe = Recipe(FLAGS.model, FLAGS.preprocess, FLAGS.runtime, FLAGS.images_per_shard)
+    settings = EmbeddingSettings(FLAGS.model, FLAGS.preprocess, FLAGS.runtime, FLAGS.images_per_shard)
     with cli.ProgressBars() as bars:
-        manifest = embed_dataset(FLAGS.data, FLAGS.output, recipe, processes=FLAGS.processes, progress=bars)
+        manifest = embed_dataset(FLAGS.data, FLAGS.output, settings, processes=FLAGS.processes, progress=bars)
     print(
         f"{FLAGS.output}: {manifest['images']:,} embeddings of {manifest['embedding_size']} numbers in "
         f"{len(manifest['shards'])} shards"

@@ -28,7 +28,7 @@ from seesaw_keras import cli
 from seesaw_keras.data.formats.image_files import natural_key, printable
 from seesaw_keras.data.images import IMAGE_SUFFIXES
 from seesaw_keras.faces.embedder import Photograph
-from seesaw_keras.faces.embedder_flags import define_embedder_flags, flagged_embedder
+from seesaw_keras.faces.embedder_flags import define_embedder_flags, embedder_from_flags
 from seesaw_keras.faces.gallery import Gallery, checked_name
 from seesaw_keras.faces.gallery_file import GalleryError, GalleryFile
 from seesaw_keras.faces.video import VIDEO_SUFFIXES, frames
@@ -106,7 +106,7 @@ def enroll(paths: list[str]) -> None:
     """Enrolls people and prints a summary."""
     todo = by_person(paths)
     counts = Counter[str]()
-    with Gallery(FLAGS.gallery, flagged_embedder()) as gallery:
+    with Gallery(FLAGS.gallery, embedder_from_flags()) as gallery:
         for name, file in tqdm(todo, unit="file", disable=None):
             for label, added, problem in attempts(file, partial(gallery.enroll, name)):
                 counts["not enrolled" if problem else "added" if added else "there already"] += 1
@@ -124,7 +124,7 @@ def identify(paths: list[str]) -> None:
     todo = [file for path in paths for file in listed(Path(path))]
     if not Path(FLAGS.gallery).is_file():
         raise FileNotFoundError(f"{FLAGS.gallery}: no such gallery")
-    with Gallery(FLAGS.gallery, flagged_embedder()) as gallery:
+    with Gallery(FLAGS.gallery, embedder_from_flags()) as gallery:
         for file in tqdm(todo, unit="file", disable=None):
             for label, found, problem in attempts(file, partial(gallery.identify, k=FLAGS.k)):
                 if problem:
