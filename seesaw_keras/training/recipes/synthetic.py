@@ -6,7 +6,7 @@ __all__ = ["RECIPE"]
 
 RECIPE = Recipe(
     name="synthetic",
-    summary="the embedded default: a quarter-width network on 32x32 synthetic faces, minutes on two cores",
+    summary="the built-in demo: a quarter-width network on 32x32 synthetic faces, minutes on two cores",
     variant="phone",
     width=0.25,
     image_size=32,
