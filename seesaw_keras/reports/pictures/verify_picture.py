@@ -23,14 +23,14 @@ SCALE = (-0.2, 1.0)  # range of cosines shown; different people are around 0
 
 
 def verify_picture(
-    first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8], verdict: VerifyResult
+    first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8], result: VerifyResult
 ) -> npt.NDArray[np.uint8]:
     """Draws two aligned faces with the verification result.
 
     Args:
         first: uint8 RGB (side, side, 3).
         second: uint8 RGB (side, side, 3).
-        verdict: the verification result.
+        result: the verification result.
 
     Returns:
         uint8 RGB (348, 496, 3).
@@ -43,16 +43,16 @@ def verify_picture(
         picture[MARGIN : MARGIN + FACE, left : left + FACE] = cv2.resize(
             crop, (FACE, FACE), interpolation=interpolation
         )
-    color = GREEN if verdict.same else RED
+    color = GREEN if result.same else RED
     bar = FACE + 2 * MARGIN + 14
     cv2.line(picture, (MARGIN, bar), (width - MARGIN, bar), GRAY, 4, cv2.LINE_AA)
-    at = _place(verdict.threshold, width)
+    at = _place(result.threshold, width)
     cv2.line(picture, (at, bar - 12), (at, bar + 12), INK, 2, cv2.LINE_AA)
-    cv2.circle(picture, (_place(verdict.similarity, width), bar), 9, color, -1, cv2.LINE_AA)
-    sign = ">=" if verdict.same else "<"
-    words = "same person" if verdict.same else "different people"
+    cv2.circle(picture, (_place(result.similarity, width), bar), 9, color, -1, cv2.LINE_AA)
+    sign = ">=" if result.same else "<"
+    words = "same person" if result.same else "different people"
     _write(picture, words, bar + 40, 0.8, color)
-    _write(picture, f"similarity {verdict.similarity:.4f} {sign} threshold {verdict.threshold:.4f}", bar + 66, 0.5, INK)
+    _write(picture, f"similarity {result.similarity:.4f} {sign} threshold {result.threshold:.4f}", bar + 66, 0.5, INK)
     return picture
 
 
