@@ -23,13 +23,17 @@ from seesaw_keras import cli
 from seesaw_keras.models.configs import ACTIVATIONS, list_models
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("rows", None, "File of JSON lines for the results.", required=True)
-flags.DEFINE_list("variants", list_models(), "Which to convert.")
-flags.DEFINE_list("activations", list(ACTIVATIONS), "With which nonlinearities of the trunk.")
-flags.DEFINE_integer("inputs", 32, "Inputs of the check, the four adversarial ones among them.", 5)
-flags.DEFINE_integer("size", 112, "Pixels of the images' sides; smaller ones for a look at the benchmark itself.", 16)
-flags.DEFINE_float("width", 1.0, "Of the networks, likewise.", 0.05)
-flags.DEFINE_bool("tensorflow", True, "Convert by TensorFlow's own way, too, to compare the time.")
+flags.DEFINE_string("rows", None, "JSON Lines file for the results.", required=True)
+flags.DEFINE_list("variants", list_models(), "Variants to convert.")
+flags.DEFINE_list("activations", list(ACTIVATIONS), "Activations of the trunk.")
+flags.DEFINE_integer("inputs", 32, "Number of inputs of the check, including four adversarial ones.", 5)
+flags.DEFINE_integer(
+    "size", 112, "Side of the images in pixels; smaller values are for testing the benchmark itself.", 16
+)
+flags.DEFINE_float(
+    "width", 1.0, "Channel multiplier of the networks; smaller values are for testing the benchmark itself.", 0.05
+)
+flags.DEFINE_bool("tensorflow", True, "Whether to also time TensorFlow's from_keras_model.")
 
 CALIBRATION = 64  # images, as in tools/convert_tflite.py
 ADVERSARIAL = 4

@@ -15,9 +15,9 @@ from absl import app, flags
 from seesaw_keras.data.synthetic import SyntheticFaces
 
 FLAGS = flags.FLAGS
-flags.DEFINE_integer("size", 112, "Side of the pictures in pixels.", lower_bound=16, upper_bound=1024)
-flags.DEFINE_integer("images", 200, "Pictures a round, ten of each person.", lower_bound=10)
-flags.DEFINE_integer("rounds", 9, "Rounds.", lower_bound=1)
+flags.DEFINE_integer("size", 112, "Side of the images in pixels.", lower_bound=16, upper_bound=1024)
+flags.DEFINE_integer("images", 200, "Images per round, ten of each identity.", lower_bound=10)
+flags.DEFINE_integer("rounds", 9, "Number of rounds.", lower_bound=1)
 
 
 def main(_: list[str]) -> None:
