@@ -29,15 +29,27 @@ from seesaw_keras.cli.support.startup import quiet_tensorflow
 from seesaw_keras.models.configs import ACTIVATIONS, list_models
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_string("rows", None, "File of JSON lines for the results.", required=True, flag_values=FLAGS)
-flags.DEFINE_list("variants", list_models(), "Which networks.", flag_values=FLAGS)
-flags.DEFINE_list("activations", list(ACTIVATIONS), "With which nonlinearities of the trunk.", flag_values=FLAGS)
-flags.DEFINE_float("sparsity", 0.8, "Share of zeros of the sparse ones.", 0.0, 0.99, flag_values=FLAGS)
-flags.DEFINE_integer("inputs", 8, "Inputs of the check, the four adversarial ones among them.", 5, flag_values=FLAGS)
+flags.DEFINE_string("rows", None, "JSON Lines file for the results.", required=True, flag_values=FLAGS)
+flags.DEFINE_list("variants", list_models(), "Variants to measure.", flag_values=FLAGS)
+flags.DEFINE_list("activations", list(ACTIVATIONS), "Activations of the trunk.", flag_values=FLAGS)
+flags.DEFINE_float("sparsity", 0.8, "Fraction of zeros in the sparse form.", 0.0, 0.99, flag_values=FLAGS)
 flags.DEFINE_integer(
-    "size", 112, "Pixels of the images' sides; smaller ones for a look at the benchmark itself.", 16, flag_values=FLAGS
+    "inputs", 8, "Number of inputs of the check, including four adversarial ones.", 5, flag_values=FLAGS
 )
-flags.DEFINE_float("width", 1.0, "Of the networks, likewise.", 0.05, flag_values=FLAGS)
+flags.DEFINE_integer(
+    "size",
+    112,
+    "Side of the images in pixels; smaller values are for testing the benchmark itself.",
+    16,
+    flag_values=FLAGS,
+)
+flags.DEFINE_float(
+    "width",
+    1.0,
+    "Channel multiplier of the networks; smaller values are for testing the benchmark itself.",
+    0.05,
+    flag_values=FLAGS,
+)
 
 IMAGES = 64  # for batch statistics and ranges, in one batch
 COMPARED = 4  # images for fake_quantized_matches
@@ -52,7 +64,7 @@ COLUMNS = {
     "bytes": "bytes",
     "gzipped": "gzipped",
     "float tensors": "floats",
-    "zeros wanted": "wanted",
+    "target zeros": "wanted",
     "zeros in int8": "zeros",
     "worst operator": "worst",
     "within a step": "within",

@@ -25,18 +25,18 @@ from seesaw_keras.tflite.passes import rewrite
 from seesaw_keras.tflite.runtimes import open_runtime
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_string("run", "runs/synthetic", "Folder of a training, with model.keras.", flag_values=FLAGS)
-flags.DEFINE_string("recipe", "synthetic", "Its recipe.", flag_values=FLAGS)
-flags.DEFINE_string("data", None, "Faces to learn from.", flag_values=FLAGS)
+flags.DEFINE_string("run", "runs/synthetic", "Folder of a training run, with model.keras.", flag_values=FLAGS)
+flags.DEFINE_string("recipe", "synthetic", "Recipe of the training run.", flag_values=FLAGS)
+flags.DEFINE_string("data", None, "Faces to train on.", flag_values=FLAGS)
 flags.DEFINE_string("verify", "synthetic:2000@32", "Pairs to verify on.", flag_values=FLAGS)
 flags.DEFINE_string(
     "pairs", None, "LFW's pairs.txt or CFP's Protocol/Split/FP, for --verify of images.", flag_values=FLAGS
 )
-flags.DEFINE_string("out", None, "Folder for the results; `compression` below --run if not given.", flag_values=FLAGS)
-flags.DEFINE_integer("steps", 3000, "About how many steps a stage trains.", 1, flag_values=FLAGS)
-flags.DEFINE_list("ways", [], "Which to go; all if not given.", flag_values=FLAGS)
+flags.DEFINE_string("out", None, "Folder for the results. Default: RUN/compression.", flag_values=FLAGS)
+flags.DEFINE_integer("steps", 3000, "Approximate number of training steps per stage.", 1, flag_values=FLAGS)
+flags.DEFINE_list("methods", [], "Compression methods to measure. Default: all.", flag_values=FLAGS)
 
-WAYS = {
+METHODS = {
     "int8": ["--stage", "quantize"],
     "80% zeros": ["--stage", "prune+quantize", "--sparsity", "0.8"],
     "90% zeros": ["--stage", "prune+quantize", "--sparsity", "0.9", "--also", "squeeze_excite"],
@@ -48,21 +48,22 @@ FORMS = ("xnnpack", "tflm")
 TOOL = Path(__file__).resolve().parent.parent / "tools" / "compress.py"
 
 
-def folder(way: str) -> Path:
+def folder(method: str) -> Path:
     """Returns the folder with the results of one method."""
-    return Path(FLAGS.out or Path(FLAGS.run) / "compression") / way.replace("%", "").replace(":", "_").replace(" ", "_")
+    name = method.replace("%", "").replace(":", "_").replace(" ", "_")
+    return Path(FLAGS.out or Path(FLAGS.run) / "compression") / name
 
 
-def report(way: str) -> dict:
+def report(method: str) -> dict:
     """Returns the report of one method; runs tools/compress.py if there is none yet."""
-    run, out = Path(FLAGS.run), folder(way)
+    run, out = Path(FLAGS.run), folder(method)
     if not (out / "report.json").exists():
-        command = [sys.executable, str(TOOL), *WAYS[way], "--model", str(run / "model.keras"), "--out", str(out)]
+        command = [sys.executable, str(TOOL), *METHODS[method], "--model", str(run / "model.keras"), "--out", str(out)]
         command += ["--recipe", FLAGS.recipe, "--data", FLAGS.data or str(run / "faces" / "train")]
         command += ["--verify", FLAGS.verify, "--steps", str(FLAGS.steps)]
-        print(f"{way}: {' '.join(command)}", file=sys.stderr, flush=True)
+        print(f"{method}: {' '.join(command)}", file=sys.stderr, flush=True)
         if subprocess.run([*command, *(["--pairs", FLAGS.pairs] if FLAGS.pairs else [])], check=False).returncode:
-            raise ValueError(f"{way}: failed, see above; the same command goes on from here")
+            raise ValueError(f"{method}: failed, see above; run the same command to resume")
     return json.loads((out / "report.json").read_bytes())["networks"]
 
 
@@ -80,10 +81,10 @@ def milliseconds(files: list[Path]) -> np.ndarray:
 
 def main() -> None:
     """Runs the missing methods and prints a table of all of them."""
-    reports = {way: report(way) for way in FLAGS.ways or WAYS}
-    first, files = next(iter(reports.values())), [folder(way) / "after.tflite" for way in reports]
+    reports = {method: report(method) for method in FLAGS.methods or METHODS}
+    first, files = next(iter(reports.values())), [folder(method) / "after.tflite" for method in reports]
     rows = {"float": first["float"], "int8, after training": first["int8, after training"]}
-    rows |= {f"{way}, int8": networks["int8, compressed"] for way, networks in reports.items()}
+    rows |= {f"{method}, int8": networks["int8, compressed"] for method, networks in reports.items()}
     times = milliseconds([files[0].with_name("before.tflite"), *files])
     dense = first["int8, after training"]["gzipped"]
     columns = ["accuracy", "change", "cosine with float", "bytes", "gzipped", "of dense", "XNNPACK, ms", "of dense"]

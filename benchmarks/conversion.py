@@ -26,15 +26,27 @@ from seesaw_keras.models.configs import ACTIVATIONS, list_models
 from seesaw_keras.native import quiet_native_stderr
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_string("rows", None, "File of JSON lines for the results.", required=True, flag_values=FLAGS)
-flags.DEFINE_list("variants", list_models(), "Which to convert.", flag_values=FLAGS)
-flags.DEFINE_list("activations", list(ACTIVATIONS), "With which nonlinearities of the trunk.", flag_values=FLAGS)
-flags.DEFINE_integer("inputs", 32, "Inputs of the check, the four adversarial ones among them.", 5, flag_values=FLAGS)
+flags.DEFINE_string("rows", None, "JSON Lines file for the results.", required=True, flag_values=FLAGS)
+flags.DEFINE_list("variants", list_models(), "Variants to convert.", flag_values=FLAGS)
+flags.DEFINE_list("activations", list(ACTIVATIONS), "Activations of the trunk.", flag_values=FLAGS)
 flags.DEFINE_integer(
-    "size", 112, "Pixels of the images' sides; smaller ones for a look at the benchmark itself.", 16, flag_values=FLAGS
+    "inputs", 32, "Number of inputs of the check, including four adversarial ones.", 5, flag_values=FLAGS
 )
-flags.DEFINE_float("width", 1.0, "Of the networks, likewise.", 0.05, flag_values=FLAGS)
-flags.DEFINE_bool("tensorflow", True, "Convert by TensorFlow's own way, too, to compare the time.", flag_values=FLAGS)
+flags.DEFINE_integer(
+    "size",
+    112,
+    "Side of the images in pixels; smaller values are for testing the benchmark itself.",
+    16,
+    flag_values=FLAGS,
+)
+flags.DEFINE_float(
+    "width",
+    1.0,
+    "Channel multiplier of the networks; smaller values are for testing the benchmark itself.",
+    0.05,
+    flag_values=FLAGS,
+)
+flags.DEFINE_bool("tensorflow", True, "Whether to also time TensorFlow's from_keras_model.", flag_values=FLAGS)
 
 CALIBRATION = 64  # images, as in tools/convert_tflite.py
 ADVERSARIAL = 4

@@ -29,11 +29,11 @@ from seesaw_keras.verification.evaluation import evaluate
 from seesaw_keras.verification.metrics import FARS, auc, equal_error_rate, roc, tar_at_far
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_string("model", None, "A .tflite; without one, only the ROC is measured.", flag_values=FLAGS)
-flags.DEFINE_string("preprocess", "pm1", "What it wants of pixels.", flag_values=FLAGS)
+flags.DEFINE_string("model", None, "A .tflite. Default: none, only the ROC is measured.", flag_values=FLAGS)
+flags.DEFINE_string("preprocess", "pm1", "Input preprocessing of the model.", flag_values=FLAGS)
 flags.DEFINE_string("data", None, "Images: .bin, .zip or folder.", flag_values=FLAGS)
-flags.DEFINE_string("pairs", None, "Which are compared.", flag_values=FLAGS)
-flags.DEFINE_integer("rounds", 3, "How often each is measured.", 1, flag_values=FLAGS)
+flags.DEFINE_string("pairs", None, "List of pairs to compare.", flag_values=FLAGS)
+flags.DEFINE_integer("rounds", 3, "Number of measurements.", 1, flag_values=FLAGS)
 
 MILLION = 1_000_000
 
@@ -91,18 +91,18 @@ def against_bare_interpreter() -> None:
     tool = [sys.executable, str(Path(__file__).resolve().parents[1] / "tools" / "evaluate.py")]
     tool += ["--model", FLAGS.model, "--data", FLAGS.data, "--preprocess", FLAGS.preprocess]
     tool += ["--pairs", FLAGS.pairs] if FLAGS.pairs else []
-    ways: dict[str, Callable[[], Any]] = {
+    methods: dict[str, Callable[[], Any]] = {
         "bare interpreter": bare_interpreter(pairs),
         "evaluate()": lambda: evaluate(embedder, pairs),
         "tools/evaluate.py": lambda: subprocess.run(tool, check=True, capture_output=True),
     }
-    best = dict.fromkeys(ways, np.inf)
+    best = dict.fromkeys(methods, np.inf)
     for _ in range(FLAGS.rounds):
-        for name, work in ways.items():
+        for name, work in methods.items():
             best[name] = min(best[name], seconds(work))
     for name, taken in best.items():
         each = 1000 * taken / len(pairs.names)
-        print(f"{name}: {taken:.1f} s, {each:.2f} ms an image, {taken / best['bare interpreter']:.3f} of the bare one")
+        print(f"{name}: {taken:.1f} s, {each:.2f} ms per image, {taken / best['bare interpreter']:.3f} x the bare one")
 
 
 def main() -> None:

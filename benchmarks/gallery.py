@@ -24,17 +24,17 @@ from tqdm import tqdm
 
 from seesaw_keras.cli.support.command import Command
 from seesaw_keras.faces import Gallery
-from seesaw_keras.faces.gallery_file import GalleryFile, Model
+from seesaw_keras.faces.gallery_file import GalleryFile, GalleryModel
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_string("model", None, "The .tflite to start.", required=True, flag_values=FLAGS)
-flags.DEFINE_string("preprocess", None, "What it wants of pixels, if it does not say.", flag_values=FLAGS)
-flags.DEFINE_string("yunet", None, "The detector of verify_faces; cascades without one.", flag_values=FLAGS)
-flags.DEFINE_integer("people", 1000, "Enrolled people.", 1, flag_values=FLAGS)
-flags.DEFINE_integer("each", 100, "Embeddings of each.", 1, flag_values=FLAGS)
-flags.DEFINE_integer("length", 512, "Numbers in an embedding.", 1, flag_values=FLAGS)
-flags.DEFINE_integer("queries", 40, "Queries to time.", 1, flag_values=FLAGS)
-flags.DEFINE_integer("starts", 5, "Processes of each kind to time.", 1, flag_values=FLAGS)
+flags.DEFINE_string("model", None, "Embedding network, a .tflite file.", required=True, flag_values=FLAGS)
+flags.DEFINE_string("preprocess", None, "Input preprocessing, if not stored in the .tflite.", flag_values=FLAGS)
+flags.DEFINE_string("yunet", None, "YuNet model for verify_faces. Default: OpenCV's cascades.", flag_values=FLAGS)
+flags.DEFINE_integer("people", 1000, "Number of enrolled people.", 1, flag_values=FLAGS)
+flags.DEFINE_integer("each", 100, "Embeddings per person.", 1, flag_values=FLAGS)
+flags.DEFINE_integer("length", 512, "Length of an embedding.", 1, flag_values=FLAGS)
+flags.DEFINE_integer("queries", 40, "Number of queries to time.", 1, flag_values=FLAGS)
+flags.DEFINE_integer("starts", 5, "Number of processes of each kind to time.", 1, flag_values=FLAGS)
 
 TOOL = Path(__file__).resolve().parents[1] / "tools" / "verify_faces.py"
 START = (
@@ -67,12 +67,12 @@ def directions(count: int, seed: int) -> np.ndarray:
 def gallery_times(path: Path) -> dict[str, list[float]]:
     """Returns the seconds to enroll a person, open and run the first query, run each query, and remove a person."""
     taken: dict[str, list[float]] = {}
-    with GalleryFile(path, Model(Directions.model_sha256, FLAGS.length)) as file:
+    with GalleryFile(path, GalleryModel(Directions.model_sha256, FLAGS.length)) as file:
         start = time.perf_counter()
         for person in tqdm(range(FLAGS.people), desc="enroll", unit="person", disable=None):
             rows = directions(FLAGS.each, person)
             file.add(f"Person {person}", {b"%d" % number: row for number, row in enumerate(rows)})
-        taken["enroll a person's embeddings, on the disk"] = [(time.perf_counter() - start) / FLAGS.people]
+        taken["enroll a person's embeddings, flushed to disk"] = [(time.perf_counter() - start) / FLAGS.people]
     embedder: Any = Directions(FLAGS.length)
     queries = directions(FLAGS.queries, FLAGS.people)
     start = time.perf_counter()
@@ -89,13 +89,13 @@ def start_times(photographs: list[str]) -> dict[str, list[float]]:
     model = [*("--model", FLAGS.model), *(("--preprocess", FLAGS.preprocess) if FLAGS.preprocess else ())]
     detector = ["--yunet", FLAGS.yunet] if FLAGS.yunet else []
     answer = [sys.executable, str(TOOL), *model, *detector, "--threshold", "0.4", *photographs]
-    ways = {
-        "start FaceEmbedder, the process included": [sys.executable, "-c", START, FLAGS.model, FLAGS.preprocess or ""],
+    commands = {
+        "start FaceEmbedder, including the process": [sys.executable, "-c", START, FLAGS.model, FLAGS.preprocess or ""],
         "verify_faces, start to answer": answer,
     }
-    taken: dict[str, list[float]] = {name: [] for name in ways}
+    taken: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(FLAGS.starts):
-        for name, command in ways.items():
+        for name, command in commands.items():
             taken[name].append(
                 seconds(lambda command=command: subprocess.run(command, check=True, capture_output=True))
             )
@@ -105,12 +105,12 @@ def start_times(photographs: list[str]) -> dict[str, list[float]]:
 def main(photographs: list[str]) -> None:
     """Runs the measurements and prints the table."""
     if len(photographs) != 2:
-        raise ValueError("two photographs are wanted, see --help")
+        raise ValueError("expected two photographs, see --help")
     with tempfile.TemporaryDirectory() as folder:
         taken = gallery_times(Path(folder) / "people.gallery") | start_times(photographs)
     count = FLAGS.people * FLAGS.each
     print(f"{count:,} embeddings of {FLAGS.length} numbers, {FLAGS.people:,} people; {Path(FLAGS.model).name}\n")
-    print("| what | median, ms | fastest, ms | times |\n| --- | ---: | ---: | ---: |")
+    print("| operation | median, ms | fastest, ms | times |\n| --- | ---: | ---: | ---: |")
     for name, each in taken.items():
         print(f"| {name} | {1000 * statistics.median(each):.1f} | {1000 * min(each):.1f} | {len(each)} |")
 

@@ -28,11 +28,13 @@ from seesaw_keras.cli.support.command import Command
 from seesaw_keras.tflite.flatbuffer import FlatbufferError, Operator, Quantization, Tensor, build, dumps, loads
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_multi_string("models", [], "Files to damage.", flag_values=FLAGS)
-flags.DEFINE_integer("mutations", 2000, "Mutants of each file.", 1, flag_values=FLAGS)
-flags.DEFINE_integer("seed", 0, "Of the mutations.", flag_values=FLAGS)
-flags.DEFINE_bool("litert", True, "Run the mutants in LiteRT too, which takes most of the time.", flag_values=FLAGS)
-flags.DEFINE_integer("seconds", 60, "After which LiteRT counts as hanging.", 1, flag_values=FLAGS)
+flags.DEFINE_multi_string("models", [], "Files to mutate. Default: a small network.", flag_values=FLAGS)
+flags.DEFINE_integer("mutations", 2000, "Number of mutants per file.", 1, flag_values=FLAGS)
+flags.DEFINE_integer("seed", 0, "Seed of the mutations.", flag_values=FLAGS)
+flags.DEFINE_bool(
+    "litert", True, "Whether to run the mutants in LiteRT too, which takes most of the time.", flag_values=FLAGS
+)
+flags.DEFINE_integer("seconds", 60, "Timeout of LiteRT in seconds.", 1, flag_values=FLAGS)
 
 WORDS = (0, 1, 2, 3, 4, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFC, 0xFFFFFFFF)
 
@@ -95,7 +97,7 @@ def mutant(data: bytes, indices: np.ndarray, r: random.Random) -> bytes:
 
 
 def in_litert(data: bytes) -> str:
-    """Runs a file in a separate process; returns "runs", "refuses", or the name of the signal that ended it."""
+    """Runs a file in a separate process; returns "runs", "rejects", or the name of the signal that ended it."""
     child = os.fork()
     if child == 0:
         code = 1
@@ -120,7 +122,7 @@ def in_litert(data: bytes) -> str:
     _, status = os.waitpid(child, 0)
     if os.WIFSIGNALED(status):
         return signal.Signals(os.WTERMSIG(status)).name
-    return "refuses" if os.WEXITSTATUS(status) else "runs"
+    return "rejects" if os.WEXITSTATUS(status) else "runs"
 
 
 def measure(name: str, data: bytes) -> bool:
@@ -145,11 +147,11 @@ def measure(name: str, data: bytes) -> bool:
         if model is not None:
             written = dumps(model)
             if dumps(loads(written)) != written:
-                bad.append(f"{number}: another file after a round trip")
-        outcome = in_litert(damaged) if FLAGS.litert else "is not asked"
+                bad.append(f"{number}: different file after a round trip")
+        outcome = in_litert(damaged) if FLAGS.litert else "not run"
         litert[accepted, outcome] += 1
         if accepted and outcome.startswith("SIG"):
-            bad.append(f"{number}: LiteRT ends by {outcome}")
+            bad.append(f"{number}: LiteRT terminated by {outcome}")
     growth = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     crashes = [
         _total(litert, accepted, lambda outcome: outcome.startswith("SIG")) if FLAGS.litert else "-"
@@ -174,8 +176,10 @@ def main() -> None:
     import ai_edge_litert.interpreter  # noqa: F401 - imported once, before forking
 
     files = {Path(path).name: Path(path).read_bytes() for path in FLAGS.models} or {"small network": small_network()}
-    print("| file | bytes | mutants | refused | accepted | failures | slowest read, ms | memory grew by, MB | ", end="")
-    print("LiteRT crashes on the refused | on the accepted |\n| --- |" + " ---: |" * 9)
+    print(
+        "| file | bytes | mutants | rejected | accepted | failures | slowest read, ms | memory grew by, MB | ", end=""
+    )
+    print("LiteRT crashes on rejected | on accepted |\n| --- |" + " ---: |" * 9)
     right = [measure(name, data) for name, data in files.items()]
     sys.exit(not all(right))
 

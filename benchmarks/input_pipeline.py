@@ -30,15 +30,15 @@ from seesaw_keras.data.records import Record
 from seesaw_keras.data.views import Views
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_string("data", None, "TFRecord shards: a folder or file. By default generated ones.", flag_values=FLAGS)
+flags.DEFINE_string("data", None, "TFRecord shards, a folder or file. Default: generated.", flag_values=FLAGS)
 flags.DEFINE_string("variant", "shuffle", "Network to train.", flag_values=FLAGS)
-flags.DEFINE_integer("batch_size", 32, "Images a step.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_integer("batch_size", 32, "Batch size.", lower_bound=1, flag_values=FLAGS)
 flags.DEFINE_integer(
     "views", 0, "Jittered views per image, as teacher_views of a recipe.", lower_bound=0, flag_values=FLAGS
 )
 flags.DEFINE_float("degrade", 0.0, "Probability that an image is degraded.", 0.0, 1.0, flag_values=FLAGS)
-flags.DEFINE_integer("rounds", 3, "Rounds.", lower_bound=1, flag_values=FLAGS)
-flags.DEFINE_float("seconds", 20.0, "Seconds of each measurement.", lower_bound=0.1, flag_values=FLAGS)
+flags.DEFINE_integer("rounds", 3, "Number of rounds.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_float("seconds", 20.0, "Duration of each measurement in seconds.", lower_bound=0.1, flag_values=FLAGS)
 
 CLASSES = 1000
 GENERATED, SHARDS = 4000, 4
@@ -106,13 +106,13 @@ def main() -> None:
         results = measure(FLAGS.data or folder)
     print(f"{len(os.sched_getaffinity(0))} cores, batch {FLAGS.batch_size}, median of {FLAGS.rounds} rounds:")
     names = {
-        "input": "input alone",
+        "input": "input only",
         "step": f"{FLAGS.variant}, one batch in memory",
         "fed": f"{FLAGS.variant}, fed by the input",
     }
     for name, (speed, cost) in results.items():
-        print(f"  {names[name]:36}{speed:9.1f} images/s {cost:9.2f} ms of processor time an image")
-    print(f"input / step: {results['input'][0] / results['step'][0]:.0f}; at least 2 is wanted")
+        print(f"  {names[name]:36}{speed:9.1f} images/s {cost:9.2f} ms of CPU time per image")
+    print(f"input / step: {results['input'][0] / results['step'][0]:.0f}; should be at least 2")
 
 
 if __name__ == "__main__":

@@ -34,18 +34,23 @@ from seesaw_keras.files import replacing
 from seesaw_keras.models.configs import list_models
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_string("rounds", None, "File of JSON lines for the rounds.", required=True, flag_values=FLAGS)
-flags.DEFINE_integer("count", 100, "How many rounds.", 1, flag_values=FLAGS)
+flags.DEFINE_string("rounds", None, "JSON Lines file for the rounds.", required=True, flag_values=FLAGS)
+flags.DEFINE_integer("count", 100, "Number of rounds.", 1, flag_values=FLAGS)
 flags.DEFINE_list("variants", list_models(), "Networks to time.", flag_values=FLAGS)
-flags.DEFINE_list("types", ["int8", "float32"], "Of weights and arithmetic.", flag_values=FLAGS)
-flags.DEFINE_list("threads", ["1", "2"], "Of XNNPACK.", flag_values=FLAGS)
+flags.DEFINE_list("types", ["int8", "float32"], "Types of weights and arithmetic.", flag_values=FLAGS)
+flags.DEFINE_list("threads", ["1", "2"], "Numbers of XNNPACK threads.", flag_values=FLAGS)
 flags.DEFINE_string(
-    "peers", "../shared/peers", "Folder of other people's .tflite; none if it is not there.", flag_values=FLAGS
+    "peers",
+    "../shared/peers",
+    "Folder of other .tflite files to time; skipped if it does not exist.",
+    flag_values=FLAGS,
 )
 flags.DEFINE_list("passes", [], "Variants to time after each pass, instead of all networks.", flag_values=FLAGS)
-flags.DEFINE_bool("without_amx", False, "Keep XNNPACK from the processor's matrix unit.", flag_values=FLAGS)
+flags.DEFINE_bool(
+    "without_amx", False, "Whether to disable the processor's matrix unit (AMX) for XNNPACK.", flag_values=FLAGS
+)
 flags.DEFINE_string("models", "runs/latency", "Folder for converted networks.", flag_values=FLAGS)
-flags.DEFINE_string("plot", None, "PNG to draw the minima into.", flag_values=FLAGS)
+flags.DEFINE_string("plot", None, "PNG file for a plot of the minima.", flag_values=FLAGS)
 
 STATISTICS_IMAGES = 64  # as in tools/convert_tflite.py
 PRELU = "mobilefacenet, PReLU"  # the other common MobileFaceNet
@@ -91,9 +96,9 @@ def without_amx() -> None:
     no_new_privileges, set_filter, mode = 38, 22, 2
     libc = ctypes.CDLL(None, use_errno=True)
     if not sys.platform.startswith("linux") or libc.prctl(no_new_privileges, 1, 0, 0, 0):
-        raise ValueError("--without_amx: only Linux can take it away")
+        raise ValueError("--without_amx: only supported on Linux")
     if libc.prctl(set_filter, mode, head):
-        raise ValueError(f"--without_amx: Linux refuses the filter: error {ctypes.get_errno()}")
+        raise ValueError(f"--without_amx: Linux rejected the seccomp filter: error {ctypes.get_errno()}")
 
 
 def converted(variant: str, type: str) -> bytes:
@@ -169,9 +174,9 @@ def finished(path: Path, keys: set[str]) -> list[dict[str, float]]:
     try:
         rounds = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     except ValueError as error:
-        raise ValueError(f"{path}: no JSON lines of this benchmark ({error}); name another file") from error
+        raise ValueError(f"{path}: not a JSON Lines file of this benchmark ({error}); give another file") from error
     if any(round.keys() != keys for round in rounds):
-        raise ValueError(f"{path}: rounds of other networks than now; name another file")
+        raise ValueError(f"{path}: contains rounds of other networks; give another file")
     return rounds
 
 
@@ -229,7 +234,7 @@ def draw(forms: list[Form], rounds: list[dict[str, float]], path: Path) -> None:
     axes.bar_label(bars, fmt="%.2f", padding=2)
     axes.invert_yaxis()
     axes.margins(x=0.1, y=0.01)
-    axes.set_xlabel(f"ms an image, XNNPACK, threads: {threads}, minimum of {len(rounds)} interleaved rounds")
+    axes.set_xlabel(f"ms per image, XNNPACK, threads: {threads}, minimum of {len(rounds)} interleaved rounds")
     FigureCanvasAgg(figure)
     with replacing(path) as beside:
         figure.savefig(beside, dpi=100)

@@ -38,13 +38,18 @@ from seesaw_keras.tflite.passes import rewrite
 from seesaw_keras.tflite.runtimes import TFLiteMicro
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_string("rows", None, "File of JSON lines for the results.", required=True, flag_values=FLAGS)
+flags.DEFINE_string("rows", None, "JSON Lines file for the results.", required=True, flag_values=FLAGS)
 flags.DEFINE_string(
-    "arena", None, "Bytes that the rewritten form may take, as 432K; the fewest if not given.", flag_values=FLAGS
+    "arena",
+    None,
+    "Maximum arena of the rewritten form in bytes, such as 432K. Default: the minimum.",
+    flag_values=FLAGS,
 )
-flags.DEFINE_integer("inputs", 64, "Inputs of each proof, the four adversarial ones among them.", 0, flag_values=FLAGS)
-flags.DEFINE_integer("rounds", 10, "How often each form is timed.", 1, flag_values=FLAGS)
-flags.DEFINE_string("plot", None, "PNG to draw the memory over operators into.", flag_values=FLAGS)
+flags.DEFINE_integer(
+    "inputs", 64, "Number of inputs of each comparison, including four adversarial ones.", 0, flag_values=FLAGS
+)
+flags.DEFINE_integer("rounds", 10, "Number of timings of each form.", 1, flag_values=FLAGS)
+flags.DEFINE_string("plot", None, "PNG file for a plot of memory over operators.", flag_values=FLAGS)
 
 RUNTIMES = ("numpy", "reference", "tflm")
 COLUMNS = [
@@ -83,7 +88,7 @@ def compare(path: Path, before: Model, after: Model) -> None:
     (given,) = before.main.inputs
     table = pixel_table(before)
     if table is None:
-        raise ValueError(f"{path}: this package did not convert it, and does not know what it takes for a pixel")
+        raise ValueError(f"{path}: not converted by seesaw_keras, so its input preprocessing is unknown")
     if FLAGS.inputs:
         faces = representative_images(None, max(FLAGS.inputs - len(ADVERSARIAL), 1), side=given.shape[1])
         inputs = np.concatenate([table[faces], adversarial_inputs(given)])
@@ -147,11 +152,11 @@ def draw(rows: dict[Path, dict[str, Any]], path: Path) -> None:
             label = f"{form}: {len(live)} operators, {one[form]['planned'] / 1024:.0f} KiB planned"
             axes.stairs(live, indices, fill=True, alpha=0.5, color=color, label=label)
         axes.set_title(file.stem)
-        axes.set_ylabel("KiB alive")
+        axes.set_ylabel("live memory, KiB")
         axes.set_xticks([])
         axes.margins(x=0)
         axes.legend()
-    figure.get_axes()[-1].set_xlabel("operators, from the first to the last")
+    figure.get_axes()[-1].set_xlabel("operators, in execution order")
     FigureCanvasAgg(figure)
     with replacing(path) as beside:
         figure.savefig(beside, dpi=100)
@@ -160,7 +165,7 @@ def draw(rows: dict[Path, dict[str, Any]], path: Path) -> None:
 def main(words: list[str]) -> None:
     """Computes the missing rows, prints the table of the given files, and draws the plot."""
     if not words:
-        raise ValueError("name one flatbuffer or more")
+        raise ValueError("give one or more flatbuffers")
     path = Path(FLAGS.rows)
     rows = read_rows(path)
     done = {str(one["settings"]): one for one in rows}

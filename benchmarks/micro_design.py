@@ -49,10 +49,10 @@ CALIBRATION = 16  # images
 PAIRS, PEOPLE = "synthetic:2000@{}", "synthetic:2000x10@{}"  # for verification and for training
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_string("rows", None, "File of JSON lines for the results.", required=True, flag_values=FLAGS)
-flags.DEFINE_list("designs", list(DESIGNS), "Which to measure.", flag_values=FLAGS)
-flags.DEFINE_string("out", "runs/micro_design", "Folder for faces and trainings.", flag_values=FLAGS)
-flags.DEFINE_integer("epochs", 2, "Of each training.", 1, flag_values=FLAGS)
+flags.DEFINE_string("rows", None, "JSON Lines file for the results.", required=True, flag_values=FLAGS)
+flags.DEFINE_list("designs", list(DESIGNS), "Designs to measure.", flag_values=FLAGS)
+flags.DEFINE_string("out", "runs/micro_design", "Folder for faces and training runs.", flag_values=FLAGS)
+flags.DEFINE_integer("epochs", 2, "Number of epochs of each training run.", 1, flag_values=FLAGS)
 
 
 def size(config: ModelConfig, width: float) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def design_to_train(config: ModelConfig, width: float) -> Any:
     from seesaw_keras.training.fast.fast_graph import FastForward
     from seesaw_keras.training.network import NetworkProvider
 
-    class Design(NetworkProvider):
+    class DesignNetwork(NetworkProvider):
         def __init__(self) -> None:
             self.facts = {"design": repr((config, width))}
 
@@ -107,7 +107,7 @@ def design_to_train(config: ModelConfig, width: float) -> Any:
         def forward(self, network: Any, step: Any) -> Callable[..., Any]:
             return FastForward(network)
 
-    return Design()
+    return DesignNetwork()
 
 
 def accuracy(name: str, config: ModelConfig, width: float) -> dict[str, Any]:
@@ -153,7 +153,7 @@ def main() -> None:
     """Computes the missing rows and prints the table of the requested ones."""
     for name in FLAGS.designs:
         if name not in DESIGNS:
-            raise ValueError(f"--designs: no design {name!r}; there are {', '.join(DESIGNS)}")
+            raise ValueError(f"--designs: unknown design {name!r}; choose from {', '.join(DESIGNS)}")
     quiet_tensorflow()
     path = Path(FLAGS.rows)
     rows = read_rows(path)

@@ -120,33 +120,39 @@ Results = Iterator[tuple[str, dict[str, Any]]]  # name of the design and its mea
 
 FLAGS = flags.FlagValues()
 # Importing latency.py also defines its flags, so flag names must not collide with them.
-flags.DEFINE_string("rows", None, "File of JSON lines for the results.", required=True, flag_values=FLAGS)
+flags.DEFINE_string("rows", None, "JSON Lines file for the results.", required=True, flag_values=FLAGS)
 flags.DEFINE_multi_string(
-    "designs", list(DESIGNS), "Design to measure, once for each. Default: all.", flag_values=FLAGS
+    "designs", list(DESIGNS), "Design to measure; can be repeated. Default: all.", flag_values=FLAGS
 )
 flags.DEFINE_list(
-    "parts", None, f"Of {', '.join(COLUMNS)}. Default: all, but accuracy only with --data.", flag_values=FLAGS
+    "parts",
+    None,
+    f"Parts to measure: {', '.join(COLUMNS)}. Default: all, but accuracy only with --data.",
+    flag_values=FLAGS,
 )
 flags.DEFINE_list("again", [], "Parts to measure again even if --rows has their results.", flag_values=FLAGS)
 flags.DEFINE_string(
-    "out", "runs/phone_design", "Folder for converted networks, trainings and teacher embeddings.", flag_values=FLAGS
+    "out",
+    "runs/phone_design",
+    "Folder for converted networks, training runs and teacher embeddings.",
+    flag_values=FLAGS,
 )
-flags.DEFINE_integer("latency_rounds", 60, "Rounds of the latency.", 1, flag_values=FLAGS)
-flags.DEFINE_integer("speed_rounds", 5, "Rounds of the training speed.", 1, flag_values=FLAGS)
-flags.DEFINE_enum("recipe", "distill", list_recipes(), "Recipe of the trainings.", flag_values=FLAGS)
-flags.DEFINE_multi_string("set", [], "key=value: another value for a field of the recipe.", flag_values=FLAGS)
-flags.DEFINE_multi_string("data", None, "Faces to train on, once for each data set.", flag_values=FLAGS)
+flags.DEFINE_integer("latency_rounds", 60, "Number of rounds of the latency.", 1, flag_values=FLAGS)
+flags.DEFINE_integer("speed_rounds", 5, "Number of rounds of the training speed.", 1, flag_values=FLAGS)
+flags.DEFINE_enum("recipe", "distill", list_recipes(), "Recipe of the training runs.", flag_values=FLAGS)
+flags.DEFINE_multi_string("set", [], "Override of a field of the recipe, key=value.", flag_values=FLAGS)
+flags.DEFINE_multi_string("data", None, "Faces to train on; can be repeated.", flag_values=FLAGS)
 flags.DEFINE_list(
     "data_weights", None, "How often the images of each --data are shown per epoch, such as 1,0.5.", flag_values=FLAGS
 )
-flags.DEFINE_multi_string("teacher", [], "Teacher model or stored embeddings, once for each.", flag_values=FLAGS)
+flags.DEFINE_multi_string("teacher", [], "Teacher model or stored embeddings; can be repeated.", flag_values=FLAGS)
 flags.DEFINE_list(
     "teacher_preprocess", None, "Input preprocessing of the teachers, one for each. Default: pm1.", flag_values=FLAGS
 )
 flags.DEFINE_string(
-    "teacher_cache", None, "Folder of the teachers' embeddings. Default: OUT/teacher.", flag_values=FLAGS
+    "teacher_cache", None, "Cache folder of the teachers' embeddings. Default: OUT/teacher.", flag_values=FLAGS
 )
-flags.DEFINE_multi_string("verify", [], "Pairs to verify, once for each set.", flag_values=FLAGS)
+flags.DEFINE_multi_string("verify", [], "Pairs to verify; can be repeated.", flag_values=FLAGS)
 
 
 def build(design: Design, side: int = 112, *, normalize: bool = True) -> Any:
@@ -287,7 +293,7 @@ def design_to_train(design: Design, image_size: int) -> Any:
     from seesaw_keras.training.fast.fast_graph import FastForward
     from seesaw_keras.training.network import NetworkProvider
 
-    class DesignToTrain(NetworkProvider):
+    class DesignNetwork(NetworkProvider):
         def __init__(self) -> None:
             self.facts = {"design": repr(design)}
 
@@ -297,7 +303,7 @@ def design_to_train(design: Design, image_size: int) -> Any:
         def forward(self, network: Any, step: Any) -> Callable[..., Any]:
             return FastForward(network)
 
-    return DesignToTrain()
+    return DesignNetwork()
 
 
 def targets(recipe: Recipe, source: Any) -> Any:

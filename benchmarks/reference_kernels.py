@@ -22,9 +22,9 @@ from drawn_operators import ROWS, Row, case
 from drawn_operators.comparing import differences, refusal
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_integer("cases", 3000, "Operators of each row.", 1, flag_values=FLAGS)
-flags.DEFINE_multi_string("operators", [], "Which rows, by the operators' codes; all if not given.", flag_values=FLAGS)
-flags.DEFINE_integer("seed", 0, "Of the draws.", flag_values=FLAGS)
+flags.DEFINE_integer("cases", 3000, "Number of operators per row.", 1, flag_values=FLAGS)
+flags.DEFINE_multi_string("operators", [], "Operator codes of the rows to run. Default: all.", flag_values=FLAGS)
+flags.DEFINE_integer("seed", 0, "Seed of the random operators.", flag_values=FLAGS)
 
 TOGETHER = 50  # operators per graph
 
@@ -47,10 +47,11 @@ def measure(row: Row) -> dict[str, tuple[int, int]]:
 
 def main() -> None:
     """Prints the table."""
-    unknown = set(FLAGS.operators) - {row.code for row in ROWS}
+    known = {row.code for row in ROWS}
+    unknown = set(FLAGS.operators) - known
     if unknown:
-        raise ValueError(f"--operators: {min(unknown)!r} is not among {', '.join(sorted({row.code for row in ROWS}))}")
-    print("| operator | types | flavor | cases | refused | differ |\n| --- | --- | --- |" + " ---: |" * 3)
+        raise ValueError(f"--operators: unknown operator {min(unknown)!r}; choose from {', '.join(sorted(known))}")
+    print("| operator | types | flavor | cases | rejected | differ |\n| --- | --- | --- |" + " ---: |" * 3)
     rows = [row for row in ROWS if not FLAGS.operators or row.code in FLAGS.operators]
     total = 0
     for row in tqdm(rows, "rows", disable=None):

@@ -27,20 +27,20 @@ from seesaw_keras.tflite.checking.check import check
 from seesaw_keras.tflite.reference import Interpreter
 
 ACTIVATIONS = ["swish", "hard_swish", "relu", "relu6", "prelu"]
-ROADS = ["post-training", "quantization-aware"]
+METHODS = ["post-training", "quantization-aware"]
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_multi_enum("variants", list_models(), list_models(), "Which networks.", flag_values=FLAGS)
+flags.DEFINE_multi_enum("variants", list_models(), list_models(), "Variants to measure.", flag_values=FLAGS)
 flags.DEFINE_multi_enum(
-    "activations", ACTIVATIONS, ACTIVATIONS, "Of the trunk and of squeeze-excite.", flag_values=FLAGS
+    "activations", ACTIVATIONS, ACTIVATIONS, "Activations of the trunk and of squeeze-excite.", flag_values=FLAGS
 )
-flags.DEFINE_multi_enum("roads", ROADS, ROADS, "To int8.", flag_values=FLAGS)
-flags.DEFINE_integer("side", 32, "Of the images, in pixels.", 16, flag_values=FLAGS)
-flags.DEFINE_float("width", 0.25, "Factor on the channels.", 0.01, flag_values=FLAGS)
-flags.DEFINE_integer("images", 64, "Faces to run a network on.", 1, flag_values=FLAGS)
+flags.DEFINE_multi_enum("methods", METHODS, METHODS, "Quantization methods.", flag_values=FLAGS)
+flags.DEFINE_integer("side", 32, "Side of the images in pixels.", 16, flag_values=FLAGS)
+flags.DEFINE_float("width", 0.25, "Channel multiplier.", 0.01, flag_values=FLAGS)
+flags.DEFINE_integer("images", 64, "Number of faces to run each network on.", 1, flag_values=FLAGS)
 
 
-def converted(variant: str, activation: str, road: str, faces: np.ndarray) -> bytes:
+def converted(variant: str, activation: str, method: str, faces: np.ndarray) -> bytes:
     """Returns the int8 flatbuffer of a network with random weights."""
     import seesaw_keras
     from seesaw_keras.api import keras
@@ -55,7 +55,7 @@ def converted(variant: str, activation: str, road: str, faces: np.ndarray) -> by
         variant, input_shape=shape, width=FLAGS.width, activation=activation, se_activation=activation
     )
     set_batch_statistics(network, to_float(faces[:16]))
-    if road == "quantization-aware":
+    if method == "quantization-aware":
         return convert(quantize_aware(network, to_float(faces[:16])))
     return convert(network, images=faces[:16])
 
@@ -75,9 +75,9 @@ def main() -> None:
     quiet_tensorflow()
     faces = representative_images(None, max(FLAGS.images, 16), side=FLAGS.side)
     inputs = (faces[: FLAGS.images].astype(np.int16) - 128).astype(np.int8)
-    print("| variant | activation | road | tensors | entries compared | differ | ms, alone | ms, of eight |")
+    print("| variant | activation | method | tensors | entries compared | differ | ms, single | ms, batch of 8 |")
     print("| --- | --- | --- |" + " ---: |" * 5)
-    models = [(v, a, road) for v in FLAGS.variants for a in FLAGS.activations for road in FLAGS.roads]
+    models = [(v, a, method) for v in FLAGS.variants for a in FLAGS.activations for method in FLAGS.methods]
     wrong = 0
     for model in tqdm(models, "networks", disable=None):
         data = converted(*model, faces)

@@ -24,9 +24,9 @@ from seesaw_keras.tflite.conversion import range_calibration
 from seesaw_keras.tflite.conversion.range_calibration import SHARES
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_string("model", None, "A .keras file or the folder of a SavedModel.", required=True, flag_values=FLAGS)
-flags.DEFINE_string("data", None, "Data set to measure ranges on; synthetic faces if not given.", flag_values=FLAGS)
-flags.DEFINE_integer("test", 256, "Faces to compare embeddings of.", 1, flag_values=FLAGS)
+flags.DEFINE_string("model", None, "A .keras file or a SavedModel folder.", required=True, flag_values=FLAGS)
+flags.DEFINE_string("data", None, "Calibration data. Default: synthetic faces.", flag_values=FLAGS)
+flags.DEFINE_integer("test", 256, "Number of faces whose embeddings are compared.", 1, flag_values=FLAGS)
 
 COUNTS = (1, 4, 16, 64, 256)
 FEW = 64  # number of images for the unsuitable choices
@@ -37,8 +37,8 @@ def choices(side: int) -> Iterator[tuple[str, np.ndarray, tuple[float, ...]]]:
     """Yields a name, uint8 calibration images, and the fractions of the min-max span to try as ranges."""
     source = open_source(FLAGS.data) if FLAGS.data else None
     for count in COUNTS:
-        yield f"{count} spread over the data", representative_images(source, count, side=side), SHARES
-    yield f"{FEW} spread over the data, whole spans", representative_images(source, FEW, side=side), SHARES[:1]
+        yield f"{count} evenly spaced", representative_images(source, count, side=side), SHARES
+    yield f"{FEW} evenly spaced, full min-max ranges", representative_images(source, FEW, side=side), SHARES[:1]
     one = SyntheticFaces(1, FEW, size=side, seed=OTHER_POPULATION + 1)
     yield f"{FEW} of one person", one.batch(range(FEW))[0], SHARES
     yield f"{FEW} of noise", np.random.default_rng(0).integers(0, 256, (FEW, side, side, 3), np.uint8), SHARES
@@ -63,7 +63,7 @@ def main() -> None:
     faces = SyntheticFaces(FLAGS.test, 1, size=side, seed=OTHER_POPULATION).batch(range(FLAGS.test))[0]
     real = convert(network, type="float32")
     expected = embed(real, "xnnpack")
-    print("| images | mean cosine | least cosine | last layer |\n| --- | ---: | ---: | ---: |")
+    print("| images | mean cosine | minimum cosine | last layer |\n| --- | ---: | ---: | ---: |")
     for name, images, shares in choices(side):
         with mock.patch.object(range_calibration, "SHARES", shares):
             data = convert(network, images=images)

@@ -27,9 +27,11 @@ from seesaw_keras.tflite.conversion.interface import pixel_table
 from seesaw_keras.tflite.passes import rewrite
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_string("rows", None, "File of JSON lines for the results.", required=True, flag_values=FLAGS)
-flags.DEFINE_integer("inputs", 64, "Inputs of each proof, the four adversarial ones among them.", 5, flag_values=FLAGS)
-flags.DEFINE_string("target", "xnnpack", "The form to rewrite to.", flag_values=FLAGS)
+flags.DEFINE_string("rows", None, "JSON Lines file for the results.", required=True, flag_values=FLAGS)
+flags.DEFINE_integer(
+    "inputs", 64, "Number of inputs of each comparison, including four adversarial ones.", 5, flag_values=FLAGS
+)
+flags.DEFINE_string("target", "xnnpack", "Target to rewrite for.", flag_values=FLAGS)
 
 COLUMNS = ["file", "inputs", "changes", "operators", "bytes", "multiply-adds", "activation peak"]
 
@@ -45,7 +47,7 @@ def row(path: Path) -> dict[str, Any]:
     (given,) = before.main.inputs
     table = pixel_table(before)
     if table is None:
-        raise ValueError(f"{path}: this package did not convert it, and does not know what it takes for a pixel")
+        raise ValueError(f"{path}: not converted by seesaw_keras, so its input preprocessing is unknown")
     faces = representative_images(None, FLAGS.inputs - len(ADVERSARIAL), side=given.shape[1])
     inputs = np.concatenate([table[faces], adversarial_inputs(given)])
     with ProgressBars() as bars:

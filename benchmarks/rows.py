@@ -20,7 +20,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     try:
         return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     except ValueError as error:
-        raise ValueError(f"{path}: no JSON lines of this benchmark ({error}); name another file") from error
+        raise ValueError(f"{path}: not a JSON Lines file of this benchmark ({error}); give another file") from error
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:

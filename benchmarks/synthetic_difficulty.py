@@ -22,11 +22,13 @@ from seesaw_keras.data.records import Pairs
 from seesaw_keras.data.synthetic import SyntheticFaces, synthetic_pairs
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_integer("identities", 2000, "People to train on.", lower_bound=2, flag_values=FLAGS)
-flags.DEFINE_integer("images", 10, "Pictures of each.", lower_bound=1, flag_values=FLAGS)
-flags.DEFINE_integer("pairs", 2000, "Pairs of unseen people to verify.", lower_bound=40, flag_values=FLAGS)
-flags.DEFINE_integer("size", 32, "Side of the pictures in pixels, a multiple of 16.", lower_bound=16, flag_values=FLAGS)
-flags.DEFINE_integer("epochs", 14, "Epochs.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_integer("identities", 2000, "Number of identities to train on.", lower_bound=2, flag_values=FLAGS)
+flags.DEFINE_integer("images", 10, "Images per identity.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_integer(
+    "pairs", 2000, "Number of verification pairs of unseen identities.", lower_bound=40, flag_values=FLAGS
+)
+flags.DEFINE_integer("size", 32, "Side of the images in pixels, a multiple of 16.", lower_bound=16, flag_values=FLAGS)
+flags.DEFINE_integer("epochs", 14, "Number of epochs.", lower_bound=1, flag_values=FLAGS)
 
 BATCH = 64
 SCALE = 16.0  # scale of the cosines before the softmax
@@ -82,7 +84,7 @@ def results() -> Iterator[tuple[str, float]]:
     pairs = synthetic_pairs(FLAGS.pairs, size=FLAGS.size)
     unseen = np.stack([decode_image(pairs.read(i), name=name) for i, name in enumerate(pairs.names)])
     pixels = unseen.reshape(len(unseen), -1).astype(np.float32)
-    yield "pixels, less their mean", accuracy(pixels - images.reshape(len(images), -1).mean(0), pairs)
+    yield "pixels minus their mean", accuracy(pixels - images.reshape(len(images), -1).mean(0), pairs)
     counts = histograms(unseen)
     yield "color histogram", accuracy(counts - counts.mean(0), pairs)
     network = train(images, labels)

@@ -16,11 +16,9 @@ from seesaw_keras.cli.support.command import Command
 from seesaw_keras.data.synthetic import SyntheticFaces
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_integer(
-    "size", 112, "Side of the pictures in pixels.", lower_bound=16, upper_bound=1024, flag_values=FLAGS
-)
-flags.DEFINE_integer("images", 200, "Pictures a round, ten of each person.", lower_bound=10, flag_values=FLAGS)
-flags.DEFINE_integer("rounds", 9, "Rounds.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_integer("size", 112, "Side of the images in pixels.", lower_bound=16, upper_bound=1024, flag_values=FLAGS)
+flags.DEFINE_integer("images", 200, "Images per round, ten of each identity.", lower_bound=10, flag_values=FLAGS)
+flags.DEFINE_integer("rounds", 9, "Number of rounds.", lower_bound=1, flag_values=FLAGS)
 
 
 def main() -> None:

@@ -32,10 +32,10 @@ from seesaw_keras.cli.support.startup import quiet_tensorflow
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_list("variants", ["shuffle", "mobilefacenet"], "Networks to train.", flag_values=FLAGS)
-flags.DEFINE_integer("batch_size", 64, "Images a step.", lower_bound=1, flag_values=FLAGS)
-flags.DEFINE_integer("rounds", 5, "Rounds.", lower_bound=1, flag_values=FLAGS)
-flags.DEFINE_integer("steps", 2, "Steps of a column in each round.", lower_bound=1, flag_values=FLAGS)
-flags.DEFINE_string("profile", None, "Network to profile instead.", flag_values=FLAGS)
+flags.DEFINE_integer("batch_size", 64, "Batch size.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_integer("rounds", 5, "Number of rounds.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_integer("steps", 2, "Steps per configuration in each round.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_string("profile", None, "Variant to profile instead of measuring the throughput.", flag_values=FLAGS)
 
 CLASSES = 1000
 LEARNING_RATE, MOMENTUM = 0.01, 0.9
@@ -43,7 +43,7 @@ Batch = tuple[Any, Any]
 Step = Callable[[], Any]
 
 
-class Way(NamedTuple):
+class Configuration(NamedTuple):
     """A training configuration to measure."""
 
     trainer: bool
@@ -51,13 +51,13 @@ class Way(NamedTuple):
     xla: bool = False
 
 
-WAYS = {
-    "Keras": Way(trainer=False),
-    "Keras, bfloat16": Way(trainer=False, precision="mixed_bfloat16"),
-    "Keras, XLA": Way(trainer=False, xla=True),
-    "trainer": Way(trainer=True),
-    "trainer, bfloat16": Way(trainer=True, precision="mixed_bfloat16"),
-    "trainer, XLA": Way(trainer=True, xla=True),
+CONFIGURATIONS = {
+    "Keras": Configuration(trainer=False),
+    "Keras, bfloat16": Configuration(trainer=False, precision="mixed_bfloat16"),
+    "Keras, XLA": Configuration(trainer=False, xla=True),
+    "trainer": Configuration(trainer=True),
+    "trainer, bfloat16": Configuration(trainer=True, precision="mixed_bfloat16"),
+    "trainer, XLA": Configuration(trainer=True, xla=True),
 }
 
 
@@ -105,11 +105,11 @@ def trainer_step(network: Any, xla: bool, batch: Batch) -> Step:
     return lambda: step.read(step(batches, FLAGS.batch_size, [0.0]))
 
 
-def make_step(variant: str, way: Way, batch: Batch) -> Step:
+def make_step(variant: str, configuration: Configuration, batch: Batch) -> Step:
     """Returns a function that trains a variant for one step."""
-    with policy(way.precision):
+    with policy(configuration.precision):
         network = seesaw_keras.build(variant, normalize=False)
-    return (trainer_step if way.trainer else keras_step)(network, way.xla, batch)
+    return (trainer_step if configuration.trainer else keras_step)(network, configuration.xla, batch)
 
 
 def one_batch() -> Batch:
@@ -125,13 +125,13 @@ def measure(variant: str) -> dict[str, tuple[float, float, float]]:
     """Returns images per second, CPU milliseconds per image, and seconds of the first step, by configuration."""
     batch = one_batch()
     steps, first = {}, {}
-    for name, way in WAYS.items():
-        steps[name] = make_step(variant, way, batch)
+    for name, configuration in CONFIGURATIONS.items():
+        steps[name] = make_step(variant, configuration, batch)
         start = time.perf_counter()
         steps[name]()
         first[name] = time.perf_counter() - start
         steps[name]()
-    rounds: dict[str, list[tuple[float, float]]] = {name: [] for name in WAYS}
+    rounds: dict[str, list[tuple[float, float]]] = {name: [] for name in CONFIGURATIONS}
     for _ in range(FLAGS.rounds):
         for name, step in steps.items():
             start, processor = time.perf_counter(), time.process_time()
@@ -157,7 +157,7 @@ def profile(variant: str) -> None:
 
     batch = one_batch()
     for name in ("Keras", "trainer"):
-        step = make_step(variant, WAYS[name], batch)
+        step = make_step(variant, CONFIGURATIONS[name], batch)
         for _ in range(3):
             step()
         with tempfile.TemporaryDirectory() as folder:
@@ -191,7 +191,7 @@ def main() -> None:
         profile(FLAGS.profile)
         return
     print(f"{len(os.sched_getaffinity(0))} cores, batch {FLAGS.batch_size}, median of {FLAGS.rounds} rounds:\n")
-    print("| network | step | images/s | times Keras | processor ms/image | first step s |")
+    print("| network | step | images/s | relative to Keras | CPU ms/image | first step s |")
     print("| --- | --- | ---: | ---: | ---: | ---: |")
     for variant in FLAGS.variants:
         results = measure(variant)

@@ -17,7 +17,7 @@ from seesaw_keras.cli.support.command import Command
 from seesaw_keras.cli.support.progress_bars import ProgressBars
 from seesaw_keras.inference.preprocessing import PREPROCESSES
 from seesaw_keras.tflite.runtimes import RUNTIMES
-from seesaw_keras.verification.dataset_embeddings import INDEX, Recipe, embed_dataset
+from seesaw_keras.verification.dataset_embeddings import INDEX, EmbeddingSettings, embed_dataset
 
 __all__ = ["run"]
 
@@ -59,9 +59,9 @@ flags.DEFINE_integer(
 
 def main() -> None:
     """Embeds the data set and prints a summary."""
-    recipe = Recipe(FLAGS.model, FLAGS.preprocess, FLAGS.runtime, FLAGS.images_per_shard)
+    settings = EmbeddingSettings(FLAGS.model, FLAGS.preprocess, FLAGS.runtime, FLAGS.images_per_shard)
     with ProgressBars() as bars:
-        manifest = embed_dataset(FLAGS.data, FLAGS.output, recipe, processes=FLAGS.processes, progress=bars)
+        manifest = embed_dataset(FLAGS.data, FLAGS.output, settings, processes=FLAGS.processes, progress=bars)
     print(
         f"{FLAGS.output}: {manifest['images']:,} embeddings of {manifest['embedding_size']} numbers in "
         f"{len(manifest['shards'])} shards"

@@ -25,7 +25,7 @@ from absl import flags
 from tqdm import tqdm
 
 from seesaw_keras.cli.support.command import Command
-from seesaw_keras.cli.support.embedder_flags import define_embedder_flags, flagged_embedder
+from seesaw_keras.cli.support.embedder_flags import define_embedder_flags, embedder_from_flags
 from seesaw_keras.data.formats.image_files import natural_key, printable
 from seesaw_keras.data.images import IMAGE_SUFFIXES
 from seesaw_keras.faces.embedder import Photograph
@@ -110,7 +110,7 @@ def enroll(paths: list[str]) -> None:
     """Enrolls people and prints a summary."""
     todo = by_person(paths)
     counts = Counter[str]()
-    with Gallery(FLAGS.gallery, flagged_embedder(FLAGS)) as gallery:
+    with Gallery(FLAGS.gallery, embedder_from_flags(FLAGS)) as gallery:
         for name, file in tqdm(todo, unit="file", disable=None):
             for label, added, problem in attempts(file, partial(gallery.enroll, name)):
                 counts["not enrolled" if problem else "added" if added else "there already"] += 1
@@ -128,7 +128,7 @@ def identify(paths: list[str]) -> None:
     todo = [file for path in paths for file in listed(Path(path))]
     if not Path(FLAGS.gallery).is_file():
         raise FileNotFoundError(f"{FLAGS.gallery}: no such gallery")
-    with Gallery(FLAGS.gallery, flagged_embedder(FLAGS)) as gallery:
+    with Gallery(FLAGS.gallery, embedder_from_flags(FLAGS)) as gallery:
         for file in tqdm(todo, unit="file", disable=None):
             for label, found, problem in attempts(file, partial(gallery.identify, k=FLAGS.k)):
                 if problem:

@@ -217,13 +217,14 @@ def main() -> None:
     pairs = verification_pairs(recipe)
     print(f"training by the recipe {recipe.name} into {out}; loading TensorFlow ...", flush=True)
     quiet_tensorflow()
-    from seesaw_keras.training.strategies import agree, is_chief, make_strategy
+    from seesaw_keras.training.strategies import check_workers_agree, is_chief, make_strategy
     from seesaw_keras.training.trainer import train
 
     strategy = make_strategy(FLAGS.strategy)
     chief = is_chief(strategy)
     data = training_sets(recipe, out, chief=chief)
-    agree(strategy, str(data), "--data: the workers were given different ones")  # also a barrier: the data are written
+    # Also a barrier: the data are written.
+    check_workers_agree(strategy, str(data), "--data: the workers were given different ones")
     source = open_faces(data)
     targets = teacher(recipe, source, out)
     callbacks: list[Callback] = [History(), TrainingCurves(), ProgressBar(), TensorBoard()]

@@ -13,7 +13,7 @@ import cv2
 from absl import flags
 
 from seesaw_keras.cli.support.command import Command
-from seesaw_keras.cli.support.embedder_flags import define_embedder_flags, flagged_embedder
+from seesaw_keras.cli.support.embedder_flags import define_embedder_flags, embedder_from_flags
 from seesaw_keras.files import replacing
 
 __all__ = ["run"]
@@ -29,7 +29,7 @@ def main(photographs: list[str]) -> None:
         raise ValueError(f"two photographs are compared, not {len(photographs)}; see --help")
     if FLAGS.out and not FLAGS.out.lower().endswith(".png"):
         raise ValueError(f"--out {FLAGS.out!r} must end in .png")
-    embedder = flagged_embedder(FLAGS)
+    embedder = embedder_from_flags(FLAGS)
     crops = [embedder.crop(photograph) for photograph in photographs]
     result = embedder.compare(*embedder.embed_crops(crops))
     words, sign = ("same person", ">=") if result.same else ("different people", "<")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from seesaw_keras.compression.quantize_aware_network import QuantizationNetwork, quantize_aware
     from seesaw_keras.compression.sensitivity import allocate, scan
 
-_HOMES = {
+_MODULES = {
     "equal_scales": ["OperatorMatch", "fake_quantized_matches"],
     "channel_pruning": ["ChannelPrunedNetwork", "gamma_importance", "prune_channels", "taylor_importance"],
     "pruning": ["PruningNetwork", "sparsities_of"],
@@ -40,5 +40,5 @@ __all__ = [
 ]
 
 __getattr__, __dir__ = lazy.attach(
-    __name__, {name: f"seesaw_keras.compression.{module}" for module, names in _HOMES.items() for name in names}
+    __name__, {name: f"seesaw_keras.compression.{module}" for module, names in _MODULES.items() for name in names}
 )

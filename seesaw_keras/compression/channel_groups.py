@@ -2,8 +2,8 @@
 
 >>> import seesaw_keras
 >>> from seesaw_keras.compression.channel_groups import tied_channels
->>> ties = tied_channels(seesaw_keras.build("shuffle"))
->>> (ties.of["stage1_block1_add"] == ties.of["stage1_block2_add"]).all()
+>>> groups = tied_channels(seesaw_keras.build("shuffle"))
+>>> (groups.by_layer["stage1_block1_add"] == groups.by_layer["stage1_block2_add"]).all()
 np.True_
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seesaw_keras.api import keras
-from seesaw_keras.compression.layer_graph import sources
+from seesaw_keras.compression.layer_graph import producers
 from seesaw_keras.models.layers import ChannelShuffle, ChannelSlice, HardSigmoid, HardSwish, Swish
 
 __all__ = ["ChannelGroups", "tied_channels"]
@@ -34,14 +34,14 @@ class ChannelGroups:
     """Channel numbers of every layer's output; channels with equal numbers must be pruned together.
 
     Attributes:
-        of: channel numbers (channels,) of each layer's output, by layer name.
+        by_layer: channel numbers (channels,) of each layer's output, by layer name.
         fixed: numbers that cannot be pruned: the channels of the image and the embedding.
         groups: group of each number; numbers that occur in the output of the same layer share a group.
         marks: for each number, the convolutions that produce its channels and the slices that contain them. If all
             channels with the same marks are reduced by the same fraction, every slice is, and the 1:3 split is kept.
     """
 
-    of: dict[str, Numbers]
+    by_layer: dict[str, Numbers]
     fixed: frozenset[int]
     groups: dict[int, int]
     marks: dict[int, frozenset[str]]
@@ -87,7 +87,7 @@ def tied_channels(model: Any) -> ChannelGroups:
     Raises:
         ValueError: if the model contains an unsupported layer.
     """
-    numbering, taken = _Numbering(), sources(model)
+    numbering, taken = _Numbering(), producers(model)
     of: dict[str, Numbers] = {}
     for layer in model.layers:
         of[layer.name] = _follow(layer, [of[source.name] for source in taken[layer.name]], numbering)
@@ -124,4 +124,4 @@ def _follow(layer: Any, inputs: list[Numbers], numbering: _Numbering) -> Numbers
         return inputs[0]
     if isinstance(layer, _KEEP) and layer.output.shape[-1] == len(inputs[0]):
         return inputs[0]
-    raise ValueError(f"layer {layer.name!r}, a {type(layer).__name__}, is none whose channels can be followed")
+    raise ValueError(f"layer {layer.name!r}, a {type(layer).__name__}, is not supported by channel pruning")

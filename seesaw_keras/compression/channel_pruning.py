@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from seesaw_keras.api import keras
 from seesaw_keras.compression.channel_groups import ChannelGroups, tied_channels
-from seesaw_keras.compression.layer_graph import check_plain, copy_of, sources, with_unit_length, without_unit_length
+from seesaw_keras.compression.layer_graph import check_plain, copy_of, producers, with_unit_length, without_unit_length
 from seesaw_keras.models.layers import ChannelSlice
 from seesaw_keras.tflite.conversion.convert import weights_sha256
 from seesaw_keras.training.fast.fast_graph import FastForward
@@ -52,7 +52,7 @@ def gamma_importance(model: Any) -> dict[int, float]:
             values, into = np.sqrt((layer.kernel.numpy() ** 2).sum((0, 1, 2))), norms
         else:
             continue
-        for number, value in zip(channel_groups.of[layer.name].tolist(), values / values.mean(), strict=True):
+        for number, value in zip(channel_groups.by_layer[layer.name].tolist(), values / values.mean(), strict=True):
             into[number].append(float(value))
     _, madds = _costs(model, channel_groups)
     return {number: madds[number] * float(np.mean(found[number] or norms[number])) for number in norms}
@@ -80,8 +80,8 @@ def taylor_importance(
     """
     import tensorflow as tf
 
-    channel_groups, taken = tied_channels(model), sources(model)
-    readers = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    channel_groups, taken = tied_channels(model), producers(model)
+    convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
     generator = tf.random.Generator.from_seed(seed)
 
     @tf.function
@@ -89,8 +89,8 @@ def taylor_importance(
         with tf.GradientTape() as tape:
             unit = tf.math.l2_normalize(model(batch, training=False), axis=-1)
             along = tf.reduce_sum(unit * generator.normal(tf.shape(unit)))
-        gradients = tape.gradient(along, [layer.kernel for layer in readers])
-        pairs = zip(readers, gradients, strict=True)
+        gradients = tape.gradient(along, [layer.kernel for layer in convolutions])
+        pairs = zip(convolutions, gradients, strict=True)
         return [tf.reduce_sum(layer.kernel * gradient, axis=(0, 1, 3)) for layer, gradient in pairs]
 
     size = min(_BATCH, len(images))
@@ -98,8 +98,8 @@ def taylor_importance(
     for sample in range(samples):
         moved = np.zeros_like(sums)
         batch = images[(np.arange(size) + sample * size) % len(images)]
-        for layer, values in zip(readers, rows(tf.constant(batch)), strict=True):
-            np.add.at(moved, channel_groups.of[taken[layer.name][0].name], values.numpy())
+        for layer, values in zip(convolutions, rows(tf.constant(batch)), strict=True):
+            np.add.at(moved, channel_groups.by_layer[taken[layer.name][0].name], values.numpy())
         sums += moved**2
     return {number: float(sums[number] / samples) for number in channel_groups.marks}
 
@@ -147,14 +147,14 @@ def prune_channels(model: Any, share: float, importance: Mapping[int, float], *,
     for unit in units:
         sizes[unit.group] += unit.channels
     least = {group: max((1 - share) * _LEAST_OF_MEAN * size, 1) for group, size in sizes.items()}
-    wanted = share * sizes.total()
-    gone: set[int] = set()
+    remaining = share * sizes.total()
+    removed: set[int] = set()
     for unit in sorted(units, key=lambda unit: unit.price):
-        if wanted > 0 and sizes[unit.group] - unit.channels >= least[unit.group]:
-            gone.update(unit.numbers)
+        if remaining > 0 and sizes[unit.group] - unit.channels >= least[unit.group]:
+            removed.update(unit.numbers)
             sizes[unit.group] -= unit.channels
-            wanted -= unit.channels
-    return _without(model, channel_groups, gone)
+            remaining -= unit.channels
+    return _without(model, channel_groups, removed)
 
 
 def _units(model: Any, channel_groups: ChannelGroups, importance: Mapping[int, float], multiple: int) -> list[_Unit]:
@@ -164,7 +164,7 @@ def _units(model: Any, channel_groups: ChannelGroups, importance: Mapping[int, f
         if number not in channel_groups.fixed:
             cells[channel_groups.groups[number]][channel_groups.marks[number]].append(number)
     widths: dict[int, int] = defaultdict(int)
-    for numbers in channel_groups.of.values():
+    for numbers in channel_groups.by_layer.values():
         group = channel_groups.groups[int(numbers[0])]
         widths[group] = max(widths[group], len(numbers))
     channels, madds = _costs(model, channel_groups)
@@ -174,25 +174,28 @@ def _units(model: Any, channel_groups: ChannelGroups, importance: Mapping[int, f
         if widths[group] % multiple == 0:
             pieces = math.gcd(pieces, widths[group] // multiple)
         for at in range(pieces):
-            going = [
+            unit_numbers = [
                 number
                 for part in parts.values()
                 for number in part[at * len(part) // pieces : (at + 1) * len(part) // pieces]
             ]
-            price = sum(importance[number] for number in going) / sum(madds[number] for number in going)
-            units.append(_Unit(group, going, sum(channels[number] for number in going), price))
+            price = sum(importance[number] for number in unit_numbers) / sum(madds[number] for number in unit_numbers)
+            units.append(_Unit(group, unit_numbers, sum(channels[number] for number in unit_numbers), price))
     return units
 
 
 def _costs(model: Any, channel_groups: ChannelGroups) -> tuple[Counter[int], Counter[int]]:
     """Returns, by channel number, the number of convolution output channels and their multiply-adds."""
-    taken = sources(model)
+    taken = producers(model)
     channels: Counter[int] = Counter()
     madds: Counter[int] = Counter()
     for layer in model.layers:
         if not isinstance(layer, (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)):
             continue
-        made, read = channel_groups.of[layer.name].tolist(), channel_groups.of[taken[layer.name][0].name].tolist()
+        made, read = (
+            channel_groups.by_layer[layer.name].tolist(),
+            channel_groups.by_layer[taken[layer.name][0].name].tolist(),
+        )
         entries = math.prod(layer.kernel_size) * math.prod(layer.output.shape[1:3])
         if isinstance(layer, keras.layers.DepthwiseConv2D):
             for number in made:
@@ -205,10 +208,10 @@ def _costs(model: Any, channel_groups: ChannelGroups) -> tuple[Counter[int], Cou
     return channels, madds
 
 
-def _without(model: Any, channel_groups: ChannelGroups, gone: set[int]) -> Any:
-    """Returns a copy of a network without the channels in `gone`."""
-    taken = sources(model)
-    kept = {name: ~np.isin(numbers, list(gone)) for name, numbers in channel_groups.of.items()}
+def _without(model: Any, channel_groups: ChannelGroups, removed: set[int]) -> Any:
+    """Returns a copy of a network without the channels in `removed`."""
+    taken = producers(model)
+    kept = {name: ~np.isin(numbers, list(removed)) for name, numbers in channel_groups.by_layer.items()}
 
     def given(layer: Any) -> np.ndarray:
         return kept[taken[layer.name][0].name]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from seesaw_keras.compression.layer_graph import sources
+from seesaw_keras.compression.layer_graph import producers
 from seesaw_keras.tflite.flatbuffer import Subgraph, Tensor
 from seesaw_keras.tflite.runtimes import open_runtime
 
@@ -73,8 +73,8 @@ def fake_quantized_matches(model: Any, flatbuffer: bytes, images: npt.NDArray[np
     pixels = _pixels(graph)
     runs = [runtime.tensors((image.astype(np.int16) - 128).astype(np.int8)[None]) for image in images]
     numbers = {tensor: number for number, tensor in enumerate(graph.tensors)}
-    producers = graph.producers()
-    taken = sources(model)
+    made_by = graph.producers()
+    taken = producers(model)
     values: dict[str, Any] = {}
     matches = []
     for layer in model.layers:
@@ -87,7 +87,7 @@ def fake_quantized_matches(model: Any, flatbuffer: bytes, images: npt.NDArray[np
             tensor = tensors[layer.name]
             integers = np.concatenate([run[numbers[tensor]] for run in runs])
             half = 0.5 if tensor in pixels else 0.0
-            matches.append(_match(layer.name, producers[tensor].code, made, integers, tensor, half))
+            matches.append(_match(layer.name, made_by[tensor].code, made, integers, tensor, half))
             values[layer.name] = _real(integers, tensor, half)
     return sorted(matches, key=lambda match: (match.within, match.equal))
 
@@ -110,8 +110,8 @@ def _tensors_by_layer(model: Any, graph: Subgraph) -> dict[str, Tensor]:
     strange = [name for name in named if name.partition("/")[0] not in there]
     if strange or not found:
         raise ValueError(
-            f"the flatbuffer is not what convert() makes of {model.name}: {len(strange)} of its tensors belong to no "
-            f"layer, {strange[0] if strange else 'all'!r} is the first"
+            f"the flatbuffer was not converted from {model.name}, or was modified: {len(strange)} tensors do not "
+            f"belong to a layer, the first is {strange[0] if strange else 'all'!r}"
         )
     return found
 

@@ -1,8 +1,8 @@
 """Layer graph utilities for compression: producers and consumers, layer copies, model checks.
 
 >>> import seesaw_keras
->>> from seesaw_keras.compression.layer_graph import readers
->>> [layer.name for layer in readers(seesaw_keras.build("shuffle"))["stem_conv"]]
+>>> from seesaw_keras.compression.layer_graph import consumers
+>>> [layer.name for layer in consumers(seesaw_keras.build("shuffle"))["stem_conv"]]
 ['stem_bn']
 """
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from seesaw_keras.api import keras
 
-__all__ = ["check_plain", "copy_of", "readers", "sources", "with_unit_length", "without_unit_length"]
+__all__ = ["check_plain", "consumers", "copy_of", "producers", "with_unit_length", "without_unit_length"]
 
 _WRAPPERS = {
     "QuantizeWrapperV2": "quantization-aware",
@@ -20,7 +20,7 @@ _WRAPPERS = {
 }
 
 
-def sources(model: Any) -> dict[str, list[Any]]:
+def producers(model: Any) -> dict[str, list[Any]]:
     """Returns the input layers of each layer of a flat functional model, in order, by layer name."""
     found = {}
     for layer in model.layers:
@@ -29,11 +29,11 @@ def sources(model: Any) -> dict[str, list[Any]]:
     return found
 
 
-def readers(model: Any) -> dict[str, list[Any]]:
+def consumers(model: Any) -> dict[str, list[Any]]:
     """Returns the layers that consume each layer's output in a flat functional model, by layer name."""
     found: dict[str, list[Any]] = {layer.name: [] for layer in model.layers}
     layers = {layer.name: layer for layer in model.layers}
-    for name, taken in sources(model).items():
+    for name, taken in producers(model).items():
         for source in taken:
             found[source.name].append(layers[name])
     return found
@@ -73,9 +73,9 @@ def check_plain(model: Any) -> None:
     for layer in model.layers:
         kind = type(layer).__name__
         if kind in _WRAPPERS:
-            raise ValueError(f"{model.name}: it is {_WRAPPERS[kind]} already; compress the network it was made of")
+            raise ValueError(f"{model.name}: already {_WRAPPERS[kind]}; compress the original network")
         if layer.compute_dtype != "float32":
             raise ValueError(
-                f"{model.name}: {layer.name} computes in {layer.compute_dtype}; build the network under the policy "
-                f"float32 and load its weights there"
+                f"{model.name}: {layer.name} computes in {layer.compute_dtype}; build the network with the policy "
+                f"float32 and load its weights"
             )

@@ -38,10 +38,12 @@ def load_network(source: str | Path, *, weights: str | Path | None = None) -> An
         return build(str(source), weights=weights)
     if not path.exists():
         raise FileNotFoundError(
-            f"{path}: neither a file or folder nor a variant; the variants are {', '.join(list_models())}"
+            f"{path}: not a file, a folder or a variant; the variants are {', '.join(list_models())}"
         )
     if weights is not None:
-        raise ValueError(f"{path}: brings its own weights; weights are for a variant, {', '.join(list_models())}")
+        raise ValueError(
+            f"{path}: contains its own weights; give weights only for a variant: {', '.join(list_models())}"
+        )
     if path.is_dir():
         if not (path / "saved_model.pb").is_file():
             raise ValueError(f"{path}: a folder without saved_model.pb is not a SavedModel")
@@ -55,8 +57,8 @@ def load_network(source: str | Path, *, weights: str | Path | None = None) -> An
         raise ValueError(f"{path}: {keras.__name__} cannot load it as a .keras file: {error}") from error
     # Keras saves the weights of TensorFlow Model Optimization wrappers twice and then fails to load them.
     raise ValueError(
-        f"{path}: a quantization-aware network does not survive a .keras file; save it by model.export(folder), "
-        f"and name the folder"
+        f"{path}: a quantization-aware network cannot be loaded from a .keras file; save it with "
+        f"model.export(folder), and give the folder"
     )
 
 

@@ -40,7 +40,7 @@ def prunable_layers(model: Any, also: Collection[Part] = ()) -> list[Any]:
     """
     for part in also:
         if part not in PARTS:
-            raise ValueError(f"unknown part {part!r}: choose of {', '.join(PARTS)}")
+            raise ValueError(f"unknown part {part!r}: choose from {', '.join(PARTS)}")
     return [layer for layer in _convolutions(model) if _part(layer) in (None, *also)]
 
 
@@ -94,7 +94,7 @@ class PruningNetwork(NetworkProvider):
         known = {layer.name for layer in prunable_layers(model, PARTS)}
         for name, sparsity in sparsities.items():
             if name not in known:
-                raise ValueError(f"{model.name}: {name!r} is no convolution of it")
+                raise ValueError(f"{model.name}: no convolution named {name!r}")
             if not 0 <= sparsity < 1:
                 raise ValueError(f"sparsity must be 0 or more and below 1, got {sparsity:g} for {name!r}")
         self._sparsities = dict(sparsities)

@@ -21,7 +21,7 @@ import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 
 from seesaw_keras.api import keras
-from seesaw_keras.compression.layer_graph import check_plain, copy_of, readers, with_unit_length, without_unit_length
+from seesaw_keras.compression.layer_graph import check_plain, consumers, copy_of, with_unit_length, without_unit_length
 from seesaw_keras.compression.quantize_configs import quantize_config
 from seesaw_keras.compression.quantizers import RangeQuantizer
 from seesaw_keras.tflite.conversion.convert import weights_sha256
@@ -52,10 +52,10 @@ def quantize_aware(model: Any, images: npt.NDArray[np.float32]) -> Any:
             not compute in float32.
     """
     check_plain(model)
-    users = readers(model)
+    consumers_of = consumers(model)
 
     def wrap(layer: Any) -> Any:
-        config = quantize_config(layer, users[layer.name])
+        config = quantize_config(layer, consumers_of[layer.name])
         return tfmot.quantization.keras.QuantizeWrapperV2(copy_of(layer), config)
 
     aware = keras.models.clone_model(model, clone_function=wrap)

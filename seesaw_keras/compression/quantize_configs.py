@@ -2,7 +2,7 @@
 
 >>> import seesaw_keras
 >>> from seesaw_keras.compression.quantize_configs import quantize_config
->>> quantize_config(seesaw_keras.build("shuffle").get_layer("stem_conv"), readers=[])
+>>> quantize_config(seesaw_keras.build("shuffle").get_layer("stem_conv"), consumers=[])
 <seesaw_keras.compression.quantize_configs.KernelQuantizeConfig object at ...>
 
 TFMOT's default scheme does not support PReLU, Multiply or custom layers, skips convolutions with bias before a ReLU,
@@ -110,18 +110,18 @@ _MOVE = (
 _FUSED = (_layers.BatchNormalization, _layers.ReLU, _layers.Concatenate)
 
 
-def quantize_config(layer: Any, readers: Sequence[Any]) -> tfmot.quantization.keras.QuantizeConfig:
+def quantize_config(layer: Any, consumers: Sequence[Any]) -> tfmot.quantization.keras.QuantizeConfig:
     """Returns the quantization config of a layer.
 
     Args:
         layer: a layer of a network from `seesaw_keras.build`.
-        readers: the layers that consume its output.
+        consumers: the layers that consume its output.
 
     Raises:
         ValueError: if the layer type is not supported.
     """
     kind = type(layer)
-    fused = len(readers) == 1 and isinstance(readers[0], _FUSED)
+    fused = len(consumers) == 1 and isinstance(consumers[0], _FUSED)
     if kind in _CONFIGS:
         return _CONFIGS[kind](not fused)
     if kind in _COMPUTE:
@@ -131,6 +131,6 @@ def quantize_config(layer: Any, readers: Sequence[Any]) -> tfmot.quantization.ke
         return OutputQuantizeConfig(False)
     known = sorted({known.__name__ for known in (*_CONFIGS, *_COMPUTE, *_MOVE)})
     raise ValueError(
-        f"layer {layer.name!r} is of the kind {kind.__name__}, for which there is no QuantizeConfig; there are some "
-        f"for {', '.join(known)} and Activation('sigmoid')"
+        f"layer {layer.name!r} has the unsupported type {kind.__name__}; supported are {', '.join(known)} and "
+        f"Activation('sigmoid')"
     )

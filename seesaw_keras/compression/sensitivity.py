@@ -102,13 +102,13 @@ def allocate(curves: Mapping[str, Curve], sparsity: float) -> dict[str, float]:
         raise ValueError(f"sparsity must be 0 or more and below 1, got {sparsity:g}")
     most = 1 - (1 - sparsity) * _LEAST_OF_MEAN
     offers = sorted((price, name, level) for name, curve in curves.items() for price, level in _prices(curve, most))
-    wanted = sparsity * sum(curve.entries for curve in curves.values())
+    remaining = sparsity * sum(curve.entries for curve in curves.values())
     shares = dict.fromkeys(curves, 0.0)
     for _, name, level in offers:
         entries = curves[name].entries
-        taken = min((level - shares[name]) * entries, wanted)
+        taken = min((level - shares[name]) * entries, remaining)
         shares[name] += taken / entries
-        wanted -= taken
+        remaining -= taken
     return shares
 
 

@@ -113,7 +113,7 @@ def _jpeg(image: Image, u: Uniforms) -> Image:
     return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[:, :, ::-1])  # type: ignore[index]
 
 
-class Kind(NamedTuple):
+class Degradation(NamedTuple):
     """One kind of degradation.
 
     Attributes:
@@ -127,15 +127,15 @@ class Kind(NamedTuple):
     apply: Callable[[Image, Uniforms], Image]
 
 
-KINDS: Sequence[Kind] = (
-    Kind("cover", 0.2, _cover),
-    Kind("border", 0.1, _border),
-    Kind("gray", 0.1, _gray),
-    Kind("exposure", 0.35, _expose),
-    Kind("blur", 0.2, _blur),
-    Kind("resolution", 0.3, _downscale),
-    Kind("noise", 0.2, _noise),
-    Kind("JPEG", 0.25, _jpeg),
+KINDS: Sequence[Degradation] = (
+    Degradation("cover", 0.2, _cover),
+    Degradation("border", 0.1, _border),
+    Degradation("gray", 0.1, _gray),
+    Degradation("exposure", 0.35, _expose),
+    Degradation("blur", 0.2, _blur),
+    Degradation("resolution", 0.3, _downscale),
+    Degradation("noise", 0.2, _noise),
+    Degradation("JPEG", 0.25, _jpeg),
 )
 UNIFORMS = 1 + len(KINDS) * (1 + PARAMETERS)
 
@@ -154,7 +154,7 @@ def degrade(image: Image, uniforms: Uniforms) -> Image:
     chosen = table[:, 0] < [kind.probability for kind in KINDS]
     if not chosen.any():
         chosen[int(uniforms[0] * len(KINDS))] = True
-    for kind, wanted, row in zip(KINDS, chosen, table, strict=True):
-        if wanted:
+    for kind, is_chosen, row in zip(KINDS, chosen, table, strict=True):
+        if is_chosen:
             image = kind.apply(image, row[1:])
     return image

@@ -42,18 +42,18 @@ def _jpeg_size(data: bytes) -> tuple[int, int]:
             continue
         (length,) = struct.unpack_from(">H", data, position)
         if length < 2:
-            raise ValueError(f"a JPEG segment of {length} bytes, fewer than its own length takes")
+            raise ValueError(f"a JPEG segment declares {length} bytes, the minimum is 2")
         if kind in _JPEG_FRAMES:
             if size:
-                raise ValueError("a JPEG of two frames")
+                raise ValueError("a JPEG with two frames")
             size = struct.unpack_from(">HH", data, position + 3)
         scans += kind == _JPEG_SCAN
         if scans > _MAX_SCANS:
-            raise ValueError(f"a JPEG of more than {_MAX_SCANS} scans, which is made to take long")
+            raise ValueError(f"a JPEG with more than {_MAX_SCANS} scans, probably crafted to be slow to decode")
         following = _JPEG_SCAN_MARKER if kind == _JPEG_SCAN else _JPEG_MARKER
         marker = following.search(data, position + length)
     if not marker:
-        raise ValueError("a truncated JPEG: its end is missing")
+        raise ValueError("a truncated JPEG: its end marker is missing")
     if not size or not scans:
         raise ValueError("a JPEG without an image")
     return size
@@ -106,7 +106,7 @@ def image_size(data: bytes, *, name: str) -> tuple[int, int]:
             size = _bmp_size(data)
         else:
             found = f"starts with {data[:8].hex(' ')}" if data else "is empty"
-            raise ValueError(f"no JPEG, PNG, WebP or BMP: it {found}; convert it to one of them")
+            raise ValueError(f"not a JPEG, PNG, WebP or BMP: it {found}; convert it to one of them")
     except struct.error as error:
         raise ValueError(f"{name}: a truncated header; copy the image again") from error
     except ValueError as error:
@@ -139,7 +139,7 @@ def decode_image(data: bytes, *, name: str, max_pixels: int = MAX_PIXELS) -> npt
     if height * width > max_pixels:
         raise ValueError(
             f"{name}: declares {width} x {height} pixels, more than max_pixels={max_pixels}; scale it down, or raise "
-            f"the limit if it can be trusted"
+            f"the limit if you trust it"
         )
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)

@@ -35,7 +35,7 @@ class Mixture(Source):
 
     def __init__(self, parts: Sequence[Source], weights: Sequence[float] | None = None) -> None:
         if not parts:
-            raise ValueError("a mixture needs one data set or more")
+            raise ValueError("a mixture needs at least one data set")
         if weights is not None and len(weights) != len(parts):
             raise ValueError(f"{len(weights)} weights for {len(parts)} data sets; give one for each")
         self.parts = tuple(parts)

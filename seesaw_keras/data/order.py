@@ -124,7 +124,7 @@ class BatchOrder:
         self._per_identity = images_per_identity
         self._repeats = None if weights is None else _fixed_point(weights)
         if self._repeats is not None and images_per_identity is not None:
-            raise ValueError("weights of data sets and images_per_identity exclude each other")
+            raise ValueError("weights of data sets cannot be combined with images_per_identity")
         images = len(self._labels) if self._repeats is None else int(self._repeats.sum()) >> _FRACTION_BITS
         if images_per_identity is not None:
             self._init_identities(images_per_identity)
@@ -146,11 +146,11 @@ class BatchOrder:
             )
         _, self._counts = np.unique(self._labels, return_counts=True)
         self._starts = np.cumsum(self._counts) - self._counts
-        wanted = self._batch_size // per_identity
-        if wanted > len(self._counts):
+        needed = self._batch_size // per_identity
+        if needed > len(self._counts):
             raise ValueError(
-                f"a batch of {self._batch_size} with {per_identity} images of each identity takes {wanted} identities, "
-                f"there are {len(self._counts)}; choose a smaller batch_size or more images_per_identity"
+                f"a batch of {self._batch_size} with {per_identity} images of each identity needs {needed} identities, "
+                f"but there are {len(self._counts)}; choose a smaller batch_size or more images_per_identity"
             )
 
     def _epoch_order(self, epoch: int) -> Positions:

@@ -100,9 +100,11 @@ class TrainingInput:
         targets: npt.NDArray[Any] | None = None,
     ) -> None:
         if not 0 <= worker < num_workers:
-            raise ValueError(f"there is no worker {worker} of {num_workers}; workers count from 0")
+            raise ValueError(f"worker must be 0 or more and below num_workers, got worker {worker} of {num_workers}")
         if batch_size % num_workers:
-            raise ValueError(f"{num_workers} workers cannot share a batch of {batch_size} evenly; choose a multiple")
+            raise ValueError(
+                f"{num_workers} workers cannot share a batch of {batch_size} evenly; choose a multiple of {num_workers}"
+            )
         if image_size < 1:
             raise ValueError(f"image_size must be 1 or more, got {image_size}")
         self.source = source if isinstance(source, Source) else IndexedShards(source)
@@ -122,7 +124,7 @@ class TrainingInput:
         if self.num_classes > self.num_images:  # the classifier would have that many classes
             position = int(self._labels.argmax())
             raise ValueError(
-                f"{self.source[position].name}: has the label {self.num_classes - 1}, but there are only "
+                f"{self.source[position].name}: label {self.num_classes - 1} is too large for "
                 f"{self.num_images} images; number the identities from 0 without gaps"
             )
         if targets is not None:

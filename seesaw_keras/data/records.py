@@ -56,7 +56,7 @@ class Source(ABC):
     def __getitem__(self, position: int) -> Record:
         index = operator.index(position)
         if not -len(self) <= index < len(self):
-            raise IndexError(f"position {index} is outside of the {len(self)} records")
+            raise IndexError(f"position {index} is out of range for {len(self)} records")
         return self._record(index % len(self))
 
     def __iter__(self) -> Iterator[Record]:

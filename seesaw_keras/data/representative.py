@@ -34,11 +34,11 @@ def representative_images(source: Source | None, count: int, *, side: int) -> np
         ValueError: if the source is empty, or an image is damaged or not square; the message names it.
     """
     if count < 1:
-        raise ValueError(f"calibration wants one image or more, not {count}")
+        raise ValueError(f"calibration needs at least one image, got {count}")
     if source is None:
         return SyntheticFaces(count, 1, size=side).batch(range(count))[0]
     if not len(source):
-        raise ValueError("the calibration data hold no image")
+        raise ValueError("the calibration data contain no images")
     count = min(count, len(source))
     return np.stack([_image(source, position * len(source) // count, side) for position in range(count)])
 

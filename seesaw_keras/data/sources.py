@@ -54,15 +54,15 @@ def open_source(path: str | Path) -> Source:
     if path.is_dir():
         recs = sorted(path.glob("*.rec"))
         if len(recs) > 1:
-            raise ValueError(f"{path}: {recs[0].name} and {recs[1].name} are both there; name the one to read")
+            raise ValueError(f"{path}: found both {recs[0].name} and {recs[1].name}; give the file to read")
         if recs:
             return RecordIOSource(recs[0])
         return TFRecordSource(path) if any(path.glob("*.tfrecord")) else FolderSource(path)
     if path.suffix.lower() == ".bin":
-        raise ValueError(f"{path}: verification pairs have no identities; open_pairs() reads them")
+        raise ValueError(f"{path}: verification pairs have no identities; open them with open_pairs()")
     if path.suffix.lower() not in _FILES:
         raise ValueError(
-            f"{path}: is no data set that is known here: a .rec, .tfrecord or .csv file, a folder that holds .rec or "
+            f"{path}: unrecognized data set format; expected a .rec, .tfrecord or .csv file, a folder of .rec or "
             f".tfrecord files, or a folder or .zip of identity/image"
         )
     return _FILES[path.suffix.lower()](path)
@@ -98,6 +98,6 @@ def open_pairs(path: str | Path, pairs: str | Path | None = None) -> Pairs:
     """
     if is_synthetic(path):
         if pairs is not None:
-            raise ValueError(f"{path}: synthetic pairs come with their protocol; leave {pairs} away")
+            raise ValueError(f"{path}: synthetic pairs have their own protocol; omit {pairs}")
         return named_pairs(path)
     return read_pairs(Path(path), None if pairs is None else Path(pairs))

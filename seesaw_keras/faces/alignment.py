@@ -38,9 +38,9 @@ def template(points: int = 5, *, size: int = TEMPLATE_SIZE) -> npt.NDArray[np.fl
         ValueError: if `points` is neither 2 nor 5, or `size` is not positive.
     """
     if points not in (2, 5):
-        raise ValueError(f"landmarks must be 2 (the eyes) or 5 (eyes, nose, corners of the mouth), not {points}")
+        raise ValueError(f"landmarks must be 2 (the eyes) or 5 (eyes, nose, corners of the mouth), got {points}")
     if size < 1:
-        raise ValueError(f"size must be positive, not {size}")
+        raise ValueError(f"size must be positive, got {size}")
     return TEMPLATE[:points] * (size / TEMPLATE_SIZE)
 
 
@@ -64,7 +64,7 @@ def similarity_transform(source: npt.ArrayLike, target: npt.ArrayLike) -> npt.ND
     source = np.asarray(source, np.float64)
     target = np.asarray(target, np.float64)
     if source.ndim != 2 or source.shape != target.shape or source.shape[1] != 2 or len(source) < 2:
-        raise ValueError(f"points must be two arrays (n, 2) with n >= 2, not {source.shape} and {target.shape}")
+        raise ValueError(f"points must be two arrays (n, 2) with n >= 2, got {source.shape} and {target.shape}")
     if not (np.isfinite(source).all() and np.isfinite(target).all()):
         raise ValueError("points must be finite numbers")
     z, w = source @ [1, 1j], target @ [1, 1j]
@@ -72,7 +72,7 @@ def similarity_transform(source: npt.ArrayLike, target: npt.ArrayLike) -> npt.ND
     z_spread = np.linalg.norm(z - z_mean)
     # Relative to the coordinates: centering leaves their rounding error if all points are the same.
     if z_spread <= 1e-12 * max(np.abs(source).max(), 1e-300):
-        raise ValueError("degenerate points: all source points are the same, which determines no scale or rotation")
+        raise ValueError("degenerate points: all source points are equal, so scale and rotation are undefined")
     turn = np.vdot(z - z_mean, w - w_mean) / z_spread**2
     if np.abs(turn) * z_spread <= 1e-9 * np.linalg.norm(w - w_mean) or turn == 0:
         raise ValueError("degenerate points: the target is one point or a mirror image, and the best scale is zero")
@@ -155,5 +155,5 @@ def align(
     """
     landmarks = np.asarray(landmarks, np.float64)
     if landmarks.ndim != 2:
-        raise ValueError(f"landmarks must be an array (5, 2) or (2, 2), not {landmarks.shape}")
+        raise ValueError(f"landmarks must be an array (5, 2) or (2, 2), got {landmarks.shape}")
     return warp(image, similarity_transform(landmarks, template(len(landmarks), size=size)), size)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seesaw_keras.faces.alignment import resize
-from seesaw_keras.faces.face import Face, checked
+from seesaw_keras.faces.face import Face, check_image
 
 __all__ = ["CascadeDetector"]
 
@@ -55,7 +55,7 @@ class CascadeDetector:
     """
 
     def __init__(self) -> None:
-        self._of_thread = threading.local()
+        self._thread_local = threading.local()
         self.description = f"Haar cascades {FACE_CASCADE}, {', '.join(EYE_CASCADES)} of OpenCV {cv2.__version__}"
 
     def detect(self, image: npt.NDArray[np.uint8]) -> list[Face]:
@@ -70,7 +70,7 @@ class CascadeDetector:
         Raises:
             ValueError: if the image has another type or shape, or no pixels.
         """
-        gray: npt.NDArray[np.uint8] = cv2.cvtColor(checked(image), cv2.COLOR_RGB2GRAY)  # type: ignore[assignment]
+        gray: npt.NDArray[np.uint8] = cv2.cvtColor(check_image(image), cv2.COLOR_RGB2GRAY)  # type: ignore[assignment]
         scale = min(1.0, MAX_SIDE / max(gray.shape))
         width, height = (max(1, round(side * scale)) for side in gray.shape[::-1])
         boxes, neighbors = self._cascades()[0].detectMultiScale2(
@@ -87,9 +87,9 @@ class CascadeDetector:
         return faces
 
     def _cascades(self) -> tuple[cv2.CascadeClassifier, ...]:
-        if not hasattr(self._of_thread, "cascades"):  # one set per thread: a cascade holds the image it works on
-            self._of_thread.cascades = tuple(_load(name) for name in (FACE_CASCADE, *EYE_CASCADES))
-        return self._of_thread.cascades
+        if not hasattr(self._thread_local, "cascades"):  # one set per thread: a cascade holds the image it works on
+            self._thread_local.cascades = tuple(_load(name) for name in (FACE_CASCADE, *EYE_CASCADES))
+        return self._thread_local.cascades
 
     def _eyes(self, face: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float64], bool]:
         """Returns the eyes as fractions of the box, (2, 2), and whether either is estimated."""

@@ -52,7 +52,7 @@ def main_face(faces: Sequence[Face], shape: tuple[int, ...]) -> int:
         ValueError: if `faces` is empty.
     """
     if not faces:
-        raise ValueError("no faces to choose from")
+        raise ValueError("faces must not be empty")
     boxes = np.array([face.box for face in faces], np.float64)
     offset = boxes[:, :2] + boxes[:, 2:] / 2 - np.array(shape[1::-1]) / 2
     return int(np.argmax(boxes[:, 2] * boxes[:, 3] - 2 * (offset**2).sum(axis=1)))

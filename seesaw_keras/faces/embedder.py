@@ -20,7 +20,7 @@ from seesaw_keras.data.formats.image_files import printable, read_file
 from seesaw_keras.data.images import decode_image
 from seesaw_keras.faces.alignment import align
 from seesaw_keras.faces.detection import main_face, open_detector
-from seesaw_keras.faces.face import FaceDetector, checked
+from seesaw_keras.faces.face import FaceDetector, check_image
 from seesaw_keras.files import sha256_of
 from seesaw_keras.inference.preprocessing import (
     DEFAULT_PREPROCESS,
@@ -34,7 +34,7 @@ from seesaw_keras.models.pretrained import flatbuffer_file
 from seesaw_keras.tflite.conversion.interface import pixel_table, read_facts
 from seesaw_keras.tflite.runtimes import open_runtime
 
-__all__ = ["RELEASED_MODEL", "FaceEmbedder", "Photograph", "VerifyResult", "listed"]
+__all__ = ["RELEASED_MODEL", "FaceEmbedder", "Photograph", "VerifyResult", "as_list"]
 
 RELEASED_MODEL = "phone.faces"  # default model of the tools
 Photograph: TypeAlias = str | Path | npt.NDArray[np.uint8]
@@ -94,12 +94,12 @@ class FaceEmbedder:
         """
         path = flatbuffer_file(model)
         if aligned and detector is not None:
-            raise ValueError("aligned faces need no detector: give one or the other")
+            raise ValueError("aligned=True and detector cannot be combined")
         self._runtime = open_runtime("xnnpack", path, threads=threads)
         graph = self._runtime.model.main
         if len(graph.inputs) != 1 or len(graph.outputs) != 1:
             raise ValueError(
-                f"{path}: an embedder has one input and one output, not {len(graph.inputs)} and {len(graph.outputs)}"
+                f"{path}: expected one input and one output, got {len(graph.inputs)} and {len(graph.outputs)}"
             )
         try:
             facts = read_facts(self._runtime.model)
@@ -126,8 +126,8 @@ class FaceEmbedder:
             ValueError: a photograph cannot be read, shows no face, or is an aligned face of another shape; the message
                 names it.
         """
-        photographs = listed(images)
-        rows = [self._embedded(self._crop(image, f"image {k}")) for k, image in enumerate(photographs)]
+        photographs = as_list(images)
+        rows = [self._embed_crop(self._crop(image, f"image {k}")) for k, image in enumerate(photographs)]
         if not rows:
             return np.zeros((0, self.embedding_size), np.float32)
         return rows[0] if photographs[0] is images else np.stack(rows)
@@ -148,7 +148,7 @@ class FaceEmbedder:
         """
         if self.threshold is None:
             raise ValueError(
-                f"{self._runtime.name}: says no threshold; give one (`seesaw evaluate` finds it on your pairs, "
+                f"{self._runtime.name}: no threshold stored; give one (`seesaw evaluate` finds it on your pairs, "
                 f"`seesaw convert_tflite --threshold` stores it)"
             )
         similarity = float(np.clip(first @ second, -1, 1))
@@ -166,14 +166,14 @@ class FaceEmbedder:
 
     def embed_crops(self, crops: Iterable[npt.NDArray[np.uint8]]) -> npt.NDArray[np.float32]:
         """Returns the embeddings (n, embedding_size) of crops returned by `crop`."""
-        return np.stack([self._embedded(crop) for crop in crops])
+        return np.stack([self._embed_crop(crop) for crop in crops])
 
     def _crop(self, image: Photograph, name: str) -> npt.NDArray[np.uint8]:
         if isinstance(image, str | Path):
             name = printable(str(image))
             image = decode_image(read_file(Path(image), name=name), name=name)
         try:
-            pixels = checked(image)
+            pixels = check_image(image)
             if self._detector is None:
                 fitted(pixels, self._layout)
                 return pixels
@@ -185,29 +185,27 @@ class FaceEmbedder:
         side = max(self._layout.height, self._layout.width)  # 112x96 networks take the middle of 112x112
         return align(pixels, faces[main_face(faces, pixels.shape)].landmarks, size=side)
 
-    def _embedded(self, crop: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def _embed_crop(self, crop: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         given = to_input(crop, self._table, self._layout)
         with self._lock:
             row = self._runtime.run(given[None])
         real = self._runtime.model.main.outputs[0].real(row).reshape(-1).astype(np.float32)
         length = np.linalg.norm(real)
         if not 0 < length < np.inf:
-            raise ValueError(
-                f"{self._runtime.name}: puts out an embedding of length {length:g}, which has no direction"
-            )
+            raise ValueError(f"{self._runtime.name}: cannot normalize an embedding of norm {length:g}")
         return real / length
 
     def _table_for(self, preprocess: str | None, path: Path) -> np.ndarray:
         model = self._runtime.model
         if preprocess is None and pixel_table(model) is None:
             raise ValueError(
-                f"{path}: does not say what it wants of pixels, because seesaw_keras did not convert it; give "
-                f"preprocess: {', '.join(PREPROCESSES)}"
+                f"{path}: no input preprocessing stored, because seesaw_keras did not convert it; give preprocess: "
+                f"{', '.join(PREPROCESSES)}"
             )
         return flatbuffer_table(model, self._layout, preprocess or DEFAULT_PREPROCESS, name=str(path))
 
 
-def listed(images: Photograph | Iterable[Photograph]) -> list[Photograph]:
+def as_list(images: Photograph | Iterable[Photograph]) -> list[Photograph]:
     """Returns the argument of `FaceEmbedder.embed` as a list, also for a single photograph."""
     if isinstance(images, str | Path) or (isinstance(images, np.ndarray) and images.ndim == 3):
         return [images]
@@ -222,5 +220,5 @@ def _checked_threshold(threshold: Any, path: Path) -> float | None:
     if threshold is None:
         return None
     if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not -1 <= threshold <= 1:
-        raise ValueError(f"{path}: a threshold is a cosine from -1 to 1, not {threshold!r}")
+        raise ValueError(f"{path}: threshold must be a cosine from -1 to 1, got {threshold!r}")
     return float(threshold)

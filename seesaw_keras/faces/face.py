@@ -1,8 +1,8 @@
 """The `Face` data class and the `FaceDetector` interface.
 
 >>> import numpy as np
->>> from seesaw_keras.faces.face import checked
->>> checked(np.zeros((480, 640, 3), np.uint8)).shape
+>>> from seesaw_keras.faces.face import check_image
+>>> check_image(np.zeros((480, 640, 3), np.uint8)).shape
 (480, 640, 3)
 """
 
@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Face", "FaceDetector", "checked"]
+__all__ = ["Face", "FaceDetector", "check_image"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,10 +46,10 @@ class FaceDetector(Protocol):
         """Returns the faces in a uint8 (height, width, 3) RGB image, best first; raises ValueError for other arrays."""
 
 
-def checked(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def check_image(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Returns the image as a contiguous array; raises ValueError unless it is a non-empty uint8 (height, width, 3)."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise ValueError(f"an image must be uint8 (height, width, 3), not {image.dtype} {image.shape}")
+        raise ValueError(f"an image must be uint8 (height, width, 3), got {image.dtype} {image.shape}")
     if image.size == 0:
-        raise ValueError(f"an image must have pixels, not {image.shape[1]} x {image.shape[0]}")
+        raise ValueError(f"an image must have pixels, got {image.shape[1]} x {image.shape[0]}")
     return np.ascontiguousarray(image)

@@ -23,8 +23,8 @@ import numpy as np
 import numpy.typing as npt
 
 from seesaw_keras.data.formats.image_files import printable, read_file
-from seesaw_keras.faces.embedder import FaceEmbedder, Photograph, listed
-from seesaw_keras.faces.gallery_file import GalleryFile, Model, State
+from seesaw_keras.faces.embedder import FaceEmbedder, Photograph, as_list
+from seesaw_keras.faces.gallery_file import GalleryFile, GalleryModel, GalleryState
 
 __all__ = ["Candidate", "Gallery", "checked_name"]
 
@@ -63,9 +63,9 @@ class Gallery:
         """
         self.path = Path(path)
         self._embedder = embedder
-        self._file = GalleryFile(path, Model(embedder.model_sha256, embedder.embedding_size))
+        self._file = GalleryFile(path, GalleryModel(embedder.model_sha256, embedder.embedding_size))
         self._lock = threading.Lock()
-        self._seen: State | None = None
+        self._seen: GalleryState | None = None
         self._vectors = np.zeros((0, embedder.embedding_size), np.float32)  # has spare capacity beyond `_owners`
         self._owners = np.zeros(0, np.int64)  # index in `_names` for each embedding
         self._names: dict[str, int] = {}
@@ -97,7 +97,7 @@ class Gallery:
         """
         name = checked_name(name)
         known = self._file.images_of(name)
-        new = {digest: image for image in listed(images) if (digest := _digest(image)) not in known}
+        new = {digest: image for image in as_list(images) if (digest := _digest(image)) not in known}
         return self._file.add(name, dict(zip(new, self._embedder.embed(new.values()), strict=True))) if new else 0
 
     def identify(self, image: Photograph, k: int = 1) -> list[Candidate]:
@@ -119,7 +119,7 @@ class Gallery:
     def search(self, embedding: npt.NDArray[np.float32], k: int = 1) -> list[Candidate]:
         """Same as `identify`, for an embedding: float32 (embedding_size,), unit length."""
         if k < 1:
-            raise ValueError(f"k must be 1 or more, not {k}")
+            raise ValueError(f"k must be 1 or more, got {k}")
         with self._lock:
             self._refresh()
             if not self._names:
@@ -172,7 +172,7 @@ def checked_name(name: str) -> str:
     """
     composed = unicodedata.normalize("NFC", name.strip())
     if not composed or any(unicodedata.category(letter) in ("Cc", "Cs") for letter in composed):
-        raise ValueError(f"{name!r} is no name: it is empty, or has control characters in it")
+        raise ValueError(f"invalid name {name!r}: empty, or contains control characters")
     return composed
 
 

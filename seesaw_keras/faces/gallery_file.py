@@ -1,8 +1,8 @@
 """Crash-safe storage of embeddings by name in one SQLite file: one writer at a time, any number of readers.
 
 >>> import numpy as np
->>> from seesaw_keras.faces.gallery_file import GalleryFile, Model
->>> file = GalleryFile("people.gallery", Model(sha256="0" * 64, embedding_size=4))  # doctest: +SKIP
+>>> from seesaw_keras.faces.gallery_file import GalleryFile, GalleryModel
+>>> file = GalleryFile("people.gallery", GalleryModel(sha256="0" * 64, embedding_size=4))  # doctest: +SKIP
 >>> file.add("Ada", {b"of the image": np.float32([1, 0, 0, 0])})  # doctest: +SKIP
 1
 
@@ -27,7 +27,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Changes", "GalleryError", "GalleryFile", "Model", "State"]
+__all__ = ["Changes", "GalleryError", "GalleryFile", "GalleryModel", "GalleryState"]
 
 APPLICATION_ID = int.from_bytes(b"Ssaw", "big")
 VERSION = 1
@@ -50,7 +50,7 @@ class GalleryError(ValueError):
     """A file is not a gallery, is damaged, or belongs to another model."""
 
 
-class Model(NamedTuple):
+class GalleryModel(NamedTuple):
     """The model that computed the embeddings of a gallery.
 
     Attributes:
@@ -62,7 +62,7 @@ class Model(NamedTuple):
     embedding_size: int
 
 
-class State(NamedTuple):
+class GalleryState(NamedTuple):
     """Version of a file's contents, to detect changes.
 
     Attributes:
@@ -84,7 +84,7 @@ class Changes(NamedTuple):
         vectors: float32 (n, embedding_size).
     """
 
-    state: State
+    state: GalleryState
     everything: bool
     names: list[str]
     vectors: npt.NDArray[np.float32]
@@ -98,7 +98,7 @@ class GalleryFile:
         model: the model that computed its embeddings.
     """
 
-    def __init__(self, path: str | Path, model: Model | None = None) -> None:
+    def __init__(self, path: str | Path, model: GalleryModel | None = None) -> None:
         """Opens and checks the file; creates it if it does not exist.
 
         Args:
@@ -161,7 +161,10 @@ class GalleryFile:
         """
         for vector in vectors.values():
             if vector.dtype != np.float32 or vector.shape != (self.model.embedding_size,):
-                raise ValueError(f"{self.path}: no embedding of this gallery: {vector.dtype} {vector.shape}")
+                raise ValueError(
+                    f"{self.path}: an embedding must be float32 ({self.model.embedding_size},), got {vector.dtype} "
+                    f"{vector.shape}"
+                )
         with self._transaction() as execute:
             execute("INSERT OR IGNORE INTO person (name) VALUES (?)", (name,))
             ((person,),) = execute("SELECT id FROM person WHERE name = ?", (name,)).fetchall()
@@ -192,9 +195,9 @@ class GalleryFile:
                 deleted = execute("DELETE FROM embedding WHERE person = ?", (person,)).rowcount
                 execute("DELETE FROM person WHERE id = ?", (person,))
                 execute("UPDATE model SET deletions = deletions + 1")
-        self._leave_no_trace()  # also if nobody was found: a kill may have come between the deletion and this
+        self._purge()  # also if nobody was found: a kill may have come between the deletion and this
         if not found:
-            raise ValueError(f"{self.path}: nobody is named {name!r}")
+            raise ValueError(f"{self.path}: no person named {name!r}")
         return deleted
 
     def people(self) -> dict[str, int]:
@@ -211,7 +214,7 @@ class GalleryFile:
             rows = execute("SELECT image FROM embedding JOIN person ON person = person.id WHERE name = ?", (name,))
             return {image for (image,) in rows.fetchall()}
 
-    def changes(self, seen: State | None) -> Changes:
+    def changes(self, seen: GalleryState | None) -> Changes:
         """Returns what was added since `seen`, or everything if a person was removed or `seen` is None.
 
         Raises:
@@ -235,25 +238,25 @@ class GalleryFile:
                 if not all(isinstance(part, bytes) for part in (name, image, vector)) or crc != _crc(
                     name, image, vector
                 ):
-                    raise GalleryError(f"{self.path}: damaged: embedding {number} is not as it was written; {_REMEDY}")
+                    raise GalleryError(f"{self.path}: damaged: the checksum of embedding {number} is wrong; {_REMEDY}")
                 names.append(self._text(name))
                 data += vector
         vectors = np.frombuffer(data, "<f4").reshape(-1, self.model.embedding_size).astype(np.float32, copy=False)
-        return Changes(State(deletions, last), everything, names, vectors)
+        return Changes(GalleryState(deletions, last), everything, names, vectors)
 
     def _check_header(self) -> None:
         with self.path.open("rb") as file:
             start = file.read(len(_HEADER))
         if start and start != _HEADER:
-            raise GalleryError(f"{self.path}: no gallery: it is no SQLite file; name another")
+            raise GalleryError(f"{self.path}: not a gallery: not an SQLite file; choose another")
 
-    def _set_up(self, model: Model | None) -> None:
+    def _set_up(self, model: GalleryModel | None) -> None:
         execute = self._connection.execute
         self._connection.text_factory = bytes  # names from other programs may not be valid UTF-8
         execute(f"PRAGMA page_size = {PAGE_SIZE}")  # takes effect only while the file has no pages
         execute("PRAGMA trusted_schema = OFF")
         execute("PRAGMA foreign_keys = ON")
-        execute("PRAGMA secure_delete = ON")  # in case of a kill before `_leave_no_trace`
+        execute("PRAGMA secure_delete = ON")  # in case of a kill before `_purge`
         execute("PRAGMA temp_store = MEMORY")  # VACUUM's copy must not be written to the temporary folder
         execute("PRAGMA synchronous = FULL")
         if model is not None and self._is_new():
@@ -265,7 +268,7 @@ class GalleryFile:
                     execute_in(f"PRAGMA application_id = {APPLICATION_ID}")
                     execute_in(f"PRAGMA user_version = {VERSION}")
         self._check_kind()
-        self._write_ahead()
+        self._enable_wal()
         ((problem,),) = execute("PRAGMA quick_check(1)").fetchall()
         if problem != b"ok":
             raise GalleryError(f"{self.path}: damaged: {problem.decode(errors='replace')}; {_REMEDY}")
@@ -276,14 +279,14 @@ class GalleryFile:
     def _check_kind(self) -> None:
         if self._pragma("application_id") != APPLICATION_ID:
             kind = "an empty file" if self._is_new() else "an SQLite file of another program"
-            raise GalleryError(f"{self.path}: no gallery: {kind}; name another")
+            raise GalleryError(f"{self.path}: not a gallery: {kind}; choose another")
         version = self._pragma("user_version")
         if version != VERSION:
             raise GalleryError(
-                f"{self.path}: a gallery of version {version}, not {VERSION}: use the seesaw_keras of it"
+                f"{self.path}: gallery format version {version}, expected {VERSION}: use the matching seesaw_keras"
             )
         if self._schema() != {*_SCHEMA, _SEQUENCE}:
-            raise GalleryError(f"{self.path}: its tables are not those of a gallery; {_REMEDY}")
+            raise GalleryError(f"{self.path}: damaged: the tables are not those of a gallery; {_REMEDY}")
 
     def _pragma(self, name: str) -> int:
         ((value,),) = self._connection.execute(f"PRAGMA {name}").fetchall()
@@ -293,7 +296,7 @@ class GalleryFile:
         rows = self._connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
         return {self._text(sql) for (sql,) in rows}
 
-    def _write_ahead(self) -> None:
+    def _enable_wal(self) -> None:
         """Enables the write-ahead log, a setting of the file; retries, because SQLite does not wait for locks here."""
         until = time.monotonic() + BUSY_SECONDS
         while True:
@@ -306,30 +309,30 @@ class GalleryFile:
             else:
                 return
 
-    def _checked_model(self, wanted: Model | None) -> Model:
+    def _checked_model(self, expected: GalleryModel | None) -> GalleryModel:
         with self._transaction("DEFERRED") as execute:
             rows = execute("SELECT sha256, embedding_size FROM model").fetchall()
-        found = Model(self._text(rows[0][0]), rows[0][1]) if len(rows) == 1 else Model("", 0)
+        found = GalleryModel(self._text(rows[0][0]), rows[0][1]) if len(rows) == 1 else GalleryModel("", 0)
         known_size = isinstance(found.embedding_size, int) and 0 < found.embedding_size <= MAX_EMBEDDING_SIZE
         if not known_size or not re.fullmatch("[0-9a-f]{64}", found.sha256):
-            raise GalleryError(f"{self.path}: damaged: it does not say which model it is of; {_REMEDY}")
-        if wanted is not None and found != wanted:
+            raise GalleryError(f"{self.path}: damaged: its model is not recorded; {_REMEDY}")
+        if expected is not None and found != expected:
             raise GalleryError(
-                f"{self.path}: holds embeddings of another model ({found.embedding_size} numbers, sha256 "
-                f"{found.sha256[:12]}...), which cannot be compared with those of this one ({wanted.embedding_size} "
-                f"numbers, {wanted.sha256[:12]}...); use that model, or enroll everybody in a new gallery"
+                f"{self.path}: contains embeddings of another model ({found.embedding_size} numbers, sha256 "
+                f"{found.sha256[:12]}...), which cannot be compared with those of this one ({expected.embedding_size} "
+                f"numbers, {expected.sha256[:12]}...); use that model, or enroll everybody in a new gallery"
             )
         return found
 
-    def _leave_no_trace(self) -> None:
+    def _purge(self) -> None:
         with self._lock, self._errors():
             # secure_delete is not enough: SQLite leaves copies of rows that it moves between pages.
             self._connection.execute("VACUUM")
             ((busy, _, _),) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         if busy:
             raise TimeoutError(
-                f"{self.path}: deleted, but a process that reads keeps traces of it in {self.path.name}-wal; remove "
-                f"again when it has ended"
+                f"{self.path}: deleted, but traces remain in {self.path.name}-wal while another process is reading; "
+                f"remove again when it has ended"
             )
 
     @contextmanager
@@ -360,7 +363,7 @@ class GalleryFile:
         try:
             return value.decode()
         except (UnicodeDecodeError, AttributeError) as error:
-            raise GalleryError(f"{self.path}: damaged: {value!r} in place of a text; {_REMEDY}") from error
+            raise GalleryError(f"{self.path}: damaged: {value!r} instead of text; {_REMEDY}") from error
 
 
 def _crc(*parts: bytes) -> int:

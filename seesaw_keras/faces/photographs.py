@@ -86,7 +86,7 @@ class Finding:
         return cls(fields["name"], faces, fields["crops"], fields["problem"])
 
 
-class _OnePhotograph:
+class _SingleFile:
     """A single file as a collection of image files."""
 
     def __init__(self, path: Path) -> None:
@@ -106,7 +106,7 @@ def open_photographs(path: str | Path) -> ImageFiles:
     """
     path = Path(path)
     if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
-        return _OnePhotograph(path)
+        return _SingleFile(path)
     return open_images(path)
 
 
@@ -152,12 +152,12 @@ class AlignmentRun:
         self._detector, self._all_faces, self._size = detector, all_faces, size
         if self.output.resolve().is_relative_to(Path(photographs).resolve()):
             raise ValueError(
-                f"{output}: lies in {photographs}, so crops would be taken for photographs; choose another"
+                f"{output}: inside {photographs}, so crops would be read as photographs; choose another folder"
             )
         for name in self.photographs.names:
             if name == SHEET_FILE or (all_faces and re.search(r"\.face\d+$", PurePosixPath(name).stem)):
                 raise ValueError(f"{name}: its crop would be overwritten by another file; rename the photograph")
-        self._begin({"detector": detector.description, "all_faces": all_faces, "size": size})
+        self._open_output({"detector": detector.description, "all_faces": all_faces, "size": size})
 
     def __len__(self) -> int:
         return len(self.photographs.names)
@@ -184,11 +184,13 @@ class AlignmentRun:
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _begin(self, settings: dict[str, str | bool | int]) -> None:
+    def _open_output(self, settings: dict[str, str | bool | int]) -> None:
         file = self.output / SETTINGS_FILE
         if not file.exists():
             if self.output.exists() and any(self.output.iterdir()):
-                raise ValueError(f"{self.output}: holds other files, which crops might overwrite; choose a new folder")
+                raise ValueError(
+                    f"{self.output}: contains other files, which crops might overwrite; choose a new folder"
+                )
             with replacing(file) as path:
                 path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
             return
@@ -197,7 +199,7 @@ class AlignmentRun:
         except ValueError as error:
             raise ValueError(f"{file}: not the settings of a run; choose another output folder") from error
         if begun != settings:
-            raise ValueError(f"{self.output}: begun with {begun}, not with {settings}; choose another output folder")
+            raise ValueError(f"{self.output}: started with {begun}, not {settings}; choose another output folder")
 
     def _done(self) -> dict[str, Finding]:
         """Reads the list and truncates a last line left incomplete by a kill."""
@@ -214,18 +216,18 @@ class AlignmentRun:
                 finding = Finding.from_json(line)
             except (ValueError, KeyError, TypeError) as error:
                 raise ValueError(
-                    f"{file}: line {number} is damaged; delete it to have its photograph done again"
+                    f"{file}: line {number} is damaged; delete it to process its photograph again"
                 ) from error
             done[finding.name] = finding
         return done
 
     def _align(self, name: str) -> Finding:
         try:
-            return self._look_at(name)
+            return self._process(name)
         except (ValueError, cv2.error) as error:  # one bad photograph must not stop the others
             return Finding(name, [], [], str(error).removeprefix(f"{name}: "))
 
-    def _look_at(self, name: str) -> Finding:
+    def _process(self, name: str) -> Finding:
         image = decode_image(self.photographs.read(name), name=name)
         faces = self._detector.detect(image)
         if not faces:

@@ -35,7 +35,7 @@ def frames(path: str | Path, *, every: float = 1.0) -> Iterator[tuple[float, npt
         ValueError: the video cannot be read, or `every` is negative.
     """
     if not every >= 0:
-        raise ValueError(f"every must be 0 seconds or more, not {every}")
+        raise ValueError(f"every must be 0 seconds or more, got {every}")
     with quiet_native_stderr():
         video = cv2.VideoCapture(str(path))
     try:
@@ -52,6 +52,6 @@ def frames(path: str | Path, *, every: float = 1.0) -> Iterator[tuple[float, npt
                 count += 1
                 yield seconds, cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)  # type: ignore[misc]
         if not count:
-            raise ValueError(f"{path}: no video that can be read")
+            raise ValueError(f"{path}: cannot be read as a video")
     finally:
         video.release()

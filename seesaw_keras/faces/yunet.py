@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seesaw_keras.faces.alignment import TEMPLATE, TEMPLATE_SIZE, resize, similarity_transform, warp
-from seesaw_keras.faces.face import Face, checked
+from seesaw_keras.faces.face import Face, check_image
 from seesaw_keras.files import sha256_of
 
 __all__ = ["YuNetDetector"]
@@ -32,9 +32,9 @@ SUPPRESS_OVERLAP = 0.3  # intersection over union, the default of FaceDetectorYN
 VOTE_OVERLAP = 0.5
 
 # Refinement: each face is detected again, upright and at twice the template's scale, with half a template of margin.
-LOOK_SCALE = 2.0
-LOOK_SIZE = 288
-LOOK_TOLERANCE = 0.25 * 35.2 * LOOK_SCALE  # landmark tolerance in pixels, 1/4 of the eye distance
+REFINE_SCALE = 2.0
+REFINE_SIZE = 288
+REFINE_TOLERANCE = 0.25 * 35.2 * REFINE_SCALE  # landmark tolerance in pixels, 1/4 of the eye distance
 MIRRORED = [1, 0, 2, 4, 3]
 
 _BOX, _POINTS, _SCORE = slice(0, 4), slice(4, 14), 14  # columns of FaceDetectorYN's result
@@ -64,7 +64,7 @@ class YuNetDetector:
             ValueError: if it is not a YuNet model, or the threshold is out of range.
         """
         if not 0 < score_threshold <= 1:
-            raise ValueError(f"score_threshold must be above 0 and at most 1, not {score_threshold}")
+            raise ValueError(f"score_threshold must be above 0 and at most 1, got {score_threshold}")
         if not Path(model_file).is_file():
             raise FileNotFoundError(
                 f"{model_file}: no such YuNet model; face_detection_yunet_2023mar.onnx is in OpenCV's model zoo, "
@@ -72,11 +72,11 @@ class YuNetDetector:
             )
         self.score_threshold = score_threshold
         self._model = Path(model_file).read_bytes()
-        self._of_thread = threading.local()
+        self._thread_local = threading.local()
         try:
             self._candidates(np.zeros((32, 32, 3), np.uint8))
         except (cv2.error, IndexError) as error:
-            raise ValueError(f"{model_file}: OpenCV cannot run it as a YuNet model; download it again") from error
+            raise ValueError(f"{model_file}: not a YuNet model that OpenCV can run; download it again") from error
         self.description = f"YuNet {sha256_of(model_file)}, score {score_threshold}"
 
     def detect(self, image: npt.NDArray[np.uint8]) -> list[Face]:
@@ -91,24 +91,28 @@ class YuNetDetector:
         Raises:
             ValueError: if the image has another type or shape, or no pixels.
         """
-        bgr: npt.NDArray[np.uint8] = cv2.cvtColor(checked(image), cv2.COLOR_RGB2BGR)  # type: ignore[assignment]
+        bgr: npt.NDArray[np.uint8] = cv2.cvtColor(check_image(image), cv2.COLOR_RGB2BGR)  # type: ignore[assignment]
         largest, *smaller = _pyramid(bgr.shape)
         levels = [self._at_scale(bgr, largest), *(self._at_scale(bgr, scale, PYRAMID_MIN_FACE) for scale in smaller)]
         found = _suppress(np.concatenate(levels))
         return [
-            Face(row[_BOX].astype(np.float32), float(row[_SCORE]), self._look_again(bgr, row[_POINTS].reshape(5, 2)))
+            Face(
+                row[_BOX].astype(np.float32),
+                float(row[_SCORE]),
+                self._refine_landmarks(bgr, row[_POINTS].reshape(5, 2)),
+            )
             for row in found
         ]
 
     def _candidates(self, bgr: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
         """Returns every anchor's face, (n, 15): a threshold of 1 disables FaceDetectorYN's own NMS."""
-        network = getattr(self._of_thread, "network", None)
+        network = getattr(self._thread_local, "network", None)
         if network is None:  # one per thread: the network keeps the input size and buffers of its last image
             model = np.frombuffer(self._model, np.uint8)
             network = cv2.FaceDetectorYN.create(
                 "onnx", model, np.empty(0, np.uint8), (32, 32), self.score_threshold, 1.0
             )
-            self._of_thread.network = network
+            self._thread_local.network = network
         network.setInputSize((bgr.shape[1], bgr.shape[0]))
         rows = network.detect(bgr)[1]
         rows = np.zeros((0, 15)) if rows is None else rows.astype(np.float64)
@@ -124,26 +128,26 @@ class YuNetDetector:
         rows[:, _POINTS] = (rows[:, _POINTS] + 0.5) * np.tile(ratio, 5) - 0.5
         return rows
 
-    def _look_again(self, bgr: npt.NDArray[np.uint8], points: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    def _refine_landmarks(self, bgr: npt.NDArray[np.uint8], points: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
         """Returns landmarks refined on the upright face: the mean over that crop and its mirror image."""
-        expected = (TEMPLATE - TEMPLATE_SIZE / 2) * LOOK_SCALE + LOOK_SIZE / 2
+        expected = (TEMPLATE - TEMPLATE_SIZE / 2) * REFINE_SCALE + REFINE_SIZE / 2
         try:
             matrix = similarity_transform(points, expected)
         except ValueError:  # all landmarks at one point: the face cannot be aligned
             return points.astype(np.float32)
-        upright = warp(bgr, matrix, LOOK_SIZE)
-        looks = []
+        upright = warp(bgr, matrix, REFINE_SIZE)
+        refined = []
         for mirror in (False, True):
             rows = _vote(self._candidates(np.ascontiguousarray(upright[:, ::-1]) if mirror else upright))
             seen = rows[:, _POINTS].reshape(-1, 5, 2)
             if mirror:
-                seen = seen[:, MIRRORED] * [-1, 1] + [LOOK_SIZE - 1, 0]
+                seen = seen[:, MIRRORED] * [-1, 1] + [REFINE_SIZE - 1, 0]
             distance = np.linalg.norm(seen - expected, axis=2).mean(axis=1)
-            if distance.min(initial=np.inf) < LOOK_TOLERANCE:
-                looks.append(seen[distance.argmin()])
-        if not looks:
+            if distance.min(initial=np.inf) < REFINE_TOLERANCE:
+                refined.append(seen[distance.argmin()])
+        if not refined:
             return points.astype(np.float32)
-        return cv2.transform(np.mean(looks, axis=0)[None], cv2.invertAffineTransform(matrix))[0].astype(np.float32)
+        return cv2.transform(np.mean(refined, axis=0)[None], cv2.invertAffineTransform(matrix))[0].astype(np.float32)
 
 
 def _pyramid(shape: tuple[int, ...]) -> list[float]:

@@ -45,22 +45,24 @@ def write_page(
         style=style(),
         title=html.escape(name),
         image=data_uri(_png(pixels[:, :, ::-1]), "png"),
-        real=html.escape(_about_float(steps, real)),
+        float_note=html.escape(_float_note(steps, real)),
         cards=_cards(steps, model),
         curves=_curves(steps),
-        saturating=_saturating(steps),
-        losing=_losing(steps),
+        saturated=_most_saturated(steps),
+        errors=_largest_errors(steps),
         steps="".join(map(_article, steps)),
     )
     with replacing(path) as beside:
         beside.write_text(page, "utf-8")
 
 
-def _about_float(steps: Sequence[Step], real: str) -> str:
+def _float_note(steps: Sequence[Step], real: str) -> str:
     if not real:
-        return "No float network was given, so what is lost from the start on is not known; --float FILE measures it."
+        return "No float network was given, so the accumulated error is unknown; --float FILE measures it."
     known = sum(step.expected is not None for step in steps)
-    return f"Lost up to here: against {real}; {known} of {len(steps)} tensors have a counterpart by name and shape."
+    return (
+        f"Accumulated error: relative to {real}; {known} of {len(steps)} tensors have a counterpart by name and shape."
+    )
 
 
 def _percent(share: float) -> str:
@@ -73,7 +75,7 @@ def _cards(steps: Sequence[Step], model: Model) -> str:
     counted = [step for step in steps if step.float_output is not None]
     entries, clamped = sum(step.values.size for step in counted), sum(sum(step.saturated) for step in counted)
     rows = [
-        ("operators", f"{sum(cost.operators.values()):,}", f"{len(cost.operators)} kinds"),
+        ("operators", f"{sum(cost.operators.values()):,}", f"{len(cost.operators)} types"),
         ("multiply-adds", f"{cost.madds:,}", f"{cost.parameters:,} parameters"),
         ("saturated", _percent(clamped / max(1, entries)), f"{clamped:,} of {entries:,} entries"),
     ]
@@ -81,7 +83,7 @@ def _cards(steps: Sequence[Step], model: Model) -> str:
     if last.expected is not None and last.error is not None:
         made, wanted = last.real.reshape(-1).astype(np.float64), last.expected.reshape(-1).astype(np.float64)
         cosine = float(made @ wanted / max(1e-30, np.linalg.norm(made) * np.linalg.norm(wanted)))
-        rows.append(("output against float", f"{cosine:.4f}", f"cosine; {_percent(last.error)} lost"))
+        rows.append(("cosine with float", f"{cosine:.4f}", f"relative error {_percent(last.error)}"))
     return cards(rows)
 
 
@@ -89,29 +91,29 @@ def _curves(steps: Sequence[Step]) -> str:
     """Returns an SVG with the error, accumulated or per operator, as a line and saturated entries as bars."""
     across = _WIDTH / max(1, len(steps))
     lost = [step.error for step in steps]
-    title = "lost up to here"
+    title = "accumulated error"
     if not any(error is not None for error in lost):
-        lost, title = [step.own_error for step in steps], "lost by the operator itself"
-    most_lost = max((error for error in lost if error is not None), default=0.0)
-    most_clamped = max(map(_share, steps), default=0.0)
+        lost, title = [step.own_error for step in steps], "error of the operator itself"
+    max_error = max((error for error in lost if error is not None), default=0.0)
+    max_share = max(map(_share, steps), default=0.0)
     parts = []
     for index, share in enumerate(map(_share, steps)):
         if share:
-            height = _HEIGHT * share / most_clamped
+            height = _HEIGHT * share / max_share
             parts.append(
                 f'<rect class="bar" x="{index * across:.1f}" y="{_HEIGHT - height:.1f}" width="{max(1, across):.1f}" '
                 f'height="{height:.1f}"/>'
             )
     points = " ".join(
-        f"{(index + 0.5) * across:.1f},{_HEIGHT * (1 - error / (most_lost or 1)):.1f}"
+        f"{(index + 0.5) * across:.1f},{_HEIGHT * (1 - error / (max_error or 1)):.1f}"
         for index, error in enumerate(lost)
         if error is not None
     )
-    told = f"line: {title}, {_percent(most_lost)} at most; bars: saturated entries, {_percent(most_clamped)} at most"
+    description = f"line: {title}, up to {_percent(max_error)}; bars: saturated entries, up to {_percent(max_share)}"
     return (
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{told}">{"".join(parts)}'
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{description}">{"".join(parts)}'
         f'<polyline class="line" points="{points}"/></svg>'
-        f'<p class="soft">From the first operator to the last; {told}.</p>'
+        f'<p class="soft">Operators in execution order; {description}.</p>'
     )
 
 
@@ -122,19 +124,19 @@ def _share(step: Step) -> float:
 def _linked(steps: Iterable[tuple[Step, str]]) -> str:
     rows = "".join(
         f'<tr><td><a href="#op{step.number}">{step.number} {step.operator.code}</a></td>'
-        f"<td>{html.escape(step.output.name)}</td><td>{told}</td></tr>"
-        for step, told in steps
+        f"<td>{html.escape(step.output.name)}</td><td>{description}</td></tr>"
+        for step, description in steps
     )
     return f"<table><tbody>{rows}</tbody></table>" if rows else "<p>None.</p>"
 
 
-def _saturating(steps: Sequence[Step]) -> str:
+def _most_saturated(steps: Sequence[Step]) -> str:
     """Returns links to the steps with the largest fraction of saturated entries."""
     worst = sorted((step for step in steps if _share(step) > 0), key=_share, reverse=True)[:WORST]
     return _linked((step, f"{_percent(_share(step))}: {sum(step.saturated):,}") for step in worst)
 
 
-def _losing(steps: Sequence[Step]) -> str:
+def _largest_errors(steps: Sequence[Step]) -> str:
     """Returns links to the steps with the largest error of their own."""
     known = [(error, step) for step in steps if (error := step.own_error) is not None]
     worst = sorted(known, key=lambda pair: pair[0], reverse=True)[:WORST]
@@ -160,16 +162,16 @@ def _facts(step: Step) -> tuple[tuple[str, ...], list[tuple[str, str]]]:
     if step.representable is not None and step.output.quantization is not None:
         quantization = step.output.quantization
         rows.append(("scale, zero point", f"{quantization.scale:.6g}, {quantization.zero_point} ({step.output.type})"))
-        rows.append(("can hold", "{:.4g} to {:.4g}".format(*step.representable)))
+        rows.append(("representable", "{:.4g} to {:.4g}".format(*step.representable)))
     if step.values.size:
         real = step.real
-        rows.append(("holds", f"{real.min():.4g} to {real.max():.4g}; mean {real.mean():.4g}"))
+        rows.append(("actual", f"{real.min():.4g} to {real.max():.4g}; mean {real.mean():.4g}"))
     if step.float_output is not None:
         low, high = step.saturated
         rows.append(("saturated", f"{low:,} low, {high:,} high of {step.values.size:,}" if low + high else "none"))
     for name, wanted, error in (
-        ("lost itself", step.float_output, step.own_error),
-        ("up to here", step.expected, step.error),
+        ("own error", step.float_output, step.own_error),
+        ("accumulated error", step.expected, step.error),
     ):
         if wanted is not None and error is not None:
             rows.append((name, _error(step, wanted, error)))
@@ -180,7 +182,7 @@ def _error(step: Step, wanted: npt.NDArray[np.float32], error: float) -> str:
     decibels = f", {-20 * np.log10(error):.1f} dB" if error > 0 else ""
     largest = float(np.abs(step.real - wanted).max(initial=0))
     steps = f" ({largest / step.output.quantization.scale:.1f} steps)" if step.output.quantization else ""
-    return f"{_percent(error)}{decibels}; at most {largest:.4g}{steps}"
+    return f"{_percent(error)}{decibels}; maximum {largest:.4g}{steps}"
 
 
 def _options(step: Step) -> str:

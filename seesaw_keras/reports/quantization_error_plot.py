@@ -28,11 +28,11 @@ def plot_errors(errors: list[TensorError], png: str | Path, count: int = 10) -> 
     """
     figure = Figure(figsize=_SIZE, dpi=DPI, layout="constrained")
     axes = styled(
-        figure.add_subplot(xlabel="tensor, in the order of computation", ylabel="signal to quantization noise [dB]")
+        figure.add_subplot(xlabel="tensor, in execution order", ylabel="signal-to-quantization-noise ratio [dB]")
     )
     indices = range(1, len(errors) + 1)
-    axes.plot(indices, [error.own for error in errors], color=GRAY, linewidth=1, label="its own rounding and clipping")
-    axes.plot(indices, [error.total for error in errors], color=BLUE, linewidth=1.5, label="all noise up to it")
+    axes.plot(indices, [error.own for error in errors], color=GRAY, linewidth=1, label="own rounding and clipping")
+    axes.plot(indices, [error.total for error in errors], color=BLUE, linewidth=1.5, label="accumulated noise")
     for rank, error in enumerate(worst(errors, count), 1):
         index = errors.index(error) + 1
         axes.plot(index, error.total, "o", color=ORANGE, markersize=4, label=f"{rank}  {error.name}")

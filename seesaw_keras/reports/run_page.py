@@ -38,14 +38,14 @@ FORMS = {"plain": "compress/after.tflite", "xnnpack": "xnnpack.tflite", "tflm": 
 CHECKS = {"xnnpack": "check_xnnpack.json", "tflm": "check_tflm.json"}
 SHOWN = 6  # pairs of each kind
 _LINKS = {
-    "verification.html": "the int8 network on all pairs: ROC, intervals, the worst mistakes",
-    "explain.html": "one face through the int8 network, operator by operator",
-    "aligned/contact_sheet.png": "the faces that were found in the photographs",
-    "train/curves.png": "the training's curves",
-    "xnnpack.tflite": "the network for phones",
-    "tflm.tflite": "the network for microcontrollers; seesaw export_micro generates C++ code from it",
-    "card.json": "the threshold, and on which pairs it was chosen",
-    "compress/report.json": "what pruning and quantization did, layer by layer",
+    "verification.html": "verification of the int8 network: ROC, confidence intervals, worst errors",
+    "explain.html": "outputs of every operator of the int8 network for one face",
+    "aligned/contact_sheet.png": "faces detected in the photographs",
+    "train/curves.png": "training curves",
+    "xnnpack.tflite": "int8 network for phones (XNNPACK)",
+    "tflm.tflite": "int8 network for microcontrollers (TFLite Micro); seesaw export_micro generates C++ from it",
+    "card.json": "threshold, and the pairs on which it was chosen",
+    "compress/report.json": "effect of pruning and quantization, per layer",
 }
 
 
@@ -75,23 +75,23 @@ def write_page(path: str | Path, run: str | Path, pairs: Pairs) -> None:
     checks = {form: _read(folder / name) for form, name in CHECKS.items()}
     forms = {form: _form(folder / name) for form, name in FORMS.items()}
     template = Template(resources.files("seesaw_keras.reports").joinpath("run.html").read_text("utf-8"))
-    question, faces = _answers(folder / FORMS["xnnpack"], pairs)
+    decisions, faces = _example_decisions(folder / FORMS["xnnpack"], pairs)
     page = template.substitute(
         style=style(),
         title=html.escape(f"{compression['recipe']['name']}: from faces to int8"),
         summary=html.escape(_summary(state, verified)),
         cards=cards(_cards(compression, forms, checks)),
-        question=question,
+        decisions=decisions,
         faces=faces,
         accuracy=_accuracy(compression, verified, phone),
         method=html.escape(f"On {verified['data']['name']}. {method_text(verified)}"),
         forms=_forms(forms),
         operators=_operators(forms),
         checks="".join(_check(form, found) for form, found in checks.items()),
-        curves=picture(_bytes(folder / "train" / "curves.png"), "The training, over its epochs"),
-        course=_course(state),
+        curves=picture(_bytes(folder / "train" / "curves.png"), "Training curves over the epochs"),
+        stages=_stages(state),
         machine=html.escape(_machine()),
-        links="".join(_link(folder, name, told) for name, told in _LINKS.items()),
+        links="".join(_link(folder, name, description) for name, description in _LINKS.items()),
     )
     with replacing(path) as beside:
         beside.write_text(page, "utf-8")
@@ -101,7 +101,7 @@ def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ValueError(f"{path}: {error.strerror}; `seesaw pipeline` makes it") from error
+        raise ValueError(f"{path}: {error.strerror}; `seesaw pipeline` creates it") from error
 
 
 def _read(path: Path) -> Any:
@@ -121,8 +121,8 @@ def _summary(state: dict[str, Any], verified: dict[str, Any]) -> str:
     seconds = sum(stage["seconds"] for stage in state["stages"].values())
     pairs = verified["pairs"]
     return (
-        f"{len(state['stages'])} stages in {_duration(seconds)}; verified on {pairs['genuine']:,} pairs of one person "
-        f"and {pairs['impostor']:,} of two."
+        f"{len(state['stages'])} stages in {_duration(seconds)}; verified on {pairs['genuine']:,} genuine "
+        f"and {pairs['impostor']:,} impostor pairs."
     )
 
 
@@ -136,20 +136,20 @@ def _cards(
     """Yields the key metrics as (name, value, note)."""
     before, after = (compression["networks"][name] for name in ("float", "int8, compressed"))
     yield "accuracy, int8", f"{after['accuracy']:.2f} %", f"float: {before['accuracy']:.2f} %"
-    yield "file for phones", _kib(forms["xnnpack"].size), f"{after['gzipped'] / 1024:.0f} KiB as a download, plain"
+    yield "XNNPACK file", _kib(forms["xnnpack"].size), f"plain form: {after['gzipped'] / 1024:.0f} KiB gzipped"
     plain, micro = forms["plain"].arena, forms["tflm"].arena
     if plain is not None and micro is not None:
-        yield "arena, microcontroller", _kib(micro.total), f"{_kib(plain.total)} in plain form"
+        yield "TFLite Micro arena", _kib(micro.total), f"plain form: {_kib(plain.total)}"
     equal = not any(found["differences"] for found in checks.values())
     runtimes = {row["title"] for found in checks.values() for row in found["rows"]}
-    yield "integers", "equal" if equal else "differ", f"{len(runtimes)} runtimes, see below"
+    yield "integer outputs", "equal" if equal else "differ", f"{len(runtimes)} runtimes compared, see below"
 
 
 def _kib(size: int) -> str:
     return f"{size / 1024:.0f} KiB"
 
 
-def _answers(model: Path, pairs: Pairs) -> tuple[str, str]:
+def _example_decisions(model: Path, pairs: Pairs) -> tuple[str, str]:
     """Returns, as HTML, an introduction and a few genuine and impostor pairs with the flatbuffer's decisions."""
     threshold = float(read_facts(flatbuffer.read(model))["threshold"])
     embedder = load_embedder(str(model), runtime="reference")
@@ -162,14 +162,14 @@ def _answers(model: Path, pairs: Pairs) -> tuple[str, str]:
             left, right = (embedder.embed(image[None])[0] for image in images)
             cosine = float(left @ right / (np.linalg.norm(left) * np.linalg.norm(right)))
             accepted = cosine >= threshold
-            answer = f"{'yes' if accepted else 'no'}, {'right' if accepted == same else 'wrong'}: cosine {cosine:.3f}"
             mark = "right" if accepted == same else "wrong"
-            shown.append(f'<div class="{mark}">{pair_picture(pairs, pair, answer)}</div>')
-    question = (
-        f"Answers of {html.escape(model.name)}, which says yes from a cosine of {threshold:.3f} on. The first "
-        f"{len(shown) // 2} pairs show one person each; they were not chosen by how well they look."
+            caption = f"{'same' if accepted else 'different'}, {mark}: cosine {cosine:.3f}"
+            shown.append(f'<div class="{mark}">{pair_picture(pairs, pair, caption)}</div>')
+    decisions = (
+        f"Decisions of {html.escape(model.name)}, threshold {threshold:.3f} (cosine). The first {len(shown) // 2} "
+        f"pairs are genuine, the others impostors; they are evenly spaced, not selected by result."
     )
-    return question, "".join(shown)
+    return decisions, "".join(shown)
 
 
 def _accuracy(compression: dict[str, Any], *verified: dict[str, Any]) -> str:
@@ -195,15 +195,17 @@ def _forms(forms: dict[str, _Form]) -> str:
         ("file, bytes", *(f"{form.size:,}" for form in forms.values())),
         ("operators", *(f"{sum(form.cost.operators.values()):,}" for form in forms.values())),
         ("multiply-adds", *(f"{form.cost.madds:,}" for form in forms.values())),
-        ("activations at once, bytes", *(f"{form.cost.activation_peak:,}" for form in forms.values())),
+        ("activation peak, bytes", *(f"{form.cost.activation_peak:,}" for form in forms.values())),
     ]
     arenas = [form.arena for form in forms.values()]
-    for name, told in (
-        ("planned", "of TFLite Micro's arena: activations, bytes"),
-        ("persistent", "structures, with this machine's 8-byte pointers, bytes"),
-        ("total", "the whole arena, bytes"),
+    for name, description in (
+        ("planned", "TFLite Micro arena: activations, bytes"),
+        ("persistent", "TFLite Micro arena: structures (8-byte pointers on this machine), bytes"),
+        ("total", "TFLite Micro arena: total, bytes"),
     ):
-        rows.append((told, *("not installed" if arena is None else f"{getattr(arena, name):,}" for arena in arenas)))
+        rows.append(
+            (description, *("not installed" if arena is None else f"{getattr(arena, name):,}" for arena in arenas))
+        )
     return table(("", *forms), rows)
 
 
@@ -218,7 +220,7 @@ def _check(form: str, found: dict[str, Any]) -> str:
     """Returns the result of `seesaw check_tflite` for one form, as text and a table."""
     words = [f"<h3>{html.escape(Path(FORMS[form]).name)}</h3>"]
     for equality in found["equalities"]:
-        verdict = f"differ in {equality['differing']:,} of" if equality["differing"] else "computed the same in all"
+        verdict = f"differ in {equality['differing']:,} of" if equality["differing"] else "are bit-exact in all"
         kind = "verdict warned" if equality["differing"] else "verdict"
         words.append(
             f'<p class="{kind}">{html.escape(equality["left"])} and {html.escape(equality["right"])} {verdict} '
@@ -226,11 +228,11 @@ def _check(form: str, found: dict[str, Any]) -> str:
         )
     if found["distances"]:
         words.append(
-            '<p class="verdict warned">XNNPACK, which phones use, rounds otherwise and comes out farther from the '
-            "others than <code>seesaw check_tflite</code> lets pass: "
+            '<p class="verdict warned">XNNPACK, the runtime on phones, rounds differently and deviates more from the '
+            "others than <code>seesaw check_tflite</code> allows: "
             + html.escape("; ".join(found["distances"]))
-            + ". A step of rounding becomes others in the layers behind it. What it costs is in the last two rows "
-            "of the accuracies.</p>"
+            + ". Rounding differences of one step grow in later layers; the last two rows of the accuracy table show "
+            "their effect.</p>"
         )
     words += [f'<p class="verdict warned">{html.escape(refused)}</p>' for refused in found["refused"]]
     rows = [
@@ -245,16 +247,16 @@ def _check(form: str, found: dict[str, Any]) -> str:
         )
         for row in found["rows"]
     ]
-    head = ("runtime", "inputs", "how many", "largest difference, steps", "entries that differ")
-    return "".join(words) + table((*head, "least cosine", "mean cosine with float"), rows)
+    head = ("runtime", "inputs", "count", "maximum difference, steps", "differing entries")
+    return "".join(words) + table((*head, "minimum cosine", "mean cosine with float"), rows)
 
 
-def _course(state: dict[str, Any]) -> str:
+def _stages(state: dict[str, Any]) -> str:
     """Returns a table with the duration and command of each stage."""
     rows = [
         (name, _duration(stage["seconds"]), shlex.join(stage["command"])) for name, stage in state["stages"].items()
     ]
-    return table(("stage", "took", "command"), rows)
+    return table(("stage", "duration", "command"), rows)
 
 
 def _machine() -> str:
@@ -263,7 +265,7 @@ def _machine() -> str:
     return f"{produced['machine']}; {versions}"
 
 
-def _link(folder: Path, name: str, told: str) -> str:
+def _link(folder: Path, name: str, description: str) -> str:
     if not (folder / name).is_file():
         return ""
-    return f'<li><a href="{html.escape(name)}">{html.escape(name)}</a>: {html.escape(told)}</li>'
+    return f'<li><a href="{html.escape(name)}">{html.escape(name)}</a>: {html.escape(description)}</li>'

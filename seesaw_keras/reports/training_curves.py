@@ -63,7 +63,7 @@ def plot_history(history: str | Path, png: str | Path) -> None:
     """
     columns = read_history(history)
     if not columns["step"].size:
-        raise ValueError(f"{history}: no rows to draw")
+        raise ValueError(f"{history}: no rows to plot")
     panels = _panels(columns)
     rows = (len(panels) + 1) // 2
     figure = Figure(figsize=(2 * PANEL[0], rows * PANEL[1]), dpi=DPI, layout="constrained")

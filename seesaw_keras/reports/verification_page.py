@@ -20,8 +20,8 @@ from seesaw_keras.reports.pictures.pair_picture import pair_picture
 from seesaw_keras.reports.verification_record import (
     comparison_rows,
     embedder_text,
-    figure_rows,
     method_text,
+    metric_rows,
     threshold_text,
     title,
 )
@@ -61,7 +61,7 @@ def write_page(
         pairs=f"{record['pairs']['genuine']:,} genuine and {record['pairs']['impostor']:,} impostor pairs",
         images=f"{record['pairs']['images']:,}",
         cards=_cards(record),
-        figures=_figures(record),
+        metrics=_metrics_table(record),
         intervals=html.escape(method_text(record)),
         threshold=html.escape(threshold_text(record)),
         pictures=_pictures(record, result, other),
@@ -77,19 +77,19 @@ def write_page(
 
 def _cards(record: dict[str, Any]) -> str:
     """Returns the key metrics as cards."""
-    measurable = [row for row in figure_rows(record) if row[0].startswith("TAR") and row[1].endswith("%")]
-    chosen = [*figure_rows(record)[:2], *measurable[-1:]]
-    chosen += [row for row in figure_rows(record) if row[0].startswith("rank-1 ")]
+    measurable = [row for row in metric_rows(record) if row[0].startswith("TAR") and row[1].endswith("%")]
+    chosen = [*metric_rows(record)[:2], *measurable[-1:]]
+    chosen += [row for row in metric_rows(record) if row[0].startswith("rank-1 ")]
     return cards(chosen)
 
 
-def _figures(record: dict[str, Any]) -> str:
-    rows = figure_rows(record)
+def _metrics_table(record: dict[str, Any]) -> str:
+    rows = metric_rows(record)
     compared = record["comparison"]
     if compared is None:
-        return table(("figure", "value", "95 % interval"), rows)
-    others = figure_rows(compared["figures"])
-    head = ("figure", record["embedder"]["name"], "95 % interval", compared["embedder"]["name"], "95 % interval")
+        return table(("metric", "value", "95 % interval"), rows)
+    others = metric_rows(compared["figures"])
+    head = ("metric", record["embedder"]["name"], "95 % interval", compared["embedder"]["name"], "95 % interval")
     return table(head, [(*row, *second[1:]) for row, second in zip(rows, others, strict=True)])
 
 
@@ -99,8 +99,10 @@ def _pictures(record: dict[str, Any], result: Verification, other: Verification 
         measured[_other_name(record)] = other
     curves = {name: each.roc for name, each in measured.items()}
     drawn = [
-        picture(verification_plots.roc_curves(curves), "ROC: share of genuine pairs accepted over false accepts"),
-        picture(verification_plots.det_curves(curves), "DET: both errors, lower left is better"),
+        picture(verification_plots.roc_curves(curves), "ROC: true accept rate over false accept rate"),
+        picture(
+            verification_plots.det_curves(curves), "DET: false reject rate over false accept rate; lower left is better"
+        ),
     ]
     for name, each in measured.items():
         histogram = verification_plots.score_histogram(each.scores, each.same, each.decision[0])
@@ -120,10 +122,10 @@ def _worst(result: Verification, pairs: Pairs, threshold: float, *, genuine: boo
     chosen = np.flatnonzero(wrong)
     chosen = chosen[np.argsort(result.scores[chosen] * (1 if genuine else -1), kind="stable")]
     total = int((result.same == genuine).sum())
-    told = f"<p>{chosen.size:,} of {total:,} {'genuine' if genuine else 'impostor'} pairs"
-    told += f"; the worst {WORST}:</p>" if chosen.size > WORST else ".</p>"
+    summary = f"<p>{chosen.size:,} of {total:,} {'genuine' if genuine else 'impostor'} pairs"
+    summary += f"; the worst {WORST}:</p>" if chosen.size > WORST else ".</p>"
     shown = "".join(pair_picture(pairs, int(at), f"cosine {result.scores[at]:.3f}") for at in chosen[:WORST])
-    return f'{told}<div class="pairs">{shown}</div>'
+    return f'{summary}<div class="pairs">{shown}</div>'
 
 
 def _comparison(
@@ -139,9 +141,9 @@ def _comparison(
     names = (record["embedder"]["name"], _other_name(record))
     drawn = verification_plots.score_change(result.scores, other.scores, comparison.lost, comparison.gained, names)
     parts = [
-        f"<h2>{html.escape(names[1])} in its place</h2><p>{html.escape(embedder_text(compared['embedder']))}.</p>",
-        f'<div class="side">{table(("question", "answer"), comparison_rows(compared))}',
-        f"{picture(drawn, 'Each pair by both embedders')}</div>",
+        f"<h2>Comparison with {html.escape(names[1])}</h2><p>{html.escape(embedder_text(compared['embedder']))}.</p>",
+        f'<div class="side">{table(("metric", "value"), comparison_rows(compared))}',
+        f"{picture(drawn, 'Cosine of each pair with both embedders')}</div>",
     ]
     for kind, chosen in (("lost", comparison.lost), ("gained", comparison.gained)):
         change = np.abs(result.scores[chosen] - other.scores[chosen])
@@ -157,14 +159,14 @@ def _comparison(
 
 def _provenance(record: dict[str, Any]) -> str:
     produced = record["provenance"]
-    hashes = {record["embedder"]["name"]: record["embedder"].get("sha256", "not a file")}
+    hashes = {record["embedder"]["name"]: record["embedder"].get("sha256", "none (in memory)")}
     if record["comparison"] is not None:
-        hashes[_other_name(record)] = record["comparison"]["embedder"].get("sha256", "not a file")
-    hashes |= record["data"]["sha256"] | {"the pairs": record["data"]["pairs_sha256"]}
+        hashes[_other_name(record)] = record["comparison"]["embedder"].get("sha256", "none (in memory)")
+    hashes |= record["data"]["sha256"] | {"the list of pairs": record["data"]["pairs_sha256"]}
     rows = [
         ("command", produced["command"]),
         ("machine", produced["machine"]),
         ("versions", ", ".join(f"{name} {version}" for name, version in produced["versions"].items())),
         *((f"SHA-256 of {name}", digest) for name, digest in hashes.items()),
     ]
-    return table(("what", "value"), rows)
+    return table(("item", "value"), rows)

@@ -104,7 +104,7 @@ def score_change(
     """Plots each pair's cosine for two embedders, (n,) each; marks pairs that only one classifies correctly."""
     figure, axes = _axes(f"cosine, {names[0]}", f"cosine, {names[1]}")
     agree = np.setdiff1d(np.arange(first.size), np.concatenate([lost, gained]))
-    axes.plot(first[agree], second[agree], ".", color=GRAY, markersize=2, alpha=0.35, label="judged alike")
+    axes.plot(first[agree], second[agree], ".", color=GRAY, markersize=2, alpha=0.35, label="same decision")
     for at, color, label in ((lost, ORANGE, "lost"), (gained, GREEN, "gained")):
         axes.plot(first[at], second[at], "o", color=color, markersize=4, alpha=0.85, label=f"{label} ({at.size})")
     low = min(first.min(), second.min())

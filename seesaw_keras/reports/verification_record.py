@@ -27,7 +27,7 @@ from seesaw_keras.verification.comparison import Comparison
 from seesaw_keras.verification.evaluation import Verification
 from seesaw_keras.verification.threshold_calibration import pairs_sha256
 
-__all__ = ["comparison_record", "comparison_rows", "data_record", "figure_rows", "provenance", "to_markdown"]
+__all__ = ["comparison_record", "comparison_rows", "data_record", "metric_rows", "provenance", "to_markdown"]
 
 _RUNTIMES = ("ai-edge-litert", "onnxruntime", "tensorflow", "tf-keras")
 
@@ -103,30 +103,30 @@ def scientific(rate: float) -> str:
     return f"{float(mantissa):g}e{int(exponent)}"
 
 
-def figure_rows(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
+def metric_rows(metrics: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Returns (metric, value, interval) as text for each metric of `Verification.to_json()`."""
-    intervals = figures["intervals"]
+    intervals = metrics["intervals"]
     rows = [
         (
             "ten-fold accuracy",
-            f"{figures['accuracy']:.2f} ± {figures['accuracy_std']:.2f} %",
+            f"{metrics['accuracy']:.2f} ± {metrics['accuracy_std']:.2f} %",
             _interval(intervals["accuracy"]),
         ),
-        ("EER", f"{figures['eer']:.2f} %", _interval(intervals["eer"])),
-        ("AUC", f"{figures['auc']:.5f}", _interval(intervals["auc"], 5)),
+        ("EER", f"{metrics['eer']:.2f} %", _interval(intervals["eer"])),
+        ("AUC", f"{metrics['auc']:.5f}", _interval(intervals["auc"], 5)),
         (
             "d-prime",
-            "infinite" if figures["d_prime"] is None else f"{figures['d_prime']:.3f}",
+            "infinite" if metrics["d_prime"] is None else f"{metrics['d_prime']:.3f}",
             _interval(intervals["d_prime"], 3),
         ),
     ]
-    for point in figures["tar_at_far"]:
+    for point in metrics["tar_at_far"]:
         name = f"TAR at FAR {scientific(point['far'])}"
         if point["tar"] is None:
             rows.append((name, point["note"], ""))
         else:
             rows.append((name, f"{point['tar']:.2f} %", _interval(intervals[f"tar@{point['far']:g}"])))
-    found = figures["identification"] or {}
+    found = metrics["identification"] or {}
     ranks = [key for key in found if key.startswith("rank_")]
     return rows + [(f"rank-{key.removeprefix('rank_')} identification", f"{found[key]:.2f} %", "") for key in ranks]
 
@@ -139,35 +139,35 @@ def _interval(ends: list[float | None], digits: int = 2) -> str:
 def comparison_rows(compared: dict[str, Any]) -> list[tuple[str, str]]:
     """Returns the entry "comparison" of a record as rows of text."""
     lost, gained, p_value = len(compared["lost"]), len(compared["gained"]), compared["mcnemar_p"]
-    verdict = "more than chance" if p_value < 0.05 else "not told from chance"
+    verdict = "significant" if p_value < 0.05 else "not significant"
     rows = [
-        ("accuracy, change", f"{compared['accuracy_change']:+.2f} points"),
+        ("change in accuracy", f"{compared['accuracy_change']:+.2f} points"),
         ("pairs lost, gained", f"{lost}, {gained}"),
         ("McNemar's exact test", f"p = {p_value:.3g} ({verdict} at 5 %)"),
     ]
     cosine = compared["embedding_cosine"]
     if cosine is None:
-        return [*rows, ("cosine between embeddings", "lengths differ")]
+        return [*rows, ("cosine between embeddings", "not comparable: different lengths")]
     listed = ", ".join(f"{name} {value:.4f}" for name, value in cosine.items())
-    return [*rows, ("cosine between embeddings", listed), ("farthest image", compared["farthest_image"])]
+    return [*rows, ("cosine between embeddings", listed), ("image with the lowest cosine", compared["farthest_image"])]
 
 
-def threshold_text(figures: dict[str, Any]) -> str:
+def threshold_text(metrics: dict[str, Any]) -> str:
     """Returns a sentence on the threshold for the target FAR."""
-    section = figures["calibration"]
+    section = metrics["calibration"]
     if section is None:
-        return f"No threshold chosen: {figures['calibration_note']}."
+        return f"No threshold chosen: {metrics['calibration_note']}."
     return (
-        f"Accept at cosine {section['threshold']:.6f} or more: FAR {scientific(section['measured_far'])} measured for "
-        f"{scientific(section['far'])} wanted, TAR {100 * section['tar']:.2f} %."
+        f"Threshold {section['threshold']:.6f} (cosine): measured FAR {scientific(section['measured_far'])}, target "
+        f"{scientific(section['far'])}, TAR {100 * section['tar']:.2f} %."
     )
 
 
-def method_text(figures: dict[str, Any]) -> str:
+def method_text(metrics: dict[str, Any]) -> str:
     """Returns a sentence on the method of the intervals and one on the identification protocol."""
-    by = figures["intervals_by"]
-    why = "" if by["resampled"] == "identities" else ", because the data set names no identities"
-    found = figures["identification"]
+    by = metrics["intervals_by"]
+    why = "" if by["resampled"] == "identities" else ", because the identities are unknown"
+    found = metrics["identification"]
     searched = f" Identification: {found['probes']:,} probes among {found['identities']:,} identities." if found else ""
     return (
         f"Intervals: {100 * by['level']:g} % percentile bootstrap, {by['replicates']} draws of {by['units']:,} "
@@ -185,7 +185,7 @@ def embedder_text(embedder: dict[str, Any]) -> str:
         parts.append(f"{embedder['bytes']:,} bytes")
     if "latency_ms" in embedder:
         taken = embedder["latency_ms"]
-        parts.append(f"{taken['min']:.2f} ms an image at best, {taken['median']:.2f} in the median")
+        parts.append(f"{taken['min']:.2f} ms per image (minimum), {taken['median']:.2f} ms (median)")
     return ", ".join(parts)
 
 
@@ -197,10 +197,10 @@ def title(record: dict[str, Any]) -> str:
 def to_markdown(record: dict[str, Any]) -> str:
     """Returns a record as Markdown, aligned to be readable on a terminal."""
     pairs, compared = record["pairs"], record["comparison"]
-    columns = [["figure", "value", "95 % interval"], *map(list, figure_rows(record))]
+    columns = [["metric", "value", "95 % interval"], *map(list, metric_rows(record))]
     if compared is not None:
         for row, (_, value, interval) in zip(
-            columns, [("", compared["embedder"]["name"], ""), *figure_rows(compared["figures"])], strict=True
+            columns, [("", compared["embedder"]["name"], ""), *metric_rows(compared["figures"])], strict=True
         ):
             row += [value, interval]
     lines = [
@@ -217,11 +217,11 @@ def to_markdown(record: dict[str, Any]) -> str:
     if compared is not None:
         lines += [
             "",
-            f"## {compared['embedder']['name']} in its place",
+            f"## Comparison with {compared['embedder']['name']}",
             "",
             f"{embedder_text(compared['embedder'])}.",
             "",
-            *_table([["question", "answer"], *map(list, comparison_rows(compared))]),
+            *_table([["metric", "value"], *map(list, comparison_rows(compared))]),
         ]
     produced = record["provenance"]
     lines += ["", f"Produced by `{produced['command']}` on {produced['machine']}.", ""]

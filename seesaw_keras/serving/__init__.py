@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from seesaw_keras.serving.export import export_serving
     from seesaw_keras.serving.warmup import read_warmup
 
-_HOMES = {"export_serving": "export", "read_warmup": "warmup"}
+_MODULES = {"export_serving": "export", "read_warmup": "warmup"}
 
 __all__ = ["export_serving", "read_warmup"]
 
 __getattr__, __dir__ = lazy.attach(
-    __name__, {name: f"seesaw_keras.serving.{module}" for name, module in _HOMES.items()}
+    __name__, {name: f"seesaw_keras.serving.{module}" for name, module in _MODULES.items()}
 )

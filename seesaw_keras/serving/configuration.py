@@ -22,18 +22,18 @@ _MOUNTED = "/models"  # where the Docker image tensorflow/serving expects models
 _EXAMPLES = Path(__file__).with_name("examples")
 _BATCHING = """\
 # For tensorflow_model_server --enable_batching --batching_parameters_file=/models/batching_parameters.txt
-# Requests for one signature that arrive together are computed as one batch. An image that cannot be used fails all
-# requests of its batch, so leave batching off where clients are not to be trusted.
-# The images in one request at most; the server refuses more.
+# Requests for one signature that arrive together are computed as one batch. An invalid image fails all requests of
+# its batch, so leave batching off if clients are not trusted.
+# Maximum number of images per request; the server rejects larger requests.
 max_batch_size { value: 1024 }
-# The images in one computation at most: longer requests are split.
+# Maximum number of images per computation; larger requests are split.
 enable_large_batch_splitting { value: true }
 max_execution_batch_size { value: 32 }
-# How long a request waits for others, at most.
+# Maximum time that a request waits for others.
 batch_timeout_micros { value: 2000 }
-# Beyond so many waiting batches, requests are refused (UNAVAILABLE).
+# Maximum number of waiting batches; further requests are rejected (UNAVAILABLE).
 max_enqueued_batches { value: 64 }
-# As many as the server has cores; with a GPU, two.
+# The number of cores of the server; two with a GPU.
 num_batch_threads { value: 4 }
 """
 
@@ -57,9 +57,9 @@ def models_config(path: str | Path, name: str) -> str | None:
         try:
             text_format.Parse(path.read_text("utf-8"), config)
         except (text_format.ParseError, UnicodeDecodeError) as error:
-            raise ValueError(f"{path}: no configuration of TensorFlow Serving: {error}") from error
+            raise ValueError(f"{path}: not a models.config of TensorFlow Serving: {error}") from error
         if config.WhichOneof("config") == "custom_model_config":
-            raise ValueError(f"{path}: a custom_model_config, to which no model can be added; export to another folder")
+            raise ValueError(f"{path}: cannot add a model to a custom_model_config; export to another folder")
     models = config.model_config_list.config
     if any(model.name == name for model in models):
         return None

@@ -29,7 +29,7 @@ __all__ = ["FACTS", "export_serving"]
 
 FACTS = "assets.extra/seesaw_keras.json"  # TensorFlow Serving ignores unknown files there
 ROUNDING = 1e-5  # minimum tolerated difference between embeddings of unit length
-FAINT = 0.05  # fraction of one pixel level
+PERTURBATION = 0.05  # fraction of one pixel level
 
 
 def export_serving(
@@ -61,9 +61,9 @@ def export_serving(
             outputs differ from the network's.
     """
     if not re.fullmatch(r"\w[\w.-]*", name, re.ASCII):
-        raise ValueError(f"name {name!r}: letters, digits, '_', '-' and '.' alone, and no '-' or '.' at first")
+        raise ValueError(f"invalid name {name!r}: use letters, digits, '_', '-' and '.'; the first not '-' or '.'")
     if not (math.isfinite(threshold) and -1 <= threshold <= 1):
-        raise ValueError(f"threshold {threshold}: a cosine, -1 to 1, is needed")
+        raise ValueError(f"threshold must be a cosine from -1 to 1, got {threshold}")
     require_protos()
     out = Path(out)
     models_config(out / "models.config", name)  # fails early if invalid; read again before it is written
@@ -76,7 +76,7 @@ def export_serving(
         write_warmup(folder, name, warmup_requests(faces))
         made_by = _facts(network, threshold) | (facts or {})
         (folder / FACTS).write_text(json.dumps(made_by, indent=2, allow_nan=False) + "\n", "utf-8")
-        _require_same_answers(network, folder, faces)
+        _verify_outputs(network, folder, faces)
 
     version = publish(out / name, write)
     write_configuration(out, name)
@@ -102,26 +102,26 @@ def _facts(network: Any, threshold: float) -> dict[str, Any]:
     }
 
 
-def _require_same_answers(network: Any, folder: Path, faces: np.ndarray) -> None:
+def _verify_outputs(network: Any, folder: Path, faces: np.ndarray) -> None:
     """Replays the warm-up requests; raises ValueError if an output differs from that of the network.
 
     A graph sums in a different order than eager operations do, and each processor in its own. The effect on an
     embedding grows with the network's sensitivity, and so does the tolerance: the effect of changing the faces by
-    FAINT, which is below half a pixel level, the smallest difference that a wrong preprocessing makes.
+    PERTURBATION, which is below half a pixel level, the smallest difference that a wrong preprocessing makes.
     """
     import tensorflow as tf
 
     floats = to_float(faces)
-    made, moved = (np.asarray(network(x, training=False), np.float64) for x in (floats, floats + FAINT / 127.5))
+    made, moved = (np.asarray(network(x, training=False), np.float64) for x in (floats, floats + PERTURBATION / 127.5))
     lengths = np.linalg.norm(made, axis=1, keepdims=True)
     tolerance = max(ROUNDING, np.abs((moved - made) / lengths).max())
     units = made / lengths
-    wanted = {"embedding": made[:1], "cosine": np.array([units[0] @ units[1]])}
+    expected = {"embedding": made[:1], "cosine": np.array([units[0] @ units[1]])}
     loaded = tf.saved_model.load(str(folder))
     for signature, inputs in read_warmup(folder):
-        answer = loaded.signatures[signature](**{key: tf.constant(array) for key, array in inputs.items()})
-        for key in wanted.keys() & answer.keys():
+        outputs = loaded.signatures[signature](**{key: tf.constant(array) for key, array in inputs.items()})
+        for key in expected.keys() & outputs.keys():
             length = lengths[0] if key == "embedding" else 1.0
-            difference = np.max(np.abs(answer[key].numpy() - wanted[key]) / length)
+            difference = np.max(np.abs(outputs[key].numpy() - expected[key]) / length)
             if not difference <= tolerance:
-                raise ValueError(f"signature {signature}: {key} is {difference:.2g} from that of the network")
+                raise ValueError(f"signature {signature}: {key} differs from the network by {difference:.2g}")

@@ -42,14 +42,14 @@ def check_range(images: Any) -> Any:
     """Returns float images (n, height, width, 3); fails for values outside [-1, 1], such as raw pixels, and for NaN."""
     inside = tf.reduce_all(tf.abs(images) <= 1 + _SLACK, axis=(1, 2, 3))
     remedy = "send (pixel - 127.5) / 127.5, or pixels to the signature `pixels`"
-    with _require(inside, lambda index: _said_of(index, f"is not within [-1, 1]: {remedy}")):
+    with _require(inside, lambda index: _image_message(index, f"is not within [-1, 1]: {remedy}")):
         return tf.identity(images)
 
 
 def check_same_count(left: Any, right: Any) -> tuple[Any, Any]:
     """Returns two batches; fails if they differ in length."""
     counts = tf.shape(left)[0], tf.shape(right)[0]
-    message = "left has {} images, right has {}; as many are needed"
+    message = "left has {} images, right has {}; expected the same number"
     with _require((counts[0] == counts[1])[None], lambda _: tf.strings.format(message, counts)):
         return tf.identity(left), tf.identity(right)
 
@@ -69,14 +69,15 @@ def decode(data: Any, size: Size) -> Any:
     data = _check_shape(data, ())
     starts = tf.strings.substr(data, 0, len(_PNG))
     known = (starts == _PNG) | (tf.strings.substr(starts, 0, len(_JPEG)) == _JPEG)
-    with _require(known, lambda index: _said_of(index, "is neither JPEG nor PNG")):
+    with _require(known, lambda index: _image_message(index, "is neither JPEG nor PNG")):
         data = tf.identity(data)
     readable, sizes, images = _decode_readable(data, size)
-    with _require(readable, lambda index: _said_of(index, "is damaged: its JPEG or PNG data do not decode")):
+    with _require(readable, lambda index: _image_message(index, "is damaged: its JPEG or PNG data do not decode")):
         sizes = tf.identity(sizes)
-    message = f"is {{}} pixels high and {{}} wide; {size[0]} and {size[1]} are needed"
+    message = f"is {{}} pixels high and {{}} wide, expected {size[0]} and {size[1]}"
     with _require(
-        tf.reduce_all(sizes == size, axis=1), lambda index: _said_of(index, message, sizes[index, 0], sizes[index, 1])
+        tf.reduce_all(sizes == size, axis=1),
+        lambda index: _image_message(index, message, sizes[index, 0], sizes[index, 1]),
     ):
         return tf.identity(images)
 
@@ -122,27 +123,27 @@ def _check_shape(batch: Any, one: tuple[int, ...]) -> Any:
     # Hides the static shape: an optimizer that relied on the signature's shape could drop the check.
     batch = tf.raw_ops.PlaceholderWithDefault(input=batch, shape=tf.TensorShape(None))
     shape = tf.shape(batch)
-    fine = (tf.size(shape) == 1 + len(one)) & tf.reduce_all(shape > 0)
-    fine &= tf.reduce_all(shape[1:] == tf.constant(one, tf.int32))
-    wanted = f"({', '.join(['n', *map(str, one)])}{'' if one else ','}) with n of 1 or more is needed"
-    with _require(fine[None], lambda _: tf.strings.format(f"the batch has shape {{}}; {wanted}", (shape,))):
+    valid = (tf.size(shape) == 1 + len(one)) & tf.reduce_all(shape > 0)
+    valid &= tf.reduce_all(shape[1:] == tf.constant(one, tf.int32))
+    expected = f"({', '.join(['n', *map(str, one)])}{'' if one else ','}) with n of 1 or more"
+    with _require(valid[None], lambda _: tf.strings.format(f"the batch has shape {{}}, expected {expected}", (shape,))):
         return tf.ensure_shape(tf.identity(batch), (None, *one))
 
 
-def _said_of(index: Any, message: str, *values: Any) -> Any:
+def _image_message(index: Any, message: str, *values: Any) -> Any:
     return tf.strings.format(f"image {{}} (from 0) of the batch {message}", (index, *values))
 
 
-def _require(fine: Any, message: Callable[[Any], Any]) -> Any:
-    """Context in which operations fail unless all entries of `fine`, bool (n,), are true.
+def _require(valid: Any, message: Callable[[Any], Any]) -> Any:
+    """Context in which operations fail unless all entries of `valid`, bool (n,), are true.
 
     Args:
-        fine: one entry per image, or one for all.
+        valid: one entry per image, or one for all.
         message: returns the error message for the index of the first false entry.
     """
 
     def fail() -> Any:
-        first = tf.argmin(tf.cast(fine, tf.int32), output_type=tf.int32)
+        first = tf.argmin(tf.cast(valid, tf.int32), output_type=tf.int32)
         return tf.debugging.Assert(False, [message(first)])
 
-    return tf.control_dependencies([tf.cond(tf.reduce_all(fine), tf.no_op, fail)])
+    return tf.control_dependencies([tf.cond(tf.reduce_all(valid), tf.no_op, fail)])

@@ -40,12 +40,12 @@ def make_signatures(network: Any, threshold: float) -> tuple[tf.Module, dict[str
         ValueError: the network has another interface.
     """
     if hasattr(network, "signatures"):
-        raise ValueError("this is a SavedModel already: export the Keras model that it was made from")
+        raise ValueError("already a SavedModel: export the Keras model that it was saved from")
     shape = input_shape(network)
     size = shape[:2]
     made = network.output_shape
     if not isinstance(made, tuple) or len(made) != 2:
-        raise ValueError(f"{network.name}: the output has shape {made}; (n, length) is needed")
+        raise ValueError(f"{network.name}: the output must have shape (n, length), got {made}")
 
     # Traced once and shared by the signatures, which makes the SavedModel smaller.
     @tf.function(input_signature=[tf.TensorSpec((None, *shape), tf.float32)], autograph=False)

@@ -28,8 +28,8 @@ def require_protos() -> None:
         import tensorflow_serving.apis.prediction_log_pb2  # noqa: F401
     except ImportError as error:
         raise ImportError(
-            "tensorflow-serving-api is not installed: pip install 'seesaw_keras[serving]'; it makes the export alone, "
-            "the server does without"
+            "tensorflow-serving-api is not installed: pip install 'seesaw_keras[serving]'; only the export "
+            "needs it, not the server"
         ) from error
 
 

@@ -44,13 +44,13 @@ class Checkpoints:
     """Manages the checkpoints of one training run; keeps the newest two.
 
     A checkpoint is a folder with the files of `tf.train.Checkpoint` and `state.json`, which records the step, the
-    epoch, the run's identity and library versions. The folder is renamed to its final name only after everything is
+    epoch, the run's fingerprint and library versions. The folder is renamed to its final name only after everything is
     on disk.
 
     Args:
         folder: checkpoint folder.
         checkpoint: a `tf.train.Checkpoint` over all training state; its variables must already exist.
-        run_fingerprint: JSON-serializable identity of the run; a checkpoint of a different run is rejected.
+        run_fingerprint: JSON-serializable fingerprint of the run; a checkpoint of a different run is rejected.
         chief: whether this process writes the checkpoints. All other workers must still call `save` and `restore` at
             the same time, because reading some variables is a collective operation.
     """
@@ -95,13 +95,13 @@ class Checkpoints:
         return state["step"]
 
     def _damaged(self, path: Path, reason: str) -> ValueError:
-        return ValueError(f"{path}: damaged checkpoint ({reason}); delete this folder to go on from the one before")
+        return ValueError(f"{path}: damaged checkpoint ({reason}); delete this folder to resume from the previous one")
 
     def _read_state(self, path: Path) -> dict[str, Any]:
         try:
             state = json.loads((path / _STATE).read_bytes())
             if f"step-{state['step']:08d}" != path.name:
-                raise ValueError(f"{_STATE} is that of step {state['step']}")
+                raise ValueError(f"{_STATE} belongs to step {state['step']}")
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise self._damaged(path, str(error)) from error
         return state
@@ -112,7 +112,7 @@ class Checkpoints:
         for name in [*asked, *there]:
             if asked.get(name) != there.get(name):
                 raise ValueError(
-                    f"{path}: belongs to a training with {name} = {there.get(name)!r}, not {asked.get(name)!r}; name "
+                    f"{path}: belongs to a run with {name} = {there.get(name)!r}, not {asked.get(name)!r}; choose "
                     f"another output folder, or delete {self._folder} to start from the beginning"
                 )
 

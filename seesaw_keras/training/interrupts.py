@@ -31,7 +31,7 @@ class Interrupts:
 
     def __enter__(self) -> "Interrupts":
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in _SIGNALS}
+            self._before = {number: signal.signal(number, self._record) for number in _SIGNALS}
         return self
 
     def __exit__(
@@ -40,11 +40,11 @@ class Interrupts:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _record(self, number: int, frame: FrameType | None) -> None:
         if self.signal is not None:
             raise KeyboardInterrupt
         self.signal = number
 
-    def end(self) -> None:
-        """Raises what the recorded signal stands for: SystemExit(143) for SIGTERM, otherwise KeyboardInterrupt."""
+    def reraise(self) -> None:
+        """Raises SystemExit(143) if the recorded signal is SIGTERM, otherwise KeyboardInterrupt."""
         raise SystemExit(128 + signal.SIGTERM) if self.signal == signal.SIGTERM else KeyboardInterrupt

@@ -27,7 +27,7 @@ class NetworkProvider(ABC):
     """Provides a network to train instead of the recipe's, for example for pruning or quantization-aware training.
 
     Attributes:
-        facts: JSON-serializable description, part of the run's identity.
+        facts: JSON-serializable description, part of the run's fingerprint.
     """
 
     facts: Mapping[str, Any]
@@ -89,7 +89,7 @@ def start_from(model: Any, path: str | Path) -> list[str]:
         ValueError: if the file does not exist, cannot be read, or belongs to a different network.
     """
     if not Path(path).is_file():
-        raise ValueError(f"weights: there is no file {str(path)!r}")
+        raise ValueError(f"weights: no such file: {str(path)!r}")
     random = model.get_weights()
     model.set_weights([np.full_like(array, np.nan) for array in random])  # still NaN after loading: not in the file
     try:
@@ -103,8 +103,8 @@ def start_from(model: Any, path: str | Path) -> list[str]:
     foreign = [name for name in names if not name.startswith(_OF_INPUT_OR_OUTPUT)]
     if foreign:
         raise ValueError(
-            f"weights: {str(path)!r} is of another network than {model.name}: {len(foreign)} weights do not fit, "
-            f"{foreign[0]!r} is the first; variant, width and activation must be those of the file"
+            f"weights: {str(path)!r} belongs to a different network than {model.name}: {len(foreign)} weights do not "
+            f"match, the first is {foreign[0]!r}; variant, width and activation must be the same"
         )
     model.set_weights(
         [first if is_fresh else now for first, now, is_fresh in zip(random, model.get_weights(), fresh, strict=True)]

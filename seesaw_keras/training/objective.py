@@ -83,11 +83,11 @@ class Objective(keras.layers.Layer):
         self.margin = margin if label_weight else None
         self.needs_teacher = any(weights[1:])
         if self.margin is None and not self.needs_teacher:
-            raise ValueError("no loss: give a margin with label_weight, or a weight of a distillation loss")
+            raise ValueError("no loss: set margin and label_weight, or the weight of a distillation loss")
         if self.needs_teacher and teacher_size is None:
-            raise ValueError("distillation needs the length of the teacher's embeddings: give teacher_size")
+            raise ValueError("distillation requires teacher_size, the length of the teacher's embeddings")
         if contrast_weight and bank is None:
-            raise ValueError("contrastive distillation needs embeddings of the teacher to compare with: give bank")
+            raise ValueError("contrastive distillation requires bank, teacher embeddings to compare with")
         self._label_weight, self._cosine_weight, self._relation_weight, self._contrast_weight = weights
         self._unlabeled = unlabeled
         self._teacher_size = teacher_size
@@ -109,8 +109,8 @@ class Objective(keras.layers.Layer):
         if self._cosine_weight or self._contrast_weight:
             if size < self._teacher_size:
                 raise ValueError(
-                    f"the teacher's embeddings have {self._teacher_size} numbers, the student's {size}: project the "
-                    f"teacher's, as teacher_targets(size={size}) does"
+                    f"the teacher's embeddings have {self._teacher_size} numbers, the student's {size}: project "
+                    f"them, for example with teacher_targets(size={size})"
                 )
             if size > self._teacher_size:
                 self.lifting = self.add_weight(
@@ -174,9 +174,11 @@ class Objective(keras.layers.Layer):
         if not self.needs_teacher:
             return
         if teacher is None:
-            raise ValueError("distillation needs the teacher's embeddings: give them to TrainingInput as targets")
+            raise ValueError("distillation needs the teacher's embeddings: pass them to TrainingInput as targets")
         if teacher.shape[-1] != self._teacher_size:
-            raise ValueError(f"teacher_size is {self._teacher_size}, but its embeddings have {teacher.shape[-1]}")
+            raise ValueError(
+                f"teacher_size is {self._teacher_size}, but the embeddings have length {teacher.shape[-1]}"
+            )
 
     def _label_loss(self, embeddings: Any, labels: Any, training: bool) -> tuple[Any, Any, dict[str, Any]]:
         """Returns the losses, the losses as a statistic, and the margin's angles, (n,) each."""
@@ -194,8 +196,8 @@ class Objective(keras.layers.Layer):
         def spread(values: Any) -> Any:
             return tf.scatter_nd(labeled, values, count)
 
-        figures = {name: tf.math.divide_no_nan(spread(values), share) for name, values in angles.items()}
-        return spread(losses), tf.math.divide_no_nan(spread(losses), share), figures
+        means = {name: tf.math.divide_no_nan(spread(values), share) for name, values in angles.items()}
+        return spread(losses), tf.math.divide_no_nan(spread(losses), share), means
 
     def _losses_of_labeled(self, embeddings: Any, labels: Any, training: bool) -> tuple[Any, dict[str, Any]]:
         margin = self.margin
@@ -235,8 +237,10 @@ def make_objective(
     """
     margin: Margin | str | None = recipe.margin
     if margin is not None and unlabeled and (recipe.xla or not num_classes):
-        reason = "XLA cannot leave images out, set xla=false" if num_classes else "none is here, set margin=none"
-        raise ValueError(f"recipe {recipe.name!r}: the margin {margin} is for labeled images; {reason}")
+        reason = (
+            "XLA does not support unlabeled images, set xla=false" if num_classes else "there are none, set margin=none"
+        )
+        raise ValueError(f"recipe {recipe.name!r}: margin {margin} needs labeled images; {reason}")
     if isinstance(margin, str) and margin not in MINING:
         settings = {"s": recipe.s, "m": recipe.m, "sample_rate": recipe.sample_rate, "seed": recipe.seed}
         margin = make_margin(margin, num_classes, **settings)

@@ -160,12 +160,12 @@ class Recipe:
             key, equals, text = assignment.partition("=")
             key = key.strip().replace("-", "_")
             if not equals:
-                raise ValueError(f"--set {assignment!r}: write key=value")
+                raise ValueError(f"--set {assignment!r}: expected key=value")
             if key not in hints or key in ("name", "summary"):
                 known = [name for name in hints if name not in ("name", "summary")]
                 nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]
                 raise ValueError(
-                    f"--set {assignment!r}: no field {key!r}: did you mean {nearest!r}? All: {', '.join(known)}"
+                    f"--set {assignment!r}: unknown field {key!r}: did you mean {nearest!r}? All: {', '.join(known)}"
                 )
             changes[key] = _parse(key, text.strip(), hints[key])
         return replace(self, **changes)
@@ -190,9 +190,9 @@ class Recipe:
         return cls(**values)
 
 
-def _check(good: bool, name: str, wanted: str, value: object) -> None:
-    if not good:
-        raise ValueError(f"recipe: {name} must be {wanted}, got {value}")
+def _check(valid: bool, name: str, expected: str, value: object) -> None:
+    if not valid:
+        raise ValueError(f"recipe: {name} must be {expected}, got {value}")
 
 
 def _choices(hint: Any) -> tuple[Any, ...]:
@@ -200,23 +200,23 @@ def _choices(hint: Any) -> tuple[Any, ...]:
     return get_args(hint) if get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
 
 
-def _fits(value: object, kind: Any) -> bool:
+def _matches_type(value: object, kind: Any) -> bool:
     if get_origin(kind) is Literal:
         return value in get_args(kind)
     if get_origin(kind) is tuple:
-        return isinstance(value, tuple) and all(_fits(entry, float) for entry in value)
+        return isinstance(value, tuple) and all(_matches_type(entry, float) for entry in value)
     if kind is float:
         return isinstance(value, int | float) and not isinstance(value, bool)
     return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
 
 
-def _wanted(hint: Any) -> str:
+def _describe_type(hint: Any) -> str:
     names = []
     for kind in _choices(hint):
         if get_origin(kind) is Literal:
             names.append("one of " + ", ".join(map(str, get_args(kind))))
         elif get_origin(kind) is tuple:
-            names.append("numbers as in 8,12,14")
+            names.append("numbers such as 8,12,14")
         else:
             names.append(
                 {int: "a whole number", float: "a number", bool: "true or false", str: "a name"}.get(kind, "none")
@@ -225,7 +225,7 @@ def _wanted(hint: Any) -> str:
 
 
 def _check_type(name: str, value: object, hint: Any) -> None:
-    _check(any(_fits(value, kind) for kind in _choices(hint)), name, _wanted(hint), repr(value))
+    _check(any(_matches_type(value, kind) for kind in _choices(hint)), name, _describe_type(hint), repr(value))
 
 
 def _parse(name: str, text: str, hint: Any) -> Any:
@@ -241,7 +241,7 @@ def _parse(name: str, text: str, hint: Any) -> Any:
             if kind in (int, float):
                 return kind(text)
         except (ValueError, KeyError):
-            raise ValueError(f"--set {name}={text}: must be {_wanted(hint)}") from None
+            raise ValueError(f"--set {name}={text}: must be {_describe_type(hint)}") from None
     return text
 
 

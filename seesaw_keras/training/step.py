@@ -119,24 +119,24 @@ class TrainingStep:
         """Runs on every replica; returns this replica's contribution to each metric."""
         variables = self.variables
         gradients: list[Any] = []
-        figures: list[dict[str, Any]] = []
+        metrics: list[dict[str, Any]] = []
         replicas = self._strategy.num_replicas_in_sync
         share = 1 / tf.where(count < replicas, count * replicas, count)
         for part in range(self._accumulate):
-            part_gradients, part_figures = self._gradients(*self._cut(batch, part), share, variables, part)
+            part_gradients, part_metrics = self._gradients(*self._slice_batch(batch, part), share, variables, part)
             gradients = _add(gradients, part_gradients)
-            figures.append(part_figures)
+            metrics.append(part_metrics)
         learning_rate = tf.cast(self._optimizer.learning_rate, tf.float32) / replicas
         update = self._optimizer.apply(gradients, variables)
         if self._average is not None:
             self._average.update()
-        sums = {name: tf.add_n([part[name] for part in figures]) for name in figures[0]}
+        sums = {name: tf.add_n([part[name] for part in metrics]) for name in metrics[0]}
         sums.update({name: tf.cast(value, tf.float32) / replicas for name, value in update.items()})
         loss = sums.pop("loss")
         self._names = list(sums)
         return tf.concat([tf.stack([loss, learning_rate, *sums.values()]), requests], axis=0)
 
-    def _cut(self, batch: Any, part: int) -> tuple[Any, Any]:
+    def _slice_batch(self, batch: Any, part: int) -> tuple[Any, Any]:
         """Returns a part of a batch and the weight of each of its images.
 
         An empty part gets one image of weight 0, because batch normalization over zero images returns NaN.

@@ -16,12 +16,12 @@ from typing import Any
 from seesaw_keras.api import keras
 from seesaw_keras.data.pipeline import TrainingInput
 
-__all__ = ["agree", "is_chief", "make_strategy", "name_lost_workers", "share_batches", "synchronize"]
+__all__ = ["check_workers_agree", "is_chief", "make_strategy", "name_lost_workers", "share_batches", "synchronize"]
 
 _HEALTH_SECONDS = 3
 _TF_CONFIG = (
-    '{"cluster": {"worker": ["host0:4000", "host1:4000"]}, "task": {"type": "worker", "index": 0}}, the index being '
-    "that of this process"
+    '{"cluster": {"worker": ["host0:4000", "host1:4000"]}, "task": {"type": "worker", "index": 0}}, where '
+    "index is that of this process"
 )
 
 
@@ -123,7 +123,7 @@ def synchronize(network: Any) -> Any:
     return keras.models.clone_model(network, clone_function=copy)
 
 
-def agree(strategy: Any, text: str, message: str) -> None:
+def check_workers_agree(strategy: Any, text: str, message: str) -> None:
     """Checks that all workers hold the same text.
 
     Args:

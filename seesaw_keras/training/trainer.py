@@ -39,7 +39,7 @@ from seesaw_keras.training.recipe import Recipe
 from seesaw_keras.training.run_fingerprint import run_fingerprint
 from seesaw_keras.training.step import StepMetrics, TrainingStep
 from seesaw_keras.training.strategies import (
-    agree,
+    check_workers_agree,
     is_chief,
     make_strategy,
     name_lost_workers,
@@ -109,14 +109,14 @@ def train(
         SystemExit: on SIGTERM, after a checkpoint.
     """
     if recipe.distills != (teacher is not None):
-        wanted = "needs the teacher's embeddings" if recipe.distills else "has no weight for a teacher"
-        raise ValueError(f"recipe {recipe.name!r} {wanted}: see cosine_weight and relation_weight")
+        problem = "needs a teacher's embeddings" if recipe.distills else "does not use a teacher"
+        raise ValueError(f"recipe {recipe.name!r} {problem}: see cosine_weight, relation_weight and contrast_weight")
     if deterministic:
         tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(recipe.seed)
     strategy = make_strategy(strategy) if isinstance(strategy, str) else strategy
     if network is not None and (weights is not None or strategy.num_replicas_in_sync > 1):
-        raise ValueError("a network that is given has weights of its own, and is trained in one replica")
+        raise ValueError("network cannot be combined with weights or with several replicas")
     training = _Training(recipe, source, Path(out), strategy, teacher, weights, network, callbacks, checkpoint_minutes)
     return training.run()
 
@@ -272,12 +272,12 @@ class _Training:
 
     def run(self) -> Any:
         """Runs the remaining steps and returns the network."""
-        with name_lost_workers(self._strategy, self._whereabouts):
+        with name_lost_workers(self._strategy, self._resume_hint):
             self._saved = first = self._checkpoints.restore()
-            agree(
+            check_workers_agree(
                 self._strategy,
                 f"{first} {self._run_fingerprint}",
-                f"the workers differ in step, recipe or data; give all the same, and an output folder that all see: "
+                f"step, recipe or data differ between workers; use the same for all, and a shared output folder: "
                 f"{self._out}",
             )
             run = Run(
@@ -307,7 +307,7 @@ class _Training:
         running: tuple[int, Any] | None = None
         try:
             for number in range(first + 1, self._total_steps + 1):
-                following = number, self._step(batches, self._size(number), self._wishes())
+                following = number, self._step(batches, self._size(number), self._pending_requests())
                 if running:
                     self._report(*running)
                 running = following
@@ -323,14 +323,14 @@ class _Training:
     def _share(self, shares: int, share: int) -> TrainingInput:
         return self._input if shares == 1 else self._make_input(self._input.source, shares, share)
 
-    def _place(self, number: int) -> tuple[int, int]:
+    def _epoch_and_step(self, number: int) -> tuple[int, int]:
         """Returns (epoch, step in the epoch), both from 0, of a step number that counts from 1."""
         return divmod(number - 1, self._steps_per_epoch)
 
     def _size(self, number: int) -> int:
-        return len(self._input.batch_indices(*self._place(number)))
+        return len(self._input.batch_indices(*self._epoch_and_step(number)))
 
-    def _wishes(self) -> list[float]:
+    def _pending_requests(self) -> list[float]:
         """Returns this process's requests; they are reduced with the step, so all workers act after the same step."""
         late = self._chief and time.monotonic() - self._saved_at > self._checkpoint_seconds
         return [float(self._interrupts.signal is not None), float(late)]
@@ -344,33 +344,36 @@ class _Training:
 
     def _report(self, number: int, result: Any) -> None:
         """Reads a step's metrics, checks them and passes them to the callbacks."""
-        figures = self._step.read(result)
+        metrics = self._step.read(result)
         now = time.monotonic()
         self._rates.append(self._size(number) / (now - self._read_at))
         self._read_at = now
-        self._requests = [old + new for old, new in zip(self._requests, figures.requests, strict=True)]
-        self._check_finite(number, figures)
+        self._requests = [old + new for old, new in zip(self._requests, metrics.requests, strict=True)]
+        self._check_finite(number, metrics)
         self._callbacks.step(
             StepLog(
                 step=number,
                 epoch=number / self._steps_per_epoch,
-                loss=figures.loss,
-                learning_rate=figures.learning_rate,
+                loss=metrics.loss,
+                learning_rate=metrics.learning_rate,
                 # Median over several steps, because steps that include tracing are not representative.
                 images_per_second=statistics.median(self._rates),
-                statistics=figures.statistics,
+                statistics=metrics.statistics,
             )
         )
 
-    def _check_finite(self, number: int, figures: StepMetrics) -> None:
-        applied = figures.statistics.get("applied", 1.0) > 0  # loss scaling skips steps that overflow
-        if math.isfinite(figures.loss) and (math.isfinite(figures.statistics["gradient_norm"]) or not applied):
+    def _check_finite(self, number: int, metrics: StepMetrics) -> None:
+        applied = metrics.statistics.get("applied", 1.0) > 0  # loss scaling skips steps that overflow
+        if math.isfinite(metrics.loss) and (math.isfinite(metrics.statistics["gradient_norm"]) or not applied):
             return
-        names = [self._input.source[index].name for index in self._input.batch_indices(*self._place(number)).tolist()]
+        names = [
+            self._input.source[index].name
+            for index in self._input.batch_indices(*self._epoch_and_step(number)).tolist()
+        ]
         more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
         last = self._checkpoints.latest()
         raise NotFiniteError(
-            f"step {number}: the loss is {figures.loss}, the gradient's norm {figures.statistics['gradient_norm']}; "
+            f"step {number}: the loss is {metrics.loss}, the gradient norm {metrics.statistics['gradient_norm']}; "
             f"the images were {', '.join(names[:_NAMES_SHOWN])}{more}. Last good checkpoint: {last or 'none'}. A lower "
             f"learning_rate, warmup_epochs or clip_norm may help",
             number,
@@ -388,7 +391,7 @@ class _Training:
         self._requests = [0.0, 0.0]
         self._read_at = time.monotonic()
         if stop and number < self._total_steps:
-            self._interrupts.end()
+            self._interrupts.reraise()
 
     def _save(self, number: int, *, must: bool) -> None:
         try:
@@ -396,7 +399,7 @@ class _Training:
         except OSError as error:
             if must:
                 raise
-            logging.getLogger(__name__).warning("no checkpoint at step %d, going on: %s", number, error)
+            logging.getLogger(__name__).warning("cannot write the checkpoint of step %d, continuing: %s", number, error)
         else:
             self._saved = number
             self._callbacks.checkpoint(number, path)
@@ -409,5 +412,7 @@ class _Training:
         else:
             self._model.set_weights(self._network.get_weights())
 
-    def _whereabouts(self) -> str:
-        return f"after the checkpoint of step {self._saved}; start all with the same command to go on from there."
+    def _resume_hint(self) -> str:
+        return (
+            f"after the checkpoint of step {self._saved}; start all workers with the same command to resume from there."
+        )

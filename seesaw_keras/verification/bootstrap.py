@@ -113,14 +113,16 @@ def bootstrap(
     fold = contiguous_folds(score.size) if folds is None else fold_numbers(folds, score.size)
     owners = np.repeat(np.arange(score.size)[:, None], 2, axis=1) if identities is None else np.asarray(identities)
     if identities is not None and not np.array_equal(owners[:, 0] == owners[:, 1], label):
-        raise ValueError("a pair of the same identity must be labeled the same, and one of two identities different")
+        raise ValueError(
+            "labels contradict identities: a pair must be genuine if, and only if, both images have the same identity"
+        )
     people, owners = np.unique(owners, return_inverse=True)
     keys, n_folds = fold_keys(distance, label, fold), int(fold.max()) + 1
     order = np.argsort(-score, kind="stable")  # once, for all replicates
     score, label, keys, owners = score[order], label[order], keys[order], owners.reshape(-1, 2)[order]
     drawn: dict[str, list[np.ndarray]] = {}
     for weights in _draws(owners, people.size, replicates, np.random.default_rng(seed)):
-        for name, values in _figures(weights, score, label, fars).items():
+        for name, values in _metrics(weights, score, label, fars).items():
             drawn.setdefault(name, []).append(values)
         for row in weights:
             accuracies, _ = cross_validate(fold_histogram(keys, n_folds, row))
@@ -145,7 +147,7 @@ def _draws(owners: np.ndarray, people: int, replicates: int, generator: np.rando
         yield (times[:, owners[:, 0]] * np.where(alone, 1, times[:, owners[:, 1]])).astype(np.float64)
 
 
-def _figures(weights: np.ndarray, score: np.ndarray, same: np.ndarray, fars: Sequence[float]) -> dict[str, np.ndarray]:
+def _metrics(weights: np.ndarray, score: np.ndarray, same: np.ndarray, fars: Sequence[float]) -> dict[str, np.ndarray]:
     """Computes every metric except accuracy for weights (r, n) of pairs sorted by descending score.
 
     Each value is (r,), NaN if no genuine or no impostor pair was drawn.

@@ -73,7 +73,7 @@ def compare(
         ValueError: if the number of pairs or images differs; see also `unit`.
     """
     if first.accepted.shape != second.accepted.shape or len(first_embeddings) != len(second_embeddings):
-        raise ValueError("both embedders must be measured on the same pairs and images")
+        raise ValueError("both embedders must be evaluated on the same pairs and images")
     right, right_too = first.accepted == same, second.accepted == same
     lost, gained = np.flatnonzero(right & ~right_too), np.flatnonzero(~right & right_too)
     cosine, farthest = None, None

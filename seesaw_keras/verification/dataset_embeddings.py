@@ -1,7 +1,7 @@
 """Computes the embeddings of a whole data set in several processes, stored in shards; can be interrupted and resumed.
 
->>> from seesaw_keras.verification.dataset_embeddings import Recipe, embed_dataset
->>> manifest = embed_dataset("faces_emore", "embeddings", Recipe("phone.tflite"))  # doctest: +SKIP
+>>> from seesaw_keras.verification.dataset_embeddings import EmbeddingSettings, embed_dataset
+>>> manifest = embed_dataset("faces_emore", "embeddings", EmbeddingSettings("phone.tflite"))  # doctest: +SKIP
 >>> manifest["images"], manifest["shards"][0]  # doctest: +SKIP
 (5822653, {'file': 'embeddings-00000-of-01422.npy', 'first': 0, 'count': 4096})
 
@@ -34,7 +34,7 @@ from seesaw_keras.data.sources import open_source
 from seesaw_keras.files import replacing, sha256_of
 from seesaw_keras.inference.embedders import Embedder, load_embedder
 
-__all__ = ["INDEX", "Recipe", "embed_dataset"]
+__all__ = ["INDEX", "EmbeddingSettings", "embed_dataset"]
 
 INDEX = "index.csv"
 COLUMNS = ("shard", "row", "label", "identity", "name", "problem")
@@ -42,7 +42,7 @@ IMAGES_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
-class Recipe:
+class EmbeddingSettings:
     """Settings that determine the embeddings.
 
     Attributes:
@@ -62,13 +62,13 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if self.images_per_shard < 1:
-            raise ValueError(f"images_per_shard is {self.images_per_shard}, wants 1 or more")
+            raise ValueError(f"images_per_shard must be 1 or more, got {self.images_per_shard}")
 
 
 def embed_dataset(
     path: str | Path,
     output: str | Path,
-    recipe: Recipe,
+    settings: EmbeddingSettings,
     *,
     processes: int | None = None,
     progress: Progress = lambda stage, done, total: None,
@@ -80,7 +80,7 @@ def embed_dataset(
     Args:
         path: data set for `open_source`.
         output: output folder: new, empty, or from the same run.
-        recipe: model and settings.
+        settings: model and settings.
         processes: number of worker processes; None for one per processor. The output does not depend on it.
         progress: called with the stage, the number of completed images and the total.
 
@@ -96,25 +96,25 @@ def embed_dataset(
     """
     source = open_source(path)
     if not len(source):
-        raise ValueError(f"{path}: has no images")
-    embedder = _embedder(recipe)
+        raise ValueError(f"{path}: contains no images")
+    embedder = _embedder(settings)
     run = {
         "seesaw_keras": __version__,
         "input": fingerprint(getattr(source, "path", path)),
         "embedder": embedder.describe(),
-        "images_per_shard": recipe.images_per_shard,
+        "images_per_shard": settings.images_per_shard,
     }
     folder = RunFolder(output, path, run)
     if folder.manifest:
         return folder.manifest
-    ranges = parts(len(source), recipe.images_per_shard)
+    ranges = parts(len(source), settings.images_per_shard)
     shards = [folder.path / f"embeddings-{number:05d}-of-{len(ranges):05d}.npy" for number in range(len(ranges))]
     tables = [folder.progress / f"{shard.stem}.csv" for shard in shards]
     todo = [number for number, shard in enumerate(shards) if not shard.exists()]
     done = len(source) - sum(stop - start for start, stop in (ranges[number] for number in todo))
     progress("compute embeddings", done, len(source))
     with Workers(source, processes) as workers:
-        tasks = [(recipe, shards[number], tables[number], *ranges[number]) for number in todo]
+        tasks = [(settings, shards[number], tables[number], *ranges[number]) for number in todo]
         for task, _ in workers.run(_embed_part, tasks):
             start, stop = ranges[todo[task]]
             done += stop - start
@@ -134,15 +134,15 @@ def embed_dataset(
 
 
 @functools.cache
-def _embedder(recipe: Recipe) -> Embedder:
+def _embedder(settings: EmbeddingSettings) -> Embedder:
     """Loads the model, once per process."""
-    embedder = load_embedder(recipe.model, preprocess=recipe.preprocess, runtime=recipe.runtime)
+    embedder = load_embedder(settings.model, preprocess=settings.preprocess, runtime=settings.runtime)
     if not isinstance(embedder, Embedder):
-        raise ValueError(f"{recipe.model}: holds embeddings already; name a model")
+        raise ValueError(f"{settings.model}: contains embeddings already; give a model")
     return embedder
 
 
-class _Look(NamedTuple):
+class _DecodedRecord(NamedTuple):
     """A decoded record; if it cannot be read or decoded, `image` is None and `problem` is the reason."""
 
     row: int
@@ -152,7 +152,7 @@ class _Look(NamedTuple):
     problem: str
 
 
-def _looks(source: Source, start: int, stop: int) -> Iterator[_Look]:
+def _decode_records(source: Source, start: int, stop: int) -> Iterator[_DecodedRecord]:
     for row, position in enumerate(range(start, stop)):
         label, name = UNREADABLE, ""
         try:
@@ -160,21 +160,21 @@ def _looks(source: Source, start: int, stop: int) -> Iterator[_Look]:
             label, name = record.label, record.name
             image = decode_image(record.image, name=name)
         except ValueError as error:
-            yield _Look(row, label, name, None, str(error))
+            yield _DecodedRecord(row, label, name, None, str(error))
         else:
-            yield _Look(row, label, name, image, "")
+            yield _DecodedRecord(row, label, name, image, "")
 
 
-def _embed_part(source: Source, recipe: Recipe, shard: Path, table: Path, start: int, stop: int) -> None:
+def _embed_part(source: Source, settings: EmbeddingSettings, shard: Path, table: Path, start: int, stop: int) -> None:
     """Writes one shard, after its table, so that every existing shard has a table."""
-    embedder = _embedder(recipe)
+    embedder = _embedder(settings)
     length = embedder.embed(np.zeros((1, *embedder.input_size, 3), np.uint8)).shape[1]
     rows = np.full((stop - start, length), np.nan, np.float32)
     identities = getattr(source, "identities", None)
     with replacing(table) as beside, beside.open("w", encoding="utf-8", newline="") as file:
         lines = csv.writer(file, lineterminator="\n")
-        looks = _looks(source, start, stop)
-        while batch := list(islice(looks, IMAGES_AT_ONCE)):
+        records = _decode_records(source, start, stop)
+        while batch := list(islice(records, IMAGES_AT_ONCE)):
             _embed_into(rows, batch, embedder)
             for row, label, name, _, problem in batch:
                 identity = identities[label] if isinstance(identities, list) and label != UNREADABLE else label
@@ -183,18 +183,18 @@ def _embed_part(source: Source, recipe: Recipe, shard: Path, table: Path, start:
         np.save(file_of_rows, rows)
 
 
-def _embed_into(rows: npt.NDArray[np.float32], batch: list[_Look], embedder: Embedder) -> None:
+def _embed_into(rows: npt.NDArray[np.float32], batch: list[_DecodedRecord], embedder: Embedder) -> None:
     """Fills in the rows of the decoded images; images of the same size are embedded in one batch."""
-    by_shape: dict[tuple[int, ...], list[tuple[_Look, npt.NDArray[np.uint8]]]] = {}
-    for look in batch:
-        if look.image is not None:
-            by_shape.setdefault(look.image.shape, []).append((look, look.image))
+    by_shape: dict[tuple[int, ...], list[tuple[_DecodedRecord, npt.NDArray[np.uint8]]]] = {}
+    for record in batch:
+        if record.image is not None:
+            by_shape.setdefault(record.image.shape, []).append((record, record.image))
     for group in by_shape.values():
         try:
             made = embedder.embed(np.stack([image for _, image in group]))
         except ValueError as error:
             raise ValueError(f"{group[0][0].name}: {error}") from error
-        rows[[look.row for look, _ in group]] = made
+        rows[[record.row for record, _ in group]] = made
 
 
 def _merge(tables: list[Path], index: Path) -> int:

@@ -248,7 +248,7 @@ def embed_images(
     """
     if isinstance(embedder, StoredEmbeddings):
         if flip:
-            raise ValueError(f"{embedder.name}: stored embeddings cannot be flipped")
+            raise ValueError(f"{embedder.name}: stored embeddings do not support flip")
         return embedder.lookup(pairs.names)
     rows = []
     for images, name in _decoded(pairs):

@@ -68,18 +68,18 @@ def checked_pairs(scores: ArrayLike, same: ArrayLike) -> tuple[np.ndarray, np.nd
     """
     score, label = np.asarray(scores, dtype=np.float64), np.asarray(same)
     if score.ndim != 1 or score.shape != label.shape:
-        raise ValueError(f"one score and one label for each pair are needed, got shapes {score.shape}, {label.shape}")
+        raise ValueError(f"expected one score and one label per pair, got shapes {score.shape}, {label.shape}")
     if not score.size:
-        raise ValueError("there are no pairs: nothing to measure")
+        raise ValueError("there are no pairs to evaluate")
     if not np.isfinite(score).all():
         at = int(np.flatnonzero(~np.isfinite(score))[0])
-        raise ValueError(f"score {at} is {score[at]}: remove what gives no finite embedding before measuring")
+        raise ValueError(f"score {at} is {score[at]}: remove pairs without finite embeddings first")
     if not np.isin(label, (0, 1)).all():
-        raise ValueError("labels must be True or 1 for the same person, False or 0 for different ones")
+        raise ValueError("labels must be True or 1 for the same person, False or 0 for different people")
     label = label.astype(bool)
     if label.all() or not label.any():
         raise ValueError(
-            f"all {label.size} pairs have the label {bool(label[0])}: genuine and impostor pairs are both needed"
+            f"all {label.size} pairs have the label {bool(label[0])}: both genuine and impostor pairs are needed"
         )
     return score, label
 
@@ -167,7 +167,7 @@ def tar_at_far(curve: Roc, far: float) -> TarAtFar:
         ValueError: if `far` is not in (0, 1].
     """
     if not 0 < far <= 1:
-        raise ValueError(f"a FAR lies above 0 and not above 1, got {far}")
+        raise ValueError(f"FAR must be above 0 and at most 1, got {far}")
     if 1 / curve.impostor > far:
         return TarAtFar(far, None, None, f"not measurable: only {curve.impostor} impostor pairs")
     at = last_within(curve.far, far)

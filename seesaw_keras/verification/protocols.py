@@ -86,7 +86,7 @@ def unit(embeddings: ArrayLike, names: Sequence[str] | None = None) -> np.ndarra
     """
     rows = np.asarray(embeddings, dtype=np.float64)
     if rows.ndim != 2 or not rows.size:
-        raise ValueError(f"embeddings must have the shape (images, length), got {rows.shape}")
+        raise ValueError(f"embeddings must have shape (images, length), got {rows.shape}")
     with np.errstate(over="ignore"):
         lengths = np.linalg.norm(rows, axis=1)
     wrong = np.flatnonzero(~np.isfinite(lengths) | (lengths == 0))
@@ -95,7 +95,7 @@ def unit(embeddings: ArrayLike, names: Sequence[str] | None = None) -> np.ndarra
         what = f"{at} ({names[at]})" if names is not None else str(at)
         why = "all zero" if lengths[at] == 0 else "not finite (NaN or infinity)"
         raise ValueError(
-            f"embedding {what} is {why}, {wrong.size} of {len(rows)} embeddings are such: check the model and its "
+            f"embedding {what} is {why}; {wrong.size} of {len(rows)} embeddings are invalid: check the model and its "
             "preprocessing"
         )
     return rows / lengths[:, None]
@@ -108,20 +108,22 @@ def interleaved(embeddings: np.ndarray) -> np.ndarray:
         ValueError: if the number of embeddings is odd.
     """
     if len(embeddings) % 2:
-        raise ValueError(f"{len(embeddings)} embeddings are an odd number: pairs need two each")
+        raise ValueError(f"the number of embeddings must be even, got {len(embeddings)}")
     return np.arange(len(embeddings)).reshape(-1, 2)
 
 
-def _by_parts(rows: np.ndarray, index: ArrayLike, figure: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray:
-    """Applies `figure` to both sides of the pairs in chunks of a few thousand, to limit memory use."""
+def _by_parts(
+    rows: np.ndarray, index: ArrayLike, function: Callable[[np.ndarray, np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """Applies `function` to both sides of the pairs in chunks of a few thousand, to limit memory use."""
     pairs = np.asarray(index)
     if pairs.ndim != 2 or pairs.shape[1] != 2 or not pairs.size:
-        raise ValueError(f"pairs are an index of shape (n, 2) into the embeddings, got shape {pairs.shape}")
+        raise ValueError(f"pairs must be an index of shape (n, 2) into the embeddings, got shape {pairs.shape}")
     outside = pairs[(pairs < 0) | (pairs >= len(rows))]
     if outside.size:
-        raise ValueError(f"a pair names embedding {outside[0]}, and there are {len(rows)}: some images are missing")
+        raise ValueError(f"a pair refers to embedding {outside[0]}, but there are {len(rows)}: some images are missing")
     parts = (pairs[start : start + PAIRS_AT_ONCE] for start in range(0, len(pairs), PAIRS_AT_ONCE))
-    return np.concatenate([figure(rows[part[:, 0]], rows[part[:, 1]]) for part in parts])
+    return np.concatenate([function(rows[part[:, 0]], rows[part[:, 1]]) for part in parts])
 
 
 def pair_scores(unit_rows: np.ndarray, index: ArrayLike) -> np.ndarray:
@@ -149,7 +151,7 @@ def contiguous_folds(pairs: int, folds: int = 10) -> np.ndarray:
         ValueError: if there are fewer pairs than folds, or fewer than two folds.
     """
     if folds < 2:
-        raise ValueError(f"cross-validation needs two folds at least, got {folds}")
+        raise ValueError(f"cross-validation needs at least two folds, got {folds}")
     if pairs < folds:
         raise ValueError(f"{pairs} pairs are fewer than the {folds} folds: give more pairs or fewer folds")
     small, larger = divmod(pairs, folds)
@@ -187,9 +189,9 @@ def fold_numbers(folds: ArrayLike, pairs: int) -> np.ndarray:
     """
     found, numbers = np.unique(np.asarray(folds), return_inverse=True)
     if numbers.shape != (pairs,):
-        raise ValueError(f"one fold for each of {pairs} pairs is needed, got {numbers.shape}")
+        raise ValueError(f"expected one fold for each of {pairs} pairs, got shape {numbers.shape}")
     if found.size < 2:
-        raise ValueError("cross-validation needs two folds at least, got 1")
+        raise ValueError("cross-validation needs at least two folds, got 1")
     return numbers
 
 
@@ -244,12 +246,12 @@ def identify(
     """
     owners, probe_owners = np.asarray(gallery_labels), np.asarray(probe_labels)
     if not len(probes):
-        raise ValueError("identification needs one probe at least: an identity with a second image")
+        raise ValueError("identification needs at least one probe, that is, an identity with a second image")
     order = np.argsort(owners, kind="stable")
     identities, starts = np.unique(owners[order], return_index=True)
     missing = np.setdiff1d(probe_owners, identities)
     if missing.size:
-        raise ValueError(f"the probes' identity {missing[0]} is not in the gallery: closed-set search needs it there")
+        raise ValueError(f"identity {missing[0]} of a probe is not in the gallery (closed-set identification)")
     columns = np.searchsorted(identities, probe_owners)
     sorted_gallery = gallery[order].T
     found = np.zeros(len(probes), dtype=np.int64)

@@ -59,10 +59,10 @@ def calibrate(scores: ArrayLike, labels: ArrayLike, *, far: float = 1e-4, **fact
     point = tar_at_far(curve, far)
     if point.threshold is None:
         raise ValueError(
-            f"FAR {far:g} is {point.note}; ask for {_least_far(curve.impostor):g} or more, or give more impostor pairs"
+            f"FAR {far:g} is {point.note}; use {_least_far(curve.impostor):g} or more, or give more impostor pairs"
         )
     if not np.isfinite(point.threshold):
-        raise ValueError(f"no threshold keeps FAR {far:g}: too many impostor pairs share the highest score")
+        raise ValueError(f"no threshold reaches FAR {far:g}: too many impostor pairs share the highest score")
     at = int(np.searchsorted(-curve.thresholds, -point.threshold))
     return {
         "metric": "cosine",
@@ -123,12 +123,12 @@ def load_calibration(card: str | Path) -> dict[str, Any]:
     path = Path(card)
     section = _read(path).get("calibration")
     if not isinstance(section, dict):
-        raise ValueError(f"{path}: holds no calibration; `seesaw evaluate --card` stores one")
+        raise ValueError(f"{path}: contains no calibration; `seesaw evaluate --card` stores one")
     threshold: Any = section.get("threshold")
     number = isinstance(threshold, (int, float)) and not isinstance(threshold, bool)
     if section.get("metric") != "cosine" or not number or not -1 <= threshold <= 1:
         raise ValueError(
-            f"{path}: calibration: a metric 'cosine' and a threshold of -1 to 1 are needed, not "
+            f"{path}: calibration: expected metric 'cosine' and a threshold from -1 to 1, got "
             f"{section.get('metric')!r} and {threshold!r}"
         )
     return section
@@ -138,7 +138,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text("utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path}: not a model card, because not JSON: {error}") from error
+        raise ValueError(f"{path}: not a model card: not JSON: {error}") from error
     if not isinstance(content, dict):
-        raise ValueError(f"{path}: not a model card, because not a JSON object")
+        raise ValueError(f"{path}: not a model card: not a JSON object")
     return content

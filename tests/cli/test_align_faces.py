@@ -40,7 +40,7 @@ def test_reports_what_it_does_not_find(run, photographs, tmp_path):
     [
         ("--photographs={0}/absent", "absent"),
         ("--yunet={0}/absent.onnx", "no such YuNet model"),
-        ("--output={0}/photographs/out", "lies in"),
+        ("--output={0}/photographs/out", "so crops would be read as photographs"),
     ],
 )
 def test_a_users_mistake_is_one_line(run, photographs, tmp_path, flag, message):

@@ -97,6 +97,6 @@ def test_channels_go_and_the_choice_is_kept(run, network, tmp_path):
 def test_what_is_no_plain_network_is_refused_in_a_line(run, network, tmp_path):
     done = run(tmp_path / "none.keras", tmp_path)
     assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert "none.keras: neither a file or folder nor a variant" in done.stderr.splitlines()[-1]
+    assert "none.keras: not a file, a folder or a variant" in done.stderr.splitlines()[-1]
     done = run(network, tmp_path, "--sparsity", "1.5")
     assert done.returncode == 1 and "--sparsity" in done.stderr

@@ -115,8 +115,8 @@ def test_what_runtimes_do_not_agree_on_is_not_left_as_if_good(run, keras_file, t
 def test_a_mistake_is_one_line_and_no_file(run, keras_file, tmp_path):
     out = tmp_path / "out.tflite"
     for arguments, message in (
-        (["--model", "shufle"], "shufle: neither a file or folder nor a variant"),
-        (["--model", keras_file, "--weights", "w.h5"], "brings its own weights"),
+        (["--model", "shufle"], "shufle: not a file, a folder or a variant"),
+        (["--model", keras_file, "--weights", "w.h5"], "contains its own weights"),
         (
             ["--model", keras_file, "--type", "dynamic", "--target", "xnnpack"],
             "--target xnnpack is not for --type dynamic",

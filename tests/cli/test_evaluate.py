@@ -96,7 +96,7 @@ def test_a_flatbuffer_in_each_runtime(evaluate, faces, tmp_path, runtime):
     [
         (["--model", "none.tflite"], "none.tflite: no such model"),
         (["--model", "good.npz", "--pairs", "none.txt"], "none.txt"),
-        (["--model", "good.npz", "--flip"], "stored embeddings cannot be flipped"),
+        (["--model", "good.npz", "--flip"], "stored embeddings do not support flip"),
         (["--model", "good.npz", "--card", "card.json"], "card.json: nothing to store, FAR 0.0001 is not measurable"),
         (["--model", "good.npz", "surplus"], "unexpected argument 'surplus'"),
     ],

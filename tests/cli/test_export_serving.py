@@ -56,7 +56,7 @@ def test_a_mistake_is_one_line_and_nothing_else(run, keras_file, tmp_path):
             "raw.json: its threshold is for --preprocess",
         ),
         ((*model, "--card", tmp_path / "absent.json"), "absent.json"),
-        ((*model, "--threshold", 0.3, "--name", "a/b"), "name 'a/b': letters, digits"),
+        ((*model, "--threshold", 0.3, "--name", "a/b"), "invalid name 'a/b': use letters, digits"),
     ):
         done = run(*arguments, "--out", out)
         assert done.returncode == 1

@@ -104,5 +104,5 @@ def test_a_mistake_is_one_line_and_makes_no_gallery(run, command, arguments, mes
 def test_what_is_no_gallery_is_left_alone(run):
     Path("people.gallery").write_text("a letter")
     done = run("enroll", *MODEL, "people")
-    assert "people.gallery: no gallery: it is no SQLite file" in done.stderr and done.stderr.count("\n") == 1
+    assert "people.gallery: not a gallery: not an SQLite file" in done.stderr and done.stderr.count("\n") == 1
     assert Path("people.gallery").read_text() == "a letter"

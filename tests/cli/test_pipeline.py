@@ -285,11 +285,11 @@ def test_the_real_commands(seesaw, tmp_path):
         assert read_facts(model)["threshold"] == threshold
         assert json.loads((tmp_path / f"check_{form}.json").read_text("utf-8"))["differences"] == []
         assert f"{(tmp_path / f'{form}.tflite').stat().st_size:,}" in page
-    assert f"from a cosine of {threshold:.3f} on" in page
+    assert f"threshold {threshold:.3f} (cosine)" in page
     assert page.count('<figure class="pair">') == 12
     for name in ("float", "pruned", "int8, compressed"):
         low, high = networks[name]["interval"]
         assert f"<td>{networks[name]['accuracy']:.2f} %</td><td>{low:.2f} to {high:.2f}</td>" in page
-    assert "agree in" not in page and "computed the same in all" in page
+    assert "agree in" not in page and "are bit-exact in all" in page
     assert 'href="verification.html"' in page and 'href="explain.html"' in page
     assert "://" not in page  # nothing from outside

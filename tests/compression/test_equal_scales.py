@@ -55,5 +55,5 @@ def test_the_layer_that_differs_is_named_first_and_no_other(made):
 
 def test_flatbuffers_of_other_networks_are_refused(made, compressed):
     aware, _, images = made
-    with pytest.raises(ValueError, match=r"is not what convert\(\) makes of model.*: \d+ of its tensors belong to no"):
+    with pytest.raises(ValueError, match=r"was not converted from model.*: \d+ tensors do not belong to"):
         fake_quantized_matches(aware, compressed("phone").flatbuffer, images)

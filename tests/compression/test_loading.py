@@ -42,12 +42,12 @@ def test_files_and_folders(tiny, tmp_path):
 
 
 def test_what_cannot_be_loaded_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"shufle: neither a file or folder nor a variant; .* share, shuffle"):
+    with pytest.raises(FileNotFoundError, match=r"shufle: not a file, a folder or a variant; .* share, shuffle"):
         load_network("shufle")
     (tmp_path / "text.keras").write_text("no archive")
     with pytest.raises(ValueError, match=r"text\.keras: .*cannot load it as a \.keras file"):
         load_network(tmp_path / "text.keras")
-    with pytest.raises(ValueError, match="brings its own weights"):
+    with pytest.raises(ValueError, match="contains its own weights"):
         load_network(tmp_path / "text.keras", weights="w.h5")
     with pytest.raises(ValueError, match=r"without saved_model\.pb"):
         load_network(tmp_path)
@@ -57,5 +57,5 @@ def test_a_quantization_aware_keras_file_is_refused_with_the_remedy(tmp_path):
     image = keras.Input((8, 8, 3))
     aware = quantize_aware(keras.Model(image, keras.layers.Conv2D(4, 3)(image)), np.zeros((1, 8, 8, 3), np.float32))
     aware.save(tmp_path / "aware.keras")
-    with pytest.raises(ValueError, match=r"aware\.keras: .*save it by model\.export\(folder\)"):
+    with pytest.raises(ValueError, match=r"aware\.keras: .*save it with model\.export\(folder\)"):
         load_network(tmp_path / "aware.keras")

@@ -201,7 +201,7 @@ def test_a_jpeg_of_endless_scans_is_refused():
     ("data", "message"),
     [
         (b"", "is empty"),
-        (b"<html>no such page</html>", "no JPEG, PNG, WebP or BMP: it starts with 3c 68 74 6d"),
+        (b"<html>no such page</html>", "not a JPEG, PNG, WebP or BMP: it starts with 3c 68 74 6d"),
         (b"GIF89a" + bytes(40), "convert it"),
         (b"\xff\xd8", "truncated JPEG"),
         (b"\xff\xd8\xff\xd9", "without an image"),

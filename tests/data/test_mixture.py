@@ -46,7 +46,7 @@ def test_weights():
     for weights in ([1], [1, 1, 1]):
         with pytest.raises(ValueError, match=r"weights for 2 data sets"):
             Mixture(parts, weights)
-    with pytest.raises(ValueError, match="one data set or more"):
+    with pytest.raises(ValueError, match="at least one data set"):
         Mixture([])
 
 
@@ -83,5 +83,5 @@ def test_bad_weights(weight):
 
 
 def test_weights_and_balanced_batches_exclude_each_other():
-    with pytest.raises(ValueError, match="exclude each other"):
+    with pytest.raises(ValueError, match="cannot be combined with images_per_identity"):
         BatchOrder(np.arange(8) // 2, batch_size=4, seed=0, images_per_identity=2, weights=np.ones(8))

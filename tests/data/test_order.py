@@ -99,7 +99,7 @@ def test_balanced_batches(counts, identities, per_identity, seed, epoch):
     labels = np.random.default_rng(0).permutation(np.repeat(np.arange(len(counts)) * 3, counts))
     arguments = {"batch_size": identities * per_identity, "seed": seed, "images_per_identity": per_identity}
     if identities > len(counts):
-        with pytest.raises(ValueError, match=f"takes {identities} identities, there are {len(counts)}"):
+        with pytest.raises(ValueError, match=f"needs {identities} identities, but there are {len(counts)}"):
             BatchOrder(labels, **arguments)
         return
     order = BatchOrder(labels, **arguments)

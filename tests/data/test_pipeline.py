@@ -188,7 +188,7 @@ def test_any_source_will_do(open_input, records, listed):
 @pytest.mark.parametrize(
     ("record", "message"),
     [
-        (Record(b"no image", 0, "bob/1.jpg"), r"no JPEG, PNG, WebP or BMP"),
+        (Record(b"no image", 0, "bob/1.jpg"), r"not a JPEG, PNG, WebP or BMP"),
         (Record(b"\xff\xd8\xff\xd9", 0, "bob/1.jpg"), r"a JPEG without an image"),
         (
             Record(cv2.imencode(".png", np.zeros((24, 20, 3), np.uint8))[1].tobytes(), 0, "bob/1.jpg"),
@@ -230,15 +230,15 @@ def test_a_changed_label_is_named(tmp_path, records):
 
 
 def test_labels_must_be_fewer_than_images(listed, records):
-    with pytest.raises(ValueError, match="bob: has the label 33, but there are only 33 images"):
+    with pytest.raises(ValueError, match="bob: label 33 is too large for 33 images"):
         TrainingInput(listed([*records, Record(b"", 33, "bob")]), batch_size=4)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"num_workers": 2, "worker": 2}, "no worker 2 of 2"),
-        ({"num_workers": 0}, "no worker 0 of 0"),
+        ({"num_workers": 2, "worker": 2}, "got worker 2 of 2"),
+        ({"num_workers": 0}, "got worker 0 of 0"),
         ({"num_workers": 4}, "4 workers cannot share a batch of 6 evenly"),
         ({"image_size": 0}, "image_size must be 1 or more"),
         ({"batch_size": 33}, "32 images do not fill a batch of 33"),

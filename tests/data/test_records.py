@@ -15,5 +15,5 @@ def test_a_source_is_a_sequence_that_can_be_gone_through_again(people):
 
 @pytest.mark.parametrize("position", [300, -301])
 def test_positions_outside_are_an_index_error(people, position):
-    with pytest.raises(IndexError, match=f"position {position} is outside of the 300 records"):
+    with pytest.raises(IndexError, match=f"position {position} is out of range for 300 records"):
         people[position]

@@ -44,7 +44,7 @@ def test_are_synthetic_faces_by_default():
 def test_bad_sources_are_named():
     with pytest.raises(ValueError, match=r"grays\[0\]: 9 x 8 pixels are not square"):
         representative_images(Grays(1, (8, 9)), 1, side=8)
-    with pytest.raises(ValueError, match="hold no image"):
+    with pytest.raises(ValueError, match="contain no images"):
         representative_images(Grays(0), 1, side=8)
-    with pytest.raises(ValueError, match="one image or more, not 0"):
+    with pytest.raises(ValueError, match="at least one image, got 0"):
         representative_images(None, 0, side=8)

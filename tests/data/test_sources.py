@@ -43,14 +43,14 @@ def test_what_is_not_recognised_is_said(tmp_path):
     with pytest.raises(ValueError, match="no image files"):
         open_source(tmp_path)
     (tmp_path / "notes.txt").write_text("x")
-    with pytest.raises(ValueError, match=r"notes\.txt: is no data set that is known"):
+    with pytest.raises(ValueError, match=r"notes\.txt: unrecognized data set format"):
         open_source(tmp_path / "notes.txt")
     (tmp_path / "lfw.bin").write_text("x")
     with pytest.raises(ValueError, match=r"lfw\.bin: .*open_pairs"):
         open_source(tmp_path / "lfw.bin")
     for name in ("a.rec", "b.rec"):
         (tmp_path / name).write_text("x")
-    with pytest.raises(ValueError, match=r"a\.rec and b\.rec are both there"):
+    with pytest.raises(ValueError, match=r"found both a\.rec and b\.rec"):
         open_source(tmp_path)
 
 

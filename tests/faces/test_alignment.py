@@ -72,11 +72,11 @@ def test_never_reflects():
 @pytest.mark.parametrize(
     ("source", "target", "message"),
     [
-        (np.ones((5, 2)) * 1e6 / 3, TEMPLATE, "all source points are the same"),
-        (np.zeros((2, 2)), TEMPLATE[:2], "all source points are the same"),
+        (np.ones((5, 2)) * 1e6 / 3, TEMPLATE, "all source points are equal"),
+        (np.zeros((2, 2)), TEMPLATE[:2], "all source points are equal"),
         (TEMPLATE, np.ones((5, 2)), "the target is one point"),
         ([[-1, 0], [1, 0], [0, -1], [0, 1]], [[1, 0], [-1, 0], [0, -1], [0, 1]], "mirror image"),
-        (TEMPLATE[:1], TEMPLATE[:1], r"n >= 2, not \(1, 2\)"),
+        (TEMPLATE[:1], TEMPLATE[:1], r"n >= 2, got \(1, 2\)"),
         (TEMPLATE, TEMPLATE[:2], r"\(5, 2\) and \(2, 2\)"),
         (np.ones((5, 3)), np.ones((5, 3)), r"arrays \(n, 2\)"),
         (TEMPLATE * np.nan, TEMPLATE, "finite"),
@@ -91,7 +91,7 @@ def test_template():
     np.testing.assert_allclose(template(size=224), TEMPLATE * 2)
     np.testing.assert_allclose(template(2), TEMPLATE[:2])
     assert TEMPLATE[0, 0] < TEMPLATE[1, 0] < 112 and TEMPLATE[3, 1] > TEMPLATE[2, 1] > TEMPLATE[0, 1]
-    with pytest.raises(ValueError, match="not 3"):
+    with pytest.raises(ValueError, match="got 3"):
         template(3)
     with pytest.raises(ValueError, match="positive"):
         template(size=0)

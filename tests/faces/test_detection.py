@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from seesaw_keras.faces import CascadeDetector, Face, main_face, open_detector
-from seesaw_keras.faces.face import checked
+from seesaw_keras.faces.face import check_image
 
 
 def face(x, y, width, height):
@@ -26,7 +26,7 @@ def test_main_face_is_large_and_central(faces, chosen):
 
 
 def test_main_face_of_none():
-    with pytest.raises(ValueError, match="no faces"):
+    with pytest.raises(ValueError, match="faces must not be empty"):
         main_face([], (10, 10, 3))
 
 
@@ -41,7 +41,7 @@ def test_main_face_of_none():
 )
 def test_no_image(image, message):
     with pytest.raises(ValueError, match=message):
-        checked(image)
+        check_image(image)
     with pytest.raises(ValueError, match=message):
         CascadeDetector().detect(image)
 

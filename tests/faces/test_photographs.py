@@ -48,7 +48,7 @@ def test_finds_writes_and_lists(folder, tmp_path, rectangles):
         "名前/b.jpg": 1,
     }
     assert findings["none.png"].problem == NO_FACE
-    assert "empty" in findings["empty.jpg"].problem and "no JPEG" in findings["text.png"].problem
+    assert "empty" in findings["empty.jpg"].problem and "not a JPEG" in findings["text.png"].problem
     assert set(files(tmp_path / "out")) == {"ada/1.png", "ada/2.png", "名前/b.jpg", "faces.jsonl", "settings.json"}
     lines = (tmp_path / "out" / "faces.jsonl").read_text("utf-8").splitlines()
     assert [json.loads(line)["name"] for line in lines] == list(run.photographs.names) == list(findings)
@@ -96,7 +96,7 @@ def remaining(folder, done):
 
 def test_other_settings_are_refused(folder, tmp_path, rectangles):
     AlignmentRun(folder, tmp_path / "out", rectangles)
-    with pytest.raises(ValueError, match=r"out: begun with .*'size': 112.* not with .*'size': 96.*another"):
+    with pytest.raises(ValueError, match=r"out: started with .*'size': 112.* not .*'size': 96.*another"):
         AlignmentRun(folder, tmp_path / "out", rectangles, size=96)
     (tmp_path / "out" / "settings.json").write_text("{")
     with pytest.raises(ValueError, match=r"settings\.json: not the settings"):
@@ -112,14 +112,14 @@ def test_damaged_list(folder, tmp_path, rectangles, line):
 
 
 def test_output_among_the_photographs_is_refused(folder, rectangles):
-    with pytest.raises(ValueError, match="lies in"):
+    with pytest.raises(ValueError, match="so crops would be read as photographs"):
         AlignmentRun(folder, folder / "aligned", rectangles)
     assert not (folder / "aligned").exists()
 
 
 def test_files_of_others_are_not_overwritten(folder, rectangles):
     before = files(folder)
-    with pytest.raises(ValueError, match="holds other files"):
+    with pytest.raises(ValueError, match="contains other files"):
         AlignmentRun(folder / "ada" / "1.png", folder / "ada", rectangles)  # its crop would be ada/1.png
     with pytest.raises(NotADirectoryError):
         AlignmentRun(folder / "ada", folder / "notes.txt", rectangles)

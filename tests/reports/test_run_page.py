@@ -92,16 +92,16 @@ def test_says_what_was_measured(run):
         "<td>after.tflite, in LiteRT reference</td><td>89.50 %</td><td>88.50 to 90.50</td>",
         "<td>xnnpack.tflite, in LiteRT XNNPACK</td><td>88.25 %</td><td>87.25 to 89.25</td>",
         "<td>AVERAGE_POOL_2D</td><td>2</td><td>1</td><td>1</td>",
-        '<p class="verdict">A and B computed the same in all 1,000 entries of 3 tensors on 68 inputs',
+        '<p class="verdict">A and B are bit-exact in all 1,000 entries of 3 tensors on 68 inputs',
         "<td>train</td><td>2 min 05 s</td><td>python train.py &#x27;a b&#x27;</td>",
         'href="explain.html"',
     ):
         assert text in page
     assert "verification.html" not in page  # which is not there
-    assert "farther" not in page
+    assert "deviates more" not in page
     if TFLiteMicro.is_available():
         arenas = [TFLiteMicro((run / name).read_bytes()).arena.total for name in FORMS.values()]
-        assert "the whole arena, bytes</td>" + "".join(f"<td>{arena:,}</td>" for arena in arenas) in page
+        assert "TFLite Micro arena: total, bytes</td>" + "".join(f"<td>{arena:,}</td>" for arena in arenas) in page
 
 
 def test_the_answers_are_those_of_the_network(run):
@@ -117,8 +117,8 @@ def test_the_answers_are_those_of_the_network(run):
             rows.append(np.floor(np.abs(sums) / 16 + 0.5) * np.sign(sums))
         cosine = rows[0] @ rows[1] / np.linalg.norm(rows[0]) / np.linalg.norm(rows[1])
         yes = cosine >= THRESHOLD
-        told = f"{'yes' if yes else 'no'}, {'right' if yes == pairs.same[pair] else 'wrong'}: cosine {cosine:.3f}"
-        shown += page.count(told)
+        mark = "right" if yes == pairs.same[pair] else "wrong"
+        shown += page.count(f"{'same' if yes else 'different'}, {mark}: cosine {cosine:.3f}")
     assert shown >= 12
 
 
@@ -127,7 +127,7 @@ def test_what_went_wrong_is_in_plain_sight(run):
     differing = {**check()["equalities"][0], "differing": 7}
     (run / CHECKS["tflm"]).write_text(json.dumps(check(equalities=[differing], differences=["7 entries"])))
     page = page_of(run)
-    assert "comes out farther" in page and "XNNPACK: a cosine of 0.991" in page
+    assert "deviates more" in page and "XNNPACK: a cosine of 0.991" in page
     assert '<p class="verdict warned">A and B differ in 7 of 1,000 entries' in page
     assert '<div class="value">differ</div>' in page
 
@@ -135,7 +135,7 @@ def test_what_went_wrong_is_in_plain_sight(run):
 @pytest.mark.parametrize("name", ["int8.json", "tflm.tflite", "train/curves.png"])
 def test_a_missing_file_is_named_and_nothing_is_written(run, name):
     (run / name).unlink()
-    with pytest.raises(ValueError, match=rf"{name}: No such file.*; tools/pipeline.py makes it"):
+    with pytest.raises(ValueError, match=rf"{name}: No such file.*; tools/pipeline.py creates it"):
         page_of(run)
     assert not (run / "report.html").exists()
 

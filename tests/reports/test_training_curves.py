@@ -64,6 +64,6 @@ def test_one_row_without_angles_or_learning_rate_is_drawn(axes, tmp_path):
 
 
 def test_an_empty_history_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"history\.csv: no rows to draw"):
+    with pytest.raises(ValueError, match=r"history\.csv: no rows to plot"):
         plot_history(written(tmp_path, HEAD + "\n"), tmp_path / "curves.png")
     assert not (tmp_path / "curves.png").exists()

@@ -12,7 +12,7 @@ from seesaw_keras.reports.verification_page import write_page
 from seesaw_keras.reports.verification_record import (
     comparison_record,
     data_record,
-    figure_rows,
+    metric_rows,
     provenance,
     scientific,
     to_markdown,
@@ -102,7 +102,7 @@ def test_page_is_whole_escaped_and_needs_nothing_beside_it(tmp_path, compared):
     assert wrong
     charts = 5 if compared else 3
     assert sum(source.startswith("data:image/png") for source in page.sources) == charts
-    for name, value, interval in figure_rows(record):
+    for name, value, interval in metric_rows(record):
         assert {name, value, interval} <= set(re.findall(r"<t[dh]>([^<]*)</t[dh]>", text))
     for told in ("ab" * 32, record["data"]["pairs_sha256"], "12,345 bytes", "1.25 ms", HOSTILE):
         assert told in page.words
@@ -124,7 +124,7 @@ def test_markdown_has_every_figure_and_whole_rows(tmp_path):
     text = to_markdown(record)
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in rows} == {6, 3}
-    for name, value, interval in [*figure_rows(record), *figure_rows(record["comparison"]["figures"])]:
+    for name, value, interval in [*metric_rows(record), *metric_rows(record["comparison"]["figures"])]:
         assert any(name in row and value in row and interval in row for row in rows)
     assert f"{record['accuracy']:.2f} ± {record['accuracy_std']:.2f} %" in text
     assert "30 draws of 40 identities" in text

@@ -41,9 +41,9 @@ def test_what_was_edited_stays(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"model_config_list { oops }", r"models\.config: no configuration of TensorFlow Serving: 1:\d+"),
-        (b"\xff\xfe", "no configuration of TensorFlow Serving"),
-        (b"custom_model_config {}", "custom_model_config, to which no model can be added"),
+        (b"model_config_list { oops }", r"models\.config: not a models.config of TensorFlow Serving: 1:\d+"),
+        (b"\xff\xfe", "not a models.config of TensorFlow Serving"),
+        (b"custom_model_config {}", "cannot add a model to a custom_model_config"),
     ],
 )
 def test_a_file_that_is_none_is_refused(tmp_path, content, message):

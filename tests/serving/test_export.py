@@ -61,7 +61,7 @@ def test_a_second_version_leaves_the_first_and_one_that_fails_leaves_nothing(tin
     assert {path.split("/")[1] for path in after.keys() - before.keys()} == {"2"}
     # A network that does not answer as it was exported, for half a step of a pixel: the warm-up requests tell.
     monkeypatch.setattr(export, "to_float", lambda images: ((images - 127.0) / 127.5).astype(np.float32))
-    with pytest.raises(ValueError, match=r"signature \w+: embedding is [\d.e-]+ from that of the network"):
+    with pytest.raises(ValueError, match=r"signature \w+: embedding differs from the network by [\d.e-]+"):
         export_serving(tiny, tmp_path, name="face", threshold=0.3)
     assert content(tmp_path) == after
     assert sorted(path.name for path in (tmp_path / "face").iterdir()) == ["1", "2"]
@@ -92,5 +92,5 @@ def test_names_that_a_server_or_address_cannot_hold(tiny, tmp_path, name):
 
 @pytest.mark.parametrize("threshold", [1.5, -2, float("nan")])
 def test_thresholds_are_cosines(tiny, tmp_path, threshold):
-    with pytest.raises(ValueError, match="a cosine, -1 to 1, is needed"):
+    with pytest.raises(ValueError, match="threshold must be a cosine from -1 to 1"):
         export_serving(tiny, tmp_path, name="face", threshold=threshold)

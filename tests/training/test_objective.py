@@ -94,7 +94,7 @@ def test_a_shorter_teacher_keeps_its_cosines_in_the_space_of_the_student():
 @pytest.mark.parametrize("arguments", [{"cosine_weight": 1.0}, {"contrast_weight": 1.0, "bank": np.ones((4, 11))}])
 def test_a_longer_teacher_is_refused(arguments):
     objective = Objective(None, teacher_size=11, **arguments)
-    with pytest.raises(ValueError, match="11 numbers, the student's 8: project the teacher's"):
+    with pytest.raises(ValueError, match="11 numbers, the student's 8: project them"):
         objective.build((None, SIZE))
 
 
@@ -268,9 +268,9 @@ def test_a_recipe_without_labels():
     [
         ({"margin": None}, "no loss"),
         ({"margin": "triplet_hard", "label_weight": 0.0}, "no loss"),
-        ({"margin": None, "contrast_weight": 1.0, "teacher_size": 4}, "give bank"),
+        ({"margin": None, "contrast_weight": 1.0, "teacher_size": 4}, "requires bank"),
         ({"margin": "triplet"}, "unknown triplet loss 'triplet': choose one of triplet_semi_hard, triplet_hard"),
-        ({"margin": None, "cosine_weight": 1.0}, "give teacher_size"),
+        ({"margin": None, "cosine_weight": 1.0}, "requires teacher_size"),
         ({"margin": None, "cosine_weight": -1.0}, "must be 0 or more"),
     ],
 )
@@ -283,7 +283,7 @@ def test_a_teacher_that_is_missing_or_another():
     objective = Objective(None, cosine_weight=1.0, teacher_size=TEACHER)
     with pytest.raises(ValueError, match="needs the teacher's embeddings"):
         compute(objective, teacher=None)
-    with pytest.raises(ValueError, match="teacher_size is 5, but its embeddings have 4"):
+    with pytest.raises(ValueError, match="teacher_size is 5, but the embeddings have length 4"):
         compute(objective, teacher=TARGETS[:, :4])
 
 

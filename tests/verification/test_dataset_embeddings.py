@@ -10,7 +10,7 @@ import pytest
 from seesaw_keras.data import SyntheticFaces
 from seesaw_keras.data.images import decode_image
 from seesaw_keras.verification import dataset_embeddings
-from seesaw_keras.verification.dataset_embeddings import Recipe, embed_dataset
+from seesaw_keras.verification.dataset_embeddings import EmbeddingSettings, embed_dataset
 
 PEOPLE, EACH, SIDE = 5, 3, 16
 
@@ -54,7 +54,7 @@ def expected(data):
 
 def test_rows_are_the_networks_in_the_data_sets_order(model, data, expected, tmp_path):
     told = []
-    recipe = Recipe(model, "raw", images_per_shard=4)
+    recipe = EmbeddingSettings(model, "raw", images_per_shard=4)
     manifest = embed_dataset(
         data, tmp_path / "out", recipe, processes=2, progress=lambda *told_of: told.append(told_of)
     )
@@ -69,7 +69,7 @@ def test_rows_are_the_networks_in_the_data_sets_order(model, data, expected, tmp
 
 
 def test_the_index_says_what_is_where_and_what_made_it(model, data, tmp_path):
-    embed_dataset(data, tmp_path / "out", Recipe(model, "raw", images_per_shard=4), processes=1)
+    embed_dataset(data, tmp_path / "out", EmbeddingSettings(model, "raw", images_per_shard=4), processes=1)
     with (tmp_path / "out" / "index.csv").open(newline="") as file:
         lines = list(csv.DictReader(file))
     assert [line["label"] for line in lines] == [str(label) for label in range(5) for _ in range(3)]
@@ -100,7 +100,7 @@ class OneByOne:
 
 
 def test_a_stopped_run_keeps_its_shards_and_goes_on(model, data, tmp_path, monkeypatch):
-    recipe = Recipe(model, "raw", images_per_shard=4)
+    recipe = EmbeddingSettings(model, "raw", images_per_shard=4)
     embed_dataset(data, tmp_path / "whole", recipe, processes=1)
 
     def stop(stage, done, total):
@@ -121,17 +121,17 @@ def test_a_stopped_run_keeps_its_shards_and_goes_on(model, data, tmp_path, monke
 
 
 def test_another_run_is_refused(model, data, tmp_path):
-    embed_dataset(data, tmp_path / "out", Recipe(model, "raw"), processes=1)
-    with pytest.raises(ValueError, match=r"holds a run with embedder\.preprocess = 'raw', not 'pm1'"):
-        embed_dataset(data, tmp_path / "out", Recipe(model), processes=1)
+    embed_dataset(data, tmp_path / "out", EmbeddingSettings(model, "raw"), processes=1)
+    with pytest.raises(ValueError, match=r"contains a run with embedder\.preprocess = 'raw', not 'pm1'"):
+        embed_dataset(data, tmp_path / "out", EmbeddingSettings(model), processes=1)
 
 
 def test_mistakes_are_named(model, data, tmp_path):
-    with pytest.raises(ValueError, match="images_per_shard is 0"):
-        Recipe(model, images_per_shard=0)
+    with pytest.raises(ValueError, match="images_per_shard must be 1 or more, got 0"):
+        EmbeddingSettings(model, images_per_shard=0)
     np.save(tmp_path / "rows.npy", np.zeros((3, 4), np.float32))
-    with pytest.raises(ValueError, match="holds embeddings already"):
-        embed_dataset(data, tmp_path / "out", Recipe(str(tmp_path / "rows.npy")))
+    with pytest.raises(ValueError, match="contains embeddings already"):
+        embed_dataset(data, tmp_path / "out", EmbeddingSettings(str(tmp_path / "rows.npy")))
     cv2.imwrite(str(data / "person 0" / "00.png"), np.zeros((7, 9, 3), np.uint8))
     with pytest.raises(ValueError, match=r"person 0/00\.png: images of 7x9 do not fit"):
-        embed_dataset(data, tmp_path / "out", Recipe(model), processes=1)
+        embed_dataset(data, tmp_path / "out", EmbeddingSettings(model), processes=1)

@@ -116,5 +116,5 @@ def test_input_that_cannot_be_measured(scores, same, message):
 
 @pytest.mark.parametrize("far", [0, -0.1, 1.1, np.nan])
 def test_far_out_of_range(far):
-    with pytest.raises(ValueError, match="FAR lies"):
+    with pytest.raises(ValueError, match="FAR must be above 0 and at most 1"):
         tar_at_far(roc([0.1, 0.2], [False, True]), far)

@@ -4,7 +4,7 @@
 >>> FLAGS = flags.FlagValues()
 >>> define_embedder_flags(FLAGS)
 >>> _ = FLAGS(["verify_faces", "--threshold", "0.4"])
->>> embedder = flagged_embedder(FLAGS)  # doctest: +SKIP
+>>> embedder = embedder_from_flags(FLAGS)  # doctest: +SKIP
 """
 
 from absl import flags
@@ -12,7 +12,7 @@ from absl import flags
 from seesaw_keras.faces.embedder import RELEASED_MODEL, FaceEmbedder
 from seesaw_keras.inference.preprocessing import PREPROCESSES
 
-__all__ = ["define_embedder_flags", "flagged_embedder"]
+__all__ = ["define_embedder_flags", "embedder_from_flags"]
 
 flags.disclaim_key_flags()  # they belong to the calling command, whose --help shows them
 
@@ -48,7 +48,7 @@ def define_embedder_flags(flag_values: flags.FlagValues) -> None:
     flags.DEFINE_integer("threads", 1, "Threads of LiteRT.", 1, flag_values=flag_values)
 
 
-def flagged_embedder(flag_values: flags.FlagValues) -> FaceEmbedder:
+def embedder_from_flags(flag_values: flags.FlagValues) -> FaceEmbedder:
     """Returns the embedder that the flags specify."""
     return FaceEmbedder(
         flag_values.model,

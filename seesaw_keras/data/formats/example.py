@@ -59,7 +59,7 @@ def _read_varint(data: bytes, at: int) -> tuple[int, int]:
         if byte < 0x80:
             return value & (1 << 64) - 1, at
         if shift > 63:
-            raise ValueError("a number of more than ten bytes")
+            raise ValueError("a varint is longer than ten bytes")
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, bytes | int]]:
@@ -77,9 +77,9 @@ def _fields(data: bytes) -> Iterator[tuple[int, bytes | int]]:
         elif kind in (_FIXED32, _FIXED64):
             size = 4 if kind == _FIXED32 else 8
         else:
-            raise ValueError(f"wire type {kind}")
+            raise ValueError(f"unsupported wire type {kind}")
         if size > len(data) - at:
-            raise ValueError(f"a field of {size} bytes where {len(data) - at} are left")
+            raise ValueError(f"a field of {size} bytes, but only {len(data) - at} bytes are left")
         if kind == _BYTES:
             yield tag >> 3, data[at : at + size]
         at += size
@@ -130,11 +130,11 @@ def parse_example(data: bytes, *, name: str) -> Record:
     try:
         features = _features(data)
     except (ValueError, IndexError) as error:
-        raise ValueError(f"{name}: no tf.train.Example: {error}") from None
+        raise ValueError(f"{name}: not a tf.train.Example: {error}") from None
     match features.get(b"image"), features.get(b"label"), features.get(b"name"):
         case [bytes(image)], [int(label)], [bytes(origin)] if label < 1 << 63:
             return Record(image, label, origin.decode("utf-8", "backslashreplace"))
     found = ", ".join(sorted(key.decode("utf-8", "backslashreplace") for key in features)) or "none"
     raise ValueError(
-        f"{name}: wants one image (bytes), label (int64, 0 or more) and name (bytes), found the features {found[:200]}"
+        f"{name}: expected one image (bytes), label (int64, 0 or more) and name (bytes), got features {found[:200]}"
     )

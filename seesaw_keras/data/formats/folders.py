@@ -74,13 +74,13 @@ class FolderSource(_NamedSource):
         self._images = open_images(self.path)
         self._names = [name for name in self._images.names if "/" in name]
         if not self._names:
-            raise ValueError(f"{self.path}: images lie beside each other; put them into one folder an identity")
+            raise ValueError(f"{self.path}: images are not in sub-folders; create one sub-folder per identity")
         folders = [name.rpartition("/")[0] for name in self._names]
         above = sorted({folder.rpartition("/")[0] for folder in folders})
         if len(above) > 1:
             raise ValueError(
-                f"{self.path}: images lie in folders below {above[0] or '.'!r} and below {above[1]!r}: which are "
-                f"identities? Name them in a CSV of path,identity"
+                f"{self.path}: folders of images are at different levels, below {above[0] or '.'!r} and below "
+                f"{above[1]!r}, so the identities are ambiguous; list the images in a CSV of path,identity"
             )
         super().__init__([printable(folder.rpartition("/")[2]) for folder in folders])
 
@@ -109,12 +109,12 @@ class CsvSource(_NamedSource):
         try:
             text = self.path.read_bytes().decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            raise ValueError(f"{self.path}: byte {error.start} is no UTF-8; save the table as UTF-8") from error
+            raise ValueError(f"{self.path}: byte {error.start} is not valid UTF-8; save the table as UTF-8") from error
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
         rows = []
         try:
             if not {"path", "identity"} <= set(reader.fieldnames or ()):
-                raise ValueError(f"{self.path}: the first row names no columns path and identity")
+                raise ValueError(f"{self.path}: the first row must contain the columns path and identity")
             for row in reader:
                 file, identity = (row["path"] or "").strip(), (row["identity"] or "").strip()
                 if not file or not identity or "\0" in file:

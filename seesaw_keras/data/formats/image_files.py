@@ -59,7 +59,7 @@ def read_file(path: Path, *, name: str) -> bytes:
         if not path.is_file():
             raise ValueError(f"{name}: there is no such file")
         if path.stat().st_size > MAX_BYTES:
-            raise ValueError(f"{name}: {path.stat().st_size} bytes, more than an image file has")
+            raise ValueError(f"{name}: {path.stat().st_size} bytes, more than the {MAX_BYTES} allowed for an image")
         return path.read_bytes()
     except OSError as error:
         raise ValueError(f"{name}: cannot be read: {error.strerror}") from error
@@ -100,11 +100,13 @@ class _Zip:
         for entry in entries:
             name = PurePosixPath(entry.filename)
             if not entry.filename or name.is_absolute() or ".." in name.parts or "\\" in entry.filename:
-                raise ValueError(f"{path}: entry {entry.filename[:200]!r} is no path below a folder: do not trust it")
+                raise ValueError(
+                    f"{path}: entry {entry.filename[:200]!r} is not a path inside the archive: do not trust it"
+                )
             if entry.is_dir() or not _is_image(name):
                 continue
             if str(name) in self._entries:
-                raise ValueError(f"{path}: entry {entry.filename[:200]!r} is there twice")
+                raise ValueError(f"{path}: duplicate entry {entry.filename[:200]!r}")
             self._entries[str(name)] = entry
         self.names = sorted(self._entries, key=natural_key)
 
@@ -112,7 +114,7 @@ class _Zip:
         """Reads one entry with its own file handle: forked processes would share the offset of an open archive."""
         entry, where = self._entries[name], f"{self.path}, entry {name}"
         if not 0 <= entry.file_size <= MAX_BYTES or entry.flag_bits & 1 or entry.compress_type not in (0, 8):
-            raise ValueError(f"{where}: too large, encrypted or compressed by another method than deflate")
+            raise ValueError(f"{where}: too large, encrypted or not compressed with deflate")
         with self.path.open("rb") as file:
             file.seek(max(entry.header_offset, 0))
             head = file.read(_LOCAL_HEAD.size)
@@ -127,7 +129,7 @@ class _Zip:
             except zlib.error as error:
                 raise ValueError(f"{where}: damaged: {error}; copy the archive again") from error
         if len(data) != entry.file_size or zlib.crc32(data) != entry.CRC:
-            raise ValueError(f"{where}: its bytes are not those that were packed; copy the archive again")
+            raise ValueError(f"{where}: size or CRC-32 does not match the archive; copy the archive again")
         return data
 
 

@@ -42,9 +42,7 @@ def read_pairs(path: Path, pairs: Path | None = None) -> Pairs:
     if pairs is None and path.suffix.lower() == ".zip" and (text := _pairs_in_zip(path)) is not None:
         return _resolve(_lfw_lines(text, f"{path}: pairs.txt"), open_images(path), path, depth=2)
     if pairs is None:
-        raise ValueError(
-            f"{path}: a .bin holds its pairs; for other images name LFW's pairs.txt or CFP's Protocol/Split/FP"
-        )
+        raise ValueError(f"{path}: give LFW's pairs.txt or CFP's Protocol/Split/FP; only a .bin contains its own pairs")
     if pairs.is_dir():
         return _resolve(_cfp_lines(pairs), open_images(path), path, depth=3)
     return _resolve(_lfw_lines(pairs.read_bytes(), str(pairs)), open_images(path), path, depth=2)
@@ -58,7 +56,9 @@ def _pairs_in_zip(path: Path) -> bytes | None:
             if entry is None:
                 return None
             if entry.file_size > MAX_PROTOCOL_BYTES:
-                raise ValueError(f"{path}: its pairs.txt has {entry.file_size} bytes, which no protocol has")
+                raise ValueError(
+                    f"{path}: pairs.txt has {entry.file_size} bytes, more than the {MAX_PROTOCOL_BYTES} allowed"
+                )
             return archive.read(entry)
     except (zipfile.BadZipFile, OSError, zlib.error, RuntimeError, NotImplementedError) as error:
         if isinstance(error, FileNotFoundError):
@@ -79,12 +79,12 @@ def _lines(content: bytes, name: str) -> list[str]:
     try:
         return content.decode("utf-8-sig").rstrip().splitlines()
     except UnicodeDecodeError as error:
-        raise ValueError(f"{name}: byte {error.start} is no UTF-8; this is no protocol") from error
+        raise ValueError(f"{name}: byte {error.start} is not valid UTF-8; not a protocol file") from error
 
 
 def _number(text: str, where: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise ValueError(f"{where}: {text[:40]!r} in place of a number")
+        raise ValueError(f"{where}: expected a number, got {text[:40]!r}")
     return int(text)
 
 
@@ -97,14 +97,16 @@ def _lfw_lines(content: bytes, path: str) -> list[_Line]:
     first, *body = _lines(content, path) or [""]
     head = [_number(field, f"{path}, line 1") for field in first.split()]
     if len(head) not in (1, 2) or 0 in head:
-        raise ValueError(f"{path}, line 1: wants the number of folds and of pairs, found {first[:40]!r}")
+        raise ValueError(f"{path}, line 1: expected the number of folds and of pairs, got {first[:40]!r}")
     folds, each = head if len(head) == 2 else (1, head[0])
     if len(body) != folds * 2 * each:
-        raise ValueError(f"{path}: announces {folds * 2 * each} pairs in line 1, but has {len(body)}; copy it again")
+        raise ValueError(
+            f"{path}: line 1 declares {folds * 2 * each} pairs, but the file has {len(body)}; copy it again"
+        )
     if folds == 1 and len(body) < FOLDS:
         raise ValueError(
-            f"{path}, line 1: {len(body)} pairs in a single fold are too few to cross-validate in {FOLDS}: "
-            f"name {FOLDS // 2} of each kind or more"
+            f"{path}, line 1: {len(body)} pairs in a single fold are too few for {FOLDS}-fold "
+            f"cross-validation: list {FOLDS // 2} or more of each kind"
         )
     lines = []
     for i, text in enumerate(body):
@@ -112,8 +114,8 @@ def _lfw_lines(content: bytes, path: str) -> list[_Line]:
         same = i // each % 2 == 0
         fields = text.split("\t") if "\t" in text else text.split()
         if len(fields) != (3 if same else 4):
-            wanted = "name, number, number" if same else "name, number, name, number"
-            raise ValueError(f"{where}: wants {wanted}, found {text[:80]!r}")
+            expected = "name, number, number" if same else "name, number, name, number"
+            raise ValueError(f"{where}: expected {expected}, got {text[:80]!r}")
         first_name, second_name = fields[0], fields[0] if same else fields[2]
         images = _lfw(first_name, fields[1], where), _lfw(second_name, fields[-1], where)
         lines.append(_Line(images, same, i % FOLDS if folds == 1 else i // (2 * each), where))
@@ -131,7 +133,7 @@ def _cfp_lines(split: Path) -> list[_Line]:
     """
     folders = sorted((folder for folder in split.iterdir() if folder.is_dir()), key=lambda f: natural_key(f.name))
     if not folders:
-        raise ValueError(f"{split}: no folders 01, 02, ... with same.txt and diff.txt; name Protocol/Split/FP or FF")
+        raise ValueError(f"{split}: no folders 01, 02, ... with same.txt and diff.txt; give Protocol/Split/FP or FF")
     protocol = split.resolve().parents[1]
     firsts = _cfp_list(protocol / "Pair_list_F.txt")
     seconds = _cfp_list(protocol / "Pair_list_P.txt") if split.resolve().name.upper() == "FP" else firsts
@@ -167,7 +169,7 @@ def _resolve(lines: list[_Line], images: ImageFiles, root: Path, *, depth: int) 
         for side, image in enumerate(line.images):
             found = by_tail.get(_tail(image, depth), [])
             if len(found) != 1:
-                problem = f"may be {found[0]} or {found[1]}" if found else "is missing"
+                problem = f"matches both {found[0]} and {found[1]}" if found else "is missing"
                 raise ValueError(f"{line.where}: image {image} {problem} in {root}")
             index[pair, side] = positions.setdefault(found[0], len(positions))
     files = list(positions)

@@ -27,7 +27,7 @@ _DTYPES = frozenset({"b1", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8"})
 _MAX_DIMENSIONS = 32
 
 
-class _RefusalError(ValueError):
+class _UnsupportedPickleError(ValueError):
     """Error whose message continues a sentence that starts with "the pickle"."""
 
 
@@ -49,14 +49,18 @@ class _PickledDtype:
     def __init__(self, code: Any, *_: Any) -> None:
         code = _text(code)
         if code not in _DTYPES:
-            raise _RefusalError(f"holds an array of {code[:20]!r}; booleans and integers are read")
+            raise _UnsupportedPickleError(
+                f"contains an array of dtype {code[:20]!r}; only booleans and integers are supported"
+            )
         self.dtype = np.dtype(code)
 
     def fill(self, state: Any) -> Any:
         """Applies the state (version, byte order, three fields that are None for a plain dtype, ...)."""
         order = _text(state[1])
         if order not in ("<", ">", "|", "=") or any(field is not None for field in state[2:5]):
-            raise _RefusalError("holds an array of a structured type; booleans and integers are read")
+            raise _UnsupportedPickleError(
+                "contains an array of a structured dtype; only booleans and integers are supported"
+            )
         self.dtype = self.dtype.newbyteorder(order)
         return self
 
@@ -74,7 +78,7 @@ def _array(data: Any, dtype: Any, shape: Any, order: Any) -> Any:
     """Builds an array from bytes, whose length must match the shape."""
     sizes = [operator.index(size) for size in shape[:_MAX_DIMENSIONS]]
     if len(sizes) != len(shape) or min(sizes, default=0) < 0 or math.prod(sizes) * dtype.dtype.itemsize != len(data):
-        raise _RefusalError(f"holds an array whose shape does not fit its {len(data)} bytes")
+        raise _UnsupportedPickleError(f"contains an array whose shape does not match its {len(data)} bytes")
     return np.frombuffer(data, dtype.dtype).reshape(sizes, order="F" if order in ("F", b"F") else "C")
 
 
@@ -85,7 +89,7 @@ def _scalar(dtype: Any, data: Any) -> Any:
 def _latin1(text: Any, encoding: Any) -> bytes:
     """Decodes bytes that protocols 0 to 2 of Python 3 store as text with a call to `_codecs.encode`."""
     if _text(encoding) not in ("latin1", "latin-1"):
-        raise _RefusalError(f"encodes bytes as {encoding[:20]!r}; latin1 is read")
+        raise _UnsupportedPickleError(f"encodes bytes as {encoding[:20]!r}; only latin1 is supported")
     return _text(text).encode("latin-1")
 
 
@@ -109,7 +113,7 @@ _GLOBALS = _globals()
 _CALLABLE = tuple(value for key, value in _GLOBALS.items() if key != ("numpy", "ndarray"))
 
 
-class _Reader:
+class _PickleMachine:
     """The stack machine; `_OPERATIONS` maps each instruction to its implementation."""
 
     def __init__(self, data: bytes) -> None:
@@ -122,7 +126,7 @@ class _Reader:
     def take(self, count: int) -> bytes:
         """Returns the next `count` bytes."""
         if not 0 <= count <= len(self.data) - self.at:
-            raise _RefusalError(f"announces {count} bytes at byte {self.at}, but has {len(self.data)}: it is truncated")
+            raise _UnsupportedPickleError(f"is truncated: {count} bytes expected at byte {self.at} of {len(self.data)}")
         self.at += count
         return self.data[self.at - count : self.at]
 
@@ -134,7 +138,7 @@ class _Reader:
         """Reads up to the next line feed."""
         end = self.data.find(b"\n", self.at)
         if end < 0:
-            raise _RefusalError("ends within a line: it is truncated")
+            raise _UnsupportedPickleError("is truncated: it ends within a line")
         return self.take(end + 1 - self.at)[:-1]
 
     def since_mark(self) -> list[Any]:
@@ -158,8 +162,8 @@ class _Reader:
         """Pushes an allowed global."""
         key = _text(module), _text(name)
         if key not in _GLOBALS:
-            raise _RefusalError(
-                f"asks for {'.'.join(key)[:80]!r}, which plain data does not need: do not trust this file"
+            raise _UnsupportedPickleError(
+                f"imports {'.'.join(key)[:80]!r}, which plain data does not need: do not trust this file"
             )
         self.stack.append(_GLOBALS[key])
 
@@ -167,27 +171,27 @@ class _Reader:
         """Calls an allowed global with a tuple of arguments."""
         arguments, function = self.stack.pop(), self.stack.pop()
         if not any(function is allowed for allowed in _CALLABLE) or not isinstance(arguments, tuple):
-            raise _RefusalError("calls something that is no function: do not trust this file")
+            raise _UnsupportedPickleError("calls an object that is not a function: do not trust this file")
         if function is bytes and arguments:
-            raise _RefusalError("makes bytes of a length: do not trust this file")
+            raise _UnsupportedPickleError("calls bytes() with arguments: do not trust this file")
         if function is _latin1:
             # A memoized string may be used repeatedly, but written data is encoded only once.
             self.encoded += len(arguments[0])
             if self.encoded > len(self.data):
-                raise _RefusalError("encodes more bytes than it has: do not trust this file")
+                raise _UnsupportedPickleError("encodes more bytes than it contains: do not trust this file")
         self.stack.append(function(*arguments))
 
     def build(self) -> None:
         """Fills an array or a dtype with its state."""
         state, target = self.stack.pop(), self.stack[-1]
         if not isinstance(target, _PickledArray | _PickledDtype):
-            raise _RefusalError("sets the state of something that is no array: do not trust this file")
+            raise _UnsupportedPickleError("sets the state of an object that is not an array: do not trust this file")
         self.stack[-1] = target.fill(state)
 
     def extend(self, items: list[Any]) -> None:
         """Appends to the list on top of the stack."""
         if not isinstance(self.stack[-1], list):
-            raise _RefusalError("appends to something that is no list")
+            raise _UnsupportedPickleError("appends to an object that is not a list")
         self.stack[-1].extend(items)
 
     def integer(self) -> None:
@@ -204,15 +208,15 @@ class _Reader:
         """Reads a line with the `repr` of a Python 2 string (bytes)."""
         text = self.line()
         if len(text) < 2 or text[:1] != text[-1:] or text[:1] not in (b"'", b'"'):
-            raise _RefusalError(f"holds {text[:20]!r} in place of a string")
+            raise _UnsupportedPickleError(f"contains {text[:20]!r} instead of a string")
         self.stack.append(codecs.escape_decode(text[1:-1])[0])
 
     def run(self) -> Any:
         """Executes the instructions up to STOP and returns the result."""
         while (code := self.take(1)) != b".":
             if code not in _OPERATIONS:
-                raise _RefusalError(
-                    f"has the instruction {code!r} at byte {self.at - 1}, which plain data does not need"
+                raise _UnsupportedPickleError(
+                    f"contains the opcode {code!r} at byte {self.at - 1}, which plain data does not need"
                 )
             _OPERATIONS[code](self)
         (result,) = self.stack
@@ -221,19 +225,19 @@ class _Reader:
 
 def _decimal(text: bytes) -> int:
     if not text.removeprefix(b"-").isdigit() or len(text) > 20:
-        raise _RefusalError(f"holds {text[:20]!r} in place of an integer")
+        raise _UnsupportedPickleError(f"contains {text[:20]!r} instead of an integer")
     return int(text)
 
 
-def _push(value: Callable[[_Reader], Any]) -> Callable[[_Reader], None]:
+def _push(value: Callable[[_PickleMachine], Any]) -> Callable[[_PickleMachine], None]:
     return lambda reader: reader.stack.append(value(reader))
 
 
-def _remember(key: Callable[[_Reader], int]) -> Callable[[_Reader], None]:
+def _remember(key: Callable[[_PickleMachine], int]) -> Callable[[_PickleMachine], None]:
     return lambda reader: reader.memo.__setitem__(key(reader), reader.stack[-1])
 
 
-_OPERATIONS: dict[bytes, Callable[[_Reader], Any]] = {
+_OPERATIONS: dict[bytes, Callable[[_PickleMachine], Any]] = {
     b"\x80": lambda r: r.take(1),  # PROTO
     b"\x95": lambda r: r.take(8),  # FRAME: a read-ahead hint, ignored
     b"(": _push(lambda r: _MARK),
@@ -241,13 +245,13 @@ _OPERATIONS: dict[bytes, Callable[[_Reader], Any]] = {
     b"N": _push(lambda r: None),
     b"\x88": _push(lambda r: True),
     b"\x89": _push(lambda r: False),
-    b"I": _Reader.integer,
-    b"L": _Reader.integer,
+    b"I": _PickleMachine.integer,
+    b"L": _PickleMachine.integer,
     b"J": _push(lambda r: r.number("<i")),
     b"K": _push(lambda r: r.number("<B")),
     b"M": _push(lambda r: r.number("<H")),
     b"\x8a": _push(lambda r: int.from_bytes(r.take(r.number("<B")), "little", signed=True)),
-    b"S": _Reader.quoted,
+    b"S": _PickleMachine.quoted,
     b"T": _push(lambda r: r.take(r.number("<i"))),
     b"U": _push(lambda r: r.take(r.number("<B"))),
     b"B": _push(lambda r: r.take(r.number("<I"))),
@@ -258,7 +262,7 @@ _OPERATIONS: dict[bytes, Callable[[_Reader], Any]] = {
     b"X": _push(lambda r: r.take(r.number("<I")).decode("utf-8", "surrogatepass")),
     b"\x8c": _push(lambda r: r.take(r.number("<B")).decode("utf-8", "surrogatepass")),
     b"]": _push(lambda r: []),
-    b"l": _push(_Reader.since_mark),
+    b"l": _push(_PickleMachine.since_mark),
     b"a": lambda r: r.extend([r.stack.pop()]),
     b"e": lambda r: r.extend(r.since_mark()),
     b")": _push(lambda r: ()),
@@ -275,8 +279,8 @@ _OPERATIONS: dict[bytes, Callable[[_Reader], Any]] = {
     b"j": _push(lambda r: r.recall(r.number("<I"))),
     b"c": lambda r: r.name_global(r.line().decode(), r.line().decode()),
     b"\x93": lambda r: r.name_global(*[r.stack.pop() for _ in range(2)][::-1]),
-    b"R": _Reader.call,
-    b"b": _Reader.build,
+    b"R": _PickleMachine.call,
+    b"b": _PickleMachine.build,
 }
 
 
@@ -294,8 +298,8 @@ def load(data: bytes, *, name: str) -> Any:
         ValueError: if the pickle contains anything else, or is damaged; the message starts with `name`.
     """
     try:
-        return _Reader(data).run()
-    except _RefusalError as error:
+        return _PickleMachine(data).run()
+    except _UnsupportedPickleError as error:
         raise ValueError(f"{name}: the pickle {error}") from None
     except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"{name}: the pickle is damaged ({type(error).__name__}); copy the file again") from error

@@ -76,7 +76,7 @@ def _part(file: BinaryIO, offset: int, stop: int, name: str, allowed: tuple[int,
         raise ValueError(f"{name}: part flag {flag} at byte {offset}, expected one of {allowed}; copy the file again")
     if offset + _PART_HEAD + length + -length % 4 > stop:
         raise ValueError(
-            f"{name}: {length} bytes are announced at byte {offset}, but the file or the record ends at {stop}: it is "
+            f"{name}: {length} bytes are declared at byte {offset}, but the file or the record ends at {stop}: it is "
             f"truncated or damaged; copy it again"
         )
     return flag, length
@@ -117,16 +117,18 @@ def _content(file: BinaryIO, offset: int, stop: int, name: str) -> bytes:
 
 def _unpack(content: bytes, name: str) -> _Entry:
     if len(content) < _HEADER.size:
-        raise ValueError(f"{name}: {len(content)} bytes are no image record: a header alone has {_HEADER.size}")
+        raise ValueError(
+            f"{name}: {len(content)} bytes are too few for an image record, whose header has {_HEADER.size}"
+        )
     count, label, _, _ = _HEADER.unpack_from(content)
     start = _HEADER.size + 4 * count
     if start > len(content):
-        raise ValueError(f"{name}: announces {count} labels, but holds {len(content)} bytes; copy the file again")
+        raise ValueError(f"{name}: declares {count} labels, but has only {len(content)} bytes; copy the file again")
     labels = struct.unpack_from(f"<{count}f", content, _HEADER.size) if count else (label,)
     return _Entry(labels, content[start:])
 
 
-def _whole(value: float, limit: int, what: str) -> int:
+def _to_integer(value: float, limit: int, what: str) -> int:
     """Converts a float to an integer from 0 to `limit`; raises a ValueError naming it `what` if it is not one."""
     if not (0 <= value <= limit and value == int(value)):
         raise ValueError(f"{what} {value} is not an integer from 0 to {limit}; copy the file again")
@@ -154,19 +156,19 @@ def _read_index(path: Path, rec: Path) -> tuple[npt.NDArray[np.int64], npt.NDArr
     except ValueError as error:
         raise ValueError(f"{path}: {str(error)[:100]}; {_WITHOUT_INDEX}") from error
     if rows.shape[1] != 2 or not rows.size or (rows < 0).any():
-        raise ValueError(f"{path}: wants a key and an offset a line, both 0 or more; {_WITHOUT_INDEX}")
+        raise ValueError(f"{path}: expected one key and one offset per line, both 0 or more; {_WITHOUT_INDEX}")
     keys, offsets = rows.T
     order = np.argsort(offsets, kind="stable")
     keys, offsets = keys[order], offsets[order]
     for values, what in ((keys, "key"), (offsets, "offset")):
         unique, counts = np.unique(values, return_counts=True)
         if (counts > 1).any():
-            raise ValueError(f"{path}: {what} {unique[counts > 1][0]} is there twice; {_WITHOUT_INDEX}")
+            raise ValueError(f"{path}: duplicate {what} {unique[counts > 1][0]}; {_WITHOUT_INDEX}")
     with rec.open("rb") as file:
         end = _end(file, int(offsets[-1]), size, f"{rec}[{keys[-1]}]")
     if end != size:
         raise ValueError(
-            f"{path}: the last record it names ends at byte {end} of {rec.name}, which has {size}: one of the two is "
+            f"{path}: the last record listed ends at byte {end} of {rec.name}, which has {size}: one of the two is "
             f"incomplete. Copy both again, or delete the .idx to read all records of the .rec"
         )
     return keys, np.column_stack([offsets, np.append(offsets[1:], size)])
@@ -212,7 +214,7 @@ class RecordIOSource(Source):
             identities = _read_property(stated)
             if self.identities not in (None, identities):
                 raise ValueError(
-                    f"{stated}: {identities} identities, but the header record of {self.path.name} counts "
+                    f"{stated}: {identities} identities, but the header record of {self.path.name} declares "
                     f"{self.identities}; correct or delete the property file"
                 )
             self.identities = identities
@@ -227,7 +229,7 @@ class RecordIOSource(Source):
         if entry.image or len(entry.labels) != 2:
             return None
         limit = len(self._keys) + len(self._keys) // _MAX_EXACT  # values above 2 ** 24 may have been rounded up
-        first, end = (_whole(label, limit, f"{name}: identity key") for label in entry.labels)
+        first, end = (_to_integer(label, limit, f"{name}: identity key") for label in entry.labels)
         if not 1 <= first <= end:
             raise ValueError(f"{name}: identity records from {first} to {end}; copy the file again")
         return first, end
@@ -240,8 +242,8 @@ class RecordIOSource(Source):
             first, end = self._unrounded(first), len(self._keys)
         if not np.array_equal(self._keys[:end], np.arange(end)):
             raise ValueError(
-                f"{self.path}: its header record announces the keys 0 to {end - 1}, which are not all there; the .rec "
-                f"or the .idx is incomplete, copy both again"
+                f"{self.path}: its header record declares the keys 0 to {end - 1}, but some are missing; the .rec or "
+                f"the .idx is incomplete, copy both again"
             )
         self._keys, self._extents = self._keys[1:first], self._extents[1:first]
         self.identities = end - first or None
@@ -253,7 +255,7 @@ class RecordIOSource(Source):
             for key in range(max(first - reach, 1), min(first + reach + 1, len(self._keys))):
                 if not self._entry(file, key).image:
                     return key
-        raise ValueError(f"{self.path}: no identity record near key {first}, where the header puts it; copy it again")
+        raise ValueError(f"{self.path}: no identity record near key {first}, as declared in the header; copy it again")
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -270,7 +272,7 @@ class RecordIOSource(Source):
         return _unpack(_content(file, *self._extent(position), name), name)
 
     def _label(self, entry: _Entry, name: str) -> int:
-        label = _whole(entry.labels[0], _MAX_EXACT, f"{name}: label")
+        label = _to_integer(entry.labels[0], _MAX_EXACT, f"{name}: label")
         if self.identities is not None and label >= self.identities:
             raise ValueError(f"{name}: label {label}, but there are {self.identities} identities; copy the file again")
         return label
@@ -279,7 +281,7 @@ class RecordIOSource(Source):
         name = self._name(position)
         entry = self._entry(file, position)
         if len(entry.labels) > 1 and not entry.image:
-            raise ValueError(f"{name}: an identity record in place of an image: the header record is damaged")
+            raise ValueError(f"{name}: an identity record instead of an image: the header record is damaged")
         return Record(entry.image, self._label(entry, name), name)
 
     def _record(self, position: int) -> Record:
@@ -306,7 +308,7 @@ class RecordIOSource(Source):
         return labels
 
 
-class _Writer:
+class _RecordWriter:
     """Appends records to a .rec file and their keys and offsets to an .idx file."""
 
     def __init__(self, rec: BinaryIO, idx: BinaryIO) -> None:
@@ -319,7 +321,7 @@ class _Writer:
         scalar = 0 if array else labels[0]
         content = _HEADER.pack(len(array), scalar, self._key, 0) + struct.pack(f"<{len(array)}f", *array) + image
         if len(content) > _MAX_LENGTH:
-            raise ValueError(f"record {self._key}: {len(content)} bytes; RecordIO takes {_MAX_LENGTH} at most")
+            raise ValueError(f"record {self._key}: {len(content)} bytes; the limit of RecordIO is {_MAX_LENGTH}")
         self._idx.write(b"%d\t%d\n" % (self._key, self._rec.tell()))
         parts = _split(content)
         flags = [_FIRST, *[_MIDDLE] * (len(parts) - 2), _LAST] if len(parts) > 1 else [_WHOLE]
@@ -364,7 +366,7 @@ def write_recordio(path: str | Path, source: Source) -> None:
         raise ValueError(f"{path}: identity {gap} has no image; number identities from 0 without gaps")
     first, end = len(labels) + 1, len(labels) + 1 + len(counts)
     if end > _MAX_EXACT:
-        raise ValueError(f"{path}: {end} records, but RecordIO can tell {_MAX_EXACT} apart; write TFRecord instead")
+        raise ValueError(f"{path}: {end} records; the limit of RecordIO is {_MAX_EXACT}; write TFRecord instead")
     order = range(len(labels)) if (np.diff(labels) >= 0).all() else np.argsort(labels, kind="stable").tolist()
     height, width = image_size(source[order[0]].image, name=source[order[0]].name)
     bounds = [1, *(1 + np.cumsum(counts)).tolist()]
@@ -375,7 +377,7 @@ def write_recordio(path: str | Path, source: Source) -> None:
         beside_index = stack.enter_context(replacing(index))
         beside_rec = stack.enter_context(replacing(path))
         with beside_rec.open("wb") as rec, beside_index.open("wb") as idx:
-            writer = _Writer(rec, idx)
+            writer = _RecordWriter(rec, idx)
             writer.append((first, end))
             for position in order:
                 record = source[position]

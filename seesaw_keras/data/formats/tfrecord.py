@@ -59,7 +59,7 @@ def write_shard(path: str | Path, records: Iterable[Record]) -> int:
     with replacing(path) as beside, beside.open("wb") as file:
         for record in records:
             if not 0 <= record.label < 1 << 63:
-                raise ValueError(f"{record.name}: label {record.label}; labels are 0 or more")
+                raise ValueError(f"{record.name}: label must be 0 or more, got {record.label}")
             data = serialize_example(record)
             length = _LENGTH.pack(len(data))
             file.write(length + _masked(length) + data + _masked(data))
@@ -73,14 +73,14 @@ def _shards(path: Path) -> list[Path]:
         return [path]
     shards = sorted(path.glob("*.tfrecord"))
     if not shards:
-        raise ValueError(f"{path}: holds no *.tfrecord")
+        raise ValueError(f"{path}: contains no *.tfrecord files")
     sets: dict[tuple[str, str], list[int]] = {}
     for shard in shards:
         if match := _SHARD.fullmatch(shard.name):
             sets.setdefault((match[1], match[3]), []).append(int(match[2]))
     for (prefix, count), numbers in sets.items():
         if numbers != list(range(int(count))):
-            raise ValueError(f"{path}: {len(numbers)} of the {int(count)} shards {prefix}-*-of-{count} are there")
+            raise ValueError(f"{path}: found {len(numbers)} of the {int(count)} shards {prefix}-*-of-{count}")
     return shards
 
 
@@ -127,12 +127,12 @@ class TFRecordSource(Source):
         if _masked(head[:8]) != head[8:]:
             raise ValueError(
                 f"{name}: the checksum of the length at byte {offset} is wrong: the file is damaged (copy it again), "
-                f"compressed (decompress it) or no TFRecord"
+                f"compressed (decompress it) or not a TFRecord"
             )
         (length,) = _LENGTH.unpack(head[:8])
         if offset + _HEAD + length + _CHECKSUM.size > size:
             raise ValueError(
-                f"{name}: {length} bytes are announced at byte {offset}, but the file ends at {size}: it is truncated; "
+                f"{name}: {length} bytes are declared at byte {offset}, but the file ends at {size}: it is truncated; "
                 f"copy it again"
             )
         return length

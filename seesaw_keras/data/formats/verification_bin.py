@@ -30,13 +30,13 @@ def _image(item: Any, name: str) -> bytes:
         return item.tobytes()
     if isinstance(item, bytes):
         return item
-    raise ValueError(f"{name}: a {type(item).__name__} in place of an encoded image")
+    raise ValueError(f"{name}: expected an encoded image, got {type(item).__name__}")
 
 
-def _verdict(item: Any, name: str) -> bool:
+def _label(item: Any, name: str) -> bool:
     if isinstance(item, bool | int | np.bool_ | np.integer) and item in (0, 1):
         return bool(item)
-    raise ValueError(f"{name}: a {type(item).__name__} in place of True or False")
+    raise ValueError(f"{name}: expected True or False, got {type(item).__name__}")
 
 
 def read_bin(path: str | Path) -> tuple[list[bytes], npt.NDArray[np.bool_]]:
@@ -54,17 +54,21 @@ def read_bin(path: str | Path) -> tuple[list[bytes], npt.NDArray[np.bool_]]:
     """
     path = Path(path)
     if path.stat().st_size > _MAX_BYTES:
-        raise ValueError(f"{path}: {path.stat().st_size} bytes; a verification set has {_MAX_BYTES} at most")
+        raise ValueError(
+            f"{path}: {path.stat().st_size} bytes, more than the {_MAX_BYTES} allowed for a verification set"
+        )
     content = plain_pickle.load(path.read_bytes(), name=str(path))
     if not isinstance(content, tuple | list) or len(content) != 2:
-        raise ValueError(f"{path}: no pair of lists (images, same or not); it is no verification set")
-    items, verdicts = content
-    if not isinstance(items, tuple | list) or not isinstance(verdicts, tuple | list | np.ndarray):
-        raise ValueError(f"{path}: no pair of lists (images, same or not); it is no verification set")
-    if not len(verdicts) or len(items) != 2 * len(verdicts):
-        raise ValueError(f"{path}: {len(items)} images and {len(verdicts)} verdicts; each pair has two images and one")
+        raise ValueError(f"{path}: not a verification set: expected two lists (images, same or not)")
+    items, labels = content
+    if not isinstance(items, tuple | list) or not isinstance(labels, tuple | list | np.ndarray):
+        raise ValueError(f"{path}: not a verification set: expected two lists (images, same or not)")
+    if not len(labels) or len(items) != 2 * len(labels):
+        raise ValueError(
+            f"{path}: {len(items)} images and {len(labels)} labels; each pair needs two images and one label"
+        )
     images = [_image(item, f"{path}[{i}]") for i, item in enumerate(items)]
-    same = np.array([_verdict(item, f"{path}, pair {i}") for i, item in enumerate(verdicts)], np.bool_)
+    same = np.array([_label(item, f"{path}, pair {i}") for i, item in enumerate(labels)], np.bool_)
     return images, same
 
 
@@ -79,8 +83,10 @@ def write_bin(path: str | Path, images: Iterable[bytes], same: Iterable[bool]) -
     Raises:
         ValueError: if there are not exactly two images per value of `same`, or none.
     """
-    items, verdicts = list(images), [bool(item) for item in same]
-    if not verdicts or len(items) != 2 * len(verdicts):
-        raise ValueError(f"{path}: {len(items)} images and {len(verdicts)} verdicts; each pair has two images and one")
+    items, labels = list(images), [bool(item) for item in same]
+    if not labels or len(items) != 2 * len(labels):
+        raise ValueError(
+            f"{path}: {len(items)} images and {len(labels)} labels; each pair needs two images and one label"
+        )
     with replacing(path) as beside:
-        beside.write_bytes(pickle.dumps((items, verdicts), protocol=4))
+        beside.write_bytes(pickle.dumps((items, labels), protocol=4))

@@ -77,7 +77,7 @@ def _unit(rows: npt.NDArray[Any], names: Sequence[str]) -> Floats:
     return rows / lengths[:, None]
 
 
-def _embedded(records: Iterable[Record], embed: Callable[..., Any]) -> Iterator[Floats]:
+def _unit_embeddings(records: Iterable[Record], embed: Callable[..., Any]) -> Iterator[Floats]:
     """Yields unit embeddings (n, d) of consecutive records; each call of `embed` gets images of one size."""
     iterator = iter(records)
     while batch := list(islice(iterator, _IMAGES_AT_ONCE)):
@@ -86,7 +86,9 @@ def _embedded(records: Iterable[Record], embed: Callable[..., Any]) -> Iterator[
             names, images = zip(*group, strict=True)
             rows = embed(np.stack(images))
             if np.ndim(rows) != 2 or len(rows) != len(images):
-                raise ValueError(f"the embedder made {np.shape(rows)} of {len(images)} images, not ({len(images)}, d)")
+                raise ValueError(
+                    f"the embedder returned {np.shape(rows)} for {len(images)} images, expected ({len(images)}, d)"
+                )
             yield _unit(rows, names)
 
 
@@ -118,7 +120,7 @@ def mean_embeddings(
         path = folder / f"means-{index:06d}.npy"
         if not path.exists():
             members = positions[order[bounds[start] : bounds[stop]]].tolist()
-            embeddings = np.concatenate(list(_embedded((source[member] for member in members), embed)))
+            embeddings = np.concatenate(list(_unit_embeddings((source[member] for member in members), embed)))
             sums = np.add.reduceat(embeddings, bounds[start:stop] - bounds[start])
             with replacing(path) as beside, beside.open("wb") as file:
                 np.save(file, _unit(sums, [f"identity {label}" for label in range(start, stop)]))

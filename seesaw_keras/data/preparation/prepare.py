@@ -27,9 +27,9 @@ from seesaw_keras.data.preparation.near import Exclusion, best_matches, mean_emb
 from seesaw_keras.data.preparation.run_folder import LEFT_OUT, LeftOut, RunFolder, write_table
 from seesaw_keras.data.preparation.scan import UNREADABLE, Progress, Selected, describe, parts, scan
 from seesaw_keras.data.preparation.selection import (
-    Fate,
+    Assignment,
     mark_duplicates,
-    mark_few,
+    mark_few_images,
     mark_holdout,
     mark_identities,
     renumbered,
@@ -45,7 +45,7 @@ __all__ = ["FORMATS", "Settings", "prepare_faces"]
 FORMATS = ("tfrecord", "rec")
 IDENTITIES = "identities.csv"
 
-_SETS = {"train": Fate.TRAIN, "holdout": Fate.HOLDOUT}
+_SETS = {"train": Assignment.TRAIN, "holdout": Assignment.HOLDOUT}
 _REC_FILES = ("train.rec", "train.idx", "property")
 
 
@@ -77,13 +77,13 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.format not in FORMATS:
-            raise ValueError(f"format {self.format!r} is none of {', '.join(FORMATS)}")
+            raise ValueError(f"format must be one of {', '.join(FORMATS)}, got {self.format!r}")
         lowest = {"images_per_shard": 1, "min_images": 1, "holdout_identities": 0, "holdout_pairs": 0}
         for name, least in lowest.items():
             if getattr(self, name) < least:
-                raise ValueError(f"{name} is {getattr(self, name)}, wants {least} or more")
+                raise ValueError(f"{name} must be {least} or more, got {getattr(self, name)}")
         if self.holdout_pairs and not self.holdout_identities:
-            raise ValueError("holdout_pairs are pairs of people who are held out: give holdout_identities, too")
+            raise ValueError("holdout_pairs requires holdout_identities")
 
 
 @dataclass
@@ -94,7 +94,7 @@ class _Plan:
         source: the records.
         rows: SCANNED (n,).
         labels: int64 (n,), UNREADABLE for unreadable records.
-        fates: int64 (n,).
+        assignments: int64 (n,).
         firsts: int64 (n,), the position of the first identical image.
         near: maps labels to the cosine and name of the most similar person of the test set.
     """
@@ -102,7 +102,7 @@ class _Plan:
     source: Source
     rows: npt.NDArray[np.void]
     labels: npt.NDArray[np.int64]
-    fates: npt.NDArray[np.int64]
+    assignments: npt.NDArray[np.int64]
     firsts: npt.NDArray[np.int64]
     near: dict[int, tuple[float, str]]
 
@@ -113,9 +113,9 @@ class _Plan:
         names = getattr(self.source, "identities", None)
         return names[label] if isinstance(names, list) else str(label)
 
-    def identities(self, fate: Fate) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Returns the labels of identities with images of this fate, and the number of such images of each."""
-        labels, counts = np.unique(self.labels[self.fates == fate], return_counts=True)
+    def identities(self, assignment: Assignment) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Returns the labels of identities with images of this assignment, and the number of such images of each."""
+        labels, counts = np.unique(self.labels[self.assignments == assignment], return_counts=True)
         return labels, counts
 
 
@@ -174,7 +174,7 @@ def prepare_faces(
         if exclusion and people:
             _exclude(plan, people, exclusion, folder.progress, progress)
         if settings.holdout_identities:
-            mark_holdout(plan.fates, plan.labels, plan.firsts, settings.holdout_identities, settings.seed)
+            mark_holdout(plan.assignments, plan.labels, plan.firsts, settings.holdout_identities, settings.seed)
         files = _write_sets(plan, folder.path, settings, workers, progress)
         if settings.holdout_pairs:
             files |= _write_validation_sets(plan, folder.path, settings)
@@ -185,17 +185,17 @@ def prepare_faces(
 
 def _plan(source: Source, rows: npt.NDArray[np.void], settings: Settings) -> _Plan:
     """Marks undecodable images, duplicates and identities with too few images."""
-    fates = np.where(rows["decodes"], Fate.TRAIN, Fate.UNDECODABLE).astype(np.int64)
+    assignments = np.where(rows["decodes"], Assignment.TRAIN, Assignment.UNDECODABLE).astype(np.int64)
     labels = rows["label"].astype(np.int64)
-    plan = _Plan(source, rows, labels, fates, mark_duplicates(fates, rows["sha256"]), {})
-    mark_few(fates, labels, settings.min_images)
+    plan = _Plan(source, rows, labels, assignments, mark_duplicates(assignments, rows["sha256"]), {})
+    mark_few_images(assignments, labels, settings.min_images)
     return _checked(plan)
 
 
 def _checked(plan: _Plan) -> _Plan:
-    if not (plan.fates == Fate.TRAIN).any():
+    if not (plan.assignments == Assignment.TRAIN).any():
         counts = ", ".join(f"{count} {reason}" for reason, count in _left_out_counts(plan).items())
-        raise ValueError(f"nothing is left to train on: {counts}")
+        raise ValueError(f"no images are left to train on: {counts}")
     return plan
 
 
@@ -208,9 +208,9 @@ def _exclude(plan: _Plan, people: Source, exclusion: Exclusion, folder: Path, pr
         their_labels,
         exclusion.embed,
         folder / "theirs",
-        lambda done, total: progress("embed people to exclude", done, total),
+        lambda done, total: progress("embed identities to exclude", done, total),
     )
-    positions = np.flatnonzero(plan.fates == Fate.TRAIN)
+    positions = np.flatnonzero(plan.assignments == Assignment.TRAIN)
     of_identity, labels = renumbered(plan.labels[positions])
     ours = mean_embeddings(
         plan.source,
@@ -224,22 +224,22 @@ def _exclude(plan: _Plan, people: Source, exclusion: Exclusion, folder: Path, pr
     for index in np.flatnonzero(cosines >= exclusion.cosine).tolist():
         example = int(np.argmax(their_labels == which[index]))
         plan.near[int(of_identity[index])] = (float(cosines[index]), people[example].name)
-    mark_identities(plan.fates, plan.labels, np.array(list(plan.near), np.int64), Fate.NEAR)
+    mark_identities(plan.assignments, plan.labels, np.array(list(plan.near), np.int64), Assignment.NEAR)
     _checked(plan)
 
 
-class _Counted(Source):
+class _CountingSource(Source):
     """A source that counts the records read from it."""
 
-    def __init__(self, source: Source, tell: Callable[[int], None]) -> None:
-        self._source, self._tell, self._read = source, tell, 0
+    def __init__(self, source: Source, on_read: Callable[[int], None]) -> None:
+        self._source, self._on_read, self._read = source, on_read, 0
 
     def __len__(self) -> int:
         return len(self._source)
 
     def _record(self, position: int) -> Record:
         self._read += 1
-        self._tell(min(self._read, len(self)))
+        self._on_read(min(self._read, len(self)))
         return self._source[position]
 
     def labels(self) -> npt.NDArray[np.int64]:
@@ -256,8 +256,8 @@ def _write_sets(plan: _Plan, folder: Path, settings: Settings, workers: Workers,
     """Writes the sets' missing files; returns the SHA-256 of each file by its path relative to `folder`."""
     files = {}
     tasks: list[tuple[Any, ...]] = []
-    for name, fate in _SETS.items():
-        positions = np.flatnonzero(plan.fates == fate)
+    for name, assignment in _SETS.items():
+        positions = np.flatnonzero(plan.assignments == assignment)
         if not len(positions):
             continue
         old, labels = renumbered(plan.labels[positions])
@@ -287,13 +287,13 @@ def _write_sets(plan: _Plan, folder: Path, settings: Settings, workers: Workers,
 def _write_rec(chosen: Source, folder: Path, name: str, progress: Progress) -> dict[str, str]:
     # `write_recordio` writes `property` last.
     if not (folder / name / "property").exists():
-        counted = _Counted(chosen, lambda done: progress(f"write {name}", done, len(chosen)))
+        counted = _CountingSource(chosen, lambda done: progress(f"write {name}", done, len(chosen)))
         write_recordio(folder / name / "train.rec", counted)
     return {f"{name}/{file}": sha256_of(folder / name / file) for file in _REC_FILES}
 
 
 def _write_validation_sets(plan: _Plan, folder: Path, settings: Settings) -> dict[str, str]:
-    positions = np.flatnonzero(plan.fates == Fate.HOLDOUT)
+    positions = np.flatnonzero(plan.assignments == Assignment.HOLDOUT)
     _, labels = renumbered(plan.labels[positions])
     chosen = Selected(plan.source, positions, labels, plan.rows["sha256"][positions])
     made = write_validation_sets(chosen, folder / "holdout", pairs=settings.holdout_pairs, seed=settings.seed)
@@ -302,8 +302,8 @@ def _write_validation_sets(plan: _Plan, folder: Path, settings: Settings) -> dic
 
 def _left_out(plan: _Plan, workers: Workers, settings: Settings) -> Iterator[LeftOut]:
     """Yields what is in neither set: images in order, then identities in order."""
-    undecodable = np.flatnonzero(plan.fates == Fate.UNDECODABLE).tolist()
-    duplicates = np.flatnonzero(plan.fates == Fate.DUPLICATE).tolist()
+    undecodable = np.flatnonzero(plan.assignments == Assignment.UNDECODABLE).tolist()
+    duplicates = np.flatnonzero(plan.assignments == Assignment.DUPLICATE).tolist()
     for position, (name, problem) in zip(undecodable, describe(workers, undecodable), strict=True):
         if not problem:
             raise ValueError(f"{name}: changed while the set was prepared; start again with an empty folder")
@@ -316,28 +316,32 @@ def _left_out(plan: _Plan, workers: Workers, settings: Settings) -> Iterator[Lef
         owner, first_owner = (plan.identity(int(plan.labels[at])) for at in (position, first))
         detail = f"equal to {first_name} of identity {first_owner}"
         yield LeftOut("duplicate", position, name, owner, detail)
-    for label, count in zip(*(array.tolist() for array in plan.identities(Fate.FEW_IMAGES)), strict=True):
-        yield LeftOut("few images", "", "", plan.identity(label), f"{count} images, wants {settings.min_images}")
+    for label, count in zip(*(array.tolist() for array in plan.identities(Assignment.FEW_IMAGES)), strict=True):
+        yield LeftOut("few images", "", "", plan.identity(label), f"{count} images, fewer than {settings.min_images}")
     for label in sorted(plan.near):
         cosine, name = plan.near[label]
-        yield LeftOut("near", "", "", plan.identity(label), f"cosine {cosine:.3f} with the person of {name}")
+        yield LeftOut("near", "", "", plan.identity(label), f"cosine {cosine:.3f} to the identity of {name}")
 
 
 def _left_out_counts(plan: _Plan) -> dict[str, int]:
     """Returns the number of images left out, by reason."""
-    return {fate.name.lower(): int((plan.fates == fate).sum()) for fate in Fate if fate not in _SETS.values()}
+    return {
+        assignment.name.lower(): int((plan.assignments == assignment).sum())
+        for assignment in Assignment
+        if assignment not in _SETS.values()
+    }
 
 
 def _facts(plan: _Plan) -> dict[str, Any]:
     """Returns the manifest's description of the contents."""
     contents = hashlib.sha256(plan.rows["label"].tobytes() + plan.rows["sha256"].tobytes())
     sets = {}
-    for name, fate in _SETS.items():
-        if len(identities := plan.identities(fate)[0]):
-            sets[name] = {"images": int((plan.fates == fate).sum()), "identities": len(identities)}
+    for name, assignment in _SETS.items():
+        if len(identities := plan.identities(assignment)[0]):
+            sets[name] = {"images": int((plan.assignments == assignment).sum()), "identities": len(identities)}
     return {
         "found": {
-            "images": len(plan.fates),
+            "images": len(plan.assignments),
             "identities": len(np.unique(plan.labels[plan.labels != UNREADABLE])),
             "sha256_of_labels_and_images": contents.hexdigest(),
         },

@@ -70,7 +70,7 @@ def prepare_pairs(
         progress("scan", position + 1, len(opened.names))
     kept = ~np.isin(opened.index, [row.position for row in left_out]).any(axis=1)
     if not kept.any():
-        raise ValueError(f"{path}: no pair is left: {len(left_out)} of {len(images)} images do not decode")
+        raise ValueError(f"{path}: no pairs are left: {len(left_out)} of {len(images)} images cannot be decoded")
     target = folder.path / f"{Path(path).resolve().stem}.bin"
     write_bin(target, (images[position] for position in opened.index[kept].ravel()), opened.same[kept])
     write_table(folder.path / LEFT_OUT, LeftOut._fields, left_out)

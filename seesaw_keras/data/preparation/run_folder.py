@@ -62,9 +62,9 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_bytes())
     except ValueError as error:
-        raise ValueError(f"{path}: no JSON ({error}); delete the whole output folder and start again") from error
+        raise ValueError(f"{path}: not JSON ({error}); delete the whole output folder and start again") from error
     if not isinstance(content, dict):
-        raise ValueError(f"{path}: no JSON object; delete the whole output folder and start again")
+        raise ValueError(f"{path}: not a JSON object; delete the whole output folder and start again")
     return content
 
 
@@ -89,7 +89,7 @@ class RunFolder:
     def __init__(self, path: str | Path, source: str | Path, run: Mapping[str, Any]) -> None:
         self.path = Path(path)
         if Path(source).is_dir() and self.path.resolve().is_relative_to(Path(source).resolve()):
-            raise ValueError(f"{path}: lies inside of the input {source}; name a folder beside it")
+            raise ValueError(f"{path}: inside the input folder {source}; choose a folder outside of it")
         self.progress = self.path / ".progress"
         self._run = dict(run)
         self.manifest: dict[str, Any] | None = None
@@ -105,7 +105,7 @@ class RunFolder:
                 partial.unlink()
         else:
             if self.path.is_dir() and any(entry != self.progress for entry in self.path.iterdir()):
-                raise ValueError(f"{self.path}: holds files already, and not those of an interrupted run; name another")
+                raise ValueError(f"{self.path}: not empty, and not from an interrupted run; choose another folder")
             with replacing(started) as beside:
                 beside.write_text(json.dumps(self._run), "utf-8")
 
@@ -115,7 +115,7 @@ class RunFolder:
         for name in [*asked, *there]:
             if asked.get(name) != there.get(name):
                 raise ValueError(
-                    f"{self.path}: holds a run with {name} = {there.get(name)!r}, not {asked.get(name)!r}; name "
+                    f"{self.path}: contains a run with {name} = {there.get(name)!r}, not {asked.get(name)!r}; choose "
                     f"another folder, or delete this one to start again"
                 )
 
@@ -124,7 +124,7 @@ class RunFolder:
             file = self.path / name
             if not file.is_file() or sha256_of(file) != digest:
                 raise ValueError(
-                    f"{file}: is missing or not what {MANIFEST} says; delete {self.path} and prepare the set again"
+                    f"{file}: missing or different from {MANIFEST}; delete {self.path} and prepare the set again"
                 )
 
     def finish(self, facts: Mapping[str, Any], files: Mapping[str, str]) -> dict[str, Any]:

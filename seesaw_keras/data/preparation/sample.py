@@ -28,7 +28,7 @@ class EvenSample(Source):
 
     def __init__(self, source: Source, count: int) -> None:
         if count < 1 or not len(source):
-            raise ValueError(f"a sample wants one record or more, not {count} of {len(source)}")
+            raise ValueError(f"a sample needs at least one record, got {count} of {len(source)}")
         count = min(count, len(source))
         self._source = source
         self._positions = np.arange(count) * len(source) // count

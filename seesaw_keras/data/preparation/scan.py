@@ -30,7 +30,7 @@ UNREADABLE = -1  # in place of a label
 _IMAGES = 2048  # per part: one or two seconds of one process
 
 Progress = Callable[[str, int, int], None]
-"""Told of progress: what is being done, how much of it is done, and of how much."""
+"""Called with the name of the stage, the number of completed items and the total."""
 
 
 def parts(count: int, size: int) -> list[tuple[int, int]]:
@@ -38,7 +38,7 @@ def parts(count: int, size: int) -> list[tuple[int, int]]:
     return [(start, min(start + size, count)) for start in range(0, count, size)]
 
 
-def _look(source: Source, position: int) -> tuple[Record | None, str]:
+def _inspect(source: Source, position: int) -> tuple[Record | None, str]:
     """Returns a record, or None if it cannot be read, and the problem found, or an empty string."""
     try:
         record = source[position]
@@ -54,7 +54,7 @@ def _look(source: Source, position: int) -> tuple[Record | None, str]:
 def _scan_part(source: Source, path: Path, start: int, stop: int) -> None:
     rows = np.zeros(stop - start, SCANNED)
     for row in range(stop - start):
-        record, problem = _look(source, start + row)
+        record, problem = _inspect(source, start + row)
         if record is None:
             rows[row] = (UNREADABLE, False, b"")
         else:
@@ -88,8 +88,8 @@ def scan(workers: Workers, count: int, folder: Path, progress: Progress) -> npt.
 
 
 def _describe_part(source: Source, positions: list[int]) -> list[tuple[str, str]]:
-    looks = [_look(source, position) for position in positions]
-    return [(record.name if record else "", problem) for record, problem in looks]
+    inspected = [_inspect(source, position) for position in positions]
+    return [(record.name if record else "", problem) for record, problem in inspected]
 
 
 def describe(workers: Workers, positions: list[int]) -> Iterator[tuple[str, str]]:

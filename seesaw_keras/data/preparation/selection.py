@@ -1,15 +1,15 @@
 """Assignment of a data set's images to training, holdout or exclusion: arrays in, arrays out, no files.
 
->>> from seesaw_keras.data.preparation.selection import Fate, mark_duplicates, mark_few
->>> fates = np.full(4, Fate.TRAIN)
->>> mark_duplicates(fates, np.array([b"a", b"b", b"b", b"c"]))
+>>> from seesaw_keras.data.preparation.selection import Assignment, mark_duplicates, mark_few_images
+>>> assignments = np.full(4, Assignment.TRAIN)
+>>> mark_duplicates(assignments, np.array([b"a", b"b", b"b", b"c"]))
 array([0, 1, 1, 3])
->>> mark_few(fates, labels=np.array([0, 0, 1, 1]), min_images=2)
->>> [Fate(fate).name for fate in fates]
+>>> mark_few_images(assignments, labels=np.array([0, 0, 1, 1]), min_images=2)
+>>> [Assignment(assignment).name for assignment in assignments]
 ['TRAIN', 'TRAIN', 'DUPLICATE', 'FEW_IMAGES']
 
-The steps run in the order in which the functions are defined here; each changes only the fate of images that are still
-marked for training.
+The steps run in the order in which the functions are defined here; each changes only images still marked
+for training.
 """
 
 import hashlib
@@ -18,13 +18,13 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Fate", "mark_duplicates", "mark_few", "mark_holdout", "mark_identities", "renumbered"]
+__all__ = ["Assignment", "mark_duplicates", "mark_few_images", "mark_holdout", "mark_identities", "renumbered"]
 
-Fates = npt.NDArray[np.int64]
+Assignments = npt.NDArray[np.int64]
 Integers = npt.NDArray[np.int64]
 
 
-class Fate(IntEnum):
+class Assignment(IntEnum):
     """Assignment of an image, or the reason why it is left out."""
 
     TRAIN = 0
@@ -35,43 +35,43 @@ class Fate(IntEnum):
     NEAR = 5
 
 
-def mark_duplicates(fates: Fates, digests: npt.NDArray[np.bytes_]) -> Integers:
+def mark_duplicates(assignments: Assignments, digests: npt.NDArray[np.bytes_]) -> Integers:
     """Marks images that are identical to an earlier one, even under another identity; the first one is kept.
 
     Args:
-        fates: (n,), changed in place; only images marked for training are compared.
+        assignments: (n,), changed in place; only images marked for training are compared.
         digests: (n,) the SHA-256 of each image.
 
     Returns:
         (n,) the position of the first identical image; for images that are not compared, their own position.
     """
-    firsts = np.arange(len(fates))
-    used = np.flatnonzero(fates == Fate.TRAIN)
+    firsts = np.arange(len(assignments))
+    used = np.flatnonzero(assignments == Assignment.TRAIN)
     _, first, inverse = np.unique(digests[used], return_index=True, return_inverse=True)
     firsts[used] = used[first[inverse]]
-    fates[firsts != np.arange(len(fates))] = Fate.DUPLICATE
+    assignments[firsts != np.arange(len(assignments))] = Assignment.DUPLICATE
     return firsts
 
 
-def mark_few(fates: Fates, labels: Integers, min_images: int) -> None:
-    """Marks identities with fewer than `min_images` images left; `fates` (n,) is changed in place, `labels` is (n,)."""
-    present, counts = np.unique(labels[fates == Fate.TRAIN], return_counts=True)
-    mark_identities(fates, labels, present[counts < min_images], Fate.FEW_IMAGES)
+def mark_few_images(assignments: Assignments, labels: Integers, min_images: int) -> None:
+    """Marks identities with fewer than `min_images` images left; changes `assignments` (n,) in place."""
+    present, counts = np.unique(labels[assignments == Assignment.TRAIN], return_counts=True)
+    mark_identities(assignments, labels, present[counts < min_images], Assignment.FEW_IMAGES)
 
 
-def mark_identities(fates: Fates, labels: Integers, identities: Integers, fate: Fate) -> None:
-    """Sets the fate of those images of the given identities that are still marked for training."""
-    fates[(fates == Fate.TRAIN) & np.isin(labels, identities)] = fate
+def mark_identities(assignments: Assignments, labels: Integers, identities: Integers, assignment: Assignment) -> None:
+    """Sets the assignment of those images of the given identities that are still marked for training."""
+    assignments[(assignments == Assignment.TRAIN) & np.isin(labels, identities)] = assignment
 
 
-def mark_holdout(fates: Fates, labels: Integers, firsts: Integers, count: int, seed: int) -> None:
+def mark_holdout(assignments: Assignments, labels: Integers, firsts: Integers, count: int, seed: int) -> None:
     """Chooses the identities to hold out, the same ones on every machine and with every version of NumPy.
 
     An identity that shares an image with another one is not chosen: the two may be the same person, who would then be
     seen in training.
 
     Args:
-        fates: (n,), changed in place.
+        assignments: (n,), changed in place.
         labels: (n,).
         firsts: (n,) from `mark_duplicates`.
         count: number of identities.
@@ -80,16 +80,16 @@ def mark_holdout(fates: Fates, labels: Integers, firsts: Integers, count: int, s
     Raises:
         ValueError: if there are fewer identities to choose from, or none would be left to train on.
     """
-    present = np.unique(labels[fates == Fate.TRAIN])
+    present = np.unique(labels[assignments == Assignment.TRAIN])
     shared = np.flatnonzero(labels != labels[firsts])
     eligible = np.setdiff1d(present, np.concatenate([labels[shared], labels[firsts[shared]]]))
     if count > len(eligible) or count >= len(present) > 0:
         raise ValueError(
-            f"{count} identities to hold out of the {len(present)} that are left, {len(eligible)} of which share no "
-            f"image with another; hold out fewer"
+            f"cannot hold out {count} identities: {len(present)} are left, {len(eligible)} of which share no image "
+            f"with another; hold out fewer"
         )
     chosen = sorted(eligible.tolist(), key=lambda label: hashlib.sha256(f"{seed}/{label}".encode()).digest())[:count]
-    mark_identities(fates, labels, np.array(chosen, np.int64), Fate.HOLDOUT)
+    mark_identities(assignments, labels, np.array(chosen, np.int64), Assignment.HOLDOUT)
 
 
 def renumbered(labels: Integers) -> tuple[Integers, Integers]:

@@ -97,8 +97,8 @@ def choose_pairs(labels: npt.NDArray[np.int64], *, pairs: int, seed: int) -> lis
         each = pairs // FOLDS
         if min(len(genuine), len(impostor)) < each:
             raise ValueError(
-                f"{len(people)} people of a fold make {len(genuine)} genuine and {len(impostor)} impostor pairs, "
-                f"{each} of each are needed: hold out more people, or ask for fewer pairs"
+                f"a fold of {len(people)} people has {len(genuine)} genuine and {len(impostor)} impostor pairs, but "
+                f"needs {each} of each: hold out more people, or request fewer pairs"
             )
         chosen = []
         for kind, found in enumerate((genuine, impostor)):

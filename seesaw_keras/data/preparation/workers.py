@@ -96,6 +96,6 @@ class Workers:
                 yield futures[future], future.result()
         except BrokenProcessPool as error:
             raise ChildProcessError(
-                "a worker process ended: most likely it was killed for want of memory (start again with fewer "
-                'processes), or the script that started it lacks if __name__ == "__main__"'
+                "a worker process ended unexpectedly: it was probably killed because memory ran out (start again with "
+                'fewer processes), or the script that started it lacks if __name__ == "__main__"'
             ) from error

@@ -33,7 +33,7 @@ def named_faces(name: str | Path) -> SyntheticFaces:
     """
     match = _FACES.fullmatch(str(name))
     if not match:
-        raise ValueError(f"{name}: synthetic faces are named synthetic:PEOPLExIMAGES@SIZE, as synthetic:400x10@112")
+        raise ValueError(f"{name}: expected synthetic:PEOPLExIMAGES@SIZE, such as synthetic:400x10@112")
     return SyntheticFaces(int(match[1]), int(match[2]), size=int(match[3] or TEMPLATE_SIZE))
 
 
@@ -45,5 +45,5 @@ def named_pairs(name: str | Path) -> Pairs:
     """
     match = _PAIRS.fullmatch(str(name))
     if not match:
-        raise ValueError(f"{name}: synthetic pairs are named synthetic:PAIRS@SIZE, as synthetic:2000@112")
+        raise ValueError(f"{name}: expected synthetic:PAIRS@SIZE, such as synthetic:2000@112")
     return synthetic_pairs(int(match[1]), size=int(match[2] or TEMPLATE_SIZE))

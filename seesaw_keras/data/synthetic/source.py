@@ -88,7 +88,7 @@ class SyntheticFaces(Source):
             IndexError: if there is no such record.
         """
         if not 0 <= position < len(self):
-            raise IndexError(f"position {position} is outside of the {len(self)} records")
+            raise IndexError(f"position {position} is out of range for {len(self)} records")
         identity, image = divmod(position, self.images_per_identity)
         return synthetic_face(identity, image, size=self.size, seed=self.seed)
 
@@ -121,8 +121,8 @@ def synthetic_pairs(num_pairs: int, *, size: int = TEMPLATE_SIZE, seed: int = 0)
     each, rest = divmod(num_pairs, 2 * FOLDS)
     if rest or each < 2:
         raise ValueError(
-            f"num_pairs must be a multiple of {2 * FOLDS}, {4 * FOLDS} or more ({FOLDS} folds with as many pairs of "
-            f"the same as of different people), got {num_pairs}"
+            f"num_pairs must be a multiple of {2 * FOLDS}, {4 * FOLDS} or more ({FOLDS} folds with as many "
+            f"genuine as impostor pairs), got {num_pairs}"
         )
     check_size(size)
     rng = StableRng(PAIRING_STREAM, seed)

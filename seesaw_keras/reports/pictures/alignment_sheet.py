@@ -103,14 +103,14 @@ def contact_sheet(photographs: ImageFiles, findings: Sequence[Finding], *, title
         _Text(MARGIN, MARGIN + 24, title, 26, INK, bold=True),
         _Text(MARGIN, MARGIN + 52, counts + f"{len(missed) - without:,} unreadable", 15, INK),
     ]
-    legend = (("aligned", GREEN), ("aligned by estimated eyes", ORANGE), ("another face", GRAY))
+    legend = (("aligned", GREEN), ("aligned, eyes estimated", ORANGE), ("other face", GRAY))
     right = WIDTH - MARGIN
     for words, color in legend[::-1]:
         right -= int(7.8 * len(words)) + 26
         pictures.append((right, MARGIN + 41, np.full((12, 12, 3), color, np.uint8)))
         texts.append(_Text(right + 18, MARGIN + 52, words, 13))
     bottom = MARGIN + 72
-    for heading, part, limit in (("Found", found, MAX_FOUND), ("Not found", missed, MAX_NOT_FOUND)):
+    for heading, part, limit in (("With faces", found, MAX_FOUND), ("Without faces", missed, MAX_NOT_FOUND)):
         if part:
             shown = [part[k] for k in np.linspace(0, len(part) - 1, min(limit, len(part))).round().astype(int)]
             words = heading if len(shown) == len(part) else f"{heading}: {len(shown)} of {len(part):,}, evenly spaced"

@@ -29,7 +29,7 @@ def predict(stub: Any, model: str, signature: str, **inputs: Any) -> dict[str, A
 def main() -> None:
     """Compares the two files named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("server", help="host:port, as localhost:8500")
+    parser.add_argument("server", help="host:port, such as localhost:8500")
     parser.add_argument("model", help="name of the model")
     parser.add_argument("images", nargs=2, type=Path, help="aligned faces, JPEG or PNG")
     arguments = parser.parse_args()

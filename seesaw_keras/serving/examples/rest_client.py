@@ -30,9 +30,9 @@ def embed(url: str, files: list[bytes]) -> list[list[float]]:
 def main() -> None:
     """Compares the two files named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("url", help="of the model, as http://localhost:8501/v1/models/face")
+    parser.add_argument("url", help="URL of the model, such as http://localhost:8501/v1/models/face")
     parser.add_argument("images", nargs=2, type=Path, help="aligned faces, JPEG or PNG")
-    parser.add_argument("--threshold", type=float, required=True, help="cosine from which on they are the same")
+    parser.add_argument("--threshold", type=float, required=True, help="minimum cosine for the same person")
     arguments = parser.parse_args()
     try:
         left, right = embed(arguments.url, [path.read_bytes() for path in arguments.images])

@@ -76,12 +76,12 @@ class ValidationReport:
 
     Attributes:
         step: number of completed steps.
-        figures: metrics by name; accuracies in percent.
+        metrics: values by name; accuracies in percent.
         pictures: plots by name, as PNG files.
     """
 
     step: int
-    figures: Mapping[str, float]
+    metrics: Mapping[str, float]
     pictures: Mapping[str, bytes] = field(default_factory=dict)
 
 

@@ -43,7 +43,7 @@ class History(Callback):
             raise ValueError(f"every must be 1 or more, got {every}")
         self._every = every
         self._averages = StepMeans()
-        self._figures: dict[str, float] = {}
+        self._metrics: dict[str, float] = {}
         self._columns = list(_LEADING)
 
     def begin(self, run: Run) -> None:
@@ -57,13 +57,13 @@ class History(Callback):
     def step(self, report: StepLog) -> None:
         """Writes a row once `every` steps have accumulated."""
         # Written at the following step, because the metrics of a validation after a step belong in the step's row.
-        if len(self._averages) >= self._every or self._figures:
+        if len(self._averages) >= self._every or self._metrics:
             self._write()
         self._averages.add(report)
 
     def validated(self, report: ValidationReport) -> None:
         """Stores the metrics for the row of this step."""
-        self._figures |= {"step": report.step, **report.figures}
+        self._metrics |= {"step": report.step, **report.metrics}
 
     def checkpoint(self, step: int, path: Path) -> None:
         """Writes the pending row, because a restart resumes after this step."""
@@ -74,8 +74,8 @@ class History(Callback):
         self._write()
 
     def _write(self) -> None:
-        row = {name: f"{value:.8g}" for name, value in (self._averages.take() | self._figures).items()}
-        self._figures = {}
+        row = {name: f"{value:.8g}" for name, value in (self._averages.take() | self._metrics).items()}
+        self._metrics = {}
         if not row:
             return
         new = [name for name in row if name not in self._columns]
@@ -103,14 +103,14 @@ def _read(path: Path) -> tuple[list[str], list[_Row]]:
     head, *lines = whole.split("\n")
     columns = head.split(",")
     if columns[: len(_LEADING)] != _LEADING or not newline:
-        raise ValueError(f"{path}: no history of a training, which begins with {','.join(_LEADING)}; move it away")
+        raise ValueError(f"{path}: not a training history, which starts with {','.join(_LEADING)}; move it away")
     rows = []
     for number, line in enumerate(lines, 2):
         cells = line.split(",")
         if len(cells) != len(columns) or not cells[0] or not all(_is_number(cell) for cell in cells if cell):
             raise ValueError(
-                f"{path}, line {number}: no row of a history, {len(columns)} numbers, the first a step; mend it or "
-                "move the file away"
+                f"{path}, line {number}: expected {len(columns)} numbers, the first a step; correct the line or move "
+                "the file away"
             )
         rows.append(dict(zip(columns, cells, strict=True)))
     return columns, rows

@@ -40,7 +40,7 @@ class ProgressBar(Callback):
         self._averages = StepMeans()
         self._out = self._file or sys.stderr
         self._terminal = self._out.isatty()
-        self._looked = time.monotonic()
+        self._last_update = time.monotonic()
         self._started: float | None = None
         self._bar = tqdm(
             total=run.total_steps,
@@ -59,24 +59,24 @@ class ProgressBar(Callback):
         if self._started is None:
             self._started, self._first = now, report.step
         wait = BAR_SECONDS if self._terminal else LINE_SECONDS
-        if now - self._looked < wait and report.step < self._run.total_steps:
+        if now - self._last_update < wait and report.step < self._run.total_steps:
             return
-        self._looked = now
+        self._last_update = now
         epochs = self._run.recipe.epochs
         epoch = f"epoch {min(int(report.epoch) + 1, epochs)}/{epochs}"
-        shown = f"{self._time_left(report.step, now - self._started)} left, {_text(self._averages.take())}"
+        shown = f"{self._time_left(report.step, now - self._started)} left, {_format_means(self._averages.take())}"
         if self._terminal:
             self._bar.set_description_str(epoch, refresh=False)
             self._bar.set_postfix_str(shown, refresh=False)
             self._bar.n = report.step
             self._bar.refresh()
         else:
-            self._say(f"{epoch}, step {report.step}/{self._run.total_steps}, {shown}")
+            self._print(f"{epoch}, step {report.step}/{self._run.total_steps}, {shown}")
 
     def validated(self, report: ValidationReport) -> None:
         """Prints the validation metrics on a separate line."""
-        figures = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in report.figures.items())
-        self._say(f"step {report.step}: {figures}")
+        metrics = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in report.metrics.items())
+        self._print(f"step {report.step}: {metrics}")
 
     def end(self, run: Run) -> None:
         """Closes the progress bar and leaves it on screen."""
@@ -87,12 +87,12 @@ class ProgressBar(Callback):
             return "?"
         return tqdm.format_interval(seconds / (step - self._first) * (self._run.total_steps - step))
 
-    def _say(self, line: str) -> None:
+    def _print(self, line: str) -> None:
         tqdm.write(line, file=self._out)
         self._out.flush()
 
 
-def _text(means: Mapping[str, float]) -> str:
+def _format_means(means: Mapping[str, float]) -> str:
     parts = [f"loss {means['loss']:.4g}", f"{means['images_per_second']:.0f} images/s"]
     angles = [
         f"{means[name]:.1f}\u00b0 {whose}"

@@ -24,7 +24,7 @@ class StepMeans:
         return len(self._reports)
 
     def add(self, report: StepLog) -> None:
-        """Adds a step."""
+        """Adds the metrics of a step."""
         self._reports.append(report)
 
     def take(self) -> dict[str, float]:

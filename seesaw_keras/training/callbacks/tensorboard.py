@@ -64,9 +64,9 @@ class TensorBoard(Callback):
 
     def validated(self, report: ValidationReport) -> None:
         """Writes the validation metrics and plots."""
-        figures = [_scalar(f"validation/{name}", value) for name, value in report.figures.items()]
+        scalars = [_scalar(f"validation/{name}", value) for name, value in report.metrics.items()]
         pictures = [_image(f"validation/{name}", png) for name, png in report.pictures.items()]
-        self._write(report.step, [*figures, *pictures])
+        self._write(report.step, [*scalars, *pictures])
 
     def checkpoint(self, step: int, path: Path) -> None:
         """Writes pending scalars, because a restart resumes after this step."""

@@ -53,7 +53,7 @@ class Validation(Callback):
         self, sets: Mapping[str, Pairs], *, flip: bool = False, draw: Callable[[Any, Any, float], bytes] | None = None
     ) -> None:
         if not sets:
-            raise ValueError("a validation needs a set of pairs")
+            raise ValueError("validation needs at least one set of pairs")
         self._sets = dict(sets)
         self._flip = flip
         self._draw = draw
@@ -70,7 +70,7 @@ class Validation(Callback):
         facts = _facts_in(weights)
         for key, here in (("recipe", run.recipe.to_json()), ("pairs_sha256", self._pairs), ("flip", self._flip)):
             if facts[key] != here:
-                raise ValueError(f"{weights}: its {key} is not this training's; move it away or choose another folder")
+                raise ValueError(f"{weights}: its {key} differs from this run; move it away or choose another folder")
         self._best = facts["accuracy"]
         _write_json(run.out / BEST, facts)
 
@@ -78,24 +78,24 @@ class Validation(Callback):
         """Evaluates the network on every set and saves its weights if they are the best so far."""
         if self._compiled is None or self._compiled[0] is not model:
             self._compiled = model, load_embedder(model)
-        figures: dict[str, float] = {}
+        metrics: dict[str, float] = {}
         pictures: dict[str, bytes] = {}
         for name, pairs in self._sets.items():
             result = evaluate(self._compiled[1], pairs, flip=self._flip, replicates=0)
-            figures |= _figures(name, result)
+            metrics |= _metrics(name, result)
             if self._draw is not None:
                 pictures[f"{name}_scores"] = self._draw(result.scores, result.same, result.decision[0])
-        accuracy = sum(figures[f"{name}_accuracy"] for name in self._sets) / len(self._sets)
+        accuracy = sum(metrics[f"{name}_accuracy"] for name in self._sets) / len(self._sets)
         if self._best is None or accuracy > self._best:
-            self._keep(step, accuracy, figures, model)
-        return ValidationReport(step, figures, pictures)
+            self._keep(step, accuracy, metrics, model)
+        return ValidationReport(step, metrics, pictures)
 
-    def _keep(self, step: int, accuracy: float, figures: dict[str, float], model: Any) -> None:
+    def _keep(self, step: int, accuracy: float, metrics: dict[str, float], model: Any) -> None:
         facts = {
             "step": step,
             "epoch": step / self._run.steps_per_epoch,
             "accuracy": accuracy,
-            "figures": figures,
+            "figures": metrics,
             "flip": self._flip,
             "recipe": self._run.recipe.to_json(),
             "pairs_sha256": self._pairs,
@@ -109,7 +109,7 @@ class Validation(Callback):
         self._best = accuracy
 
 
-def _figures(name: str, result: Verification) -> dict[str, float]:
+def _metrics(name: str, result: Verification) -> dict[str, float]:
     tar = next(point.tar for point in result.tar_at_far if point.far == FAR)
     return {
         f"{name}_accuracy": 100 * result.ten_fold.accuracy,
@@ -130,5 +130,5 @@ def _facts_in(weights: Path) -> dict[str, Any]:
         if not {"accuracy", "recipe", "pairs_sha256", "flip"} <= set(facts):
             raise KeyError("facts")
     except (OSError, KeyError, ValueError, TypeError) as error:
-        raise ValueError(f"{weights}: not stored by a validation, or damaged ({error}); move it away") from error
+        raise ValueError(f"{weights}: not written by a validation, or damaged ({error}); move it away") from error
     return facts

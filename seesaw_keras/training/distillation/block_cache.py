@@ -71,7 +71,7 @@ class BlockCache:
         """Returns the indices of a block's images."""
         return range(block * BLOCK, min((block + 1) * BLOCK, self._images))
 
-    def whole(self) -> bool:
+    def is_complete(self) -> bool:
         """Returns whether all rows are present and match their checksums; reads all rows."""
         return self.path.exists() and not self.missing()
 
@@ -84,7 +84,7 @@ class BlockCache:
         except ValueError:
             self._length = None
             return list(blocks)
-        return [block for block in blocks if sums.get(block) != _checksum(self._cut(rows, block))]
+        return [block for block in blocks if sums.get(block) != _checksum(self._block_rows(rows, block))]
 
     def rows(self) -> np.memmap:
         """Maps the rows read-only: float16 (views, images, length).
@@ -100,7 +100,7 @@ class BlockCache:
                 fits = file.read(len(header)) == header and path.stat().st_size == size
             if fits:
                 return np.memmap(path, DTYPE, "r", len(header), shape)
-        raise ValueError(f"{path}: not there, or damaged")
+        raise ValueError(f"{path}: missing or damaged")
 
     def write(self, block: int, rows: npt.NDArray[np.floating]) -> None:
         """Writes the rows of a block's images, (views, images, length), as float16 and flushes them to disk.
@@ -111,7 +111,7 @@ class BlockCache:
         if self.path.exists():  # complete but damaged
             self.path.replace(self._partial)
         if self._length is None:
-            self._begin(rows.shape[2])
+            self._create(rows.shape[2])
         header, (_, images, length) = self._header(rows.shape[2])
         try:
             # Not through a memory map, which would kill the process with SIGBUS if the disk is full.
@@ -131,7 +131,7 @@ class BlockCache:
         if self._partial.exists():
             self._partial.replace(self.path)
 
-    def _begin(self, length: int) -> None:
+    def _create(self, length: int) -> None:
         """Creates the rows and the log, overwriting both."""
         header, shape = self._header(length)
         with self._partial.open("wb") as file:
@@ -160,7 +160,7 @@ class BlockCache:
         found = [re.fullmatch(r"([0-9]{1,18}) ([0-9a-f]{8})", line) for line in lines]
         return int(length[1]), {int(match[1]): int(match[2], 16) for match in found if match}
 
-    def _cut(self, rows: np.memmap, block: int) -> npt.NDArray[np.float16]:
+    def _block_rows(self, rows: np.memmap, block: int) -> npt.NDArray[np.float16]:
         images = self.images_of(block)
         return rows[:, images.start : images.stop]
 

@@ -34,7 +34,7 @@ def cosine_loss(student: Any, teacher: Any) -> Any:
         ValueError: if the embeddings differ in dimension.
     """
     if student.shape[-1] != teacher.shape[-1]:
-        raise ValueError(f"embeddings of length {student.shape[-1]} and {teacher.shape[-1]} have no cosine")
+        raise ValueError(f"embeddings must have the same length, got {student.shape[-1]} and {teacher.shape[-1]}")
     return tf.reduce_sum(tf.square(_unit(student) - _unit(teacher)), axis=-1) / 2
 
 
@@ -54,14 +54,14 @@ def contrast_loss(student: Any, teacher: Any, bank: Any, *, temperature: float) 
     Returns:
         float32 (n,), 0 or more.
     """
-    seen, aim, others = _unit(student), _unit(teacher), _unit(bank)
+    student, teacher, bank = _unit(student), _unit(teacher), _unit(bank)
 
     def logits(rows: Any) -> Any:
-        own = tf.reduce_sum(rows * aim, axis=-1, keepdims=True)
-        return tf.concat([own, tf.matmul(rows, others, transpose_b=True)], axis=-1) / temperature
+        own = tf.reduce_sum(rows * teacher, axis=-1, keepdims=True)
+        return tf.concat([own, tf.matmul(rows, bank, transpose_b=True)], axis=-1) / temperature
 
-    wanted = tf.stop_gradient(tf.nn.log_softmax(logits(aim)))
-    return tf.reduce_sum(tf.exp(wanted) * (wanted - tf.nn.log_softmax(logits(seen))), axis=-1)
+    target = tf.stop_gradient(tf.nn.log_softmax(logits(teacher)))
+    return tf.reduce_sum(tf.exp(target) * (target - tf.nn.log_softmax(logits(student))), axis=-1)
 
 
 def distance_relation_loss(student: Any, teacher: Any) -> Any:

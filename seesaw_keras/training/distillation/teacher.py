@@ -53,7 +53,7 @@ def load_teachers(
     """
     chosen: Sequence[str | None] = preprocesses or [None] * len(paths)
     if len(chosen) != len(paths):
-        raise ValueError(f"preprocess: {len(chosen)} for {len(paths)} teachers; give one for each")
+        raise ValueError(f"preprocess: got {len(chosen)} for {len(paths)} teachers; give one for each")
     threads = os.cpu_count() or 1
     return [load_embedder(path, preprocess=how, threads=threads) for path, how in zip(paths, chosen, strict=True)]
 
@@ -194,11 +194,13 @@ def teacher_embeddings(
     count = len(views)
     if isinstance(embedder, StoredEmbeddings):
         if views.jittered:
-            raise ValueError(f"{embedder.name}: stored embeddings know no jittered views; name a model, or no views")
+            raise ValueError(
+                f"{embedder.name}: stored embeddings do not support jittered views; give a model, or no views"
+            )
         count = 1
     cache = BlockCache(Path(cache_dir), _facts(embedder, source, views, count), views=count, images=len(source))
     report = progress or (lambda count: None)
-    if cache.whole():
+    if cache.is_complete():
         report(len(source))
     else:
         with cache.locked():
@@ -214,7 +216,7 @@ def _facts(embedder: Embedder | StoredEmbeddings, source: Source, views: Views, 
     """Returns everything the embeddings depend on, as JSON."""
     teacher = {name: fact for name, fact in embedder.describe().items() if name != "name"}
     if "sha256" not in teacher:
-        raise ValueError(f"{embedder.name}: a model in memory has no key for the cache: save it, then load the file")
+        raise ValueError(f"{embedder.name}: an in-memory model has no cache key: save it, then load the file")
     return {"teacher": teacher, "views": views.describe() if count > 1 else None, "data": _fingerprint(source)}
 
 
@@ -254,7 +256,7 @@ def _fill(
                 bad = ~np.isfinite(rows).all(axis=(0, 2))
                 if bad.any():
                     name = source[part[int(bad.argmax())]].name
-                    raise ValueError(f"{name}: {embedder.name} returns an embedding that is not finite")
+                    raise ValueError(f"{name}: {embedder.name} returned a non-finite embedding")
                 parts.append(_unit(rows))
                 report(len(part))
             cache.write(block, np.concatenate(parts, axis=1))

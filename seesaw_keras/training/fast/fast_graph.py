@@ -42,8 +42,8 @@ class FastForward:
         self._input, self._output = network.input_names[0], network.output_names[0]
         graph = _Graph(network)
         for name in list(graph.sources):
-            _join_pair(graph, name)
-            _join_gate(graph, name)
+            _fuse_pair(graph, name)
+            _fuse_gate(graph, name)
         self._steps = graph.steps
 
     @property
@@ -83,7 +83,7 @@ class _Graph:
             name: [source.name for source in tf.nest.flatten(layer.inbound_nodes[0].inbound_layers)]
             for name, layer in self.layers.items()
         }
-        self.steps = {name: _Step(_plain(self.layers[name]), of) for name, of in self.sources.items() if of}
+        self.steps = {name: _Step(_unfused(self.layers[name]), of) for name, of in self.sources.items() if of}
 
     def users(self, name: str) -> list[str]:
         """Returns the names of the layers that consume a layer's output."""
@@ -95,7 +95,7 @@ class _Graph:
         return users[0] if len(users) == 1 and isinstance(self.layers[users[0]], kinds) else None
 
 
-def _plain(layer: Any) -> Callable[..., Any]:
+def _unfused(layer: Any) -> Callable[..., Any]:
     """Returns a callable that computes a single, unfused layer."""
     if isinstance(layer, COMPILED):
         return lambda x: activate(type(layer), x)
@@ -106,19 +106,19 @@ def _plain(layer: Any) -> Callable[..., Any]:
 class _Branch(NamedTuple):
     """One branch of an uneven pair."""
 
-    piece: Any
+    slice_layer: Any
     conv: Any
     bn: Any
     activation: Any | None
 
 
-def _join_pair(graph: _Graph, name: str) -> None:
+def _fuse_pair(graph: _Graph, name: str) -> None:
     """Fuses the pair that ends in a concatenation, including the following shuffle if there is one."""
     if not isinstance(graph.layers[name], keras.layers.Concatenate):
         return
     branches = [_branch(graph, source) for source in graph.sources[name]]
     found = [branch for branch in branches if branch is not None]
-    inputs = {graph.sources[branch.piece.name][0] for branch in found}
+    inputs = {graph.sources[branch.slice_layer.name][0] for branch in found}
     if len(found) < len(branches) or len(inputs) > 1:
         return
     last = graph.only_user(name, *COMPILED) or name
@@ -141,8 +141,8 @@ def _branch(graph: _Graph, name: str) -> _Branch | None:
     kinds = (keras.layers.BatchNormalization, keras.layers.Conv2D, ChannelSlice)
     if len(layers) < 3 or not all(map(isinstance, layers, kinds)) or not layers[0].fused:
         return None
-    bn, conv, piece = layers[:3]
-    return _Branch(piece, conv, bn, activation)
+    bn, conv, slice_layer = layers[:3]
+    return _Branch(slice_layer, conv, bn, activation)
 
 
 class _Pair:
@@ -161,7 +161,10 @@ class _Pair:
         channels = x.shape[-1]
         kernel = self._join(
             [
-                tf.pad(branch.conv.kernel, ((0, 0), (0, 0), (branch.piece.start, channels - branch.piece.stop), (0, 0)))
+                tf.pad(
+                    branch.conv.kernel,
+                    ((0, 0), (0, 0), (branch.slice_layer.start, channels - branch.slice_layer.stop), (0, 0)),
+                )
                 for branch in self._branches
             ]
         )
@@ -200,7 +203,7 @@ class _Pair:
         return tf.split(joined, [branch.conv.filters for branch in self._branches])
 
 
-def _join_gate(graph: _Graph, name: str) -> None:
+def _fuse_gate(graph: _Graph, name: str) -> None:
     """Fuses a squeeze-excite, which ends in a multiplication, with the preceding activation."""
     if not isinstance(graph.layers[name], keras.layers.Multiply):
         return
@@ -209,7 +212,7 @@ def _join_gate(graph: _Graph, name: str) -> None:
         gate.append(graph.sources[gate[-1]][0])
     if graph.sources[gate[-1]] != [x] or len(graph.users(x)) != 2 or not isinstance(graph.layers[x], COMPILED):
         return
-    excite = [_of_one_pixel(graph.layers[layer]) for layer in reversed(gate[:-1])]
+    excite = [_as_matmul(graph.layers[layer]) for layer in reversed(gate[:-1])]
     kind = type(graph.layers[x])
 
     def compute(inputs: Any) -> Any:
@@ -220,7 +223,7 @@ def _join_gate(graph: _Graph, name: str) -> None:
         del graph.steps[layer]
 
 
-def _of_one_pixel(layer: Any) -> Callable[[Any], Any]:
+def _as_matmul(layer: Any) -> Callable[[Any], Any]:
     """Returns a callable for inputs (batch, 1, 1, channels); computes 1x1 convolutions as matrix products.
 
     A matrix product has less overhead than a convolution.

@@ -45,17 +45,17 @@ def import_addons() -> ModuleType:
     """
     if importlib.util.find_spec("tensorflow_addons") is None:
         raise ValueError(
-            "tensorflow-addons is not installed: pip install 'seesaw_keras[addons]' on Python 3.10 or 3.11, for which "
-            f"alone it was published (this is {sys.version_info.major}.{sys.version_info.minor}); without it, choose "
-            "the optimizer sgd or adamw"
+            "tensorflow-addons is not installed: pip install 'seesaw_keras[addons]' on Python 3.10 or 3.11, the "
+            f"only versions that it supports (this is {sys.version_info.major}.{sys.version_info.minor}); without it, "
+            "choose the optimizer sgd or adamw"
         )
-    with _keras_2_under_its_old_names(), warnings.catch_warnings():
+    with _keras_2_as_keras(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # end-of-life and TensorFlow version warnings
         return importlib.import_module("tensorflow_addons")
 
 
 @contextmanager
-def _keras_2_under_its_old_names() -> Iterator[None]:
+def _keras_2_as_keras() -> Iterator[None]:
     shown = {old: importlib.import_module(new) for old, new in _OLD_NAMES.items()}
     hidden = {old: sys.modules[old] for old in shown if old in sys.modules}
     tf_keras_attribute = tf.keras

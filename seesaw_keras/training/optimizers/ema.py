@@ -72,11 +72,11 @@ class ExponentialMovingAverage(tf.Module):
         Raises:
             ValueError: if the number of variables or a shape differs.
         """
-        wanted = [tuple(average.shape) for average in self._averages]
+        expected = [tuple(average.shape) for average in self._averages]
         given = [tuple(variable.shape) for variable in variables]
-        if given != wanted:
+        if given != expected:
             raise ValueError(
-                f"the averages are of another network: {len(wanted)} variables against {len(given)}, or other shapes"
+                f"variables do not match the averages: {len(expected)} expected, {len(given)} given, or shapes differ"
             )
         for variable, average in zip(variables, self._averages, strict=True):
             variable.assign(tf.identity(average))
@@ -109,11 +109,11 @@ class ExponentialMovingAverage(tf.Module):
         updates = tf.cast(self._updates, tf.float32)
         share = 1.0 - tf.minimum(self._decay, (1.0 + updates) / (10.0 + updates))
         for average, variable in zip(self._averages, self._originals, strict=True):
-            strategy.extended.update(average, _approach, args=(variable, share), group=False)
+            strategy.extended.update(average, _update_average, args=(variable, share), group=False)
         self._updates.assign_add(1)
 
 
-def _approach(average: tf.Variable, variable: tf.Variable, share: tf.Tensor) -> tf.Operation:
+def _update_average(average: tf.Variable, variable: tf.Variable, share: tf.Tensor) -> tf.Operation:
     if average.dtype.is_floating:
         return average.assign_add(tf.cast(share, average.dtype) * (variable - average))
     return average.assign(variable)

@@ -86,8 +86,8 @@ class Optimizer(tf.Module):
         self._clip_norm = clip_norm
         self._loss_scaling = loss_scaling
         if loss_scaling:
-            self._loss_scale = _state(_INITIAL_LOSS_SCALE, tf.float32, "loss_scale")
-            self._good_steps = _state(0, tf.int64, "good_steps")
+            self._loss_scale = _state_variable(_INITIAL_LOSS_SCALE, tf.float32, "loss_scale")
+            self._good_steps = _state_variable(0, tf.int64, "good_steps")
 
     @property
     def iterations(self) -> tf.Variable:
@@ -176,7 +176,7 @@ class Optimizer(tf.Module):
             rate = self.learning_rate
             for variable, decay in zip(variables, decays, strict=True):
                 if decay:
-                    strategy.extended.update(variable, _shrink, args=(rate * decay,), group=False)
+                    strategy.extended.update(variable, _decay_variable, args=(rate * decay,), group=False)
 
         def apply(gradients: Sequence[tf.Tensor]) -> None:
             if self._coupled:
@@ -256,11 +256,11 @@ class _SGD(keras.optimizers.legacy.SGD):
         )
 
 
-def _shrink(variable: tf.Variable, share: tf.Tensor) -> tf.Operation:
+def _decay_variable(variable: tf.Variable, share: tf.Tensor) -> tf.Operation:
     return variable.assign_sub(share * variable)
 
 
-def _state(value: float, dtype: tf.DType, name: str) -> tf.Variable:
+def _state_variable(value: float, dtype: tf.DType, name: str) -> tf.Variable:
     return tf.Variable(
         value, trainable=False, dtype=dtype, name=name, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA
     )

@@ -60,14 +60,14 @@ def make_schedule(
     if kind not in get_args(Kind):
         raise ValueError(f"unknown schedule {kind!r}: choose one of {', '.join(get_args(Kind))}")
     if not 0 <= warmup_steps < total_steps:
-        raise ValueError(f"a schedule wants 0 <= warmup_steps < total_steps, got {warmup_steps} and {total_steps}")
+        raise ValueError(f"a schedule needs 0 <= warmup_steps < total_steps, got {warmup_steps} and {total_steps}")
     if not (peak > 0 and decay > 0 and power > 0 and final >= 0):
         raise ValueError(
-            "a schedule wants peak, decay and power above 0 and final 0 or more, got "
+            "a schedule needs peak, decay and power above 0 and final 0 or more, got "
             f"peak={peak}, decay={decay}, power={power}, final={final}"
         )
     if list(milestones) != sorted(set(milestones)):
-        raise ValueError(f"a schedule's milestones must rise, got {list(milestones)}")
+        raise ValueError(f"milestones must be increasing, got {list(milestones)}")
     return Schedule(
         kind,
         peak=peak,

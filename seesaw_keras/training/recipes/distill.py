@@ -6,7 +6,7 @@ __all__ = ["RECIPE"]
 
 RECIPE = Recipe(
     name="distill",
-    summary="a teacher's embeddings (cosine and relation losses) and ArcFace on the labels",
+    summary="distillation (cosine and relation losses) combined with ArcFace on the labels",
     cosine_weight=20.0,
     relation_weight=1.0,
     schedule="cosine",

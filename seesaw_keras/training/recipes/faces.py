@@ -6,7 +6,7 @@ __all__ = ["RECIPE"]
 
 RECIPE = Recipe(
     name="faces",
-    summary="phone at 112x112 from a teacher's embeddings of some ten thousand people, on a CPU",
+    summary="distillation of phone at 112x112 from about ten thousand identities, on a CPU",
     variant="phone",
     batch_size=64,
     epochs=12,

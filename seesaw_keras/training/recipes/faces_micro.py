@@ -12,7 +12,7 @@ _MICRO = get_config("micro")
 RECIPE = replace(
     FACES,
     name="faces_micro",
-    summary="micro at 96x96 from a teacher's embeddings of some ten thousand people, on a CPU",
+    summary="distillation of micro at 96x96 from about ten thousand identities, on a CPU",
     variant=_MICRO.name,
     image_size=_MICRO.image_size,
     embedding_size=_MICRO.embedding_size,

@@ -6,7 +6,7 @@ __all__ = ["RECIPE"]
 
 RECIPE = Recipe(
     name="shuffle_hard",
-    summary="hard swish and Li-ArcFace s=64 m=0.45",
+    summary="shuffle_hard with Li-ArcFace s=64 m=0.45",
     variant="shuffle_hard",
     margin="li_arcface",
     s=64.0,

@@ -46,12 +46,12 @@ def test_damage_ends_in_a_record_or_a_named_error(damaged, data):
 @pytest.mark.parametrize(
     ("example", "message"),
     [
-        (b"", "found the features none"),
-        (b"\x0a\x00", "found the features none"),
-        (b"\x0a\x06\x0a\x04\x0a\x02ab", "found the features ab"),
-        (b"\x0a\x08\x0a\x06\x0a\x04four\xff", "no tf.train.Example"),
-        (b"\x0a\xff\xff\xff\xff\x0f", "a field of 4294967295 bytes where 0 are left"),
-        (b"\xff" * 20, "a number of more than ten bytes"),
+        (b"", "got features none"),
+        (b"\x0a\x00", "got features none"),
+        (b"\x0a\x06\x0a\x04\x0a\x02ab", "got features ab"),
+        (b"\x0a\x08\x0a\x06\x0a\x04four\xff", "not a tf.train.Example"),
+        (b"\x0a\xff\xff\xff\xff\x0f", "a field of 4294967295 bytes, but only 0 bytes are left"),
+        (b"\xff" * 20, "a varint is longer than ten bytes"),
         (b"\x0b", "wire type 3"),
         (serialize_example(Record(b"", (1 << 64) - 5, "x")), "label .int64, 0 or more"),  # -5 in two's complement
     ],

@@ -51,7 +51,7 @@ def test_names_that_are_no_text_can_be_printed_and_read(tmp_path):
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["1.jpg", "2.jpg"], "put them into one folder an identity"),
+        (["1.jpg", "2.jpg"], "create one sub-folder per identity"),
         (["a/1.jpg", "b/session/1.jpg"], "below '.' and below 'b'"),
         (["a/x/1.jpg", "b/x/1.jpg"], "below 'a' and below 'b'"),
         (["notes.txt"], "no image files"),
@@ -99,15 +99,15 @@ def test_csv(tmp_path, start, end):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "no columns path and identity"),
-        ("images/1.jpg,ada\n", "no columns path and identity"),
+        ("", "must contain the columns path and identity"),
+        ("images/1.jpg,ada\n", "must contain the columns path and identity"),
         ("path,identity\n", "no rows"),
         ("path,identity\nimages/1.jpg\n", "line 2: path or identity is missing"),
         ("path,identity\nimages/1.jpg,a\n,b\n", "line 3: path or identity is missing"),
         ("path,identity\n\0,b\n", "line 2"),
         ('path,identity\n"images/1.jpg,b\n', "line 2: unexpected end"),
         ("path,identity\n" + "x" * 200_000 + ",b\n", "line 2: field larger"),
-        (b"path,identity\n\xff\xfe,b\n", "byte 14 is no UTF-8"),
+        (b"path,identity\n\xff\xfe,b\n", "byte 14 is not valid UTF-8"),
     ],
 )
 def test_other_tables_are_refused(tmp_path, content, message):

@@ -83,7 +83,7 @@ def test_a_bomb_is_cut_off(tmp_path):
     path = pack(tmp_path / "a.zip", [("a/1.jpg", bytes(1 << 24))])
     lie(path, size=1000)
     images = open_images(path)
-    with pytest.raises(ValueError, match=r"a\.zip, entry a/1\.jpg: its bytes are not those"):
+    with pytest.raises(ValueError, match=r"a\.zip, entry a/1\.jpg: size or CRC-32 does not match"):
         images.read("a/1.jpg")
     lie(path, size=MAX_BYTES + 1)
     images = open_images(path)
@@ -94,13 +94,13 @@ def test_a_bomb_is_cut_off(tmp_path):
 def test_an_entry_that_is_there_twice_is_refused(tmp_path):
     with pytest.warns(UserWarning, match="Duplicate"):
         pack(tmp_path / "a.zip", [("a/1.jpg", b"1"), ("a/1.jpg", b"2")])
-    with pytest.raises(ValueError, match="is there twice"):
+    with pytest.raises(ValueError, match="duplicate entry"):
         open_images(tmp_path / "a.zip")
 
 
 def test_other_compression_is_refused(tmp_path):
     images = open_images(pack(tmp_path / "a.zip", [("a/1.jpg", b"1")], zipfile.ZIP_LZMA))
-    with pytest.raises(ValueError, match=r"entry a/1\.jpg: .*another method than deflate"):
+    with pytest.raises(ValueError, match=r"entry a/1\.jpg: .*not compressed with deflate"):
         images.read("a/1.jpg")
 
 

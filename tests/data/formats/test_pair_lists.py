@@ -67,7 +67,7 @@ def test_an_archive_may_hold_its_protocol(tmp_path):
 def test_a_line_of_a_protocol_in_an_archive_is_named(tmp_path):
     with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
         archive.writestr("pairs.txt", "2\t1\nAda\t1\n" + "\n".join(LINES[1:]))
-    with pytest.raises(ValueError, match=r"set\.zip: pairs\.txt, line 2: wants name, number, number"):
+    with pytest.raises(ValueError, match=r"set\.zip: pairs\.txt, line 2: expected name, number, number"):
         open_pairs(tmp_path / "set.zip")
 
 
@@ -98,17 +98,21 @@ def test_a_single_fold_is_dealt_into_ten(tmp_path_factory, each, head):
 @pytest.mark.parametrize(
     ("head", "lines", "message"),
     [
-        ("", LINES, "line 1: wants the number of folds"),
+        ("", LINES, "line 1: expected the number of folds"),
         ("1 2 3", LINES, "line 1"),
-        ("2 x", LINES, "line 1: 'x' in place of a number"),
-        ("2\t2", LINES, "announces 8 pairs in line 1, but has 4"),
-        ("999999999\t999999999", LINES, "but has 4"),
-        ("2\t1", [LINES[1], *LINES[1:]], "line 2: wants name, number, number, found"),
-        ("2\t1", [*LINES[:3], LINES[0]], "line 5: wants name, number, name, number"),
-        ("2\t1", ["Ada\t1\tx", *LINES[1:]], "line 2: 'x' in place of a number"),
-        ("2\t1", ["Ada\t1\t-2", *LINES[1:]], "line 2: '-2' in place of a number"),
+        ("2 x", LINES, "line 1: expected a number, got 'x'"),
+        ("2\t2", LINES, "line 1 declares 8 pairs, but the file has 4"),
+        ("999999999\t999999999", LINES, "but the file has 4"),
+        ("2\t1", [LINES[1], *LINES[1:]], "line 2: expected name, number, number, got"),
+        ("2\t1", [*LINES[:3], LINES[0]], "line 5: expected name, number, name, number"),
+        ("2\t1", ["Ada\t1\tx", *LINES[1:]], "line 2: expected a number, got 'x'"),
+        ("2\t1", ["Ada\t1\t-2", *LINES[1:]], "line 2: expected a number, got '-2'"),
         ("2\t1", ["Ada\t1\t7", *LINES[1:]], r"line 2: image Ada/Ada_0007 is missing in .*lfw"),
-        ("4", LINES * 2, "line 1: 8 pairs in a single fold are too few to cross-validate in 10: name 5 of each kind"),
+        (
+            "4",
+            LINES * 2,
+            "line 1: 8 pairs in a single fold are too few for 10-fold cross-validation: list 5 or more of each kind",
+        ),
         ("2\t1", ["../../etc\t1\t2", *LINES[1:]], "line 2: image .*is missing"),
     ],
 )
@@ -121,7 +125,7 @@ def test_a_protocol_that_does_not_fit_is_refused(tmp_path, head, lines, message)
 def test_an_image_with_two_suffixes_is_ambiguous(tmp_path):
     root = fill(tmp_path / "lfw", [*LFW, "Ada/Ada_0002.png"])
     with pytest.raises(
-        ValueError, match=r"line 2: image Ada/Ada_0002 may be Ada/Ada_0002\.jpg or Ada/Ada_0002\.png in"
+        ValueError, match=r"line 2: image Ada/Ada_0002 matches both Ada/Ada_0002\.jpg and Ada/Ada_0002\.png in"
     ):
         open_pairs(root, protocol(tmp_path, LINES))
 
@@ -196,5 +200,5 @@ def test_bin_has_ten_contiguous_folds(tmp_path, count, sizes):
 
 
 def test_images_without_pairs_are_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"name LFW's pairs\.txt or CFP's"):
+    with pytest.raises(ValueError, match=r"give LFW's pairs\.txt or CFP's"):
         open_pairs(fill(tmp_path, LFW))

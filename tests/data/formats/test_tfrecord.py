@@ -67,12 +67,12 @@ def test_shards_are_one_source_in_their_order(tmp_path):
 
 
 def test_a_folder_without_shards_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"holds no \*\.tfrecord"):
+    with pytest.raises(ValueError, match=r"contains no \*\.tfrecord"):
         TFRecordSource(tmp_path)
 
 
 def test_a_failed_write_leaves_nothing(tmp_path):
-    with pytest.raises(ValueError, match="x: label -1"):
+    with pytest.raises(ValueError, match="x: label must be 0 or more, got -1"):
         write_shard(tmp_path / "a.tfrecord", [RECORDS[0], Record(b"", -1, "x")])
     assert not list(tmp_path.iterdir())
 
@@ -111,5 +111,5 @@ def test_an_oversized_length_takes_no_memory(tmp_path, good, length):
     path = tmp_path / "a.tfrecord"
     head = struct.pack("<Q", length)
     path.write_bytes(good + head + masked(head) + bytes(100))
-    with pytest.raises(ValueError, match=rf"a\.tfrecord\[3\]: {length} bytes are announced"):
+    with pytest.raises(ValueError, match=rf"a\.tfrecord\[3\]: {length} bytes are declared"):
         TFRecordSource(path)

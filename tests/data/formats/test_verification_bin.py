@@ -22,10 +22,10 @@ def test_every_way_that_sets_were_written(tmp_path, protocol, image_type, same_t
     same = np.array(SAME) if same_type == "array" else [same_type(item) for item in SAME]
     path = tmp_path / "lfw.bin"
     path.write_bytes(pickle.dumps((images, same), protocol))
-    read, verdicts = read_bin(path)
+    read, labels = read_bin(path)
     assert read == IMAGES
-    assert verdicts.dtype == np.bool_
-    np.testing.assert_array_equal(verdicts, SAME)
+    assert labels.dtype == np.bool_
+    np.testing.assert_array_equal(labels, SAME)
 
 
 def test_python_reads_what_is_written(tmp_path):
@@ -38,27 +38,27 @@ def test_python_reads_what_is_written(tmp_path):
 
 @pytest.mark.parametrize(("images", "same"), [(IMAGES[:5], SAME), (IMAGES, SAME[:2]), ([], [])])
 def test_odd_counts_are_neither_read_nor_written(tmp_path, images, same):
-    with pytest.raises(ValueError, match=rf"a\.bin: {len(images)} images and {len(same)} verdicts"):
+    with pytest.raises(ValueError, match=rf"a\.bin: {len(images)} images and {len(same)} labels"):
         write_bin(tmp_path / "a.bin", images, same)
     assert not list(tmp_path.iterdir())
     (tmp_path / "a.bin").write_bytes(pickle.dumps((images, same)))
-    with pytest.raises(ValueError, match=rf"a\.bin: {len(images)} images and {len(same)} verdicts"):
+    with pytest.raises(ValueError, match=rf"a\.bin: {len(images)} images and {len(same)} labels"):
         read_bin(tmp_path / "a.bin")
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ([IMAGES], "no pair of lists"),
-        (IMAGES, "no pair of lists"),
-        (b"ab", "no pair of lists"),
-        ((b"abcd", [True, False]), "no pair of lists"),
-        ((IMAGES, 3), "no pair of lists"),
-        (([*IMAGES[:5], "text"], SAME), r"\[5\]: a str in place of an encoded image"),
-        (([*IMAGES[:5], np.arange(3)], SAME), r"\[5\]: a ndarray in place of an encoded image"),
-        ((IMAGES, [True, 2, False]), "pair 1: a int in place of True or False"),
-        ((IMAGES, [True, False, None]), "pair 2: a NoneType in place"),
-        ((IMAGES, np.zeros((3, 2), bool)), "pair 0: a ndarray in place"),
+        ([IMAGES], "expected two lists"),
+        (IMAGES, "expected two lists"),
+        (b"ab", "expected two lists"),
+        ((b"abcd", [True, False]), "expected two lists"),
+        ((IMAGES, 3), "expected two lists"),
+        (([*IMAGES[:5], "text"], SAME), r"\[5\]: expected an encoded image, got str"),
+        (([*IMAGES[:5], np.arange(3)], SAME), r"\[5\]: expected an encoded image, got ndarray"),
+        ((IMAGES, [True, 2, False]), "pair 1: expected True or False, got int"),
+        ((IMAGES, [True, False, None]), "pair 2: expected True or False, got NoneType"),
+        ((IMAGES, np.zeros((3, 2), bool)), "pair 0: expected True or False, got ndarray"),
     ],
 )
 def test_other_pickles_are_refused(tmp_path, content, message):
@@ -78,7 +78,7 @@ class Evil:
 def test_a_pickle_that_calls_os_system_is_refused(tmp_path):
     path, mark = tmp_path / "lfw.bin", tmp_path / "executed"
     path.write_bytes(pickle.dumps(([Evil(f"touch {mark}"), b""], [True])))
-    with pytest.raises(ValueError, match=r"lfw\.bin: the pickle asks for '(posix|nt)\.system'"):
+    with pytest.raises(ValueError, match=r"lfw\.bin: the pickle imports '(posix|nt)\.system'"):
         read_bin(path)
     assert not mark.exists()
 

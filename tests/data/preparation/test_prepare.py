@@ -117,11 +117,12 @@ def test_what_is_left_out_is_listed(prepared, faces, expected):
         assert source[int(row["position"])].name == row["name"]
         assert row["name"].startswith(row["identity"] + "/")
     assert [(row["name"], row["detail"]) for row in by_reason["undecodable"]] == [
-        ("人3/0.jpg", "人3/0.jpg: a truncated JPEG: its end is missing"),
-        ("人4/3.jpg", "人4/3.jpg: no JPEG, PNG, WebP or BMP: it is empty; convert it to one of them"),
+        ("人3/0.jpg", "人3/0.jpg: a truncated JPEG: its end marker is missing"),
+        ("人4/3.jpg", "人4/3.jpg: not a JPEG, PNG, WebP or BMP: it is empty; convert it to one of them"),
         (
             "人4/4.jpg",
-            "人4/4.jpg: no JPEG, PNG, WebP or BMP: it starts with 6e 6f 20 69 6d 61 67 65; convert it to one of them",
+            "人4/4.jpg: not a JPEG, PNG, WebP or BMP: it starts with 6e 6f 20 69 6d 61 67 65; "
+            "convert it to one of them",
         ),
     ]
     assert [(row["name"], row["detail"]) for row in by_reason["duplicate"]] == [
@@ -130,7 +131,7 @@ def test_what_is_left_out_is_listed(prepared, faces, expected):
     ]
     few = {person for person in range(PEOPLE) if person not in expected}
     assert {row["identity"] for row in by_reason["few images"]} == {name_of(person) for person in few}
-    assert {row["detail"] for row in by_reason["few images"]} == {"1 images, wants 3", "2 images, wants 3"}
+    assert {row["detail"] for row in by_reason["few images"]} == {"1 images, fewer than 3", "2 images, fewer than 3"}
     images = sum(1 + person % 6 for person in range(PEOPLE))
     few_images = images - 3 - 2 - sum(map(len, expected.values()))
     assert manifest["left_out"] == {"undecodable": 3, "duplicate": 2, "few_images": few_images, "near": 0}
@@ -164,7 +165,7 @@ def test_a_finished_run_is_checked_and_left_alone(prepared, faces, tmp_path):
     shutil.copytree(output, copy)
     shard = copy / "train" / TFRecordSource(copy / "train").paths[1].name
     shard.write_bytes(shard.read_bytes()[:-1])
-    with pytest.raises(ValueError, match=r"faces-00001-of-.*: is missing or not what manifest\.json says"):
+    with pytest.raises(ValueError, match=r"faces-00001-of-.*: missing or different from manifest\.json"):
         prepare_faces(faces, copy, SETTINGS)
 
 
@@ -193,10 +194,10 @@ def test_another_input_in_the_same_folder_is_refused(prepared, faces, tmp_path, 
 
 def test_a_folder_of_something_else_is_refused(faces, tmp_path):
     (tmp_path / "thesis.tex").write_text("x")
-    with pytest.raises(ValueError, match="holds files already"):
+    with pytest.raises(ValueError, match="not empty, and not from an interrupted run"):
         prepare_faces(faces, tmp_path)
     assert tree(tmp_path) == {"thesis.tex": b"x"}
-    with pytest.raises(ValueError, match="lies inside of the input"):
+    with pytest.raises(ValueError, match="inside the input folder"):
         prepare_faces(faces, faces / "out")
 
 
@@ -272,14 +273,14 @@ def test_pairs_of_held_out_people(faces, tmp_path):
     assert (len(pairs), pairs.same.sum()) == (20, 10)
     assert {pairs.read(number) for number in range(len(pairs.names))} <= held
     (tmp_path / "out" / "holdout" / "turned.zip").write_bytes(b"changed")
-    with pytest.raises(ValueError, match=r"turned\.zip: is missing or not what manifest\.json says"):
+    with pytest.raises(ValueError, match=r"turned\.zip: missing or different from manifest\.json"):
         prepare_faces(faces, tmp_path / "out", settings, processes=1)
 
 
 def test_nothing_to_train_on_is_an_error(tmp_path):
     (tmp_path / "in" / "a").mkdir(parents=True)
     (tmp_path / "in" / "a" / "1.jpg").write_bytes(b"x")
-    with pytest.raises(ValueError, match="nothing is left to train on: 1 undecodable"):
+    with pytest.raises(ValueError, match="no images are left to train on: 1 undecodable"):
         prepare_faces(tmp_path / "in", tmp_path / "out", processes=1)
 
 
@@ -349,7 +350,7 @@ def test_people_near_a_test_set_are_left_out(colors, tmp_path):
     assert kept == sorted(set(ours) - gone)
     rows = [row for row in table(tmp_path / "out" / "left_out.csv") if row["reason"] == "near"]
     assert {row["identity"]: row["detail"] for row in rows} == {
-        name: f"cosine {best[name][0]:.3f} with the person of {best[name][1]}/0.png" for name in gone
+        name: f"cosine {best[name][0]:.3f} to the identity of {best[name][1]}/0.png" for name in gone
     }
     assert manifest["exclude_near"]["embedder"] == {"name": "color"}
     assert manifest["exclude_near"]["cosine"] == 0.9

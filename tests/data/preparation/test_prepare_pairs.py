@@ -64,5 +64,5 @@ def test_lfw_becomes_a_bin(tmp_path, jpeg):
 
 def test_no_pair_left_is_an_error(tmp_path):
     write_bin(tmp_path / "a.bin", [b"x", b"y"], [True])
-    with pytest.raises(ValueError, match=r"a\.bin: no pair is left: 2 of 2 images"):
+    with pytest.raises(ValueError, match=r"a\.bin: no pairs are left: 2 of 2 images"):
         prepare_pairs(tmp_path / "a.bin", tmp_path / "out")

@@ -57,12 +57,12 @@ def test_another_run_is_refused(tmp_path, finished, run, message):
 def test_damaged_records_of_a_run_are_refused(tmp_path, content):
     RunFolder(tmp_path, "in", RUN)
     (tmp_path / ".progress" / "run.json").write_bytes(content.encode("latin1"))
-    with pytest.raises(ValueError, match=r"run\.json: no JSON"):
+    with pytest.raises(ValueError, match=r"run\.json: not (JSON|a JSON object)"):
         RunFolder(tmp_path, "in", RUN)
 
 
 def test_a_folder_inside_of_the_input_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="lies inside of the input"):
+    with pytest.raises(ValueError, match="inside the input folder"):
         RunFolder(tmp_path / "out", tmp_path, RUN)
     assert not list(tmp_path.iterdir())
 

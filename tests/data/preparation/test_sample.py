@@ -38,5 +38,5 @@ def test_records_are_spread_evenly_and_identities_kept_apart(labels, count):
 
 def test_nothing_is_no_sample():
     for labels, count in ((), 1), ((1, 2), 0):
-        with pytest.raises(ValueError, match=f"one record or more, not {count} of {len(labels)}"):
+        with pytest.raises(ValueError, match=f"at least one record, got {count} of {len(labels)}"):
             EvenSample(Numbers(labels), count)

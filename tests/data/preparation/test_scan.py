@@ -29,7 +29,7 @@ def test_every_record_is_looked_at_once(source, tmp_path, jpeg):
     assert [row.ljust(32, b"\0") for row in np.delete(rows["sha256"], 4).tolist()] == digests
     assert told == [("scan", 0, 6), ("scan", 6, 6)]
     assert described[0][0] == "" and "4.jpg: there is no such file" in described[0][1]
-    assert described[1][0] == "1/3.jpg" and described[1][1].startswith("1/3.jpg: no JPEG")
+    assert described[1][0] == "1/3.jpg" and described[1][1].startswith("1/3.jpg: not a JPEG")
     assert described[2] == ("0/0.jpg", "")
     with Workers(None, 1) as nobody:  # all is there: nobody has to read anything
         np.testing.assert_array_equal(scan(nobody, 6, tmp_path / "kept", lambda *progress: None), rows)

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seesaw_keras.data.preparation.selection import (
-    Fate,
+    Assignment,
     mark_duplicates,
-    mark_few,
+    mark_few_images,
     mark_holdout,
     mark_identities,
     renumbered,
@@ -21,49 +21,51 @@ records = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 12), st.booleans(
 def arrays(rows):
     labels = np.array([label for label, _, _ in rows], np.int64)
     digests = np.array([bytes([content]) * 31 + b"\0" for _, content, _ in rows], "S32")
-    fates = np.where([decodes for _, _, decodes in rows], Fate.TRAIN, Fate.UNDECODABLE).astype(np.int64)
-    return labels, digests, fates
+    assignments = np.where([decodes for _, _, decodes in rows], Assignment.TRAIN, Assignment.UNDECODABLE).astype(
+        np.int64
+    )
+    return labels, digests, assignments
 
 
 @settings(deadline=None)
 @given(records)
 def test_the_first_of_equal_images_stays(rows):
-    _, digests, fates = arrays(rows)
-    firsts = mark_duplicates(fates, digests)
+    _, digests, assignments = arrays(rows)
+    firsts = mark_duplicates(assignments, digests)
     seen = {}
     for position, (_, content, decodes) in enumerate(rows):
         first = seen.setdefault(content, position) if decodes else position
         assert firsts[position] == first
-        expected = Fate.DUPLICATE if first != position else Fate.TRAIN
-        assert fates[position] == (expected if decodes else Fate.UNDECODABLE)
+        expected = Assignment.DUPLICATE if first != position else Assignment.TRAIN
+        assert assignments[position] == (expected if decodes else Assignment.UNDECODABLE)
 
 
 @settings(deadline=None)
 @given(records, st.integers(1, 6))
 def test_identities_with_few_usable_images_go(rows, min_images):
-    labels, digests, fates = arrays(rows)
-    mark_duplicates(fates, digests)
-    before = fates.copy()
-    usable = Counter(labels[fates == Fate.TRAIN].tolist())
-    mark_few(fates, labels, min_images)
-    for label, old, new in zip(labels.tolist(), before, fates, strict=True):
-        gone = old == Fate.TRAIN and usable[label] < min_images
-        assert new == (Fate.FEW_IMAGES if gone else old)
+    labels, digests, assignments = arrays(rows)
+    mark_duplicates(assignments, digests)
+    before = assignments.copy()
+    usable = Counter(labels[assignments == Assignment.TRAIN].tolist())
+    mark_few_images(assignments, labels, min_images)
+    for label, old, new in zip(labels.tolist(), before, assignments, strict=True):
+        gone = old == Assignment.TRAIN and usable[label] < min_images
+        assert new == (Assignment.FEW_IMAGES if gone else old)
 
 
 @settings(deadline=None)
 @given(records, st.integers(0, 4), st.integers(0, 3))
 def test_held_out_identities_are_whole_and_share_no_image(rows, count, seed):
-    labels, digests, fates = arrays(rows)
-    firsts = mark_duplicates(fates, digests)
-    before = fates.copy()
+    labels, digests, assignments = arrays(rows)
+    firsts = mark_duplicates(assignments, digests)
+    before = assignments.copy()
     try:
-        mark_holdout(fates, labels, firsts, count, seed)
+        mark_holdout(assignments, labels, firsts, count, seed)
     except ValueError as error:
         assert "hold out fewer" in str(error)
-        np.testing.assert_array_equal(fates, before)
+        np.testing.assert_array_equal(assignments, before)
         return
-    held, trained = set(labels[fates == Fate.HOLDOUT]), set(labels[fates == Fate.TRAIN])
+    held, trained = set(labels[assignments == Assignment.HOLDOUT]), set(labels[assignments == Assignment.TRAIN])
     assert len(held) == count and not held & trained
     owners = {}
     for label, content, decodes in rows:
@@ -75,9 +77,9 @@ def test_held_out_identities_are_whole_and_share_no_image(rows, count, seed):
 def test_the_choice_depends_on_the_seed_alone():
     def chosen(labels, seed):
         labels = np.asarray(labels)
-        fates = np.zeros(len(labels), np.int64)
-        mark_holdout(fates, labels, np.arange(len(labels)), 5, seed)
-        return sorted(set(labels[fates == Fate.HOLDOUT].tolist()))
+        assignments = np.zeros(len(labels), np.int64)
+        mark_holdout(assignments, labels, np.arange(len(labels)), 5, seed)
+        return sorted(set(labels[assignments == Assignment.HOLDOUT].tolist()))
 
     assert chosen(range(100), 0) == chosen(np.repeat(np.arange(100)[::-1], 3), 0)
     assert len({tuple(chosen(range(100), seed)) for seed in range(20)}) == 20
@@ -87,15 +89,15 @@ def test_the_choice_depends_on_the_seed_alone():
 
 
 def test_every_identity_cannot_be_held_out():
-    fates = np.zeros(4, np.int64)
-    with pytest.raises(ValueError, match="2 identities to hold out of the 2 that are left, 2 of which share no"):
-        mark_holdout(fates, np.array([0, 0, 1, 1]), np.arange(4), 2, 0)
+    assignments = np.zeros(4, np.int64)
+    with pytest.raises(ValueError, match="cannot hold out 2 identities: 2 are left, 2 of which share no"):
+        mark_holdout(assignments, np.array([0, 0, 1, 1]), np.arange(4), 2, 0)
 
 
 def test_identities_get_a_fate_where_they_were_to_be_trained_on():
-    fates = np.array([Fate.TRAIN, Fate.DUPLICATE, Fate.TRAIN, Fate.TRAIN], np.int64)
-    mark_identities(fates, np.array([7, 7, 7, 8]), np.array([7]), Fate.NEAR)
-    assert fates.tolist() == [Fate.NEAR, Fate.DUPLICATE, Fate.NEAR, Fate.TRAIN]
+    assignments = np.array([Assignment.TRAIN, Assignment.DUPLICATE, Assignment.TRAIN, Assignment.TRAIN], np.int64)
+    mark_identities(assignments, np.array([7, 7, 7, 8]), np.array([7]), Assignment.NEAR)
+    assert assignments.tolist() == [Assignment.NEAR, Assignment.DUPLICATE, Assignment.NEAR, Assignment.TRAIN]
 
 
 def test_labels_are_renumbered_in_their_order():

@@ -95,7 +95,7 @@ def test_the_same_bytes_again_and_what_is_there_stays(faces, folder, tmp_path):
     [
         (15, "multiple of 10"),
         (0, "10 or more, got 0"),
-        (200, "12 genuine and 54 impostor pairs, 20 of each"),
+        (200, "12 genuine and 54 impostor pairs, but needs 20 of each"),
     ],
 )
 def test_too_much_is_refused(faces, tmp_path, pairs, message):

@@ -32,7 +32,7 @@ def test_other_names_of_faces_are_refused_with_the_form_wanted(name):
 def test_other_names_of_pairs_are_refused():
     with pytest.raises(ValueError, match="PAIRS@SIZE"):
         open_pairs("synthetic:3x2")
-    with pytest.raises(ValueError, match=r"leave pairs\.txt away"):
+    with pytest.raises(ValueError, match=r"omit pairs\.txt"):
         open_pairs("synthetic:40", "pairs.txt")
     with pytest.raises(ValueError, match="multiple of 20"):
         open_pairs("synthetic:41")

@@ -35,7 +35,7 @@ def test_a_batch_is_its_pictures():
 
 @pytest.mark.parametrize("position", [-1, 6])
 def test_there_is_no_picture_outside(position):
-    with pytest.raises(IndexError, match="outside of the 6 records"):
+    with pytest.raises(IndexError, match="out of range for 6 records"):
         SyntheticFaces(3, 2).array(position)
 
 

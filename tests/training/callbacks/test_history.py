@@ -108,7 +108,7 @@ def test_a_last_line_that_was_not_finished_is_left_out(make_run, report, tmp_pat
 def test_another_file_of_that_name_is_refused_and_left_alone(content, make_run, tmp_path):
     path = tmp_path / HISTORY
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"history\.csv: no history of a training.*move it away"):
+    with pytest.raises(ValueError, match=r"history\.csv: not a training history.*move it away"):
         History().begin(make_run())
     assert path.read_bytes() == content
 
@@ -117,7 +117,7 @@ def test_another_file_of_that_name_is_refused_and_left_alone(content, make_run, 
 def test_a_damaged_row_is_named(line, make_run, tmp_path):
     path = tmp_path / HISTORY
     path.write_text(f"step,epoch,loss,learning_rate,images_per_second\n1,1,1,1,1\n{line}\n2,1,1,1,1\n")
-    with pytest.raises(ValueError, match=r"history\.csv, line 3: no row of a history, 5 numbers"):
+    with pytest.raises(ValueError, match=r"history\.csv, line 3: expected 5 numbers"):
         History().begin(make_run())
 
 

@@ -75,13 +75,13 @@ def test_figures_are_those_of_evaluate(start, pairs, tmp_path):
         wanted[f"{name}_auc"] = (cosines[each.same][:, None] > cosines[~each.same]).mean()
         wanted[f"{name}_accuracy"] = 100 * evaluate(validation.load_embedder(model), each).ten_fold.accuracy
     assert report.step == 10
-    assert report.figures == pytest.approx(wanted, abs=1e-4)
+    assert report.metrics == pytest.approx(wanted, abs=1e-4)
     assert {name: png[:4] for name, png in report.pictures.items()} == dict.fromkeys(
         ["faces_scores", "more_scores"], b"\x89PNG"
     )
     best = json.loads((tmp_path / BEST).read_text())
     assert best["accuracy"] == pytest.approx((wanted["faces_accuracy"] + wanted["more_accuracy"]) / 2)
-    assert best["figures"] == report.figures
+    assert best["figures"] == report.metrics
 
 
 def test_the_best_weights_are_kept(start, make_run, tmp_path):
@@ -89,20 +89,20 @@ def test_the_best_weights_are_kept(start, make_run, tmp_path):
     first = callback.validate(10, model)
     kept = model.get_weights()
     second = callback.validate(20, blind(model))
-    assert second.figures["faces_accuracy"] == 50.0
+    assert second.metrics["faces_accuracy"] == 50.0
     other = make_model(seed=1)
     other.load_weights(tmp_path / BEST_WEIGHTS)
     for stored, weight in zip(other.get_weights(), kept, strict=True):
         np.testing.assert_array_equal(stored, weight)
     best = json.loads((tmp_path / BEST).read_text())
     assert (best["step"], best["epoch"]) == (10, 1.0)
-    assert best["accuracy"] == first.figures["faces_accuracy"]
+    assert best["accuracy"] == first.metrics["faces_accuracy"]
     assert Recipe.from_json(best["recipe"]) == make_run().recipe
 
 
 def test_a_training_that_goes_on_knows_its_best(start, tmp_path):
     good, bad = make_model(), blind(make_model())
-    accuracy = start().validate(10, good).figures["faces_accuracy"]
+    accuracy = start().validate(10, good).metrics["faces_accuracy"]
     start(first_step=10).validate(20, bad)
     assert json.loads((tmp_path / BEST).read_text())["accuracy"] == accuracy
     (tmp_path / BEST_WEIGHTS).unlink()
@@ -159,7 +159,7 @@ def test_a_network_is_traced_once(start):
     blind(inner)
     second = callback.validate(20, model)
     assert len(traced) == 1
-    assert first.figures["faces_accuracy"] > 90 and second.figures["faces_accuracy"] == 50
+    assert first.metrics["faces_accuracy"] > 90 and second.metrics["faces_accuracy"] == 50
 
 
 @pytest.mark.parametrize("what", ["recipe", "pairs_sha256", "flip"])
@@ -171,7 +171,7 @@ def test_the_best_of_another_training_is_refused(what, start, make_run, tmp_path
         "pairs_sha256": {"sets": {"faces": some_pairs(1, count=25)}},
         "flip": {"flip": True},
     }
-    with pytest.raises(ValueError, match=f"best.weights.h5: its {what} is not this training's; move it away"):
+    with pytest.raises(ValueError, match=f"best.weights.h5: its {what} differs from this run; move it away"):
         start(**changes[what])
     assert (tmp_path / BEST_WEIGHTS).read_bytes() == before
 
@@ -185,10 +185,10 @@ def test_weights_of_unknown_origin_are_refused(damage, start, tmp_path):
         with h5py.File(path, "w") as file:
             if damage != "no facts":
                 file.attrs["seesaw_keras"] = {"no JSON": "{", "no object": "[]"}[damage]
-    with pytest.raises(ValueError, match=r"best\.weights\.h5: not stored by a validation, or damaged .*move it away"):
+    with pytest.raises(ValueError, match=r"best\.weights\.h5: not written by a validation, or damaged .*move it away"):
         start()
 
 
 def test_a_set_is_needed():
-    with pytest.raises(ValueError, match="needs a set of pairs"):
+    with pytest.raises(ValueError, match="needs at least one set of pairs"):
         Validation({})

@@ -38,7 +38,7 @@ def folder(tmp_path):
 
 def test_whole(folder):
     cache = open_cache(folder)
-    assert cache.whole()
+    assert cache.is_complete()
     rows = cache.rows()
     assert (type(rows), rows.dtype) == (np.memmap, np.float16)
     np.testing.assert_array_equal(rows, ROWS)
@@ -49,9 +49,9 @@ def test_whole(folder):
 
 def test_nothing_there(tmp_path):
     cache = open_cache(tmp_path / "new")
-    assert not cache.whole()
+    assert not cache.is_complete()
     assert cache.missing() == [0, 1, 2]
-    with pytest.raises(ValueError, match="not there, or damaged"):
+    with pytest.raises(ValueError, match="missing or damaged"):
         cache.rows()
 
 
@@ -72,10 +72,10 @@ def test_it_goes_on_where_it_stopped(tmp_path):
 def test_all_written_but_not_named(tmp_path):
     fill(open_cache(tmp_path))
     cache = open_cache(tmp_path)
-    assert not cache.whole()
+    assert not cache.is_complete()
     assert cache.missing() == []
     cache.finish()
-    assert cache.whole()
+    assert cache.is_complete()
 
 
 KILLED = """
@@ -112,7 +112,7 @@ def test_a_kill_in_mid_write_loses_one_block(tmp_path, stage):
     cache = open_cache(tmp_path)
     assert fill(cache) == [1, 2]
     cache.finish()
-    assert open_cache(tmp_path).whole()
+    assert open_cache(tmp_path).is_complete()
     np.testing.assert_array_equal(np.load(cache.path), ROWS)
 
 
@@ -146,7 +146,7 @@ def test_damage_is_found_and_mended(tmp_path_factory, suffix, partial, data):
     fill(cache)
     cache.finish()
     cache = open_cache(folder)
-    assert cache.whole()
+    assert cache.is_complete()
     np.testing.assert_array_equal(cache.rows(), ROWS)
     np.testing.assert_array_equal(np.load(cache.path), ROWS)
 
@@ -156,11 +156,11 @@ def test_one_damaged_block_is_one_missing_block(folder):
     content = bytearray(cache.path.read_bytes())
     content[-1] ^= 1
     cache.path.write_bytes(content)
-    assert not cache.whole()
+    assert not cache.is_complete()
     assert fill(cache) == [2]
     assert not cache.path.exists()
     cache.finish()
-    assert cache.whole()
+    assert cache.is_complete()
 
 
 def test_a_full_disk(tmp_path, monkeypatch):

@@ -159,5 +159,5 @@ def test_nan_is_not_hidden(loss, naive):
 
 
 def test_cosines_need_one_length():
-    with pytest.raises(ValueError, match="length 5 and 4 have no cosine"):
+    with pytest.raises(ValueError, match="must have the same length, got 5 and 4"):
         cosine_loss(embeddings(0), embeddings(1, size=4))

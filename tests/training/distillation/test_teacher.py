@@ -239,7 +239,7 @@ def test_jittered_views_are_in_the_key(records, model, cache):
 
 def test_stored_embeddings_know_no_jittered_views(records, cache, tmp_path):
     np.save(tmp_path / "a.npy", np.ones((2, LENGTH)))
-    with pytest.raises(ValueError, match=r"a\.npy: stored embeddings know no jittered views"):
+    with pytest.raises(ValueError, match=r"a\.npy: stored embeddings do not support jittered views"):
         teacher_embeddings(StoredEmbeddings(tmp_path / "a.npy"), Listed(records[:2]), cache, views=Views(2))
 
 
@@ -294,7 +294,7 @@ def test_principal_axes_keep_inner_products_best(size, seed):
 
 
 def test_a_model_in_memory_has_no_key(records, cache):
-    with pytest.raises(ValueError, match="linear: a model in memory has no key for the cache: save it"):
+    with pytest.raises(ValueError, match="linear: an in-memory model has no cache key: save it"):
         teacher_embeddings(Linear(None), Listed(records), cache)
 
 
@@ -307,7 +307,7 @@ def test_a_number_that_is_not_finite_is_named(records, model, cache):
 
     bad = decode_image(records[70].image, name="")[0, 0, 0]
     first = next(i for i, record in enumerate(records) if decode_image(record.image, name="")[0, 0, 0] == bad)
-    with pytest.raises(ValueError, match=rf"{records[first].name}: linear returns an embedding that is not finite"):
+    with pytest.raises(ValueError, match=rf"{records[first].name}: linear returned a non-finite embedding"):
         teacher_embeddings(Broken(model), Listed(records), cache, views=Views(flip=False))
 
 

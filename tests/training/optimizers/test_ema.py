@@ -140,9 +140,9 @@ def test_a_restored_average_goes_on_bit_for_bit(request, tmp_path, where):
 
 def test_averages_of_another_network_are_refused():
     average = ExponentialMovingAverage([tf.Variable([1.0])], 0.9)
-    with pytest.raises(ValueError, match="of another network: 1 variables against 2"):
+    with pytest.raises(ValueError, match="do not match the averages: 1 expected, 2 given"):
         average.assign_to([tf.Variable([1.0]), tf.Variable([1.0])])
-    with pytest.raises(ValueError, match="or other shapes"):
+    with pytest.raises(ValueError, match="or shapes differ"):
         average.assign_to([tf.Variable([1.0, 2.0])])
 
 

@@ -80,7 +80,7 @@ def test_schedules_are_serialisable(kind):
         ({"peak": 0.0}, "peak=0.0"),
         ({"peak": math.nan}, "peak=nan"),
         ({"final": -1.0}, "final=-1.0"),
-        ({"milestones": (5, 3)}, r"must rise, got \[5, 3\]"),
+        ({"milestones": (5, 3)}, r"must be increasing, got \[5, 3\]"),
     ],
 )
 def test_bad_arguments_are_refused(change, message):

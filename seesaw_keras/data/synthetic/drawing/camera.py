@@ -1,10 +1,10 @@
 """Camera effects: exposure, blur, low resolution, noise, compression.
 
->>> from seesaw_keras.data.synthetic.drawing.camera import take
+>>> from seesaw_keras.data.synthetic.drawing.camera import apply_camera
 >>> from seesaw_keras.data.synthetic.drawing.conditions import Camera
 >>> from seesaw_keras.data.synthetic.stable_rng import StableRng
 >>> import numpy as np
->>> take(np.full((3, 32, 32), 300.0, np.float32), Camera(), StableRng(1), scale=1.0).max()
+>>> apply_camera(np.full((3, 32, 32), 300.0, np.float32), Camera(), StableRng(1), scale=1.0).max()
 np.uint8(255)
 """
 
@@ -16,16 +16,16 @@ import numpy as np
 from seesaw_keras.data.synthetic.drawing.conditions import Camera
 from seesaw_keras.data.synthetic.stable_rng import StableRng
 
-__all__ = ["take"]
+__all__ = ["apply_camera"]
 
 NOISE_STEPS = 16  # quantization steps of the noise's standard deviation
-LOUDEST = 16.0  # standard deviation in gray levels at the last step
+MAX_NOISE = 16.0  # standard deviation in gray levels at the last step
 
 
 @lru_cache(maxsize=NOISE_STEPS + 1)
 def _noise_table(step: int) -> np.ndarray:
     """Returns 256 Gaussian quantiles, scaled to the deviation of that step, as int16 gray levels."""
-    deviation = step * LOUDEST / NOISE_STEPS
+    deviation = step * MAX_NOISE / NOISE_STEPS
     # Winitzki's closed form of the inverse error function; within 0.5% of the quantiles.
     u = (np.arange(256) + 0.5) / 128 - 1.0
     log = np.log(1.0 - u * u)
@@ -34,7 +34,7 @@ def _noise_table(step: int) -> np.ndarray:
     return np.rint(quantiles * deviation).astype(np.int16)
 
 
-def take(light: np.ndarray, camera: Camera, rng: StableRng, *, scale: float) -> np.ndarray:
+def apply_camera(light: np.ndarray, camera: Camera, rng: StableRng, *, scale: float) -> np.ndarray:
     """Applies the camera effects to a lit scene.
 
     Args:
@@ -59,7 +59,7 @@ def take(light: np.ndarray, camera: Camera, rng: StableRng, *, scale: float) -> 
     picture = cv2.LUT(picture, np.rint(np.clip(tones, 0.0, 1.0) * 255.0).astype(np.uint8))
     picture = _soften(picture, camera, scale)
     if camera.noise:
-        table = _noise_table(round(camera.noise / LOUDEST * NOISE_STEPS))
+        table = _noise_table(round(camera.noise / MAX_NOISE * NOISE_STEPS))
         noise = cv2.LUT(rng.bytes(picture.size).reshape(picture.shape), table)
         picture = cv2.add(picture, noise, dtype=cv2.CV_8U)
     if camera.jpeg:

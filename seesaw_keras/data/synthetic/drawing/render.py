@@ -8,7 +8,7 @@
 import cv2
 import numpy as np
 
-from seesaw_keras.data.synthetic.drawing.camera import take
+from seesaw_keras.data.synthetic.drawing.camera import apply_camera
 from seesaw_keras.data.synthetic.drawing.conditions import BACKDROP_CELLS, Conditions, sample_conditions
 from seesaw_keras.data.synthetic.drawing.covers import draw_cover
 from seesaw_keras.data.synthetic.drawing.features import draw_ear, draw_face, draw_glasses, draw_head, draw_neck
@@ -84,7 +84,7 @@ def render(person: Identity, conditions: Conditions, rng: StableRng, *, size: in
     draw_cover(sketch, person, conditions)
     sketch.paint(canvas)
     light = light_up(canvas, view, person, conditions)
-    picture = take(light, conditions.camera, rng, scale=drawn / TEMPLATE_SIZE)
+    picture = apply_camera(light, conditions.camera, rng, scale=drawn / TEMPLATE_SIZE)
     if drawn != size:
         picture = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
     return picture
