@@ -1,4 +1,4 @@
-"""Runs the repository's tools one after the other in one process, so that TensorFlow starts once.
+"""Runs scripts one after the other in one process, so that TensorFlow starts once.
 
 It reads a line of JSON for each, {"arguments": [...], "folder": "...", "whole": false}, and answers with
 {"code": 0, "output": "..."}; what a tool and the libraries under it print goes to that output.
@@ -10,32 +10,28 @@ Nothing of a tool is replaced but what makes it slow, or wants what no test may 
 - Networks have one residual block a stage instead of two to twelve, unless `whole`; a variant that a command line names
   is a quarter as wide, for 32x32 images, with 16 numbers.
 - Every picture shows one face, in its middle. No picture of a real one is in this repository.
-- Tools that start tools (pipeline.py) start them here.
+- Commands that start others (`seesaw pipeline`) start them here.
 """
 
-import copy
 import dataclasses
 import functools
 import json
 import os
 import runpy
-import subprocess
 import sys
 import tempfile
 import traceback
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
-from absl import app, flags
 
-from seesaw_keras import cli
+from seesaw_keras.cli import pipeline
+from seesaw_keras.cli.support.startup import quiet_tensorflow
 from seesaw_keras.faces import detection
 
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
 SMALL = {"width": 0.25, "input_shape": (32, 32, 3), "embedding_size": 16}
 LANDMARKS = np.array([[0.35, 0.4], [0.65, 0.4], [0.5, 0.6], [0.38, 0.75], [0.62, 0.75]], np.float32)
-START_PROCESS = subprocess.run
 
 
 class Middle:
@@ -59,25 +55,19 @@ def small_variants(registry):
     return {name: dataclasses.replace(it, stages=tuple(map(one, it.stages))) for name, it in registry.items()}
 
 
-def flag_state():
-    return {name: copy.copy(value) for name, value in vars(flags.FLAGS).items()}
-
-
 class Runner:
-    """What runs a tool as if in a process of its own."""
+    """Runs a script as if in a process of its own."""
 
     def __init__(self):
-        cli.quiet_tensorflow()
+        quiet_tensorflow()
         from seesaw_keras.compression import loading
         from seesaw_keras.models import configs
 
-        app.define_help_flags()
-        self._flags = flag_state()
         self._registry = configs._REGISTRY
         self._variants = {False: small_variants(configs._REGISTRY), True: dict(configs._REGISTRY)}
         loading.build = functools.partial(loading.build, **SMALL)
         detection.open_detector = open_detector
-        subprocess.run = self.start
+        pipeline.run_subcommand = lambda name, words: self.run([str(TOOLS / f"{name}.py"), *words])
 
     def run(self, arguments, *, whole=False):
         """Returns the exit code of `python arguments`."""
@@ -85,8 +75,7 @@ class Runner:
 
         self._registry.update(self._variants[whole])
         keras.backend.clear_session()
-        outer, sys.argv = (sys.argv, flag_state()), list(arguments)
-        vars(flags.FLAGS).update(copy.deepcopy(self._flags))
+        outer, sys.argv = sys.argv, list(arguments)
         try:
             runpy.run_path(arguments[0], run_name="__main__")
             return 0
@@ -98,14 +87,7 @@ class Runner:
             traceback.print_exc()
             return 1
         finally:
-            sys.argv = outer[0]
-            vars(flags.FLAGS).update(outer[1])
-
-    def start(self, command, **options):
-        """In the place of `subprocess.run`."""
-        if command[0] == sys.executable and Path(command[1]).parent == TOOLS:
-            return SimpleNamespace(returncode=self.run(command[1:]))
-        return START_PROCESS(command, **options)
+            sys.argv = outer
 
 
 def main():

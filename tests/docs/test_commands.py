@@ -190,7 +190,7 @@ def test_what_a_page_names_exists(page):
         assert (REPOSITORY / file).is_file(), file
     flags = {
         flag
-        for file in (*(REPOSITORY / "tools").glob("*.py"), REPOSITORY / "seesaw_keras" / "faces" / "embedder_flags.py")
+        for file in (REPOSITORY / "seesaw_keras" / "cli").rglob("*.py")
         for flag in re.findall(r'DEFINE_\w+\(\s*"(\w+)"', file.read_text())
     }
     foreign = {"help", "no-deps", "logdir", "enable_batching"}  # of absl, pip, TensorBoard and TensorFlow Serving

@@ -10,7 +10,10 @@ import json
 import time
 from pathlib import Path
 
-from seesaw_keras import cli
+from absl import flags
+
+from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.startup import quiet_tensorflow
 
 
 def small_network(recipe, normalize):
@@ -68,7 +71,7 @@ def distillation(faces, views):
 
 
 def main(out, *, strategy="none", devices=1, frozen=False, people=10, pause=0.0, minutes=10.0, views=0, **options):
-    cli.quiet_tensorflow()
+    quiet_tensorflow()
     import tensorflow as tf
 
     from seesaw_keras.data.synthetic import SyntheticFaces
@@ -99,4 +102,4 @@ def main(out, *, strategy="none", devices=1, frozen=False, people=10, pause=0.0,
 
 
 if __name__ == "__main__":
-    cli.run(lambda arguments: main(Path(arguments[0]), **json.loads(arguments[1])), takes_arguments=True)
+    Command(lambda words: main(Path(words[0]), **json.loads(words[1])), flags.FlagValues(), positional=True)()
