@@ -25,8 +25,8 @@ import seesaw_keras
 from seesaw_keras.cli.support.command import Command
 from seesaw_keras.cli.support.startup import quiet_tensorflow
 from seesaw_keras.data.formats.tfrecord import shard_name, write_shard
-from seesaw_keras.data.pipeline import TrainingInput
 from seesaw_keras.data.records import Record
+from seesaw_keras.data.training_input import TrainingInput
 from seesaw_keras.data.views import Views
 
 FLAGS = flags.FlagValues()

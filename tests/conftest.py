@@ -25,7 +25,7 @@ if importlib.util.find_spec("torch") is None:
 if importlib.util.find_spec("tensorflow_addons") is None:
     collect_ignore.append("with_addons")
 if importlib.util.find_spec("tensorflow_serving") is None:
-    collect_ignore += ["serving", "tools/test_export_serving.py"]
+    collect_ignore += ["serving", "cli/test_export_serving.py"]
 if shutil.which(os.environ.get("CXX", "g++")) is None:
     collect_ignore += ["tflite/micro/test_templates.py", "tflite/micro/test_with_tflite_micro.py"]
 elif "TFLITE_MICRO_DIR" not in os.environ:  # a checkout of TFLite Micro with its library built

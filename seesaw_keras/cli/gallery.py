@@ -29,7 +29,7 @@ from seesaw_keras.cli.support.embedder_flags import define_embedder_flags, embed
 from seesaw_keras.data.formats.image_files import natural_key, printable
 from seesaw_keras.data.images import IMAGE_SUFFIXES
 from seesaw_keras.faces.embedder import Photograph
-from seesaw_keras.faces.gallery import Gallery, checked_name
+from seesaw_keras.faces.face_gallery import Gallery, checked_name
 from seesaw_keras.faces.gallery_file import GalleryError, GalleryFile
 from seesaw_keras.faces.video import VIDEO_SUFFIXES, frames
 from seesaw_keras.files import replacing

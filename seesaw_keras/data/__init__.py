@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from seesaw_keras.data.formats.verification_bin import read_bin, write_bin
     from seesaw_keras.data.images import decode_image, image_size
     from seesaw_keras.data.mixture import Mixture
-    from seesaw_keras.data.pipeline import TrainingInput
     from seesaw_keras.data.preparation.prepare import prepare_faces
     from seesaw_keras.data.records import Pairs, Record, Source
     from seesaw_keras.data.sources import open_pairs, open_source
     from seesaw_keras.data.synthetic import SyntheticFaces, synthetic_face, synthetic_pairs
+    from seesaw_keras.data.training_input import TrainingInput
     from seesaw_keras.data.views import Views
 
 __all__ = [
@@ -55,7 +55,7 @@ _MODULES = {
     "formats.folders": ("CsvSource", "FolderSource"),
     "images": ("decode_image", "image_size"),
     "mixture": ("Mixture",),
-    "pipeline": ("TrainingInput",),
+    "training_input": ("TrainingInput",),
     "preparation.prepare": ("prepare_faces",),
     "formats.recordio": ("RecordIOSource", "write_recordio"),
     "records": ("Pairs", "Record", "Source"),

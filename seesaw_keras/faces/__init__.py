@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from seesaw_keras.faces.detection import main_face, open_detector
     from seesaw_keras.faces.embedder import FaceEmbedder, VerifyResult
     from seesaw_keras.faces.face import Face, FaceDetector
-    from seesaw_keras.faces.gallery import Candidate, Gallery
+    from seesaw_keras.faces.face_gallery import Candidate, Gallery
     from seesaw_keras.faces.gallery_file import GalleryError
     from seesaw_keras.faces.photographs import AlignmentRun, Finding
     from seesaw_keras.faces.yunet import YuNetDetector
@@ -50,7 +50,7 @@ _MODULES = {
     "detection": ("main_face", "open_detector"),
     "embedder": ("FaceEmbedder", "VerifyResult"),
     "face": ("Face", "FaceDetector"),
-    "gallery": ("Candidate", "Gallery"),
+    "face_gallery": ("Candidate", "Gallery"),
     "gallery_file": ("GalleryError",),
     "photographs": ("AlignmentRun", "Finding"),
     "yunet": ("YuNetDetector",),

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from seesaw_keras.data.fingerprint import fingerprint
-from seesaw_keras.data.pipeline import TrainingInput
 from seesaw_keras.data.records import Source
+from seesaw_keras.data.training_input import TrainingInput
 from seesaw_keras.files import sha256_of
 from seesaw_keras.training.recipe import Recipe
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from seesaw_keras.api import keras
-from seesaw_keras.data.pipeline import TrainingInput
+from seesaw_keras.data.training_input import TrainingInput
 
 __all__ = ["check_workers_agree", "is_chief", "make_strategy", "name_lost_workers", "share_batches", "synchronize"]
 

@@ -24,8 +24,8 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from seesaw_keras.api import keras
-from seesaw_keras.data.pipeline import TrainingInput
 from seesaw_keras.data.records import Source
+from seesaw_keras.data.training_input import TrainingInput
 from seesaw_keras.training.callbacks.callback import Callback, CallbackList, Run, StepLog
 from seesaw_keras.training.checkpoints import Checkpoints
 from seesaw_keras.training.fast.fast_graph import FastForward

@@ -61,7 +61,7 @@ def test_people_are_enrolled_found_listed_exported_and_removed(run):
     assert "4 embeddings of 2 people" in done.stdout
     rows = FACES[:4].reshape(4, -1) - 127.5
     stored = StoredEmbeddings(Path("people.npz"))
-    np.testing.assert_allclose(stored.of(["Bob"])[0], rows[3] / np.linalg.norm(rows[3]), atol=1e-6)
+    np.testing.assert_allclose(stored.lookup(["Bob"])[0], rows[3] / np.linalg.norm(rows[3]), atol=1e-6)
     assert run("remove", "Ada").stdout == "people.gallery: Ada and 3 embeddings are deleted\n"
     assert run("list").stdout == "Bob\t1\n"
 

@@ -135,7 +135,7 @@ def test_what_went_wrong_is_in_plain_sight(run):
 @pytest.mark.parametrize("name", ["int8.json", "tflm.tflite", "train/curves.png"])
 def test_a_missing_file_is_named_and_nothing_is_written(run, name):
     (run / name).unlink()
-    with pytest.raises(ValueError, match=rf"{name}: No such file.*; tools/pipeline.py creates it"):
+    with pytest.raises(ValueError, match=rf"{name}: No such file.*; `seesaw pipeline` creates it"):
         page_of(run)
     assert not (run / "report.html").exists()
 

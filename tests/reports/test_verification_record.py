@@ -58,7 +58,7 @@ def made_record(tmp_path, compared):
         "data": data_record(tmp_path / "faces.zip", None, pairs),
         "flip": False,
         "comparison": comparison_record(other, described, comparison, pairs) if compared else None,
-        "provenance": provenance(["tools/evaluate.py", "--data", f"{HOSTILE}.zip"]),
+        "provenance": provenance(f"seesaw evaluate --data {HOSTILE}.zip"),
     }
     return pairs, result, other, comparison, record
 

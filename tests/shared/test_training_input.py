@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from seesaw_keras.data import open_source
-from seesaw_keras.data.pipeline import TrainingInput
+from seesaw_keras.data.training_input import TrainingInput
 from seesaw_keras.data.views import Views
 
 FACES = Path(__file__).resolve().parents[2].parent / "shared" / "faces"

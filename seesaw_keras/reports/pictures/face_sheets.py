@@ -15,8 +15,8 @@ import numpy.typing as npt
 from seesaw_keras.data.degradation import UNIFORMS, degrade
 from seesaw_keras.data.images import decode_image
 from seesaw_keras.data.order import random_uniforms
-from seesaw_keras.data.pipeline import decode_square
 from seesaw_keras.data.records import Record, Source
+from seesaw_keras.data.training_input import decode_square
 from seesaw_keras.data.views import Views, image_key
 
 __all__ = ["face_sheet", "view_sheet"]

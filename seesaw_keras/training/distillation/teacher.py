@@ -21,8 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 from seesaw_keras.data.mixture import Mixture
-from seesaw_keras.data.pipeline import decode_square, scale_square
 from seesaw_keras.data.records import Source
+from seesaw_keras.data.training_input import decode_square, scale_square
 from seesaw_keras.data.views import PLAIN, Views, image_key
 from seesaw_keras.files import replacing
 from seesaw_keras.inference.embedders import Embedder, StoredEmbeddings, load_embedder

@@ -73,7 +73,7 @@ def test_golden_embeddings_are_those_of_micro(converted):
 
 def test_every_file_says_what_made_it(flat):
     data = flat()
-    stamp = f"{MADE_BY} {seesaw_keras.__version__}, tools/export_micro.py, from a_b.tflite "
+    stamp = f"{MADE_BY} {seesaw_keras.__version__}, seesaw export_micro, from a_b.tflite "
     made = export(data, name="folder/a\nb.tflite")
     for text in made.files.values():
         first = text.splitlines()[0]

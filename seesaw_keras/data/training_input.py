@@ -1,6 +1,6 @@
 """`TrainingInput`: batches of training images as a `tf.data.Dataset` that can start at any (epoch, step).
 
->>> from seesaw_keras.data.pipeline import TrainingInput
+>>> from seesaw_keras.data.training_input import TrainingInput
 >>> faces = TrainingInput("shards", batch_size=192)
 >>> for images, labels in faces.dataset(epoch=3, step=500).take(1):
 ...     print(images.shape, labels.shape)

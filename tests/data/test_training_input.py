@@ -7,7 +7,7 @@ import pytest
 from seesaw_keras.data import Record, decode_image, shard_name, write_shard
 from seesaw_keras.data.degradation import UNIFORMS, degrade
 from seesaw_keras.data.order import random_uniforms, random_words
-from seesaw_keras.data.pipeline import TrainingInput
+from seesaw_keras.data.training_input import TrainingInput
 from seesaw_keras.data.views import Views, image_key
 
 COUNT, SIDE = 32, 24
