@@ -90,7 +90,7 @@ def test_a_file_that_is_no_card_stays_as_it_is(tmp_path, content):
 def test_what_was_stored_is_loaded(tmp_path):
     card = tmp_path / "card.json"
     card.write_text('{"name": "x"}')
-    with pytest.raises(ValueError, match=r"card\.json: contains no calibration; tools/evaluate\.py --card"):
+    with pytest.raises(ValueError, match=r"card\.json: contains no calibration; `seesaw evaluate --card`"):
         load_calibration(card)
     section = calibrate([0.9, 0.4, 0.3], [True, False, False], far=0.5, data_set="made")
     store_calibration(section, card)
