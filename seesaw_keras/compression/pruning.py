@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow_model_optimization as tfmot
 
 from seesaw_keras.api import keras
+from seesaw_keras.choices import unknown_name
 from seesaw_keras.compression.layer_graph import check_plain, copy_of, with_unit_length, without_unit_length
 from seesaw_keras.tflite.conversion.convert import weights_sha256
 from seesaw_keras.training.network import NetworkProvider
@@ -40,7 +41,7 @@ def prunable_layers(model: Any, also: Collection[Part] = ()) -> list[Any]:
     """
     for part in also:
         if part not in PARTS:
-            raise ValueError(f"unknown part {part!r}: choose from {', '.join(PARTS)}")
+            raise ValueError(unknown_name("part", part, list(PARTS)))
     return [layer for layer in _convolutions(model) if _part(layer) in (None, *also)]
 
 

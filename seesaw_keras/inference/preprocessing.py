@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from seesaw_keras.choices import unknown_name
 from seesaw_keras.tflite.conversion.interface import pixel_table
 from seesaw_keras.tflite.flatbuffer import Model, Quantization
 
@@ -78,7 +79,7 @@ class InputLayout:
             ValueError: `preprocess` is unknown, or a quantized input cannot represent the preprocessed values.
         """
         if preprocess not in PREPROCESSES:
-            raise ValueError(f"unknown preprocess {preprocess!r}: choose one of {', '.join(PREPROCESSES)}")
+            raise ValueError(unknown_name("preprocess", preprocess, list(PREPROCESSES)))
         real = PREPROCESSES[preprocess](np.repeat(np.arange(256.0)[:, None], 3, axis=1))
         if dtype == np.float32:
             return real[None].astype(np.float32)

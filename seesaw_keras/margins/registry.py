@@ -6,9 +6,10 @@
 >>> margin = make_margin("cosface", 1000, m=0.4)  # doctest: +SKIP
 """
 
-import difflib
 import importlib
 from typing import Any
+
+from seesaw_keras.choices import unknown_name
 
 __all__ = ["list_margins", "make_margin"]
 
@@ -50,7 +51,6 @@ def make_margin(name: str, /, num_classes: int, **kwargs: Any) -> Any:
             out of range.
     """
     if name not in _CLASSES:
-        nearest = difflib.get_close_matches(str(name), _CLASSES, n=1, cutoff=0.0)[0]
-        raise ValueError(f"unknown margin {name!r}: did you mean {nearest!r}? All margins: {', '.join(list_margins())}")
+        raise ValueError(unknown_name("margin", name, list_margins()))
     module = importlib.import_module(f"seesaw_keras.margins.losses.{name}")
     return getattr(module, _CLASSES[name])(num_classes, **kwargs)

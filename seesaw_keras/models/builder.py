@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from seesaw_keras.api import keras
+from seesaw_keras.choices import unknown_name
 from seesaw_keras.models.blocks import activation as apply_activation
 from seesaw_keras.models.blocks import bottleneck, conv_bn
 from seesaw_keras.models.configs import ACTIVATIONS, Activation, ModelConfig, Stage, get_config
@@ -101,7 +102,7 @@ def _resolve(config: ModelConfig, activation: Activation | None, se_activation: 
     """Returns the configuration with the caller's activations, if given."""
     for option, value in (("activation", activation), ("se_activation", se_activation)):
         if value is not None and value not in ACTIVATIONS:
-            raise ValueError(f"unknown {option} {value!r}: choose one of {', '.join(ACTIVATIONS)}")
+            raise ValueError(unknown_name(option, value, ACTIVATIONS))
     return replace(
         config, activation=activation or config.activation, se_activation=se_activation or config.se_activation
     )

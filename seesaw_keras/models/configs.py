@@ -5,9 +5,10 @@
 Stage(channels=64, down_expansion=128, blocks=4, expansion=128)
 """
 
-import difflib
 from dataclasses import dataclass, field, replace
 from typing import Literal
+
+from seesaw_keras.choices import unknown_name
 
 __all__ = ["ACTIVATIONS", "Activation", "ModelConfig", "Published", "Stage", "get_config", "list_models"]
 
@@ -212,5 +213,4 @@ def get_config(variant: str) -> ModelConfig:
     """
     if variant in _REGISTRY:
         return _REGISTRY[variant]
-    nearest = difflib.get_close_matches(str(variant), _REGISTRY, n=1, cutoff=0.0)[0]
-    raise ValueError(f"unknown variant {variant!r}: did you mean {nearest!r}? All variants: {', '.join(_REGISTRY)}")
+    raise ValueError(unknown_name("variant", variant, list_models()))

@@ -8,6 +8,7 @@
 import json
 from pathlib import Path
 
+from seesaw_keras.choices import unknown_name
 from seesaw_keras.files import sha256_of
 
 __all__ = ["RELEASES", "SHA256", "check_sha256", "flatbuffer_file", "released_file"]
@@ -37,7 +38,7 @@ def released_file(name: str) -> Path:
         ValueError: if the name is unknown in this version, or the file is missing or was modified.
     """
     if name not in SHA256:
-        raise ValueError(f"unknown released file {name!r}: choose one of {', '.join(SHA256)}")
+        raise ValueError(unknown_name("released file", name, list(SHA256)))
     for folder in _FOLDERS:
         path = folder / name
         if path.is_file():

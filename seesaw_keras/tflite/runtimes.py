@@ -24,6 +24,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
+from seesaw_keras.choices import unknown_name
 from seesaw_keras.native import native_stderr, quiet_native_stderr
 from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.flatbuffer import Model, Tensor
@@ -389,7 +390,7 @@ def open_runtime(name: str, model: str | Path | bytes | Model, *, threads: int =
         ValueError: the runtime name is unknown, or the runtime cannot execute this model.
     """
     if name not in RUNTIMES:
-        raise ValueError(f"unknown runtime {name!r}: choose one of {', '.join(RUNTIMES)}")
+        raise ValueError(unknown_name("runtime", name, list(RUNTIMES)))
     if isinstance(model, Model):
         return RUNTIMES[name](flatbuffer.dumps(model), threads=threads)
     if isinstance(model, bytes):

@@ -6,7 +6,6 @@
 ('arcface', 0.5, 64)
 """
 
-import difflib
 import importlib
 import json
 import pkgutil
@@ -15,6 +14,7 @@ import typing
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from seesaw_keras.choices import unknown_name
 from seesaw_keras.data.views import Views
 
 __all__ = ["Recipe", "get_recipe", "list_recipes"]
@@ -163,10 +163,7 @@ class Recipe:
                 raise ValueError(f"--set {assignment!r}: expected key=value")
             if key not in hints or key in ("name", "summary"):
                 known = [name for name in hints if name not in ("name", "summary")]
-                nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]
-                raise ValueError(
-                    f"--set {assignment!r}: unknown field {key!r}: did you mean {nearest!r}? All: {', '.join(known)}"
-                )
+                raise ValueError(f"--set {assignment!r}: {unknown_name('field', key, known)}")
             changes[key] = _parse(key, text.strip(), hints[key])
         return replace(self, **changes)
 
@@ -263,6 +260,5 @@ def get_recipe(name: str) -> Recipe:
     """
     names = list_recipes()
     if name not in names:
-        nearest = difflib.get_close_matches(str(name), names, n=1, cutoff=0.0)[0]
-        raise ValueError(f"unknown recipe {name!r}: did you mean {nearest!r}? All recipes: {', '.join(names)}")
+        raise ValueError(unknown_name("recipe", name, names))
     return importlib.import_module(f"seesaw_keras.training.recipes.{name}").RECIPE

@@ -72,7 +72,7 @@ def test_a_file_that_was_changed_is_refused(tmp_path, monkeypatch):
         flatbuffer_file("one.faces")
     with pytest.raises(ValueError, match=r"'two.faces.int8.tflite' not found in .* or .*; reinstall the package"):
         flatbuffer_file("two.faces")
-    with pytest.raises(ValueError, match=r"unknown released file 'dw_v1\.faces\.weights\.h5': choose one of"):
+    with pytest.raises(ValueError, match=r"unknown released file 'dw_v1\.faces\.weights\.h5': did you mean"):
         released_file("dw_v1.faces.weights.h5")
     assert str(flatbuffer_file("some/file.tflite")) == "some/file.tflite"
 

@@ -20,6 +20,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from seesaw_keras.choices import unknown_name
 from seesaw_keras.native import quiet_native_stderr
 from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.conversion.dense_layers import dense_to_convolution
@@ -85,7 +86,7 @@ def convert(
             convert the model, or part of an int8 network stays in float.
     """
     if type not in TYPES:
-        raise ValueError(f"unknown type {type!r}: choose one of {', '.join(TYPES)}")
+        raise ValueError(unknown_name("type", type, list(TYPES)))
     if input_type != "int8" and type != "int8":
         raise ValueError(f"input type {input_type!r} requires type int8; a {type} network takes float32")
     concrete = _concrete_function(model)

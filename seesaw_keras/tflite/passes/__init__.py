@@ -30,6 +30,7 @@ For microcontrollers, `tiling` computes a graph in parts to reduce peak memory.
 
 from collections.abc import Callable
 
+from seesaw_keras.choices import unknown_name
 from seesaw_keras.tflite.flatbuffer import Model, Subgraph
 from seesaw_keras.tflite.passes.deduplicate import deduplicate
 from seesaw_keras.tflite.passes.flatten_depthwise import flatten_depthwise
@@ -68,9 +69,10 @@ _RENAMED = {"phone": "xnnpack", "micro": "tflm"}
 
 def check_target(target: str) -> None:
     """Raises ValueError for an unknown target; the message gives the new name of a renamed one."""
+    if target in _RENAMED:
+        raise ValueError(f"unknown target {target!r}: it is now {_RENAMED[target]!r}")
     if target not in TARGETS:
-        remedy = f"it is now {_RENAMED[target]!r}" if target in _RENAMED else f"choose one of {', '.join(TARGETS)}"
-        raise ValueError(f"unknown target {target!r}: {remedy}")
+        raise ValueError(unknown_name("target", target, list(TARGETS)))
 
 
 def rewrite(model: Model, target: str, *, arena: int | None = None) -> dict[str, int]:

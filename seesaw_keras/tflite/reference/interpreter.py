@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from seesaw_keras.choices import unknown_name
 from seesaw_keras.tflite.flatbuffer import Model, Operator, Tensor
 from seesaw_keras.tflite.reference.kernels import KERNELS
 from seesaw_keras.tflite.reference.node import FLAVORS, Array, Compute, Flavor, Node, UnsupportedError
@@ -41,7 +42,7 @@ class Interpreter:
                 features are reported here, before anything runs.
         """
         if flavor not in FLAVORS:
-            raise ValueError(f"unknown flavor {flavor!r}: choose one of {', '.join(FLAVORS)}")
+            raise ValueError(unknown_name("flavor", flavor, FLAVORS))
         self.graph = model.main
         self._steps: list[tuple[Operator, Compute]] = []
         self._constants: dict[Tensor, Array] = {}

@@ -16,6 +16,7 @@ from typing import Any
 import tensorflow as tf
 
 from seesaw_keras.api import keras
+from seesaw_keras.choices import unknown_name
 from seesaw_keras.training.optimizers.addons import import_addons
 from seesaw_keras.training.optimizers.schedules import Schedule
 
@@ -221,7 +222,7 @@ def reference_weight_decay(weight_decay: float, last_weight_decay: float) -> Cal
 def _make_base(name: str, schedule: Schedule, momentum: float) -> Any:
     """Creates the base optimizer, with the legacy Keras API that tensorflow-addons requires."""
     if name not in OPTIMIZERS:
-        raise ValueError(f"unknown optimizer {name!r}: choose one of {', '.join(OPTIMIZERS)}")
+        raise ValueError(unknown_name("optimizer", name, list(OPTIMIZERS)))
     if name == "sgd":
         return _SGD(schedule, momentum)
     if name == "adamw":

@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 import tensorflow as tf
 
 from seesaw_keras.api import keras
+from seesaw_keras.choices import unknown_name
 
 __all__ = ["Schedule", "make_schedule"]
 
@@ -58,7 +59,7 @@ def make_schedule(
         ValueError: if an argument is invalid.
     """
     if kind not in get_args(Kind):
-        raise ValueError(f"unknown schedule {kind!r}: choose one of {', '.join(get_args(Kind))}")
+        raise ValueError(unknown_name("schedule", kind, get_args(Kind)))
     if not 0 <= warmup_steps < total_steps:
         raise ValueError(f"a schedule needs 0 <= warmup_steps < total_steps, got {warmup_steps} and {total_steps}")
     if not (peak > 0 and decay > 0 and power > 0 and final >= 0):

@@ -72,6 +72,6 @@ def test_targets(converted):
     model = flatbuffer.loads(converted("phone"))
     assert rewrite(model, "plain") == {}
     assert flatbuffer.dumps(model) == converted("phone")
-    with pytest.raises(ValueError, match="unknown target 'fridge': choose one of plain, xnnpack, tflm"):
+    with pytest.raises(ValueError, match=r"unknown target 'fridge': .* All: plain, xnnpack, tflm"):
         rewrite(model, "fridge")
     assert list(TARGETS) == ["plain", "xnnpack", "tflm"]
