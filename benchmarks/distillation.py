@@ -69,8 +69,9 @@ class Row(NamedTuple):
 
 
 PLAIN = ("teacher_views=0", "degrade=0")
-COSINE = ("cosine_weight=20", "contrast_weight=0", "learning_rate=4e-3")
-CONTRAST = ("cosine_weight=0", "contrast_weight=1", "temperature=0.07", "learning_rate=4e-3")
+ADAMW = ("optimizer=adamw", "weight_decay=1e-2")
+COSINE = (*ADAMW, "cosine_weight=20", "contrast_weight=0", "learning_rate=4e-3")
+CONTRAST = (*ADAMW, "cosine_weight=0", "contrast_weight=1", "temperature=0.07", "learning_rate=4e-3")
 ROWS = {
     "plain images; cosine": Row((*PLAIN, *COSINE)),
     "cosine": Row(COSINE),
@@ -78,7 +79,7 @@ ROWS = {
     "contrast": Row(CONTRAST),
     "plain images; contrast": Row((*PLAIN, *CONTRAST)),
     "base": Row(),
-    "learning rate 1.6e-2": Row(("learning_rate=1.6e-2",)),
+    "learning rate 0.2": Row(("learning_rate=0.2",)),
     "more data": Row(more=True),
     "degrade 0.25": Row(("degrade=0.25",)),
     "temperature 0.04": Row(("temperature=0.04",)),
@@ -87,9 +88,9 @@ ROWS = {
     "relation": Row(("relation_weight=1",)),
     "NormFace on labels": Row(("margin=normface", "s=16", "label_weight=0.1")),
     "ArcFace on labels": Row(("margin=arcface", "s=32", "m=0.3", "label_weight=0.1")),
-    "SGD": Row(("optimizer=sgd", "learning_rate=0.1", "weight_decay=4e-5")),
-    "batch 32": Row(("batch_size=32", "learning_rate=4e-3")),
-    "batch 128": Row(("batch_size=128", "learning_rate=1.2e-2")),
+    "AdamW": Row((*ADAMW, "learning_rate=8e-3")),
+    "batch 32": Row(("batch_size=32", "learning_rate=0.07")),
+    "batch 128": Row(("batch_size=128", "learning_rate=0.14")),
     "no EMA": Row(("ema=0",)),
     "dropout 0.1": Row(("dropout=0.1",)),
 }

@@ -1,6 +1,6 @@
 """Mutation-based fuzzing of the flatbuffer reader, and of LiteRT with files that the reader accepts or rejects.
 
-    python benchmarks/hostile_flatbuffers.py --models ../shared/peers/zye1996_993_quant.tflite --mutations 2000
+    python benchmarks/hostile_flatbuffers.py --models peers/zye1996_993_quant.tflite --mutations 2000
 
 Each mutant is a truncated file, or a file with a few bits, bytes or words changed or a piece copied elsewhere. Half of
 the changes are at arbitrary positions, half outside the weight buffers, in the structure of the file. The reader must

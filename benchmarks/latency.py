@@ -41,7 +41,7 @@ flags.DEFINE_list("types", ["int8", "float32"], "Types of weights and arithmetic
 flags.DEFINE_list("threads", ["1", "2"], "Numbers of XNNPACK threads.", flag_values=FLAGS)
 flags.DEFINE_string(
     "peers",
-    "../shared/peers",
+    "peers",
     "Folder of other .tflite files to time; skipped if it does not exist.",
     flag_values=FLAGS,
 )

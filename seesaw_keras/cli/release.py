@@ -14,6 +14,7 @@ resume an interrupted run. The tool prints the lines to add to seesaw_keras/mode
 
 import hashlib
 import json
+import re
 import shlex
 import sys
 from datetime import date
@@ -143,8 +144,14 @@ def curve() -> list[str]:
     return [f"| {row['epoch']} | {row['lfw_accuracy']} |" for row in rows if row.get("lfw_accuracy")]
 
 
+def without_folders(command: str) -> str:
+    """Returns a command line with file names in place of paths, which are those of this machine."""
+    return shlex.join(Path(word).name if "/" in word else word for word in shlex.split(command))
+
+
 def write_card(path: Path, record: dict[str, Any], table: str) -> None:
     """Writes the model card as Markdown; the JSON record next to it is machine-readable."""
+    table = re.sub(r"^(?=#)", "##", table, flags=re.M)  # its headings are below "Figures"
     parts = [f"# {record['name']}", *(f"**{key}.** {value}" for key, value in record["about"].items())]
     parts += ["## Figures", table.strip(), f"Threshold for a false accept rate of {FLAGS.far:g}: a cosine of "]
     parts[-1] += f"{record['threshold']:.4f}."
@@ -184,7 +191,7 @@ def main() -> None:
 
     made = {f"{FLAGS.name}.weights.h5": weights, f"{FLAGS.name}.int8.tflite": lite}
     made[f"{FLAGS.name}.golden.npz"] = work / "golden.npz"
-    record = {
+    record: dict[str, Any] = {
         "name": FLAGS.name,
         "date": date.today().isoformat(),
         "seesaw_keras": __version__,
@@ -197,6 +204,9 @@ def main() -> None:
         "verification": json.loads(both.read_text("utf-8")),
         "sha256": {name: sha256_of(path) for name, path in made.items()},
     }
+    provenance, words = record["verification"]["provenance"], table.read_text("utf-8")
+    words = words.replace(provenance["command"], without_folders(provenance["command"]))
+    provenance["command"] = without_folders(provenance["command"])
     out = Path(FLAGS.out)
     out.mkdir(exist_ok=True)
     for name, source in made.items():
@@ -205,7 +215,7 @@ def main() -> None:
     with replacing(out / f"{FLAGS.name}.json") as beside:
         beside.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
     with replacing(out / f"{FLAGS.name}.md") as beside:
-        write_card(beside, record, table.read_text("utf-8"))
+        write_card(beside, record, words)
     print("\n".join(f'    "{name}": "{sha}",' for name, sha in record["sha256"].items()))
 
 

@@ -2,9 +2,12 @@
 
 import hashlib
 import json
+import re
+from pathlib import Path
 
 import h5py
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,6 +38,11 @@ def test_compressed_weights_are_the_same_weights(tmp_path):
     assert h5py.is_hdf5(small)
 
 
+def assert_publishable(card):
+    assert len(re.findall(r"^# ", card, re.M)) == 1 and card.startswith("# ")
+    assert not re.search(r"(^|[ `])(/|\.\./)\w", card)
+
+
 def test_a_run_becomes_a_release(seesaw, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(release, "run_subcommand", lambda name, words: seesaw(name, *words).returncode)
@@ -52,5 +60,15 @@ def test_a_run_becomes_a_release(seesaw, tmp_path, monkeypatch):
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == sha256
         assert f'"{name}": "{sha256}",' in done.stdout
     words = (folder / "mobilefacenet.nobody.md").read_text("utf-8")
+    assert_publishable(words)
     assert "**Limits.** of a test" in words and f"a cosine of {card['threshold']:.4f}" in words
     assert not seesaw("release", *flags, "--images", "8").stderr.count("evaluate --model")
+
+
+@pytest.mark.parametrize(
+    "card", sorted((Path(__file__).parents[2] / "tflite").glob("*.md")), ids=lambda card: card.stem
+)
+def test_released_cards_have_one_title_and_no_folders_of_a_machine(card):
+    text, record = card.read_text("utf-8"), card.with_suffix(".json").read_text("utf-8")
+    assert_publishable(text)
+    assert not re.search(r"(^|[ \"])(/|\.\./)\w", record)

@@ -17,12 +17,12 @@ RECIPE = Recipe(
     margin=None,
     # Contrast with other embeddings learns faster than the cosine to the own one (docs/train.md).
     contrast_weight=1.0,
-    optimizer="adamw",
-    learning_rate=8e-3,
+    optimizer="sgd",
+    learning_rate=0.1,
     schedule="cosine",
     milestones=(),
     warmup_epochs=0.5,
-    weight_decay=1e-2,
+    weight_decay=4e-5,
     last_weight_decay=0.0,
     ema=0.999,
 )
