@@ -1,8 +1,8 @@
 """Safe reading and writing of face image data sets in common formats; only the `tf.data` input needs TensorFlow.
 
 >>> from seesaw_keras.data import decode_image, open_source
->>> source = open_source("faces_emore")
->>> image = decode_image(source[0].image, name=source[0].name)
+>>> source = open_source("faces_emore")  # doctest: +SKIP
+>>> image = decode_image(source[0].image, name=source[0].name)  # doctest: +SKIP
 
 The public names are loaded on first use.
 """

@@ -1,7 +1,7 @@
 """Fingerprint of an input's file names and sizes, computed without reading its images.
 
 >>> from seesaw_keras.data.fingerprint import fingerprint
->>> fingerprint("faces_emore/train.rec")
+>>> fingerprint("faces_emore/train.rec")  # doctest: +SKIP
 {'name': 'train.rec', 'files': 3, 'bytes': 24083457, 'sha256_of_names_and_sizes': '6b...'}
 """
 

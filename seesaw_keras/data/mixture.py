@@ -1,7 +1,7 @@
 """`Mixture`: several data sets combined into one, with a weight for each; some may be without labels.
 
 >>> from seesaw_keras.data import Mixture, open_source
->>> faces = Mixture([open_source("faces"), open_source("more_faces")], weights=[1.0, 0.5])
+>>> faces = Mixture([open_source("faces"), open_source("more_faces")], weights=[1.0, 0.5])  # doctest: +SKIP
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,8 @@
 """`open_source()` and `open_pairs()`: open a path as face images or verification pairs, in any supported format.
 
 >>> from seesaw_keras.data.sources import open_source
->>> source = open_source("faces_emore")
->>> len(source), source[0].name
+>>> source = open_source("faces_emore")  # doctest: +SKIP
+>>> len(source), source[0].name  # doctest: +SKIP
 (5822653, 'train.rec[1]')
 """
 

@@ -1,8 +1,8 @@
 """`TrainingInput`: batches of training images as a `tf.data.Dataset` that can start at any (epoch, step).
 
 >>> from seesaw_keras.data.training_input import TrainingInput
->>> faces = TrainingInput("shards", batch_size=192)
->>> for images, labels in faces.dataset(epoch=3, step=500).take(1):
+>>> faces = TrainingInput("shards", batch_size=192)  # doctest: +SKIP
+>>> for images, labels in faces.dataset(epoch=3, step=500).take(1):  # doctest: +SKIP
 ...     print(images.shape, labels.shape)
 (192, 112, 112, 3) (192,)
 

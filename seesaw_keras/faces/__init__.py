@@ -1,9 +1,9 @@
 """Face detection, alignment, embedding and identification in photographs: NumPy, OpenCV and LiteRT, no TensorFlow.
 
 >>> from seesaw_keras.faces import align, main_face, open_detector
->>> detector = open_detector("face_detection_yunet_2023mar.onnx")
->>> faces = detector.detect(photograph)
->>> crop = align(photograph, faces[main_face(faces, photograph.shape)].landmarks)
+>>> detector = open_detector("face_detection_yunet_2023mar.onnx")  # doctest: +SKIP
+>>> faces = detector.detect(photograph)  # doctest: +SKIP
+>>> crop = align(photograph, faces[main_face(faces, photograph.shape)].landmarks)  # doctest: +SKIP
 
 The public names are loaded on first use.
 """

@@ -1,9 +1,9 @@
 """YuNet (W. Wu et al., "YuNet: A Tiny Millisecond-level Face Detector", 2023) through OpenCV's FaceDetectorYN.
 
 >>> from seesaw_keras.faces.yunet import YuNetDetector
->>> detector = YuNetDetector("face_detection_yunet_2023mar.onnx")
->>> faces = detector.detect(photograph)
->>> faces[0].landmarks.shape
+>>> detector = YuNetDetector("face_detection_yunet_2023mar.onnx")  # doctest: +SKIP
+>>> faces = detector.detect(photograph)  # doctest: +SKIP
+>>> faces[0].landmarks.shape  # doctest: +SKIP
 (5, 2)
 """
 

@@ -1,10 +1,11 @@
 """Checkpoints written atomically as folders named by step; a kill or a full disk leaves no partial checkpoint.
 
 >>> from seesaw_keras.training.checkpoints import Checkpoints
->>> checkpoints = Checkpoints("out/checkpoints", tf.train.Checkpoint(network=network), {"recipe": recipe.to_json()})
->>> checkpoints.restore()  # the step to resume from
+>>> state = tf.train.Checkpoint(network=network)  # doctest: +SKIP
+>>> checkpoints = Checkpoints("out/checkpoints", state, {"recipe": recipe.to_json()})  # doctest: +SKIP
+>>> checkpoints.restore()  # the step to resume from  # doctest: +SKIP
 0
->>> checkpoints.save(1234, epoch=2)
+>>> checkpoints.save(1234, epoch=2)  # doctest: +SKIP
 PosixPath('out/checkpoints/step-00001234')
 """
 

@@ -1,6 +1,6 @@
 """Fingerprint of a training run: recipe, data, teacher and initial weights, as JSON.
 
->>> run_fingerprint(recipe, "shards", TrainingInput("shards", batch_size=192), None)["data"]["images"]
+>>> run_fingerprint(recipe, "shards", TrainingInput("shards", batch_size=192), None)["data"]["images"]  # doctest: +SKIP
 490623
 """
 

@@ -1,8 +1,8 @@
 """One training step as a `tf.function`: gradients, update and metrics.
 
->>> step = TrainingStep(strategy, network, objective, optimizer)
->>> result = step(batches, count=192, requests=[])
->>> step.read(result).loss
+>>> step = TrainingStep(strategy, network, objective, optimizer)  # doctest: +SKIP
+>>> result = step(batches, count=192, requests=[])  # doctest: +SKIP
+>>> step.read(result).loss  # doctest: +SKIP
 45.2
 """
 

@@ -2,8 +2,8 @@
 
 >>> from seesaw_keras.training.recipe import get_recipe
 >>> from seesaw_keras.training.trainer import train
->>> model = train(get_recipe("paper"), "shards", "runs/paper")
->>> model.save_weights("runs/paper/final.weights.h5")
+>>> model = train(get_recipe("paper"), "shards", "runs/paper")  # doctest: +SKIP
+>>> model.save_weights("runs/paper/final.weights.h5")  # doctest: +SKIP
 
 A step depends only on the weights and the step number: a run that is killed and restarted with the same call ends with
 the same weights as an uninterrupted run.

@@ -1,8 +1,8 @@
 """Images by identity: a folder (or .zip) of `identity/image`, or a CSV of `path,identity`.
 
 >>> from seesaw_keras.data.formats.folders import FolderSource
->>> source = FolderSource("people")
->>> source.identities[:2], source[0].name, source[0].label
+>>> source = FolderSource("people")  # doctest: +SKIP
+>>> source.identities[:2], source[0].name, source[0].label  # doctest: +SKIP
 (['Ada', 'Ægir'], 'Ada/1.jpg', 0)
 
 Identities are numbered in natural order of their names ("2" before "10"), in any script, and images within an identity

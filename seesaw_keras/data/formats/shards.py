@@ -1,8 +1,8 @@
 """TFRecord shards for training: all labels available at once, records named by file and number.
 
 >>> from seesaw_keras.data.formats.shards import IndexedShards
->>> shards = IndexedShards("shards")
->>> int(shards.labels().max()), shards[0].name
+>>> shards = IndexedShards("shards")  # doctest: +SKIP
+>>> int(shards.labels().max()), shards[0].name  # doctest: +SKIP
 (7999, 'shards/faces-00000-of-00004.tfrecord[0] (alice/001.jpg)')
 """
 

@@ -1,8 +1,8 @@
 """Safe reader and writer of InsightFace's verification sets (`lfw.bin`, `cfp_fp.bin`, `agedb_30.bin`, ...).
 
 >>> from seesaw_keras.data.formats.verification_bin import read_bin
->>> images, same = read_bin("lfw.bin")
->>> len(images), same.sum()
+>>> images, same = read_bin("lfw.bin")  # doctest: +SKIP
+>>> len(images), same.sum()  # doctest: +SKIP
 (12000, 3000)
 
 A file is a pickle of two lists: encoded images, two consecutive ones per pair, and whether each pair shows the same

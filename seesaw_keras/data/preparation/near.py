@@ -1,7 +1,7 @@
 """Identity overlap between a training set and a test set, so that no test identity is trained on.
 
 >>> from seesaw_keras.data.preparation.near import Exclusion
->>> exclusion = Exclusion("lfw.bin", embedder.embed, embedder.describe(), cosine=0.5)
+>>> exclusion = Exclusion("lfw.bin", embedder.embed, embedder.describe(), cosine=0.5)  # doctest: +SKIP
 
 An identity is represented by the mean of its unit embeddings; in a set of verification pairs, each image by itself.
 """

@@ -1,8 +1,9 @@
 """Conversion of any source of faces to a training set: verified, deduplicated, sharded, with held-out identities.
 
 >>> from seesaw_keras.data.preparation.prepare import Settings, prepare_faces
->>> manifest = prepare_faces("faces_emore", "prepared", Settings(min_images=3, holdout_identities=1000))
->>> manifest["sets"]["holdout"]["identities"]
+>>> settings = Settings(min_images=3, holdout_identities=1000)
+>>> manifest = prepare_faces("faces_emore", "prepared", settings)  # doctest: +SKIP
+>>> manifest["sets"]["holdout"]["identities"]  # doctest: +SKIP
 1000
 
 The folder `prepared` then contains `train` and `holdout`, each a source for `open_source`, with `identities.csv` (new

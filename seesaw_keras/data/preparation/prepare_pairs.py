@@ -1,8 +1,8 @@
 """Conversion of verification pairs from any supported format to InsightFace's .bin, with checks.
 
 >>> from seesaw_keras.data.preparation.prepare_pairs import prepare_pairs
->>> manifest = prepare_pairs("lfw_view2_aligned112.zip", "lfw", pairs="pairs.txt")
->>> manifest["counts"]["pairs"], manifest["files"].keys()
+>>> manifest = prepare_pairs("lfw_view2_aligned112.zip", "lfw", pairs="pairs.txt")  # doctest: +SKIP
+>>> manifest["counts"]["pairs"], manifest["files"].keys()  # doctest: +SKIP
 (6000, dict_keys(['left_out.csv', 'lfw_view2_aligned112.bin']))
 
 A .bin does not store folds: readers split it into ten of equal size. `folds_kept` in the manifest tells whether these

@@ -1,9 +1,9 @@
 """Scan of a source: each record's label, the SHA-256 of its image, and whether the image decodes.
 
 >>> from seesaw_keras.data.preparation.scan import scan
->>> with Workers(source, None) as workers:
+>>> with Workers(source, None) as workers:  # doctest: +SKIP
 ...     rows = scan(workers, len(source), Path("out/.progress"), lambda stage, done, total: None)
->>> rows["decodes"].mean()
+>>> rows["decodes"].mean()  # doctest: +SKIP
 1.0
 
 The result is stored in parts, so that an interrupted scan can resume.

@@ -1,7 +1,7 @@
 """Verification sets of held-out identities for choosing weights and settings: plain, degraded and jittered.
 
 >>> from seesaw_keras.data.preparation.validation_sets import write_validation_sets
->>> sorted(write_validation_sets(holdout, Path("prepared/holdout"), pairs=3000, seed=0))
+>>> sorted(write_validation_sets(holdout, Path("prepared/holdout"), pairs=3000, seed=0))  # doctest: +SKIP
 ['degraded.zip', 'turned.zip', 'validation.zip']
 
 Each is a .zip for `open_pairs` with its own `pairs.txt` in the format of LFW's View 2: ten folds with disjoint

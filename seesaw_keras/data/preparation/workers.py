@@ -4,7 +4,7 @@
 >>> from seesaw_keras.data.preparation.workers import Workers
 >>> def count(source: Source, start: int, stop: int) -> int:
 ...     return sum(len(source[position].image) for position in range(start, stop))
->>> with Workers(source, 2) as workers:
+>>> with Workers(source, 2) as workers:  # doctest: +SKIP
 ...     total = sum(size for _, size in workers.run(count, [(0, 500), (500, 1000)]))
 
 Processes are spawned, not forked: forking a process in which TensorFlow runs may hang. A script that uses them must

@@ -1,11 +1,11 @@
 """Reads, edits and writes TensorFlow Lite models as plain Python objects, fully bounds-checked and without TensorFlow.
 
 >>> from seesaw_keras.tflite import flatbuffer
->>> model = flatbuffer.read("shuffle.tflite")
->>> [operator.code for operator in model.main.operators][:2]
+>>> model = flatbuffer.read("shuffle.tflite")  # doctest: +SKIP
+>>> [operator.code for operator in model.main.operators][:2]  # doctest: +SKIP
 ['PAD', 'CONV_2D']
 >>> model.description = "the same network"
->>> flatbuffer.write("copy.tflite", model)
+>>> flatbuffer.write("copy.tflite", model)  # doctest: +SKIP
 """
 
 from seesaw_keras.tflite.flatbuffer.model import (

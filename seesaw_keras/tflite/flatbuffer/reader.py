@@ -1,8 +1,8 @@
 """Converts a file's tables to a `Model`: indices become object references, bytes become arrays.
 
 >>> from seesaw_keras.tflite.flatbuffer import read
->>> model = read("shuffle.tflite")
->>> [(tensor.name, tensor.shape, tensor.type) for tensor in model.main.inputs]
+>>> model = read("shuffle.tflite")  # doctest: +SKIP
+>>> [(tensor.name, tensor.shape, tensor.type) for tensor in model.main.inputs]  # doctest: +SKIP
 [('image', (1, 112, 112, 3), 'INT8')]
 """
 

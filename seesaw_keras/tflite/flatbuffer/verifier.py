@@ -1,8 +1,8 @@
 """Verifies a model's consistency; runs after every read and before every write.
 
 >>> from seesaw_keras.tflite.flatbuffer import verify
->>> model.main.operators.reverse()
->>> verify(model, "shuffle.tflite")
+>>> model.main.operators.reverse()  # doctest: +SKIP
+>>> verify(model, "shuffle.tflite")  # doctest: +SKIP
 Traceback (most recent call last):
 FlatbufferError: shuffle.tflite: subgraphs[0].operators[0] RESHAPE: inputs[0] 'features' is not computed before it
 

@@ -2,10 +2,10 @@
 
 >>> from seesaw_keras.training.distillation.block_cache import BlockCache
 >>> cache = BlockCache(Path("cache"), {"teacher": "sha256 ..."}, views=2, images=1000)
->>> for block in cache.missing():
+>>> for block in cache.missing():  # doctest: +SKIP
 ...     cache.write(block, compute(cache.images_of(block)))
 >>> cache.finish()
->>> cache.rows().shape
+>>> cache.rows().shape  # doctest: +SKIP
 (2, 1000, 512)
 
 A cache is named by a key, a hash of everything its rows depend on. `KEY.npy` is a regular NumPy file with the rows;

@@ -3,10 +3,10 @@
 >>> from seesaw_keras.data import TrainingInput, Views, open_source
 >>> from seesaw_keras.training.distillation.teacher import teacher_targets
 >>> from seesaw_keras.inference.embedders import load_embedder
->>> source, views = open_source("faces_emore"), Views(jittered=4)
->>> teachers = [load_embedder("a.onnx"), load_embedder("b.tflite", preprocess="127.5/128")]
->>> targets = teacher_targets(teachers, source, "cache", views=views, size=512)
->>> faces = TrainingInput(source, batch_size=192, views=views, targets=targets)
+>>> source, views = open_source("faces_emore"), Views(jittered=4)  # doctest: +SKIP
+>>> teachers = [load_embedder("a.onnx"), load_embedder("b.tflite", preprocess="127.5/128")]  # doctest: +SKIP
+>>> targets = teacher_targets(teachers, source, "cache", views=views, size=512)  # doctest: +SKIP
+>>> faces = TrainingInput(source, batch_size=192, views=views, targets=targets)  # doctest: +SKIP
 """
 
 import hashlib
