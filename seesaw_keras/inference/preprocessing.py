@@ -16,12 +16,13 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from seesaw_keras.choices import unknown_name
 from seesaw_keras.tflite.conversion.interface import pixel_table
 from seesaw_keras.tflite.flatbuffer import Model, Quantization
 
-__all__ = ["DEFAULT_PREPROCESS", "PREPROCESSES", "InputLayout", "fitted", "flatbuffer_table", "to_input"]
+__all__ = ["DEFAULT_PREPROCESS", "PREPROCESSES", "InputLayout", "fitted", "flatbuffer_table", "resize", "to_input"]
 
 DEFAULT_PREPROCESS = "pm1"  # preprocessing of this package's own models
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -119,6 +120,25 @@ def flatbuffer_table(model: Model, layout: InputLayout, preprocess: str, *, name
     return np.repeat(exact_table[None, :, None], 3, axis=2)
 
 
+def resize(
+    image: npt.NDArray[np.uint8], size: tuple[int, int], *, growing: int = cv2.INTER_LINEAR
+) -> npt.NDArray[np.uint8]:
+    """Resizes an image, by area when shrinking.
+
+    Args:
+        image: uint8 (height, width, 3) or (height, width).
+        size: target (width, height).
+        growing: OpenCV's interpolation when the image gets larger.
+
+    Returns:
+        uint8 of that size; `image` itself if it already has that size.
+    """
+    if size == (image.shape[1], image.shape[0]):
+        return image
+    shrinks = size[0] * size[1] < image.shape[0] * image.shape[1]
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else growing)  # type: ignore[return-value]
+
+
 def fitted(image: np.ndarray, layout: InputLayout) -> np.ndarray:
     """Returns a uint8 RGB image (h, w, 3) resized or cropped to a layout's size, (height, width, 3).
 
@@ -129,10 +149,8 @@ def fitted(image: np.ndarray, layout: InputLayout) -> np.ndarray:
         ValueError: the image has another shape.
     """
     height, width = image.shape[:2]
-    if (height, width) == (layout.height, layout.width):
-        return image
     if height * layout.width == width * layout.height:
-        return cv2.resize(image, (layout.width, layout.height), interpolation=cv2.INTER_AREA)
+        return resize(image, (layout.width, layout.height), growing=cv2.INTER_AREA)
     if min(height - layout.height, width - layout.width) == 0:
         top, left = (height - layout.height) // 2, (width - layout.width) // 2
         return image[top : top + layout.height, left : left + layout.width]

@@ -11,7 +11,6 @@ from collections import Counter
 from typing import Any, Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 
 import seesaw_keras
 from seesaw_keras.tflite.flatbuffer import Model, Operator, Quantization, Subgraph, Tensor
@@ -48,9 +47,22 @@ _ROLES = {
 }
 
 
-def to_float(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Returns pixels in the float networks' input range: (pixel - 127.5) / 127.5."""
-    return (images.astype(np.float32) - np.float32(127.5)) / np.float32(127.5)
+def to_float(images: Any) -> Any:
+    """Returns pixels in the float networks' input range: (pixel - 127.5) / 127.5.
+
+    Args:
+        images: uint8, of any shape; a NumPy array or a TensorFlow tensor, also in a graph.
+
+    Returns:
+        float32 in [-1, 1], of the same kind and shape.
+    """
+    if isinstance(images, np.ndarray):
+        pixels: Any = images.astype(np.float32)
+    else:
+        import tensorflow as tf
+
+        pixels = tf.cast(images, tf.float32)
+    return (pixels - 127.5) / 127.5
 
 
 _PIXELS = np.arange(256, dtype=np.uint8)

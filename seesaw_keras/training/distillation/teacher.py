@@ -20,12 +20,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from seesaw_keras.data.images import decode_square
 from seesaw_keras.data.mixture import Mixture
 from seesaw_keras.data.records import Source
-from seesaw_keras.data.training_input import decode_square, scale_square
 from seesaw_keras.data.views import PLAIN, Views, image_key
 from seesaw_keras.files import replacing
 from seesaw_keras.inference.embedders import Embedder, StoredEmbeddings, load_embedder
+from seesaw_keras.inference.preprocessing import resize
 from seesaw_keras.training.distillation.block_cache import BlockCache
 
 __all__ = ["load_teachers", "principal_axes", "teacher_embeddings", "teacher_targets"]
@@ -275,7 +276,7 @@ def _run(embedder: Embedder, source: Source, views: Views, threads: Executor) ->
     def render(position: int) -> npt.NDArray[np.uint8]:
         record = source[position]
         image, key = decode_square(record), image_key(record.image)
-        return np.stack([scale_square(views.render(image, key, view), side) for view in range(len(views))])
+        return np.stack([resize(views.render(image, key, view), (side, side)) for view in range(len(views))])
 
     def embed(images: range) -> Rows:
         shown = np.stack(list(threads.map(render, images)), axis=1)
