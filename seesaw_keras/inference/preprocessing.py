@@ -19,10 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from seesaw_keras.choices import unknown_name
-from seesaw_keras.tflite.conversion.interface import pixel_table
-from seesaw_keras.tflite.flatbuffer import Model, Quantization
 
-__all__ = ["DEFAULT_PREPROCESS", "PREPROCESSES", "InputLayout", "fitted", "flatbuffer_table", "resize", "to_input"]
+__all__ = ["DEFAULT_PREPROCESS", "PREPROCESSES", "InputLayout", "fitted", "resize", "to_input"]
 
 DEFAULT_PREPROCESS = "pm1"  # preprocessing of this package's own models
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -96,28 +94,6 @@ class InputLayout:
                 f"point {zero_point}): choose another of {', '.join(PREPROCESSES)}"
             )
         return clipped[None].astype(dtype)
-
-
-def flatbuffer_table(model: Model, layout: InputLayout, preprocess: str, *, name: str) -> np.ndarray:
-    """Returns the table (1, 256, 3) of a flatbuffer: exact if this package converted it, else from scale, zero point.
-
-    Args:
-        model: a flatbuffer with one input, of `layout`.
-        layout: layout of the input.
-        preprocess: a key of `PREPROCESSES`.
-        name: name of the model, for error messages.
-
-    Raises:
-        ValueError: see `InputLayout.table`; or the model was converted for another preprocessing.
-    """
-    (given,) = model.main.inputs
-    exact_table = pixel_table(model)
-    if exact_table is None:
-        quantization = given.quantization or Quantization(0.0)
-        return layout.table(preprocess, given.dtype, quantization.scale, quantization.zero_point)
-    if preprocess != DEFAULT_PREPROCESS:
-        raise ValueError(f"{name}: preprocess {preprocess!r} is not what it was converted for, {DEFAULT_PREPROCESS!r}")
-    return np.repeat(exact_table[None, :, None], 3, axis=2)
 
 
 def resize(

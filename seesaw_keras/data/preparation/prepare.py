@@ -161,7 +161,7 @@ def prepare_faces(
         "exclude_near": exclusion
         and {
             "set": fingerprint(getattr(people, "path", exclusion.path)),
-            "embedder": dict(exclusion.embedder),
+            "embedder": exclusion.embedder.describe(),
             "cosine": exclusion.cosine,
         },
     }
@@ -206,7 +206,7 @@ def _exclude(plan: _Plan, people: Source, exclusion: Exclusion, folder: Path, pr
         people,
         np.arange(len(people)),
         their_labels,
-        exclusion.embed,
+        exclusion.embedder,
         folder / "theirs",
         lambda done, total: progress("embed identities to exclude", done, total),
     )
@@ -216,7 +216,7 @@ def _exclude(plan: _Plan, people: Source, exclusion: Exclusion, folder: Path, pr
         plan.source,
         positions,
         labels,
-        exclusion.embed,
+        exclusion.embedder,
         folder / "ours",
         lambda done, total: progress("embed identities", done, total),
     )

@@ -8,7 +8,8 @@
 
 import json
 from collections import Counter
-from typing import Any, Literal, get_args
+from collections.abc import Sequence
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 
@@ -25,10 +26,12 @@ __all__ = [
     "read_facts",
     "set_normalization",
     "set_pixel_input",
+    "sole_input_and_output",
     "store_facts",
     "to_float",
 ]
 
+T = TypeVar("T")
 InputType = Literal["int8", "uint8"]
 INPUT_TYPES: tuple[InputType, ...] = get_args(InputType)
 METADATA = "seesaw_keras"  # name of the metadata entry
@@ -240,6 +243,17 @@ def _layer(operator: Operator) -> str:
                 layer = layer.removesuffix("_act").removesuffix("_bn").removesuffix("_conv")
             return layer
     return ""
+
+
+def sole_input_and_output(name: object, inputs: Sequence[T], outputs: Sequence[T]) -> tuple[T, T]:
+    """Returns the input and the output of a model that must have one each; `name` is for the error message.
+
+    Raises:
+        ValueError: there is not exactly one input and one output.
+    """
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise ValueError(f"{name}: expected one input and one output, got {len(inputs)} and {len(outputs)}")
+    return inputs[0], outputs[0]
 
 
 def store_facts(model: Model, **facts: Any) -> None:
