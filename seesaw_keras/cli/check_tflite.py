@@ -77,13 +77,10 @@ def network(source: str, preprocess: str | None, runtime: str = "reference") -> 
     """Loads a network.
 
     Raises:
-        ValueError: the file cannot be loaded or contains embeddings.
+        ValueError: the file cannot be loaded.
     """
     quiet_tensorflow(source)
-    embedder = load_embedder(source, preprocess=preprocess, threads=FLAGS.threads, runtime=runtime)
-    if not isinstance(embedder, NetworkEmbedder):
-        raise ValueError(f"{source}: embeddings are no network that could be run")
-    return embedder
+    return load_embedder(source, preprocess=preprocess, threads=FLAGS.threads, runtime=runtime)
 
 
 def given_images(side: int, pairs: Pairs | None) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from seesaw_keras.cli.support.startup import quiet_tensorflow
 from seesaw_keras.data.records import Pairs
 from seesaw_keras.data.sources import open_pairs
 from seesaw_keras.files import replacing
-from seesaw_keras.inference.embedders import Embedder, load_embedder
+from seesaw_keras.inference.embedders import Embedder, load_embedder_or_stored
 from seesaw_keras.inference.preprocessing import PREPROCESSES
 from seesaw_keras.reports.verification_record import comparison_record, data_record, provenance, to_markdown
 from seesaw_keras.tflite.runtimes import RUNTIMES
@@ -77,7 +77,7 @@ flags.DEFINE_string(
 def measured(source: str, preprocess: str | None, pairs: Pairs) -> tuple[Verification, dict[str, Any]]:
     """Evaluates one model, with a progress bar; returns the results and a description of the model."""
     quiet_tensorflow(source)
-    embedder = load_embedder(source, preprocess=preprocess, threads=FLAGS.threads, runtime=FLAGS.runtime)
+    embedder = load_embedder_or_stored(source, preprocess=preprocess, threads=FLAGS.threads, runtime=FLAGS.runtime)
     with tqdm(total=len(pairs.names), unit="image", desc=embedder.name, disable=None) as bar:
         result = evaluate(
             embedder, pairs, flip=FLAGS.flip, far=FLAGS.far, data_set=Path(FLAGS.data).name, progress=bar.update

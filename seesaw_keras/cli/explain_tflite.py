@@ -18,8 +18,8 @@ from absl import flags
 from seesaw_keras.cli.support.command import Command
 from seesaw_keras.data.images import decode_image
 from seesaw_keras.data.sources import open_source
-from seesaw_keras.inference.embedders import NetworkEmbedder, load_embedder
-from seesaw_keras.inference.preprocessing import PREPROCESSES
+from seesaw_keras.inference.embedders import FlatbufferEmbedder, load_embedder
+from seesaw_keras.inference.preprocessing import PREPROCESSES, resize
 from seesaw_keras.reports.explain_page import write_page
 from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.analysis.explain import explain
@@ -58,12 +58,11 @@ def given_image(names: list[str]) -> np.ndarray:
 def prepared(path: str, pixels: np.ndarray) -> tuple[flatbuffer.Model, np.ndarray, np.ndarray]:
     """Returns the model, the image resized to its input size, and the preprocessed input."""
     network = load_embedder(path, preprocess=FLAGS.preprocess, runtime="reference")
-    if Path(path).suffix != ".tflite" or not isinstance(network, NetworkEmbedder):
+    if not isinstance(network, FlatbufferEmbedder):
         raise ValueError(f"{path}: a .tflite is needed; `seesaw convert_tflite` makes one")
     height, width = network.input_size
-    if pixels.shape[:2] != (height, width):
-        pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
-    return flatbuffer.read(path), pixels, network.inputs(pixels[None])
+    pixels = resize(pixels, (width, height), growing=cv2.INTER_AREA)
+    return network.model, pixels, network.inputs(pixels[None])
 
 
 def main(arguments: list[str]) -> None:

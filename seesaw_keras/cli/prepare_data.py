@@ -32,7 +32,7 @@ from seesaw_keras.data.preparation.near import Exclusion
 from seesaw_keras.data.preparation.prepare import FORMATS, Settings, prepare_faces
 from seesaw_keras.data.preparation.prepare_pairs import prepare_pairs
 from seesaw_keras.data.preparation.run_folder import LEFT_OUT
-from seesaw_keras.inference.embedders import Embedder, load_embedder
+from seesaw_keras.inference.embedders import load_embedder
 from seesaw_keras.inference.preprocessing import PREPROCESSES
 
 __all__ = ["run"]
@@ -127,9 +127,7 @@ def exclusion() -> Exclusion | None:
     embedder = load_embedder(
         FLAGS.embedder, preprocess=FLAGS.preprocess, threads=FLAGS.processes or os.cpu_count() or 1
     )
-    if not isinstance(embedder, Embedder):
-        raise ValueError(f"--embedder {FLAGS.embedder}: stored embeddings know no other images; name a model")
-    return Exclusion(FLAGS.exclude_near, embedder.embed, embedder.describe(), FLAGS.near_cosine)
+    return Exclusion(FLAGS.exclude_near, embedder, FLAGS.near_cosine)
 
 
 def pairs(bars: ProgressBars) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seesaw_keras.compression.layer_graph import producers
+from seesaw_keras.tflite.conversion.interface import pixel_table, to_float
 from seesaw_keras.tflite.flatbuffer import Subgraph, Tensor
 from seesaw_keras.tflite.runtimes import open_runtime
 
@@ -71,7 +72,10 @@ def fake_quantized_matches(model: Any, flatbuffer: bytes, images: npt.NDArray[np
     graph = runtime.model.main
     tensors = _tensors_by_layer(model, graph)
     pixels = _pixels(graph)
-    runs = [runtime.tensors((image.astype(np.int16) - 128).astype(np.int8)[None]) for image in images]
+    table = pixel_table(runtime.model)
+    if table is None:
+        raise ValueError("the flatbuffer was modified: its metadata does not give the input preprocessing")
+    runs = [runtime.tensors(table[image][None]) for image in images]
     numbers = {tensor: number for number, tensor in enumerate(graph.tensors)}
     made_by = graph.producers()
     taken = producers(model)
@@ -79,7 +83,7 @@ def fake_quantized_matches(model: Any, flatbuffer: bytes, images: npt.NDArray[np
     matches = []
     for layer in model.layers:
         if not taken[layer.name]:
-            values[layer.name] = (images.astype(np.float32) - np.float32(127.5)) / np.float32(127.5)
+            values[layer.name] = to_float(images)
             continue
         inputs = [values[source.name] for source in taken[layer.name]]
         made = values[layer.name] = np.asarray(layer(inputs[0] if len(inputs) == 1 else inputs, training=False))

@@ -14,7 +14,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["IMAGE_SUFFIXES", "decode_image", "image_size"]
+from seesaw_keras.data.records import Record
+
+__all__ = ["IMAGE_SUFFIXES", "decode_image", "decode_square", "image_size"]
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 MAX_PIXELS = 1 << 27  # 400 MB decoded; phone cameras produce 12 to 50 megapixels by default
@@ -148,3 +150,19 @@ def decode_image(data: bytes, *, name: str, max_pixels: int = MAX_PIXELS) -> npt
     if image is None:
         raise ValueError(f"{name}: OpenCV cannot decode it: it is damaged; save the image again")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)  # type: ignore[return-value]
+
+
+def decode_square(record: Record) -> npt.NDArray[np.uint8]:
+    """Decodes the image of an aligned face, as `decode_image` does.
+
+    Returns:
+        uint8 RGB (side, side, 3).
+
+    Raises:
+        ValueError: if the image is undecodable or not square; the message starts with the record's name.
+    """
+    image = decode_image(record.image, name=record.name)
+    height, width = image.shape[:2]
+    if height != width:
+        raise ValueError(f"{record.name}: {width} x {height} pixels are not square; align the faces first")
+    return image

@@ -8,13 +8,13 @@
 trained on faces, is 0.9871 and 0.9878, and 0.9843 with 16 (benchmarks/representative.py --test 64).
 """
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-from seesaw_keras.data.images import decode_image
+from seesaw_keras.data.images import decode_square
 from seesaw_keras.data.records import Source
 from seesaw_keras.data.synthetic.source import SyntheticFaces
+from seesaw_keras.inference.preprocessing import resize
 
 __all__ = ["representative_images"]
 
@@ -40,14 +40,5 @@ def representative_images(source: Source | None, count: int, *, side: int) -> np
     if not len(source):
         raise ValueError("the calibration data contain no images")
     count = min(count, len(source))
-    return np.stack([_image(source, position * len(source) // count, side) for position in range(count)])
-
-
-def _image(source: Source, position: int, side: int) -> npt.NDArray[np.uint8]:
-    record = source[position]
-    image = decode_image(record.image, name=record.name)
-    height, width = image.shape[:2]
-    if height != width:
-        raise ValueError(f"{record.name}: {width} x {height} pixels are not square; align the faces first")
-    interpolation = cv2.INTER_AREA if height > side else cv2.INTER_LINEAR
-    return cv2.resize(image, (side, side), interpolation=interpolation)  # type: ignore[return-value]
+    records = (source[position * len(source) // count] for position in range(count))
+    return np.stack([resize(decode_square(record), (side, side)) for record in records])

@@ -13,42 +13,19 @@ numbers depend only on (seed, epoch, index in the epoch). There is no state to s
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from seesaw_keras.data.degradation import UNIFORMS, degrade
 from seesaw_keras.data.formats.shards import IndexedShards
-from seesaw_keras.data.images import decode_image
+from seesaw_keras.data.images import decode_square
 from seesaw_keras.data.order import BatchOrder, random_uniforms, random_words
 from seesaw_keras.data.records import UNLABELED, Record, Source
 from seesaw_keras.data.views import PLAIN, Views, image_key
+from seesaw_keras.inference.preprocessing import resize
+from seesaw_keras.tflite.conversion.interface import to_float
 
-__all__ = ["TrainingInput", "decode_square", "scale_square"]
-
-
-def decode_square(record: Record) -> npt.NDArray[np.uint8]:
-    """Decodes a record's image.
-
-    Returns:
-        uint8 RGB (side, side, 3).
-
-    Raises:
-        ValueError: if the image is undecodable or not square.
-    """
-    image = decode_image(record.image, name=record.name)
-    height, width = image.shape[:2]
-    if height != width:
-        raise ValueError(f"{record.name}: {width} x {height} pixels are not square; align the faces first")
-    return image
-
-
-def scale_square(image: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint8]:
-    """Resizes a square image to side x side pixels: by area when shrinking, bilinearly when growing."""
-    if image.shape[0] == side:
-        return image
-    interpolation = cv2.INTER_AREA if image.shape[0] > side else cv2.INTER_LINEAR
-    return cv2.resize(image, (side, side), interpolation=interpolation)  # type: ignore[return-value]
+__all__ = ["TrainingInput"]
 
 
 class TrainingInput:
@@ -183,7 +160,7 @@ class TrainingInput:
             image = self._views.render(decode_square(record), image_key(record.image), int(views[index]))
             if degraded[index]:
                 image = degrade(image, random_uniforms(self._seed, epoch, first + index, UNIFORMS))
-            images[index] = scale_square(image, self._image_size)
+            images[index] = resize(image, (self._image_size, self._image_size))
         labels = self._labels[indices[start:stop]].astype(np.int32)
         if self._targets is None:
             return images, labels
@@ -249,7 +226,7 @@ class TrainingInput:
             for part, shape in zip(batch, shapes, strict=True):
                 part.set_shape((self._static_size, *shape))
             images, *others = batch
-            return (tf.cast(images, tf.float32) - 127.5) / 127.5, *others
+            return to_float(images), *others
 
         options = tf.data.Options()
         options.deterministic = True

@@ -11,7 +11,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["TEMPLATE", "TEMPLATE_SIZE", "align", "resize", "similarity_transform", "template", "warp"]
+from seesaw_keras.inference.preprocessing import resize
+
+__all__ = ["TEMPLATE", "TEMPLATE_SIZE", "align", "similarity_transform", "template", "warp"]
 
 TEMPLATE_SIZE = 112
 # InsightFace, python-package/insightface/utils/face_align.py, `arcface_dst`: (x, y) of the left eye, the right eye, the
@@ -119,22 +121,6 @@ def _cut_out(
     from_there = matrix.copy()
     from_there[:, 2] += matrix[:, :2] @ low
     return image[low[1] : high[1] + 1, low[0] : high[0] + 1], from_there
-
-
-def resize(image: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    """Resizes an image: area interpolation when shrinking, bilinear when growing.
-
-    Args:
-        image: uint8 (height, width, 3) or (height, width).
-        size: target (width, height).
-
-    Returns:
-        uint8 of that size; `image` itself if it already has that size.
-    """
-    if size == (image.shape[1], image.shape[0]):
-        return image
-    shrinks = size[0] * size[1] < image.shape[0] * image.shape[1]
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)  # type: ignore[return-value]
 
 
 def align(

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from seesaw_keras.faces.alignment import resize
 from seesaw_keras.faces.face import Face, check_image
+from seesaw_keras.inference.preprocessing import resize
 
 __all__ = ["CascadeDetector"]
 

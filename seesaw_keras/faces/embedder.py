@@ -22,17 +22,10 @@ from seesaw_keras.faces.alignment import align
 from seesaw_keras.faces.detection import main_face, open_detector
 from seesaw_keras.faces.face import FaceDetector, check_image
 from seesaw_keras.files import sha256_of
-from seesaw_keras.inference.preprocessing import (
-    DEFAULT_PREPROCESS,
-    PREPROCESSES,
-    InputLayout,
-    fitted,
-    flatbuffer_table,
-    to_input,
-)
+from seesaw_keras.inference.embedders import FlatbufferEmbedder
+from seesaw_keras.inference.preprocessing import DEFAULT_PREPROCESS, PREPROCESSES, fitted
 from seesaw_keras.models.pretrained import flatbuffer_file
-from seesaw_keras.tflite.conversion.interface import pixel_table, read_facts
-from seesaw_keras.tflite.runtimes import open_runtime
+from seesaw_keras.tflite.conversion.interface import pixel_table
 
 __all__ = ["RELEASED_MODEL", "FaceEmbedder", "Photograph", "VerifyResult", "as_list"]
 
@@ -95,20 +88,15 @@ class FaceEmbedder:
         path = flatbuffer_file(model)
         if aligned and detector is not None:
             raise ValueError("aligned=True and detector cannot be combined")
-        self._runtime = open_runtime("xnnpack", path, threads=threads)
-        graph = self._runtime.model.main
-        if len(graph.inputs) != 1 or len(graph.outputs) != 1:
+        self._network = FlatbufferEmbedder(path, preprocess or DEFAULT_PREPROCESS, threads)
+        if preprocess is None and pixel_table(self._network.model) is None:
             raise ValueError(
-                f"{path}: expected one input and one output, got {len(graph.inputs)} and {len(graph.outputs)}"
+                f"{path}: no input preprocessing stored, because seesaw_keras did not convert it; give preprocess: "
+                f"{', '.join(PREPROCESSES)}"
             )
-        try:
-            facts = read_facts(self._runtime.model)
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
-        self._layout = InputLayout.of_shape(graph.inputs[0].shape, str(path))
-        self._table = self._table_for(preprocess, path)
-        self.embedding_size = graph.outputs[0].size
-        self.threshold = _checked_threshold(facts.get("threshold") if threshold is None else threshold, path)
+        self.embedding_size = self._network.embedding_size
+        stored = self._network.facts.get("threshold")
+        self.threshold = _checked_threshold(stored if threshold is None else threshold, path)
         self.model_sha256 = sha256_of(path)
         self._detector = None if aligned else _detector(detector)
         self._lock = threading.Lock()
@@ -148,7 +136,7 @@ class FaceEmbedder:
         """
         if self.threshold is None:
             raise ValueError(
-                f"{self._runtime.name}: no threshold stored; give one (`seesaw evaluate` finds it on your pairs, "
+                f"{self._network.name}: no threshold stored; give one (`seesaw evaluate` finds it on your pairs, "
                 f"`seesaw convert_tflite --threshold` stores it)"
             )
         similarity = float(np.clip(first @ second, -1, 1))
@@ -175,34 +163,23 @@ class FaceEmbedder:
         try:
             pixels = check_image(image)
             if self._detector is None:
-                fitted(pixels, self._layout)
+                fitted(pixels, self._network.layout)
                 return pixels
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
         faces = self._detector.detect(pixels)
         if not faces:
             raise ValueError(f"{name}: no face found")
-        side = max(self._layout.height, self._layout.width)  # 112x96 networks take the middle of 112x112
+        side = max(self._network.input_size)  # 112x96 networks take the middle of 112x112
         return align(pixels, faces[main_face(faces, pixels.shape)].landmarks, size=side)
 
     def _embed_crop(self, crop: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        given = to_input(crop, self._table, self._layout)
         with self._lock:
-            row = self._runtime.run(given[None])
-        real = self._runtime.model.main.outputs[0].real(row).reshape(-1).astype(np.float32)
-        length = np.linalg.norm(real)
+            (row,) = self._network.embed(crop[None])
+        length = np.linalg.norm(row)
         if not 0 < length < np.inf:
-            raise ValueError(f"{self._runtime.name}: cannot normalize an embedding of norm {length:g}")
-        return real / length
-
-    def _table_for(self, preprocess: str | None, path: Path) -> np.ndarray:
-        model = self._runtime.model
-        if preprocess is None and pixel_table(model) is None:
-            raise ValueError(
-                f"{path}: no input preprocessing stored, because seesaw_keras did not convert it; give preprocess: "
-                f"{', '.join(PREPROCESSES)}"
-            )
-        return flatbuffer_table(model, self._layout, preprocess or DEFAULT_PREPROCESS, name=str(path))
+            raise ValueError(f"{self._network.name}: cannot normalize an embedding of norm {length:g}")
+        return row / length
 
 
 def as_list(images: Photograph | Iterable[Photograph]) -> list[Photograph]:

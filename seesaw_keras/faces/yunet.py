@@ -14,9 +14,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from seesaw_keras.faces.alignment import TEMPLATE, TEMPLATE_SIZE, resize, similarity_transform, warp
+from seesaw_keras.faces.alignment import TEMPLATE, TEMPLATE_SIZE, similarity_transform, warp
 from seesaw_keras.faces.face import Face, check_image
 from seesaw_keras.files import sha256_of
+from seesaw_keras.inference.preprocessing import resize
 
 __all__ = ["YuNetDetector"]
 

@@ -13,19 +13,30 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from seesaw_keras.files import sha256_of
-from seesaw_keras.inference.preprocessing import DEFAULT_PREPROCESS, InputLayout, flatbuffer_table, to_input
+from seesaw_keras.inference.preprocessing import DEFAULT_PREPROCESS, InputLayout, fitted, to_input
+from seesaw_keras.tflite.conversion.interface import pixel_table, read_facts, sole_input_and_output
+from seesaw_keras.tflite.flatbuffer import Quantization
 from seesaw_keras.tflite.runtimes import open_runtime
 
-__all__ = ["Embedder", "NetworkEmbedder", "StoredEmbeddings", "load_embedder"]
+__all__ = [
+    "Embedder",
+    "FlatbufferEmbedder",
+    "NetworkEmbedder",
+    "StoredEmbeddings",
+    "load_embedder",
+    "load_embedder_or_stored",
+]
 
 KERAS_BATCH = 64
 ONNX_BATCH = 8
+STORED = (".npy", ".npz")
 
 
 class Embedder(ABC):
@@ -48,6 +59,11 @@ class Embedder(ABC):
         """(height, width) of the input in pixels."""
         return self.layout.height, self.layout.width
 
+    @cached_property
+    def embedding_size(self) -> int:
+        """Length of an embedding; embeds a black image if the model does not declare it."""
+        return self.embed(np.zeros((1, *self.input_size, 3), np.uint8)).shape[1]
+
     @abstractmethod
     def embed(self, images: np.ndarray) -> np.ndarray:
         """Returns float32 (n, d), not normalized, for uint8 RGB images (n, h, w, 3).
@@ -55,6 +71,20 @@ class Embedder(ABC):
         Raises:
             ValueError: the images do not fit the model's input.
         """
+
+    def embed_named(self, images: Sequence[np.ndarray], names: Sequence[str]) -> np.ndarray:
+        """Returns float32 (n, d), not normalized, for uint8 RGB images (h, w, 3), each of any size that fits the model.
+
+        Raises:
+            ValueError: an image does not fit the model's input; the message starts with its name.
+        """
+        shown = []
+        for image, name in zip(images, names, strict=True):
+            try:
+                shown.append(fitted(image, self.layout))
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from error
+        return self.embed(np.stack(shown))
 
     def describe(self) -> dict[str, Any]:
         """Returns the model's entry in a report: name, runtime, preprocess, input size; for files bytes and SHA-256."""
@@ -149,31 +179,46 @@ class StoredEmbeddings:
         return {"name": self.name, "runtime": "stored embeddings"} | _size_and_hash(self._path)
 
 
-class _TfliteEmbedder(NetworkEmbedder):
+class FlatbufferEmbedder(NetworkEmbedder):
     """A .tflite model in one of the runtimes, one image at a time.
+
+    Attributes:
+        model: the flatbuffer.
+        facts: its metadata, see `read_facts`; empty if this package did not convert it.
 
     Larger batches are not faster: on one thread a batch of 16 took 11% to 40% longer per image than a batch of 1 with
     three published MobileFaceNets, because the activations no longer fit in the cache.
     """
 
-    def __init__(self, path: Path, preprocess: str, threads: int, runtime: str) -> None:
+    def __init__(self, path: Path, preprocess: str, threads: int = 1, runtime: str = "xnnpack") -> None:
+        """Loads a flatbuffer; see `load_embedder` for the arguments and errors."""
         self._program = open_runtime(runtime, path, threads=threads)
-        self.runtime = self._program.title
-        graph = self._program.model.main
-        _require_one_input_one_output(path, graph.inputs, graph.outputs)
-        (given,) = graph.inputs
+        self.runtime, self.model = self._program.title, self._program.model
+        given, self._output = sole_input_and_output(path, self.model.main.inputs, self.model.main.outputs)
+        self.embedding_size = self._output.size
+        try:
+            self.facts = read_facts(self.model)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
         layout = InputLayout.of_shape(given.shape, path.name)
-        super().__init__(
-            path.name,
-            layout,
-            preprocess,
-            flatbuffer_table(self._program.model, layout, preprocess, name=path.name),
-            path,
-        )
+        super().__init__(path.name, layout, preprocess, self._input_table(path.name, layout, preprocess), path)
+
+    def _input_table(self, name: str, layout: InputLayout, preprocess: str) -> np.ndarray:
+        """Returns the exact table if this package converted the model, else one from scale and zero point."""
+        exact = pixel_table(self.model)
+        if exact is None:
+            given = self.model.main.inputs[0]
+            quantization = given.quantization or Quantization(0.0)
+            return layout.table(preprocess, given.dtype, quantization.scale, quantization.zero_point)
+        if preprocess != DEFAULT_PREPROCESS:
+            raise ValueError(
+                f"{name}: preprocess {preprocess!r} is not what it was converted for, {DEFAULT_PREPROCESS!r}"
+            )
+        return np.repeat(exact[None, :, None], 3, axis=2)
 
     def _embed(self, inputs: np.ndarray) -> np.ndarray:
         rows = self._program.run(inputs)
-        return self._program.model.main.outputs[0].real(rows).reshape(len(rows), -1)
+        return self._output.real(rows).reshape(len(rows), -1)
 
 
 class _OnnxEmbedder(NetworkEmbedder):
@@ -196,14 +241,13 @@ class _OnnxEmbedder(NetworkEmbedder):
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's exceptions share no narrower base class
             raise ValueError(f"{path}: ONNX Runtime cannot run it: {error}") from error
-        given, made = self._session.get_inputs(), self._session.get_outputs()
-        _require_one_input_one_output(path, given, made)
-        layout = InputLayout.of_shape(given[0].shape, path.name)
-        kind = given[0].type.removeprefix("tensor(").removesuffix(")")
+        given, _ = sole_input_and_output(path, self._session.get_inputs(), self._session.get_outputs())
+        layout = InputLayout.of_shape(given.shape, path.name)
+        kind = given.type.removeprefix("tensor(").removesuffix(")")
         table = layout.table(preprocess, np.dtype({"float": "float32"}.get(kind, kind)))
         super().__init__(path.name, layout, preprocess, table, path)
-        self._input = given[0].name
-        self._batch = 1 if isinstance(given[0].shape[0], int) else ONNX_BATCH
+        self._input = given.name
+        self._batch = 1 if isinstance(given.shape[0], int) else ONNX_BATCH
         self._threads = threads
 
     def _embed(self, inputs: np.ndarray) -> np.ndarray:
@@ -240,19 +284,18 @@ class _CallableEmbedder(NetworkEmbedder):
         return np.concatenate(rows)
 
 
-def _from_keras(model: Any, name: str, preprocess: str, path: Path | None) -> Embedder:
+def _from_keras(model: Any, name: str, preprocess: str, path: Path | None) -> NetworkEmbedder:
     import tensorflow as tf
 
-    if isinstance(model.input_shape, list) or isinstance(model.output_shape, list):
-        raise ValueError(f"{name}: expected a model with one input and one output")
-    dtype = np.dtype(model.inputs[0].dtype if isinstance(model.inputs[0].dtype, str) else "float32")
+    given, _ = sole_input_and_output(name, model.inputs, model.outputs)
+    dtype = np.dtype(given.dtype if isinstance(given.dtype, str) else "float32")
     # The input signature avoids retracing for the last, smaller batch.
     signature = [tf.TensorSpec([None, *model.input_shape[1:]], dtype)]
     call = tf.function(lambda batch: model(batch, training=False), input_signature=signature)
     return _CallableEmbedder(name, "Keras", call, model.input_shape, dtype, preprocess, path)
 
 
-def _load_keras(path: Path, preprocess: str) -> Embedder:
+def _load_keras(path: Path, preprocess: str) -> NetworkEmbedder:
     import seesaw_keras.models.layers  # noqa: F401  (registers this package's layers for loading)
     from seesaw_keras.api import keras
 
@@ -263,28 +306,22 @@ def _load_keras(path: Path, preprocess: str) -> Embedder:
     return _from_keras(model, path.name, preprocess, path)
 
 
-def _load_saved_model(path: Path, preprocess: str) -> Embedder:
+def _load_saved_model(path: Path, preprocess: str) -> NetworkEmbedder:
     import tensorflow as tf
 
     model = tf.saved_model.load(str(path))
     if "serving_default" not in model.signatures:
         raise ValueError(f"{path}: no signature serving_default; available: {', '.join(model.signatures) or 'none'}")
     signature = model.signatures["serving_default"]
-    given, made = signature.structured_input_signature[1], signature.structured_outputs
-    _require_one_input_one_output(path, list(given), list(made))
-    ((key, spec),) = given.items()
+    given = signature.structured_input_signature[1]
+    key, _ = sole_input_and_output(path, list(given), list(signature.structured_outputs))
 
     def call(batch: np.ndarray, _keep: Any = model) -> Any:
         (rows,) = signature(**{key: tf.constant(batch)}).values()
         return rows
 
-    dtype = np.dtype(spec.dtype.as_numpy_dtype)
-    return _CallableEmbedder(path.name, "SavedModel", call, spec.shape.as_list(), dtype, preprocess, path)
-
-
-def _require_one_input_one_output(path: Path, given: Sequence[Any], made: Sequence[Any]) -> None:
-    if len(given) != 1 or len(made) != 1:
-        raise ValueError(f"{path}: expected one input and one output, got {len(given)} and {len(made)}")
+    shape, dtype = given[key].shape.as_list(), np.dtype(given[key].dtype.as_numpy_dtype)
+    return _CallableEmbedder(path.name, "SavedModel", call, shape, dtype, preprocess, path)
 
 
 def _size_and_hash(path: Path) -> dict[str, Any]:
@@ -301,12 +338,12 @@ def _size_and_hash(path: Path) -> dict[str, Any]:
 
 def load_embedder(
     source: Any, *, preprocess: str | None = None, threads: int = 1, runtime: str = "xnnpack"
-) -> Embedder | StoredEmbeddings:
-    """Loads a model that computes embeddings, or stored embeddings.
+) -> NetworkEmbedder:
+    """Loads a model that computes embeddings.
 
     Args:
-        source: a Keras model, or the path of a .keras or .h5 file, a SavedModel folder, a .tflite, an .onnx, or a
-            .npy or .npz of embeddings. A .h5 can hold Python code (Lambda layers) that runs when it is loaded.
+        source: a Keras model, or the path of a .keras or .h5 file, a SavedModel folder, a .tflite or an .onnx. A .h5
+            can hold Python code (Lambda layers) that runs when it is loaded.
         preprocess: input preprocessing of the model: "pm1", (x - 127.5) / 127.5, used by this package's own models, if
             None; "127.5/128", (x - 127.5) / 128; "raw", 0 to 255; "imagenet", x / 255 minus the mean of each channel,
             divided by its standard deviation. Models converted by `seesaw_keras.tflite.conversion` accept only the
@@ -331,12 +368,10 @@ def load_embedder(
             raise ValueError(f"{path}: a folder without saved_model.pb is not a SavedModel")
         return _load_saved_model(path, chosen)
     suffix = path.suffix.lower()
-    if suffix in (".npy", ".npz"):
-        if preprocess is not None:
-            raise ValueError(f"{path}: preprocess does not apply to stored embeddings")
-        return StoredEmbeddings(path)
-    loaders: dict[str, Callable[[], Embedder]] = {
-        ".tflite": lambda: _TfliteEmbedder(path, chosen, threads, runtime),
+    if suffix in STORED:
+        raise ValueError(f"{path}: contains embeddings already; give a model")
+    loaders: dict[str, Callable[[], NetworkEmbedder]] = {
+        ".tflite": lambda: FlatbufferEmbedder(path, chosen, threads, runtime),
         ".onnx": lambda: _OnnxEmbedder(path, chosen, threads),
         ".keras": lambda: _load_keras(path, chosen),
         ".h5": lambda: _load_keras(path, chosen),
@@ -346,3 +381,19 @@ def load_embedder(
             f"{path}: unsupported file type: expected a model ({', '.join(loaders)}) or embeddings (.npy, .npz)"
         )
     return loaders[suffix]()
+
+
+def load_embedder_or_stored(
+    source: Any, *, preprocess: str | None = None, threads: int = 1, runtime: str = "xnnpack"
+) -> NetworkEmbedder | StoredEmbeddings:
+    """Loads a model as `load_embedder` does, or a .npy or .npz of embeddings.
+
+    Raises:
+        FileNotFoundError, ImportError, ValueError: as `load_embedder`; also if a file of embeddings is damaged, or
+            `preprocess` is given for it.
+    """
+    if not isinstance(source, str | Path) or Path(source).suffix.lower() not in STORED:
+        return load_embedder(source, preprocess=preprocess, threads=threads, runtime=runtime)
+    if preprocess is not None:
+        raise ValueError(f"{source}: preprocess does not apply to stored embeddings")
+    return StoredEmbeddings(Path(source))

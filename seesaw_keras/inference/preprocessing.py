@@ -16,12 +16,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from seesaw_keras.choices import unknown_name
-from seesaw_keras.tflite.conversion.interface import pixel_table
-from seesaw_keras.tflite.flatbuffer import Model, Quantization
 
-__all__ = ["DEFAULT_PREPROCESS", "PREPROCESSES", "InputLayout", "fitted", "flatbuffer_table", "to_input"]
+__all__ = ["DEFAULT_PREPROCESS", "PREPROCESSES", "InputLayout", "fitted", "resize", "to_input"]
 
 DEFAULT_PREPROCESS = "pm1"  # preprocessing of this package's own models
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -97,26 +96,23 @@ class InputLayout:
         return clipped[None].astype(dtype)
 
 
-def flatbuffer_table(model: Model, layout: InputLayout, preprocess: str, *, name: str) -> np.ndarray:
-    """Returns the table (1, 256, 3) of a flatbuffer: exact if this package converted it, else from scale, zero point.
+def resize(
+    image: npt.NDArray[np.uint8], size: tuple[int, int], *, growing: int = cv2.INTER_LINEAR
+) -> npt.NDArray[np.uint8]:
+    """Resizes an image, by area when shrinking.
 
     Args:
-        model: a flatbuffer with one input, of `layout`.
-        layout: layout of the input.
-        preprocess: a key of `PREPROCESSES`.
-        name: name of the model, for error messages.
+        image: uint8 (height, width, 3) or (height, width).
+        size: target (width, height).
+        growing: OpenCV's interpolation when the image gets larger.
 
-    Raises:
-        ValueError: see `InputLayout.table`; or the model was converted for another preprocessing.
+    Returns:
+        uint8 of that size; `image` itself if it already has that size.
     """
-    (given,) = model.main.inputs
-    exact_table = pixel_table(model)
-    if exact_table is None:
-        quantization = given.quantization or Quantization(0.0)
-        return layout.table(preprocess, given.dtype, quantization.scale, quantization.zero_point)
-    if preprocess != DEFAULT_PREPROCESS:
-        raise ValueError(f"{name}: preprocess {preprocess!r} is not what it was converted for, {DEFAULT_PREPROCESS!r}")
-    return np.repeat(exact_table[None, :, None], 3, axis=2)
+    if size == (image.shape[1], image.shape[0]):
+        return image
+    shrinks = size[0] * size[1] < image.shape[0] * image.shape[1]
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else growing)  # type: ignore[return-value]
 
 
 def fitted(image: np.ndarray, layout: InputLayout) -> np.ndarray:
@@ -129,10 +125,8 @@ def fitted(image: np.ndarray, layout: InputLayout) -> np.ndarray:
         ValueError: the image has another shape.
     """
     height, width = image.shape[:2]
-    if (height, width) == (layout.height, layout.width):
-        return image
     if height * layout.width == width * layout.height:
-        return cv2.resize(image, (layout.width, layout.height), interpolation=cv2.INTER_AREA)
+        return resize(image, (layout.width, layout.height), growing=cv2.INTER_AREA)
     if min(height - layout.height, width - layout.width) == 0:
         top, left = (height - layout.height) // 2, (width - layout.width) // 2
         return image[top : top + layout.height, left : left + layout.width]

@@ -22,13 +22,13 @@ import numpy as np
 from seesaw_keras.data.images import decode_image
 from seesaw_keras.data.records import Pairs
 from seesaw_keras.files import replacing
-from seesaw_keras.inference.embedders import NetworkEmbedder, load_embedder
+from seesaw_keras.inference.embedders import FlatbufferEmbedder
+from seesaw_keras.inference.preprocessing import DEFAULT_PREPROCESS
 from seesaw_keras.reports.pages import cards, picture, style, table
 from seesaw_keras.reports.pictures.pair_picture import pair_picture
 from seesaw_keras.reports.verification_record import method_text, provenance
 from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.analysis.costs import Cost, cost_of
-from seesaw_keras.tflite.conversion.interface import read_facts
 from seesaw_keras.tflite.runtimes import Arena, TFLiteMicro
 
 __all__ = ["CHECKS", "FORMS", "write_page"]
@@ -151,9 +151,8 @@ def _kib(size: int) -> str:
 
 def _example_decisions(model: Path, pairs: Pairs) -> tuple[str, str]:
     """Returns, as HTML, an introduction and a few genuine and impostor pairs with the flatbuffer's decisions."""
-    threshold = float(read_facts(flatbuffer.read(model))["threshold"])
-    embedder = load_embedder(str(model), runtime="reference")
-    assert isinstance(embedder, NetworkEmbedder)  # every .tflite is one
+    embedder = FlatbufferEmbedder(model, DEFAULT_PREPROCESS, runtime="reference")
+    threshold = float(embedder.facts["threshold"])
     shown = []
     for same in (True, False):
         (of_kind,) = np.nonzero(pairs.same == same)

@@ -1,9 +1,9 @@
-"""Input checks, image decoding and scaling of a served network, as operations of its graph.
+"""Input checks and image decoding of a served network, as operations of its graph.
 
 >>> import tensorflow as tf
->>> from seesaw_keras.serving.image_decoding import decode, scale
+>>> from seesaw_keras.serving.image_decoding import decode
 >>> jpeg = tf.io.encode_jpeg(tf.zeros((112, 112, 3), tf.uint8))
->>> scale(decode(tf.stack([jpeg, jpeg]), (112, 112))).shape.as_list()
+>>> decode(tf.stack([jpeg, jpeg]), (112, 112)).shape.as_list()
 [2, 112, 112, 3]
 
 An invalid request raises InvalidArgumentError, which TensorFlow Serving returns to the client as INVALID_ARGUMENT
@@ -15,18 +15,13 @@ from typing import Any
 
 import tensorflow as tf
 
-__all__ = ["check_pixels", "check_range", "check_same_count", "decode", "scale"]
+__all__ = ["check_pixels", "check_range", "check_same_count", "decode"]
 
 Size = tuple[int, int]  # height, width
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
 _SLACK = 1e-3  # beyond [-1, 1], for clients that round in float16
-
-
-def scale(images: Any) -> Any:
-    """Returns pixels as the networks expect them: (pixel - 127.5) / 127.5, float32 in [-1, 1]."""
-    return (tf.cast(images, tf.float32) - 127.5) / 127.5
 
 
 def check_pixels(images: Any, size: Size) -> Any:

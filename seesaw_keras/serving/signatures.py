@@ -20,8 +20,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from seesaw_keras.serving.image_decoding import check_pixels, check_range, check_same_count, decode, scale
+from seesaw_keras.serving.image_decoding import check_pixels, check_range, check_same_count, decode
 from seesaw_keras.tflite.conversion.convert import input_shape
+from seesaw_keras.tflite.conversion.interface import to_float
 
 __all__ = ["make_signatures"]
 
@@ -56,14 +57,14 @@ def make_signatures(network: Any, threshold: float) -> tuple[tf.Module, dict[str
         return {"embedding": embed(check_range(check_pixels(image, size)))}
 
     def pixels(image: Any) -> dict[str, Any]:
-        return {"embedding": embed(scale(check_pixels(image, size)))}
+        return {"embedding": embed(to_float(check_pixels(image, size)))}
 
     def encoded(image: Any) -> dict[str, Any]:
-        return {"embedding": embed(scale(decode(image, size)))}
+        return {"embedding": embed(to_float(decode(image, size)))}
 
     def compare(left: Any, right: Any) -> dict[str, Any]:
         left, right = check_same_count(check_pixels(left, size), check_pixels(right, size))
-        embeddings = embed(scale(tf.concat([left, right], axis=0)))
+        embeddings = embed(to_float(tf.concat([left, right], axis=0)))
         left, right = tf.split(tf.math.l2_normalize(embeddings, axis=1), 2)
         cosine = tf.reduce_sum(left * right, axis=1)
         return {"cosine": cosine, "same": cosine >= threshold}

@@ -8,7 +8,7 @@
 (0.9937, (0.991, 0.996))
 """
 
-from seesaw_keras.inference.embedders import Embedder, StoredEmbeddings, load_embedder
+from seesaw_keras.inference.embedders import Embedder, StoredEmbeddings, load_embedder, load_embedder_or_stored
 from seesaw_keras.verification.comparison import Comparison, compare, mcnemar
 from seesaw_keras.verification.evaluation import Verification, embed_images, evaluate, latency_ms, measure
 from seesaw_keras.verification.metrics import auc, d_prime, equal_error_rate, roc, tar_at_far
@@ -32,6 +32,7 @@ __all__ = [
     "interleaved",
     "latency_ms",
     "load_embedder",
+    "load_embedder_or_stored",
     "mcnemar",
     "measure",
     "roc",

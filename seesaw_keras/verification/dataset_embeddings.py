@@ -136,10 +136,7 @@ def embed_dataset(
 @functools.cache
 def _embedder(settings: EmbeddingSettings) -> Embedder:
     """Loads the model, once per process."""
-    embedder = load_embedder(settings.model, preprocess=settings.preprocess, runtime=settings.runtime)
-    if not isinstance(embedder, Embedder):
-        raise ValueError(f"{settings.model}: contains embeddings already; give a model")
-    return embedder
+    return load_embedder(settings.model, preprocess=settings.preprocess, runtime=settings.runtime)
 
 
 class _DecodedRecord(NamedTuple):
@@ -168,33 +165,21 @@ def _decode_records(source: Source, start: int, stop: int) -> Iterator[_DecodedR
 def _embed_part(source: Source, settings: EmbeddingSettings, shard: Path, table: Path, start: int, stop: int) -> None:
     """Writes one shard, after its table, so that every existing shard has a table."""
     embedder = _embedder(settings)
-    length = embedder.embed(np.zeros((1, *embedder.input_size, 3), np.uint8)).shape[1]
-    rows = np.full((stop - start, length), np.nan, np.float32)
+    rows = np.full((stop - start, embedder.embedding_size), np.nan, np.float32)
     identities = getattr(source, "identities", None)
     with replacing(table) as beside, beside.open("w", encoding="utf-8", newline="") as file:
         lines = csv.writer(file, lineterminator="\n")
         records = _decode_records(source, start, stop)
         while batch := list(islice(records, IMAGES_AT_ONCE)):
-            _embed_into(rows, batch, embedder)
+            images = {record.row: record.image for record in batch if record.image is not None}
+            if images:
+                names = [record.name for record in batch if record.image is not None]
+                rows[list(images)] = embedder.embed_named(list(images.values()), names)
             for row, label, name, _, problem in batch:
                 identity = identities[label] if isinstance(identities, list) and label != UNREADABLE else label
                 lines.writerow((shard.name, row, label, identity, name, problem))
     with replacing(shard) as beside, beside.open("wb") as file_of_rows:
         np.save(file_of_rows, rows)
-
-
-def _embed_into(rows: npt.NDArray[np.float32], batch: list[_DecodedRecord], embedder: Embedder) -> None:
-    """Fills in the rows of the decoded images; images of the same size are embedded in one batch."""
-    by_shape: dict[tuple[int, ...], list[tuple[_DecodedRecord, npt.NDArray[np.uint8]]]] = {}
-    for record in batch:
-        if record.image is not None:
-            by_shape.setdefault(record.image.shape, []).append((record, record.image))
-    for group in by_shape.values():
-        try:
-            made = embedder.embed(np.stack([image for _, image in group]))
-        except ValueError as error:
-            raise ValueError(f"{group[0][0].name}: {error}") from error
-        rows[[record.row for record, _ in group]] = made
 
 
 def _merge(tables: list[Path], index: Path) -> int:

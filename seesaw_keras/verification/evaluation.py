@@ -13,7 +13,6 @@
 (97.5, 'identities')
 """
 
-import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -251,34 +250,27 @@ def embed_images(
             raise ValueError(f"{embedder.name}: stored embeddings do not support flip")
         return embedder.lookup(pairs.names)
     rows = []
-    for images, name in _decoded(pairs):
-        try:
-            made = embedder.embed(images)
-            rows.append(made + embedder.embed(images[:, :, ::-1]) if flip else made)
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from error
+    for images, names in _decoded(pairs):
+        made = embedder.embed_named(images, names)
+        rows.append(made + embedder.embed_named([image[:, ::-1] for image in images], names) if flip else made)
         if progress is not None:
             progress(len(images))
     return np.concatenate(rows)
 
 
-def _decoded(pairs: Pairs) -> Iterator[tuple[np.ndarray, str]]:
-    """Yields batches of equally sized images with the name of the first; decodes the next batch in the background."""
+def _decoded(pairs: Pairs) -> Iterator[tuple[list[np.ndarray], Sequence[str]]]:
+    """Yields batches of images with their names; decodes the next batch in the background."""
 
-    def decode(start: int) -> list[np.ndarray]:
-        part = range(start, min(start + IMAGES_AT_ONCE, len(pairs.names)))
-        return [decode_image(pairs.read(at), name=pairs.names[at]) for at in part]
+    def decode(start: int) -> tuple[list[np.ndarray], Sequence[str]]:
+        names = pairs.names[start : start + IMAGES_AT_ONCE]
+        return [decode_image(pairs.read(at), name=name) for at, name in enumerate(names, start)], names
 
     with ThreadPoolExecutor(1, "decode") as ahead:
         coming = ahead.submit(decode, 0)
         for start in range(0, len(pairs.names), IMAGES_AT_ONCE):
-            images = coming.result()
+            batch = coming.result()
             coming = ahead.submit(decode, start + IMAGES_AT_ONCE)
-            at = start
-            for _, group in itertools.groupby(images, key=np.shape):
-                batch = np.stack(list(group))
-                yield batch, pairs.names[at]
-                at += len(batch)
+            yield batch
 
 
 def evaluate(
@@ -295,7 +287,7 @@ def evaluate(
     """Embeds the images of a set of pairs and computes all verification metrics.
 
     Args:
-        embedder: from `load_embedder`.
+        embedder: from `load_embedder` or `load_embedder_or_stored`.
         pairs: from `seesaw_keras.data.sources.open_pairs`.
         flip: whether to add the embedding of the mirrored image.
         far: target FAR of the threshold.

@@ -142,7 +142,7 @@ def test_what_does_not_agree_is_exit_code_1(folder, run, tmp_path, monkeypatch):
         (["--model", "model.keras"], "model.keras: a .tflite is needed; `seesaw convert_tflite` makes one"),
         (["--model", "absent.tflite"], "absent.tflite: no such model"),
         (["--model", "int8.tflite", "--pairs", "pairs.txt"], "--pairs: name the images too, by --data"),
-        (["--model", "int8.tflite", "--float", "rows.npy"], "rows.npy: embeddings are no network"),
+        (["--model", "int8.tflite", "--float", "rows.npy"], "rows.npy: contains embeddings already; give a model"),
         (["--model", "int8.tflite", "--preprocess", "raw"], "preprocess 'raw' is not what it was converted for"),
     ],
 )

@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.optimize import least_squares
 
-from seesaw_keras.faces.alignment import TEMPLATE, WARP_MAX_SIDE, align, resize, similarity_transform, template, warp
+from seesaw_keras.faces.alignment import TEMPLATE, WARP_MAX_SIDE, align, similarity_transform, template, warp
 
 coordinates = st.floats(-1000, 1000)
 point_sets = st.lists(st.tuples(coordinates, coordinates), min_size=2, max_size=8).map(np.array)
@@ -144,10 +144,3 @@ def test_warp_beyond_the_limit_of_opencv():
     np.testing.assert_array_equal(warp(strip, moved, 112), strip[4:116, 35000:35112])
     assert not warp(strip, np.array([[1.0, 0, 500], [0, 1, 0]]), 112).any(), "left of the image"
     assert warp(strip, np.array([[112 / 37000, 0, 0], [0, 112 / 37000, 0]]), 112).shape == (112, 112, 3)
-
-
-def test_resize():
-    image = np.arange(64, dtype=np.uint8).reshape(8, 8)
-    assert resize(image, (8, 8)) is image
-    np.testing.assert_allclose(resize(image, (4, 4)), image.reshape(4, 2, 4, 2).mean(axis=(1, 3)), atol=0.5)
-    assert resize(image, (16, 8)).shape == (8, 16)

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from seesaw_keras.inference.embedders import StoredEmbeddings, load_embedder
+from seesaw_keras.inference.embedders import StoredEmbeddings, load_embedder, load_embedder_or_stored
 from seesaw_keras.tflite.runtimes import available_runtimes, open_runtime
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3)).astype(np.uint8)
@@ -60,6 +60,27 @@ def test_float_models_of_every_form_agree(models, name):
     got = embedder.embed(IMAGES)
     assert (got.dtype, embedder.input_size, embedder.preprocess) == (np.float32, (16, 16), "pm1")
     np.testing.assert_allclose(got, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["tiny.keras", "saved", "int8.tflite"])
+def test_embedding_size_is_that_of_an_embedding(models, name):
+    folder, _, expected = models
+    assert load_embedder(folder / name).embedding_size == expected.shape[1]
+
+
+def test_named_images_have_any_size_that_fits_and_stay_in_order(models):
+    embedder = load_embedder(models[0] / "float.tflite")
+    large = IMAGES[0].repeat(2, axis=0).repeat(2, axis=1)
+    rows = embedder.embed_named([IMAGES[1], large, IMAGES[0]], ["a", "b", "c"])
+    np.testing.assert_array_equal(rows, embedder.embed(IMAGES[[1, 0, 0]]))
+    with pytest.raises(ValueError, match=r"b\.png: images of 16x15 do not fit"):
+        embedder.embed_named([IMAGES[0], IMAGES[1][:, 1:]], ["a.png", "b.png"])
+
+
+def test_embeddings_are_no_model(tmp_path):
+    np.save(tmp_path / "rows.npy", np.ones((2, 3)))
+    with pytest.raises(ValueError, match=r"rows\.npy: contains embeddings already; give a model"):
+        load_embedder(tmp_path / "rows.npy")
 
 
 @pytest.mark.parametrize("name", ["int8.tflite", "uint8.tflite"])
@@ -180,7 +201,7 @@ def test_stored_embeddings_row_by_row(tmp_path, suffix):
     rows = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
     path = tmp_path / f"rows{suffix}"
     np.save(path, rows) if suffix == ".npy" else np.savez(path, embeddings=rows)
-    stored = load_embedder(path)
+    stored = load_embedder_or_stored(path)
     np.testing.assert_array_equal(stored.lookup(["a", "b", "c"]), rows)
     with pytest.raises(ValueError, match="3 embeddings for 4 images"):
         stored.lookup(["a", "b", "c", "d"])
@@ -189,32 +210,32 @@ def test_stored_embeddings_row_by_row(tmp_path, suffix):
 def test_stored_embeddings_by_name(tmp_path):
     rows = np.arange(12.0).reshape(3, 4)
     np.savez(tmp_path / "rows.npz", embeddings=rows, names=np.array(["a", "b", "c"]))
-    stored = load_embedder(tmp_path / "rows.npz")
+    stored = load_embedder_or_stored(tmp_path / "rows.npz")
     np.testing.assert_array_equal(stored.lookup(["c", "a"]), rows[[2, 0]])
     with pytest.raises(ValueError, match="1 images have no embedding, the first is d"):
         stored.lookup(["a", "d"])
     with pytest.raises(ValueError, match="preprocess does not apply to stored embeddings"):
-        load_embedder(tmp_path / "rows.npz", preprocess="raw")
+        load_embedder_or_stored(tmp_path / "rows.npz", preprocess="raw")
 
 
 def test_stored_embeddings_that_are_none(tmp_path):
     path = tmp_path / "rows.npy"
     np.save(path, np.array([{"pickled": "object"}], dtype=object), allow_pickle=True)
     with pytest.raises(ValueError, match="not an embeddings file"):
-        load_embedder(path)
+        load_embedder_or_stored(path)
     for content in (np.ones(4), np.array([["a"]])):
         np.save(path, content)
         with pytest.raises(ValueError, match="must be a numeric array of shape"):
             StoredEmbeddings(path)
     path.write_bytes(b"")
     with pytest.raises(ValueError, match="not an embeddings file"):
-        load_embedder(path)
+        load_embedder_or_stored(path)
     np.savez(tmp_path / "rows.npz", rows=np.ones((2, 2)))
     with pytest.raises(ValueError, match="not an embeddings file"):
-        load_embedder(tmp_path / "rows.npz")
+        load_embedder_or_stored(tmp_path / "rows.npz")
     np.savez(tmp_path / "rows.npz", embeddings=np.ones((2, 2)), names=np.array(["a"]))
     with pytest.raises(ValueError, match="2 embeddings but 1 names"):
-        load_embedder(tmp_path / "rows.npz")
+        load_embedder_or_stored(tmp_path / "rows.npz")
 
 
 @pytest.mark.parametrize("name", ["net.tflite", "net.onnx", "net.keras", "net.h5"])

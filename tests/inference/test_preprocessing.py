@@ -1,7 +1,8 @@
+import cv2
 import numpy as np
 import pytest
 
-from seesaw_keras.inference.preprocessing import PREPROCESSES, InputLayout, to_input
+from seesaw_keras.inference.preprocessing import PREPROCESSES, InputLayout, resize, to_input
 
 HWC = InputLayout(6, 6, channels_first=False)
 FLOAT = np.dtype(np.float32)
@@ -106,3 +107,12 @@ def test_larger_images_of_the_same_shape_are_averaged():
 def test_images_that_do_not_fit(size):
     with pytest.raises(ValueError, match=f"images of {size[0]}x{size[1]} do not fit a model of 6x6"):
         to_input(np.zeros((*size, 3), np.uint8), HWC.table("raw", FLOAT), HWC)
+
+
+def test_resize():
+    image = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    assert resize(image, (8, 8)) is image
+    np.testing.assert_allclose(resize(image, (4, 4)), image.reshape(4, 2, 4, 2).mean(axis=(1, 3)), atol=0.5)
+    assert resize(image, (16, 8)).shape == (8, 16)
+    large = cv2.resize(image, (16, 16), interpolation=cv2.INTER_CUBIC)
+    np.testing.assert_array_equal(resize(image, (16, 16), growing=cv2.INTER_CUBIC), large)

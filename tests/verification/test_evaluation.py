@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from seesaw_keras.data.records import Pairs
-from seesaw_keras.inference.embedders import Embedder, load_embedder
+from seesaw_keras.inference.embedders import Embedder, StoredEmbeddings
 from seesaw_keras.inference.preprocessing import InputLayout, to_input
 from seesaw_keras.verification.evaluation import IMAGES_AT_ONCE, embed_images, evaluate, latency_ms, measure
 from seesaw_keras.verification.metrics import roc, tar_at_far
@@ -128,7 +128,7 @@ def test_stored_embeddings(tmp_path):
     pairs, images = made_pairs()
     rows = Thumbnails().embed(images)
     np.savez(tmp_path / "rows.npz", embeddings=rows[::-1], names=np.array(pairs.names[::-1]))
-    stored = load_embedder(tmp_path / "rows.npz")
+    stored = StoredEmbeddings(tmp_path / "rows.npz")
     np.testing.assert_array_equal(embed_images(stored, pairs), rows)
     with pytest.raises(ValueError, match="do not support flip"):
         embed_images(stored, pairs, flip=True)

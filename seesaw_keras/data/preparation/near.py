@@ -1,14 +1,14 @@
 """Identity overlap between a training set and a test set, so that no test identity is trained on.
 
 >>> from seesaw_keras.data.preparation.near import Exclusion
->>> exclusion = Exclusion("lfw.bin", embedder.embed, embedder.describe(), cosine=0.5)  # doctest: +SKIP
+>>> exclusion = Exclusion("lfw.bin", embedder, cosine=0.5)  # doctest: +SKIP
 
 An identity is represented by the mean of its unit embeddings; in a set of verification pairs, each image by itself.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from seesaw_keras.data.preparation.scan import parts
 from seesaw_keras.data.records import Pairs, Record, Source
 from seesaw_keras.data.sources import open_pairs, open_source
 from seesaw_keras.files import replacing
+from seesaw_keras.inference.embedders import Embedder
 
 __all__ = ["Exclusion", "best_matches", "mean_embeddings", "open_people"]
 
@@ -36,14 +37,12 @@ class Exclusion:
 
     Attributes:
         path: the test set: verification pairs (.bin) or anything that `open_source` opens.
-        embed: computes float embeddings (n, d), not normalized, of uint8 RGB images (n, h, w, 3).
-        embedder: description of the embedder for the manifest; another description makes it a different run.
+        embedder: the model; with another description it is a different run.
         cosine: identities with at least this cosine to an identity of the test set are left out.
     """
 
     path: str | Path
-    embed: Callable[[npt.NDArray[np.uint8]], npt.NDArray[Any]]
-    embedder: Mapping[str, Any]
+    embedder: Embedder
     cosine: float = 0.5
 
 
@@ -77,26 +76,20 @@ def _unit(rows: npt.NDArray[Any], names: Sequence[str]) -> Floats:
     return rows / lengths[:, None]
 
 
-def _unit_embeddings(records: Iterable[Record], embed: Callable[..., Any]) -> Iterator[Floats]:
-    """Yields unit embeddings (n, d) of consecutive records; each call of `embed` gets images of one size."""
+def _unit_embeddings(records: Iterable[Record], embedder: Embedder) -> Iterator[Floats]:
+    """Yields unit embeddings (n, d) of consecutive records."""
     iterator = iter(records)
     while batch := list(islice(iterator, _IMAGES_AT_ONCE)):
-        decoded = [(record.name, decode_image(record.image, name=record.name)) for record in batch]
-        for _, group in groupby(decoded, lambda item: item[1].shape):
-            names, images = zip(*group, strict=True)
-            rows = embed(np.stack(images))
-            if np.ndim(rows) != 2 or len(rows) != len(images):
-                raise ValueError(
-                    f"the embedder returned {np.shape(rows)} for {len(images)} images, expected ({len(images)}, d)"
-                )
-            yield _unit(rows, names)
+        names = [record.name for record in batch]
+        images = [decode_image(record.image, name=record.name) for record in batch]
+        yield _unit(embedder.embed_named(images, names), names)
 
 
 def mean_embeddings(
     source: Source,
     positions: npt.NDArray[np.int64],
     labels: npt.NDArray[np.int64],
-    embed: Callable[..., Any],
+    embedder: Embedder,
     folder: Path,
     progress: Callable[[int, int], None],
 ) -> Floats:
@@ -106,7 +99,7 @@ def mean_embeddings(
         source: the images.
         positions: (n,) positions of the images to use.
         labels: (n,) their identities, numbered from 0 without gaps.
-        embed: see `Exclusion`.
+        embedder: the model.
         folder: folder for the parts.
         progress: called with the number of identities embedded so far, and the total.
 
@@ -120,7 +113,7 @@ def mean_embeddings(
         path = folder / f"means-{index:06d}.npy"
         if not path.exists():
             members = positions[order[bounds[start] : bounds[stop]]].tolist()
-            embeddings = np.concatenate(list(_unit_embeddings((source[member] for member in members), embed)))
+            embeddings = np.concatenate(list(_unit_embeddings((source[member] for member in members), embedder)))
             sums = np.add.reduceat(embeddings, bounds[start:stop] - bounds[start])
             with replacing(path) as beside, beside.open("wb") as file:
                 np.save(file, _unit(sums, [f"identity {label}" for label in range(start, stop)]))

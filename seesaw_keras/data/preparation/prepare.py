@@ -162,7 +162,7 @@ def prepare_faces(
         "exclude_near": exclusion
         and {
             "set": fingerprint(getattr(people, "path", exclusion.path)),
-            "embedder": dict(exclusion.embedder),
+            "embedder": exclusion.embedder.describe(),
             "cosine": exclusion.cosine,
         },
     }
@@ -207,7 +207,7 @@ def _exclude(plan: _Plan, people: Source, exclusion: Exclusion, folder: Path, pr
         people,
         np.arange(len(people)),
         their_labels,
-        exclusion.embed,
+        exclusion.embedder,
         folder / "theirs",
         lambda done, total: progress("embed identities to exclude", done, total),
     )
@@ -217,7 +217,7 @@ def _exclude(plan: _Plan, people: Source, exclusion: Exclusion, folder: Path, pr
         plan.source,
         positions,
         labels,
-        exclusion.embed,
+        exclusion.embedder,
         folder / "ours",
         lambda done, total: progress("embed identities", done, total),
     )

@@ -19,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from seesaw_keras.data.degradation import UNIFORMS, degrade
+from seesaw_keras.data.images import decode_square
 from seesaw_keras.data.order import random_permutation, random_uniforms
 from seesaw_keras.data.records import Record, Source
-from seesaw_keras.data.training_input import decode_square
 from seesaw_keras.data.views import Views, image_key
 from seesaw_keras.files import replacing, sha256_of
 

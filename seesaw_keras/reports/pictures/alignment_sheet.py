@@ -19,9 +19,10 @@ import numpy.typing as npt
 
 from seesaw_keras.data.formats.image_files import ImageFiles, printable
 from seesaw_keras.data.images import decode_image
-from seesaw_keras.faces.alignment import TEMPLATE_SIZE, align, resize
+from seesaw_keras.faces.alignment import TEMPLATE_SIZE, align
 from seesaw_keras.faces.face import Face
 from seesaw_keras.faces.photographs import NO_FACE, Finding
+from seesaw_keras.inference.preprocessing import resize
 
 __all__ = ["contact_sheet"]
 

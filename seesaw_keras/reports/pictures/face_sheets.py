@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from seesaw_keras.data.degradation import UNIFORMS, degrade
-from seesaw_keras.data.images import decode_image
+from seesaw_keras.data.images import decode_image, decode_square
 from seesaw_keras.data.order import random_uniforms
 from seesaw_keras.data.records import Record, Source
-from seesaw_keras.data.training_input import decode_square
 from seesaw_keras.data.views import Views, image_key
+from seesaw_keras.inference.preprocessing import resize
 
 __all__ = ["face_sheet", "view_sheet"]
 
@@ -116,10 +116,9 @@ def _fit(image: np.ndarray, size: int) -> np.ndarray:
     height, width = image.shape[:2]
     scale = size / max(height, width)
     width, height = max(1, round(width * scale)), max(1, round(height * scale))
-    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     square = np.full((size, size, 3), PAPER, np.uint8)
     top, left = (size - height) // 2, (size - width) // 2
-    square[top : top + height, left : left + width] = cv2.resize(image, (width, height), interpolation=interpolation)
+    square[top : top + height, left : left + width] = resize(image, (width, height), growing=cv2.INTER_CUBIC)
     return square
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seesaw_keras.faces.embedder import VerifyResult
+from seesaw_keras.inference.preprocessing import resize
 
 __all__ = ["verify_picture"]
 
@@ -39,10 +40,8 @@ def verify_picture(
     picture = np.full((FACE + 2 * MARGIN + BELOW, width, 3), PAPER, np.uint8)
     for number, crop in enumerate((first, second)):
         left = MARGIN + number * (FACE + MARGIN)
-        interpolation = cv2.INTER_CUBIC if crop.shape[0] < FACE else cv2.INTER_AREA
-        picture[MARGIN : MARGIN + FACE, left : left + FACE] = cv2.resize(
-            crop, (FACE, FACE), interpolation=interpolation
-        )
+        face = resize(crop, (FACE, FACE), growing=cv2.INTER_CUBIC)
+        picture[MARGIN : MARGIN + FACE, left : left + FACE] = face
     color = GREEN if result.same else RED
     bar = FACE + 2 * MARGIN + 14
     cv2.line(picture, (MARGIN, bar), (width - MARGIN, bar), GRAY, 4, cv2.LINE_AA)

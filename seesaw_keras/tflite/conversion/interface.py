@@ -8,10 +8,10 @@
 
 import json
 from collections import Counter
-from typing import Any, Literal, get_args
+from collections.abc import Sequence
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
-import numpy.typing as npt
 
 import seesaw_keras
 from seesaw_keras.tflite.flatbuffer import Model, Operator, Quantization, Subgraph, Tensor
@@ -26,10 +26,12 @@ __all__ = [
     "read_facts",
     "set_normalization",
     "set_pixel_input",
+    "sole_input_and_output",
     "store_facts",
     "to_float",
 ]
 
+T = TypeVar("T")
 InputType = Literal["int8", "uint8"]
 INPUT_TYPES: tuple[InputType, ...] = get_args(InputType)
 METADATA = "seesaw_keras"  # name of the metadata entry
@@ -48,9 +50,22 @@ _ROLES = {
 }
 
 
-def to_float(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Returns pixels in the float networks' input range: (pixel - 127.5) / 127.5."""
-    return (images.astype(np.float32) - np.float32(127.5)) / np.float32(127.5)
+def to_float(images: Any) -> Any:
+    """Returns pixels in the float networks' input range: (pixel - 127.5) / 127.5.
+
+    Args:
+        images: uint8, of any shape; a NumPy array or a TensorFlow tensor, also in a graph.
+
+    Returns:
+        float32 in [-1, 1], of the same kind and shape.
+    """
+    if isinstance(images, np.ndarray):
+        pixels: Any = images.astype(np.float32)
+    else:
+        import tensorflow as tf
+
+        pixels = tf.cast(images, tf.float32)
+    return (pixels - 127.5) / 127.5
 
 
 _PIXELS = np.arange(256, dtype=np.uint8)
@@ -228,6 +243,17 @@ def _layer(operator: Operator) -> str:
                 layer = layer.removesuffix("_act").removesuffix("_bn").removesuffix("_conv")
             return layer
     return ""
+
+
+def sole_input_and_output(name: object, inputs: Sequence[T], outputs: Sequence[T]) -> tuple[T, T]:
+    """Returns the input and the output of a model that must have one each; `name` is for the error message.
+
+    Raises:
+        ValueError: there is not exactly one input and one output.
+    """
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise ValueError(f"{name}: expected one input and one output, got {len(inputs)} and {len(outputs)}")
+    return inputs[0], outputs[0]
 
 
 def store_facts(model: Model, **facts: Any) -> None:

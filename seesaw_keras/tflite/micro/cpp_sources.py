@@ -19,7 +19,7 @@ from typing import Any
 import seesaw_keras
 from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.analysis.costs import cost_of
-from seesaw_keras.tflite.conversion.interface import pixel_table, read_facts
+from seesaw_keras.tflite.conversion.interface import pixel_table, read_facts, sole_input_and_output
 from seesaw_keras.tflite.flatbuffer import Model
 from seesaw_keras.tflite.micro.arena import MARGIN, arena_size
 from seesaw_keras.tflite.micro.cosine import LONGEST_EMBEDDING, ONE_Q15, cosine_q15
@@ -73,6 +73,7 @@ def export(data: bytes, *, name: str = "model", threshold: float | None = None) 
             no threshold. The message names the file and the problem.
     """
     model = flatbuffer.loads(data, name)
+    sole_input_and_output(name, model.main.inputs, model.main.outputs)
     try:
         _require_embedder(model)
         methods = resolver_methods(model)
@@ -97,11 +98,8 @@ def export(data: bytes, *, name: str = "model", threshold: float | None = None) 
 
 def _require_embedder(model: Model) -> None:
     """Raises ValueError unless the firmware supports the model's input and output."""
-    graph = model.main
+    (given,), (made,) = model.main.inputs, model.main.outputs
     remedy = "convert the network with `seesaw convert_tflite --type int8`"
-    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
-        raise ValueError(f"expected one input and one output, got {len(graph.inputs)} and {len(graph.outputs)}")
-    (given,), (made,) = graph.inputs, graph.outputs
     if given.type not in ("INT8", "UINT8") or len(given.shape) != 4 or given.shape[::3] != (1, 3) or not given.size:
         raise ValueError(
             f"the input is {given.type} {given.shape}; expected one RGB image in int8 or uint8, (1, height, width, 3): "

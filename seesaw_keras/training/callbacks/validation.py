@@ -17,7 +17,7 @@ import h5py
 from seesaw_keras._version import __version__
 from seesaw_keras.data.records import Pairs
 from seesaw_keras.files import replacing
-from seesaw_keras.inference.embedders import Embedder, StoredEmbeddings, load_embedder
+from seesaw_keras.inference.embedders import Embedder, load_embedder
 from seesaw_keras.training.callbacks.callback import Callback, Run, ValidationReport
 from seesaw_keras.verification.evaluation import Verification, evaluate
 from seesaw_keras.verification.threshold_calibration import pairs_sha256
@@ -58,7 +58,7 @@ class Validation(Callback):
         self._flip = flip
         self._draw = draw
         self._pairs = {name: pairs_sha256(pairs.names, pairs.index, pairs.same) for name, pairs in sets.items()}
-        self._compiled: tuple[Any, Embedder | StoredEmbeddings] | None = None
+        self._compiled: tuple[Any, Embedder] | None = None
 
     def begin(self, run: Run) -> None:
         """Reads the best result so far, if any."""

@@ -20,12 +20,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from seesaw_keras.data.images import decode_square
 from seesaw_keras.data.mixture import Mixture
 from seesaw_keras.data.records import Source
-from seesaw_keras.data.training_input import decode_square, scale_square
 from seesaw_keras.data.views import PLAIN, Views, image_key
 from seesaw_keras.files import replacing
-from seesaw_keras.inference.embedders import Embedder, StoredEmbeddings, load_embedder
+from seesaw_keras.inference.embedders import Embedder, StoredEmbeddings, load_embedder_or_stored
+from seesaw_keras.inference.preprocessing import resize
 from seesaw_keras.training.distillation.block_cache import BlockCache
 
 __all__ = ["load_teachers", "principal_axes", "teacher_embeddings", "teacher_targets"]
@@ -42,20 +43,22 @@ Progress = Callable[[int], Any]
 def load_teachers(
     paths: Sequence[str | Path], preprocesses: Sequence[str] | None = None
 ) -> list[Embedder | StoredEmbeddings]:
-    """Loads teachers that use all cores, see `load_embedder`.
+    """Loads teachers that use all cores, see `load_embedder_or_stored`.
 
     Args:
         paths: models, or files of embeddings.
         preprocesses: input preprocessing of each; None for the default.
 
     Raises:
-        ValueError: if the number of preprocesses is not that of teachers, or as `load_embedder`.
+        ValueError: if the number of preprocesses is not that of teachers, or as `load_embedder_or_stored`.
     """
     chosen: Sequence[str | None] = preprocesses or [None] * len(paths)
     if len(chosen) != len(paths):
         raise ValueError(f"preprocess: got {len(chosen)} for {len(paths)} teachers; give one for each")
     threads = os.cpu_count() or 1
-    return [load_embedder(path, preprocess=how, threads=threads) for path, how in zip(paths, chosen, strict=True)]
+    return [
+        load_embedder_or_stored(path, preprocess=how, threads=threads) for path, how in zip(paths, chosen, strict=True)
+    ]
 
 
 def teacher_targets(
@@ -75,7 +78,7 @@ def teacher_targets(
     one does not invalidate the others.
 
     Args:
-        teachers: models, or embeddings from a file, see `load_embedder`.
+        teachers: models, or embeddings from a file, see `load_embedder_or_stored`.
         source: the images.
         cache_dir: cache folder, created if necessary. It can be shared by any number of teachers and data sets.
         size: the student's embedding size.
@@ -275,7 +278,7 @@ def _run(embedder: Embedder, source: Source, views: Views, threads: Executor) ->
     def render(position: int) -> npt.NDArray[np.uint8]:
         record = source[position]
         image, key = decode_square(record), image_key(record.image)
-        return np.stack([scale_square(views.render(image, key, view), side) for view in range(len(views))])
+        return np.stack([resize(views.render(image, key, view), (side, side)) for view in range(len(views))])
 
     def embed(images: range) -> Rows:
         shown = np.stack(list(threads.map(render, images)), axis=1)

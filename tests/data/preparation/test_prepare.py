@@ -15,6 +15,8 @@ import seesaw_keras
 from seesaw_keras.data import Record, TFRecordSource, open_pairs, open_source, write_recordio
 from seesaw_keras.data.preparation.near import Exclusion
 from seesaw_keras.data.preparation.prepare import Settings, prepare_faces
+from seesaw_keras.inference.embedders import Embedder
+from seesaw_keras.inference.preprocessing import InputLayout
 
 PEOPLE = 30
 SETTINGS = Settings(images_per_shard=10, min_images=3, holdout_identities=5)
@@ -311,14 +313,28 @@ def _color_folder(folder, people):
     for name, colors in people.items():
         (folder / name).mkdir(parents=True)
         for number, color in enumerate(colors):
-            size = 4 + number % 2  # two sizes: a call may only have one
+            size = 4 + number % 2  # two sizes, of which a model gets its own
             pixels = np.broadcast_to(np.uint8(color)[::-1], (size, size, 3))
             cv2.imwrite(str(folder / name / f"{number}.png"), pixels)
     return folder
 
 
+class Called(Embedder):
+    """A function as an embedder."""
+
+    def __init__(self, embed):
+        super().__init__("color", InputLayout(8, 8, channels_first=False), "raw", None)
+        self._function = embed
+
+    def embed(self, images):
+        return self._function(images)
+
+    def describe(self):
+        return {"name": self.name}
+
+
 def _exclusion(path, embed, cosine=0.5):
-    return Exclusion(path, embed, {"name": "color"}, cosine)
+    return Exclusion(path, Called(embed), cosine)
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.conversion.interface import (
@@ -12,6 +13,7 @@ from seesaw_keras.tflite.conversion.interface import (
     set_normalization,
     set_pixel_input,
     store_facts,
+    to_float,
 )
 from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Tensor
 
@@ -103,6 +105,16 @@ def test_uint8_is_one_quantize_and_the_same_integers(converted, embed, faces):
     assert read_facts(flatbuffer.loads(unsigned))["preprocessing"] == "pixel"
 
 
+def test_float_pixels_are_the_same_in_numpy_and_in_tensorflow():
+    pixels = np.arange(256, dtype=np.uint8)
+    floats = to_float(pixels)
+    assert floats.dtype == np.float32 and (floats[0], floats[-1]) == (-1, 1)
+    np.testing.assert_array_equal(floats, (pixels.astype(np.float32) - np.float32(127.5)) / np.float32(127.5))
+    np.testing.assert_array_equal(floats, to_float(tf.constant(pixels)).numpy())
+    graph = tf.function(to_float)(tf.constant(pixels)).numpy()  # its optimizer multiplies by 1 / 127.5
+    np.testing.assert_allclose(graph, floats, rtol=3e-7)
+
+
 def test_an_input_that_goes_elsewhere_is_refused():
     quantization = Quantization(0.5, 0)
     image = Tensor("image", (1, 4, 4, 3), "INT8", quantization)
@@ -143,7 +155,6 @@ class TestNames:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
         from seesaw_keras.api import keras
-        from seesaw_keras.tflite.conversion.interface import to_float
 
         model, x = network("mobilefacenet"), to_float(faces[:1])
         interpreter = Interpreter(
