@@ -104,10 +104,10 @@ def row(variant: str, activation: str, form: str, images: np.ndarray) -> dict[st
     from seesaw_keras.api import keras
     from seesaw_keras.compression import fake_quantized_matches, quantize_aware
     from seesaw_keras.models.statistics import set_batch_statistics
-    from seesaw_keras.tflite import flatbuffer
     from seesaw_keras.tflite.checking.check import check
     from seesaw_keras.tflite.conversion.convert import convert
     from seesaw_keras.tflite.conversion.interface import pixel_table, to_float
+    from seesaw_keras.tflite.flatbuffer import ModelFile
 
     keras.backend.clear_session()
     keras.utils.set_random_seed(0)
@@ -117,12 +117,12 @@ def row(variant: str, activation: str, form: str, images: np.ndarray) -> dict[st
     start = time.perf_counter()
     aware = quantize_aware(network, to_float(images))
     quantized = time.perf_counter()
-    data = convert(aware, facts={"variant": variant, "trained": False})
+    model = convert(aware, facts={"variant": variant, "trained": False})
     done = time.perf_counter()
-    model = flatbuffer.loads(data)
-    worst, *_ = fake_quantized_matches(aware, data, images[:COMPARED])
+    file = ModelFile.of(model)
+    worst, *_ = fake_quantized_matches(aware, file, images[:COMPARED])
     with ProgressBars() as bars:
-        result = check(data, {"images": pixel_table(model)[images[: FLAGS.inputs - ADVERSARIAL]]}, progress=bars)
+        result = check(file, {"images": pixel_table(model)[images[: FLAGS.inputs - ADVERSARIAL]]}, progress=bars)
     return {
         "variant": variant,
         "activation": activation,
@@ -130,8 +130,8 @@ def row(variant: str, activation: str, form: str, images: np.ndarray) -> dict[st
         "settings": settings(),
         "quantize_seconds": round(quantized - start, 1),
         "convert_seconds": round(done - quantized, 1),
-        "bytes": len(data),
-        "gzipped": len(gzip.compress(data, 9, mtime=0)),
+        "bytes": len(file.data),
+        "gzipped": len(gzip.compress(file.data, 9, mtime=0)),
         "floats": sum(tensor.type.startswith("FLOAT") for tensor in model.main.tensors),
         "wanted": round(wanted, 4),
         "zeros": round(zeros_in(model, network), 4),

@@ -74,7 +74,7 @@ def milliseconds(files: list[Path]) -> np.ndarray:
         for name in FORMS:
             model = flatbuffer.read(file)
             rewrite(model, name)
-            runtimes.append(open_runtime(name, flatbuffer.dumps(model), threads=1))
+            runtimes.append(open_runtime(name, model, threads=1))
     times = [[milliseconds_of(runtime) for runtime in runtimes] for _ in range(ROUNDS)]
     return np.min(times, axis=0).reshape(len(files), len(FORMS))
 

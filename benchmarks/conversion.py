@@ -93,20 +93,20 @@ def row(variant: str, activation: str, images: np.ndarray) -> dict[str, Any]:
     import seesaw_keras
     from seesaw_keras.api import keras
     from seesaw_keras.models.statistics import set_batch_statistics
-    from seesaw_keras.tflite import flatbuffer
     from seesaw_keras.tflite.checking.check import check
     from seesaw_keras.tflite.conversion.convert import convert
     from seesaw_keras.tflite.conversion.interface import pixel_table, to_float
+    from seesaw_keras.tflite.flatbuffer import ModelFile
 
     keras.backend.clear_session()
     keras.utils.set_random_seed(0)
     network = seesaw_keras.build(variant, activation=activation, width=FLAGS.width, input_shape=images.shape[1:])
     set_batch_statistics(network, to_float(images))
-    data, taken = seconds(lambda: convert(network, images=images, facts={"variant": variant, "trained": False}))
+    model, taken = seconds(lambda: convert(network, images=images, facts={"variant": variant, "trained": False}))
     theirs = seconds(lambda: by_tensorflow(network, images))[1] if FLAGS.tensorflow else None
-    model = flatbuffer.loads(data)
+    file = ModelFile.of(model)
     with ProgressBars() as bars:
-        result = check(data, {"images": pixel_table(model)[images[: FLAGS.inputs - ADVERSARIAL]]}, progress=bars)
+        result = check(file, {"images": pixel_table(model)[images[: FLAGS.inputs - ADVERSARIAL]]}, progress=bars)
     xnnpack = [entry.cosine for entry in result.rows if (entry.runtime, entry.group) == ("xnnpack", "images")]
     return {
         "variant": variant,
@@ -114,7 +114,7 @@ def row(variant: str, activation: str, images: np.ndarray) -> dict[str, Any]:
         "settings": settings(),
         "seconds": taken,
         "tensorflow_seconds": theirs,
-        "bytes": len(data),
+        "bytes": len(file.data),
         "operators": len(model.main.operators),
         "floats": sum(tensor.type.startswith("FLOAT") for tensor in model.main.tensors),
         "inputs": FLAGS.inputs,

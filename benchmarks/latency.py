@@ -111,6 +111,7 @@ def converted(variant: str, type: str) -> bytes:
         from seesaw_keras.api import keras
         from seesaw_keras.data.representative import representative_images
         from seesaw_keras.models.statistics import set_batch_statistics
+        from seesaw_keras.tflite import flatbuffer
         from seesaw_keras.tflite.conversion.convert import convert
         from seesaw_keras.tflite.conversion.interface import to_float
 
@@ -120,9 +121,7 @@ def converted(variant: str, type: str) -> bytes:
         network = seesaw_keras.build(name, activation=activation.lower() or None)
         images = representative_images(None, STATISTICS_IMAGES, side=network.input_shape[1])
         set_batch_statistics(network, to_float(images))
-        data = convert(network, type=type, images=images, facts={"variant": name, "trained": False})
-        with replacing(path) as beside:
-            beside.write_bytes(data)
+        flatbuffer.write(path, convert(network, type=type, images=images, facts={"variant": name, "trained": False}))
     return path.read_bytes()
 
 

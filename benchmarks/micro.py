@@ -33,7 +33,7 @@ from seesaw_keras.tflite.analysis.costs import cost_of, live_bytes
 from seesaw_keras.tflite.checking.check import ADVERSARIAL, adversarial_inputs
 from seesaw_keras.tflite.checking.equivalence import require_same_outputs
 from seesaw_keras.tflite.conversion.interface import pixel_table
-from seesaw_keras.tflite.flatbuffer import Model
+from seesaw_keras.tflite.flatbuffer import ModelFile
 from seesaw_keras.tflite.passes import rewrite
 from seesaw_keras.tflite.runtimes import TFLiteMicro
 
@@ -73,22 +73,22 @@ def row(path: Path) -> dict[str, Any]:
     Raises:
         ValueError: if they differ, or the arena size cannot be achieved.
     """
-    before, after = flatbuffer.read(path), flatbuffer.read(path)
-    rewrite(after, "tflm", arena=parse_size(FLAGS.arena) if FLAGS.arena else None)
-    compare(path, before, after)
-    data = path.read_bytes(), flatbuffer.dumps(after)
-    forms = [facts(one, made) for one, made in zip(data, (before, after), strict=True)]
-    for form, milliseconds in zip(forms, timed(data), strict=True):
+    model = flatbuffer.read(path)
+    rewrite(model, "tflm", arena=parse_size(FLAGS.arena) if FLAGS.arena else None)
+    before, after = ModelFile.of(path), ModelFile.of(model)
+    compare(before, after)
+    forms = [facts(before), facts(after)]
+    for form, milliseconds in zip(forms, timed(before, after), strict=True):
         form["ms"] = milliseconds
     return {"settings": settings(path), "plain": forms[0], "tflm": forms[1]}
 
 
-def compare(path: Path, before: Model, after: Model) -> None:
+def compare(before: ModelFile, after: ModelFile) -> None:
     """Checks that both forms are bit-exact on faces and adversarial inputs."""
-    (given,) = before.main.inputs
-    table = pixel_table(before)
+    (given,) = before.model.main.inputs
+    table = pixel_table(before.model)
     if table is None:
-        raise ValueError(f"{path}: not converted by seesaw_keras, so its input preprocessing is unknown")
+        raise ValueError(f"{before.name}: not converted by seesaw_keras, so its input preprocessing is unknown")
     if FLAGS.inputs:
         faces = representative_images(None, max(FLAGS.inputs - len(ADVERSARIAL), 1), side=given.shape[1])
         inputs = np.concatenate([table[faces], adversarial_inputs(given)])
@@ -96,24 +96,24 @@ def compare(path: Path, before: Model, after: Model) -> None:
             require_same_outputs(before, after, inputs, runtimes=RUNTIMES, progress=bars)
 
 
-def facts(data: bytes, model: Model) -> dict[str, Any]:
+def facts(file: ModelFile) -> dict[str, Any]:
     """Returns the memory, flash and compute costs of one form."""
-    arena, cost = TFLiteMicro(data).arena, cost_of(model)
+    arena, cost = TFLiteMicro(file).arena, cost_of(file.model)
     return {
         "planned": arena.planned,
         "persistent": arena.persistent,
         "arena": arena.total,
-        "flash": len(data),
+        "flash": len(file.data),
         "operators": sum(cost.operators.values()),
         "multiply-adds": cost.madds,
-        "slow": round(audit(data).slow["CMSIS-NN"][1], 4),
-        "live": live_bytes(model.main),
+        "slow": round(audit(file).slow["CMSIS-NN"][1], 4),
+        "live": live_bytes(file.model.main),
     }
 
 
-def timed(data: tuple[bytes, ...]) -> list[float]:
+def timed(*files: ModelFile) -> list[float]:
     """Returns the median milliseconds of each form over interleaved rounds."""
-    runtimes = [TFLiteMicro(one) for one in data]
+    runtimes = [TFLiteMicro(file) for file in files]
     times: list[list[float]] = [[] for _ in runtimes]
     for _ in range(FLAGS.rounds):
         for runtime, some in zip(runtimes, times, strict=True):

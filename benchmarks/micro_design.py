@@ -61,10 +61,10 @@ def size(config: ModelConfig, width: float) -> dict[str, Any]:
     from seesaw_keras.api import keras
     from seesaw_keras.data.representative import representative_images
     from seesaw_keras.models.statistics import set_batch_statistics
-    from seesaw_keras.tflite import flatbuffer
     from seesaw_keras.tflite.analysis.costs import cost_of
     from seesaw_keras.tflite.conversion.convert import convert
     from seesaw_keras.tflite.conversion.interface import to_float
+    from seesaw_keras.tflite.flatbuffer import ModelFile
     from seesaw_keras.tflite.passes import rewrite
     from seesaw_keras.tflite.runtimes import TFLiteMicro
 
@@ -73,11 +73,11 @@ def size(config: ModelConfig, width: float) -> dict[str, Any]:
     network = seesaw_keras.build(config, width=width)
     images = representative_images(None, CALIBRATION, side=config.image_size)
     set_batch_statistics(network, to_float(images))
-    data = convert(network, images=images, facts={"variant": config.name, "trained": False})
-    model, plain = flatbuffer.loads(data), TFLiteMicro(data).arena
+    model = convert(network, images=images, facts={"variant": config.name, "trained": False})
+    plain = TFLiteMicro(model).arena
     rewrite(model, "tflm")
-    made = flatbuffer.dumps(model)
-    arena = TFLiteMicro(made).arena
+    file = ModelFile.of(model)
+    arena = TFLiteMicro(file).arena
     return {
         "parameters": network.count_params(),
         "multiply-adds": cost_of(model).madds,
@@ -85,7 +85,7 @@ def size(config: ModelConfig, width: float) -> dict[str, Any]:
         "planned": arena.planned,
         "persistent": arena.persistent,
         "arena": arena.total,
-        "flash": len(made),
+        "flash": len(file.data),
         "operators": len(model.main.operators),
     }
 

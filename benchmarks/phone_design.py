@@ -46,7 +46,6 @@ from seesaw_keras.cli.support.command import Command
 from seesaw_keras.cli.support.startup import quiet_tensorflow
 from seesaw_keras.data import Mixture, open_pairs, open_source
 from seesaw_keras.data.representative import representative_images
-from seesaw_keras.files import replacing
 from seesaw_keras.models.configs import ModelConfig, get_config
 from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.passes import rewrite
@@ -182,13 +181,11 @@ def converted(name: str, form: str) -> Path:
         network = build(DESIGNS[name])
         images = representative_images(None, STATISTICS_IMAGES, side=network.input_shape[1])
         set_batch_statistics(network, to_float(images))
-        data = convert(network, images=images, facts={"variant": DESIGNS[name].config.name, "trained": False})
+        model = convert(network, images=images, facts={"variant": DESIGNS[name].config.name, "trained": False})
     else:
         model = flatbuffer.read(converted(name, "plain"))
         rewrite(model, form)
-        data = flatbuffer.dumps(model)
-    with replacing(path) as beside:
-        beside.write_bytes(data)
+    flatbuffer.write(path, model)
     return path
 
 
@@ -204,7 +201,7 @@ def size(names: list[str]) -> Results:
                 "parameters": count_parameters(network),
                 "multiply-adds": count_madds(network),
                 "bytes": converted(name, "xnnpack").stat().st_size,
-                "arena": TFLiteMicro(converted(name, "tflm").read_bytes()).arena.total,
+                "arena": TFLiteMicro(converted(name, "tflm")).arena.total,
             },
         )
 

@@ -22,8 +22,8 @@ from seesaw_keras.cli.support.command import Command
 from seesaw_keras.cli.support.startup import quiet_tensorflow
 from seesaw_keras.data.representative import representative_images
 from seesaw_keras.models.configs import list_models
-from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.checking.check import check
+from seesaw_keras.tflite.flatbuffer import Model
 from seesaw_keras.tflite.reference import Interpreter
 
 ACTIVATIONS = ["swish", "hard_swish", "relu", "relu6", "prelu"]
@@ -40,7 +40,7 @@ flags.DEFINE_float("width", 0.25, "Channel multiplier.", 0.01, flag_values=FLAGS
 flags.DEFINE_integer("images", 64, "Number of faces to run each network on.", 1, flag_values=FLAGS)
 
 
-def converted(variant: str, activation: str, method: str, faces: np.ndarray) -> bytes:
+def converted(variant: str, activation: str, method: str, faces: np.ndarray) -> Model:
     """Returns the int8 flatbuffer of a network with random weights."""
     import seesaw_keras
     from seesaw_keras.api import keras
@@ -80,9 +80,9 @@ def main() -> None:
     models = [(v, a, method) for v in FLAGS.variants for a in FLAGS.activations for method in FLAGS.methods]
     wrong = 0
     for model in tqdm(models, "networks", disable=None):
-        data = converted(*model, faces)
-        result = check(data, {"faces": inputs})
-        interpreter = Interpreter(flatbuffer.loads(data))
+        network = converted(*model, faces)
+        result = check(network, {"faces": inputs})
+        interpreter = Interpreter(network)
         alone, eight = (milliseconds(interpreter, inputs[:count, None]) for count in (1, 8))
         compared, differing = (sum(getattr(e, name) for e in result.equalities) for name in ("entries", "differing"))
         wrong += differing + (len(result.equalities) < 3)

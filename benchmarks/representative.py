@@ -51,10 +51,11 @@ def main() -> None:
     from seesaw_keras.tflite.analysis.quantization_error import quantization_errors
     from seesaw_keras.tflite.conversion.convert import convert, input_shape
     from seesaw_keras.tflite.conversion.interface import pixel_table
+    from seesaw_keras.tflite.flatbuffer import Model
     from seesaw_keras.tflite.runtimes import open_runtime
 
-    def embed(data: bytes, name: str) -> np.ndarray:
-        runtime = open_runtime(name, data)
+    def embed(model: Model, name: str) -> np.ndarray:
+        runtime = open_runtime(name, model)
         rows = runtime.model.main.outputs[0].real(runtime.run(pixel_table(runtime.model)[faces]))
         return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
@@ -66,9 +67,9 @@ def main() -> None:
     print("| images | mean cosine | minimum cosine | last layer |\n| --- | ---: | ---: | ---: |")
     for name, images, shares in choices(side):
         with mock.patch.object(range_calibration, "SHARES", shares):
-            data = convert(network, images=images)
-        cosines = (expected * embed(data, "reference")).sum(1)
-        *_, last = quantization_errors(real, data, faces)
+            quantized = convert(network, images=images)
+        cosines = (expected * embed(quantized, "reference")).sum(1)
+        *_, last = quantization_errors(real, quantized, faces)
         print(f"| {name} | {cosines.mean():.4f} | {cosines.min():.4f} | {last.total:.1f} dB |", flush=True)
 
 

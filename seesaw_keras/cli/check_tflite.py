@@ -41,6 +41,7 @@ from seesaw_keras.inference.preprocessing import PREPROCESSES
 from seesaw_keras.tflite.analysis.audit import audit
 from seesaw_keras.tflite.checking.check import check
 from seesaw_keras.tflite.checking.check_result import CheckResult
+from seesaw_keras.tflite.flatbuffer import ModelFile
 from seesaw_keras.verification.evaluation import evaluate
 
 __all__ = ["run"]
@@ -119,16 +120,17 @@ def main() -> None:
     pairs = open_pairs(FLAGS.data, FLAGS.pairs) if FLAGS.pairs or str(FLAGS.data).endswith(".bin") else None
     images = given_images(max(model.input_size), pairs)
     real = network(FLAGS.float, FLAGS.float_preprocess or FLAGS.preprocess) if FLAGS.float else None
+    file = ModelFile.of(FLAGS.model)
     with ProgressBars() as bars:
         result = check(
-            FLAGS.model,
+            file,
             {name: model.inputs(group) for name, group in images.items()},
             float_embeddings={name: real.embed(group) for name, group in images.items()} if real else None,
             threads=FLAGS.threads,
             progress=bars,
         )
     accuracy = accuracies(result, pairs) if pairs is not None else {}
-    lines = [audit(Path(FLAGS.model).read_bytes()).table()] if FLAGS.audit else []
+    lines = [audit(file).table()] if FLAGS.audit else []
     lines += [f"accuracy, {title}: {percent:.2f}%" for title, percent in accuracy.items()]
     print("\n".join([f"{FLAGS.model}:", *lines, result.table()]))
     if FLAGS.json:

@@ -194,10 +194,10 @@ def report(out: Path, networks: dict[str, Any], pairs: Pairs, recipe: Recipe, **
     return "\n".join(lines)
 
 
-def write(path: Path, content: str | bytes) -> None:
-    """Writes a file atomically."""
+def write(path: Path, content: str) -> None:
+    """Writes a text file atomically."""
     with replacing(path) as beside:
-        beside.write_bytes(content.encode() if isinstance(content, str) else content)
+        beside.write_text(content, "utf-8")
 
 
 def main() -> None:
@@ -234,14 +234,14 @@ def main() -> None:
         made = networks["pruned"] = learn("prune", to_prune)
         with replacing(out / "prune" / "model.keras") as beside:
             made.save(beside)
-    write(out / "before.tflite", convert(network, images=images))
+    flatbuffer.write(out / "before.tflite", convert(network, images=images))
     if "quantize" in stages:
         made = learn("quantize", QuantizationNetwork(made, batch, FLAGS.freeze_after))
         with contextlib.redirect_stdout(io.StringIO()):  # Keras prints every variable
             made.export(str(out / "quantize" / "saved_model"))
-    write(out / "after.tflite", convert(made, images=None if "quantize" in stages else images))
+    flatbuffer.write(out / "after.tflite", convert(made, images=None if "quantize" in stages else images))
     if "quantize" in stages:
-        worst, *_ = fake_quantized_matches(made, (out / "after.tflite").read_bytes(), images[:BATCH_IMAGES])
+        worst, *_ = fake_quantized_matches(made, out / "after.tflite", images[:BATCH_IMAGES])
         facts["agreement"] = {"good": worst.good, "worst": asdict(worst)}
     networks |= {"int8, after training": out / "before.tflite", "int8, compressed": out / "after.tflite"}
     print(report(out, networks, pairs, recipe, **facts))

@@ -27,6 +27,7 @@ Finally, LiteRT and TFLite Micro run the result on a few images, as `seesaw chec
 bit-exact, --out is not written; the network is saved as NAME.failed.tflite in the same folder, and the exit code is 1.
 """
 
+import copy
 import sys
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ from seesaw_keras.cli.support.progress_bars import ProgressBars
 from seesaw_keras.cli.support.startup import quiet_tensorflow
 from seesaw_keras.files import replacing
 from seesaw_keras.models.configs import list_models
+from seesaw_keras.tflite.flatbuffer import Model, ModelFile
 from seesaw_keras.tflite.passes import TARGETS, check_target
 from seesaw_keras.verification.threshold_calibration import load_calibration
 
@@ -126,7 +128,7 @@ def main() -> None:
         set_batch_statistics(network, to_float(batch))
     say("converting ...")
     normalize = FLAGS.normalize == "graph"
-    data = convert(
+    converted = convert(
         network,
         type=FLAGS.type,
         images=images,
@@ -134,15 +136,16 @@ def main() -> None:
         normalize=normalize,
         facts={"variant": variant, "trained": not untrained, "threshold": threshold, "target": FLAGS.target},
     )
+    file = ModelFile.of(converted)
     if FLAGS.errors:
-        draw_errors(convert(network, type="float32", normalize=normalize), data, images[:ERROR_IMAGES])
+        draw_errors(convert(network, type="float32", normalize=normalize), file, images[:ERROR_IMAGES])
     if TARGETS[FLAGS.target]:
-        data = rewritten(data, images[:CHECKED])
+        file = rewritten(file, images[:CHECKED])
     out = Path(FLAGS.out)
     failed = out.with_suffix(f".failed{out.suffix}")
-    result = checked(data, network, images[:CHECKED])
+    result = checked(file, network, images[:CHECKED])
     with replacing(failed if result.differences else out) as beside:
-        beside.write_bytes(data)
+        beside.write_bytes(file.data)
     if result.differences:
         raise ValueError(f"{out}: not written, because of the above; {failed} is what came of it")
     for line in result.distances:
@@ -169,24 +172,23 @@ def require_fitting_flags() -> None:
         )
 
 
-def draw_errors(real: bytes, data: bytes, images: np.ndarray) -> None:
+def draw_errors(real: Model, quantized: ModelFile, images: np.ndarray) -> None:
     """Plots and prints the quantization error of an int8 network, tensor by tensor."""
     from seesaw_keras.reports.quantization_error_plot import plot_errors
     from seesaw_keras.tflite.analysis.quantization_error import error_table, quantization_errors
 
     with ProgressBars() as bars:
-        errors = quantization_errors(real, data, images, progress=bars)
+        errors = quantization_errors(real, quantized, images, progress=bars)
     plot_errors(errors, FLAGS.errors)
     print(error_table(errors))
 
 
-def rewritten(data: bytes, images: np.ndarray) -> bytes:
-    """Rewrites the flatbuffer for --target, verifies that outputs are equal, and prints the savings.
+def rewritten(before: ModelFile, images: np.ndarray) -> ModelFile:
+    """Rewrites the network for --target, verifies that outputs are equal, and prints the savings.
 
     Raises:
         ValueError: the outputs of the two forms differ, or the requested arena size cannot be reached.
     """
-    from seesaw_keras.tflite import flatbuffer
     from seesaw_keras.tflite.analysis.costs import activation_peak
     from seesaw_keras.tflite.checking.check import adversarial_inputs
     from seesaw_keras.tflite.checking.equivalence import require_same_outputs
@@ -194,50 +196,48 @@ def rewritten(data: bytes, images: np.ndarray) -> bytes:
     from seesaw_keras.tflite.passes import rewrite
     from seesaw_keras.tflite.runtimes import TFLiteMicro
 
-    before, after = flatbuffer.loads(data), flatbuffer.loads(data)
+    model = copy.deepcopy(before.model)
     micro = FLAGS.target == "tflm" and TFLiteMicro.is_available()
     arena = parse_size(FLAGS.arena) if FLAGS.arena else None
     if FLAGS.target == "tflm":
         say("looking for a plan ...")
-    changes = rewrite(after, FLAGS.target, arena=arena)
-    made = flatbuffer.dumps(after)
-    if micro and arena and (needed := TFLiteMicro(made).arena).total > arena:
+    changes = rewrite(model, FLAGS.target, arena=arena)
+    after = ModelFile.of(model)
+    if micro and arena and (needed := TFLiteMicro(after).arena).total > arena:
         raise ValueError(f"--arena {FLAGS.arena}: not reached: {needed.total:,} bytes are needed")
-    inputs = np.asarray(pixel_table(before))[images]
+    inputs = np.asarray(pixel_table(before.model))[images]
     if FLAGS.type == "int8":  # noise inputs amplify the rounding of float sums
-        inputs = np.concatenate([inputs, adversarial_inputs(before.main.inputs[0])])
+        inputs = np.concatenate([inputs, adversarial_inputs(before.model.main.inputs[0])])
     say(f"comparing both forms on {len(inputs)} inputs ...")
     require_same_outputs(before, after, inputs, runtimes=("reference", "numpy", *(["tflm"] if micro else [])))
     print(", ".join(f"{name}: {count}" for name, count in changes.items()))
     figures = [
-        (len(model.main.operators), len(file), activation_peak(model.main))
-        for model, file in ((before, data), (after, made))
+        (len(file.model.main.operators), len(file.data), activation_peak(file.model.main)) for file in (before, after)
     ]
     for name, old, new in zip(("operators", "bytes", "activation peak"), *figures, strict=True):
         print(f"{name:16} {old:>13,} -> {new:>13,}")
-    return made
+    return after
 
 
-def checked(data: bytes, network: Any, images: np.ndarray) -> Any:
-    """Prints the cost of a flatbuffer and compares the runtimes on images; returns the `CheckResult`."""
+def checked(file: ModelFile, network: Any, images: np.ndarray) -> Any:
+    """Prints the cost of a network and compares the runtimes on images; returns the `CheckResult`."""
     from seesaw_keras.inference.embedders import NetworkEmbedder, load_embedder
-    from seesaw_keras.tflite import flatbuffer
     from seesaw_keras.tflite.analysis.costs import cost_of
     from seesaw_keras.tflite.checking.check import check
     from seesaw_keras.tflite.conversion.interface import pixel_table
 
-    model = flatbuffer.loads(data)
-    (given,), (made,) = model.main.inputs, model.main.outputs
+    graph = file.model.main
+    (given,), (made,) = graph.inputs, graph.outputs
     print(f"{FLAGS.out}: {given.type} {given.shape} -> {made.type} {made.shape}")
-    print(cost_of(model).table(len(data)))
+    print(cost_of(file.model).table(len(file.data)))
     if FLAGS.input == "uint8":
         print("uint8 input costs one QUANTIZE; --input int8 takes pixel - 128 without it")
     say("checking ...")
     plain = load_embedder(FLAGS.model if hasattr(network, "signatures") else network)
     assert isinstance(plain, NetworkEmbedder)
     result = check(
-        data,
-        {"images": np.asarray(pixel_table(model))[images]},
+        file,
+        {"images": np.asarray(pixel_table(file.model))[images]},
         float_embeddings={"images": np.concatenate([plain.embed(image[None]) for image in images])},
         runtimes=("xnnpack", "tflm"),
     )

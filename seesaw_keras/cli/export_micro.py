@@ -17,6 +17,7 @@ from pathlib import Path
 from absl import flags
 
 from seesaw_keras.cli.support.command import Command
+from seesaw_keras.tflite.flatbuffer import ModelFile
 from seesaw_keras.tflite.micro import Export, export, write_sources
 
 __all__ = ["run"]
@@ -48,11 +49,11 @@ def main() -> None:
     """Exports the model and prints the firmware's resource requirements."""
     if Path(FLAGS.model).suffix != ".tflite":
         raise ValueError(f"{FLAGS.model}: a .tflite is needed; `seesaw convert_tflite` makes one")
-    data = Path(FLAGS.model).read_bytes()
+    file = ModelFile.of(FLAGS.model)
     print("running TFLite Micro ...", file=sys.stderr, flush=True)
-    made = export(data, name=FLAGS.model, threshold=FLAGS.threshold)
+    made = export(file, threshold=FLAGS.threshold)
     write_sources(FLAGS.out, made)
-    print(table(made, len(data)))
+    print(table(made, len(file.data)))
 
 
 run = Command(main, FLAGS)

@@ -121,16 +121,14 @@ def make(made: Path, name: str, *arguments: object) -> None:
 
 def golden(flatbuffer: Path, path: Path) -> None:
     """Writes golden vectors: uint8 images and their int8 embeddings, equal in all bit-exact runtimes."""
-    from seesaw_keras.tflite import flatbuffer as files
     from seesaw_keras.tflite.conversion.interface import pixel_table
     from seesaw_keras.tflite.micro.golden import golden_images
     from seesaw_keras.tflite.runtimes import open_runtime
 
-    model = files.read(flatbuffer)
-    _, height, width, _ = model.main.inputs[0].shape
-    images = np.asarray(golden_images(height, width))
     runtime = open_runtime("reference", flatbuffer)
-    table = np.asarray(pixel_table(model))
+    _, height, width, _ = runtime.model.main.inputs[0].shape
+    images = np.asarray(golden_images(height, width))
+    table = np.asarray(pixel_table(runtime.model))
     embeddings = [np.reshape(runtime.invoke(table[image][None]), -1) for image in images]
     with path.open("wb") as file:
         np.savez_compressed(file, images=images, embeddings=np.stack(embeddings))

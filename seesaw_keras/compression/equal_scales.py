@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from seesaw_keras.compression.layer_graph import producers
 from seesaw_keras.tflite.conversion.interface import pixel_table, to_float
-from seesaw_keras.tflite.flatbuffer import Subgraph, Tensor
+from seesaw_keras.tflite.flatbuffer import ModelSource, Subgraph, Tensor
 from seesaw_keras.tflite.runtimes import open_runtime
 
 __all__ = ["OperatorMatch", "fake_quantized_matches"]
@@ -51,7 +51,7 @@ class OperatorMatch:
         return self.within >= LEAST_SHARE
 
 
-def fake_quantized_matches(model: Any, flatbuffer: bytes, images: npt.NDArray[np.uint8]) -> list[OperatorMatch]:
+def fake_quantized_matches(model: Any, flatbuffer: ModelSource, images: npt.NDArray[np.uint8]) -> list[OperatorMatch]:
     """Compares a quantization-aware network with its flatbuffer on LiteRT's reference kernels.
 
     Each layer is computed from the integer inputs of the corresponding flatbuffer operator, so differences do not
@@ -59,7 +59,8 @@ def fake_quantized_matches(model: Any, flatbuffer: bytes, images: npt.NDArray[np
 
     Args:
         model: a model from `quantize_aware`, trained or not.
-        flatbuffer: its conversion by `tflite.conversion.convert.convert`, without embedding normalization.
+        flatbuffer: its conversion by `tflite.conversion.convert.convert`, without embedding normalization; see
+            `open_runtime`.
         images: uint8 RGB (n, side, side, 3).
 
     Returns:

@@ -1,7 +1,7 @@
 """Plot of the signal-to-quantization-noise ratio over the tensors of a network.
 
 >>> from seesaw_keras.reports.quantization_error_plot import plot_errors
->>> plot_errors(quantization_errors(float_bytes, int8_bytes, images), "errors.png")  # doctest: +SKIP
+>>> plot_errors(quantization_errors(float_model, int8_model, images), "errors.png")  # doctest: +SKIP
 """
 
 from pathlib import Path

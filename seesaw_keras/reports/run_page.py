@@ -112,9 +112,9 @@ def _read(path: Path) -> Any:
 
 
 def _form(path: Path) -> _Form:
-    data = _bytes(path)
-    arena = TFLiteMicro(data, name=path.name).arena if TFLiteMicro.is_available() else None
-    return _Form(len(data), cost_of(flatbuffer.loads(data, path.name)), arena)
+    file = flatbuffer.ModelFile.of(_bytes(path), path.name)
+    arena = TFLiteMicro(file).arena if TFLiteMicro.is_available() else None
+    return _Form(len(file.data), cost_of(file.model), arena)
 
 
 def _summary(state: dict[str, Any], verified: dict[str, Any]) -> str:

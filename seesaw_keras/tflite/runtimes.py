@@ -11,6 +11,7 @@ damaged files.
 """
 
 import bisect
+import dataclasses
 import importlib.util
 import os
 import re
@@ -19,7 +20,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
@@ -27,7 +27,7 @@ import numpy as np
 from seesaw_keras.choices import unknown_name
 from seesaw_keras.native import native_stderr, quiet_native_stderr
 from seesaw_keras.tflite import flatbuffer
-from seesaw_keras.tflite.flatbuffer import Model, Tensor
+from seesaw_keras.tflite.flatbuffer import Model, ModelFile, ModelSource, Tensor
 from seesaw_keras.tflite.reference import Flavor, Interpreter
 
 __all__ = ["OFFSETS", "RUNTIMES", "Arena", "Runtime", "Session", "TFLiteMicro", "available_runtimes", "open_runtime"]
@@ -56,7 +56,7 @@ class Runtime(ABC):
         package: Python package that provides the runtime.
         equals: name of the runtime that must be bit-exact with this one in every tensor; "" if there is none.
         name: model name used in error messages.
-        model: the loaded model. A tensor is identified by its index in `model.main.tensors`.
+        model: the loaded model, not to be modified. A tensor is identified by its index in `model.main.tensors`.
         threads: number of threads for kernels that support multithreading.
     """
 
@@ -64,22 +64,12 @@ class Runtime(ABC):
     package: ClassVar[str]
     equals: ClassVar[str] = ""
 
-    def __init__(self, data: bytes, *, name: str = "model", threads: int = 1) -> None:
-        """Loads a model.
-
-        Args:
-            data: flatbuffer contents.
-            name: file name used in error messages.
-            threads: number of kernel threads.
-
-        Raises:
-            FlatbufferError: the file is damaged.
-            ImportError: the runtime is not installed.
-            ValueError: the runtime cannot execute this model.
-        """
-        self.name, self.threads = name, threads
-        self._data = bytes(bytearray(data))  # a copy: native code keeps pointers into it
-        self.model: Model = flatbuffer.loads(data, name)
+    def __init__(self, model: ModelSource, *, threads: int = 1) -> None:
+        """Loads a model; see `open_runtime`."""
+        file = ModelFile.of(model)
+        self.name, self.threads = file.name, threads
+        self.model: Model = file.model
+        self._data = bytes(bytearray(file.data))  # a copy: native code keeps pointers into it
         self._session = self._open_session(keep=False)
 
     @classmethod
@@ -296,10 +286,9 @@ class TFLiteMicro(Runtime):
         return os.waitpid(child, 0)[1] == 0
 
     def _open(self, data: bytes, keep: bool) -> Session:
-        if keep:  # preserving all tensors is incompatible with offline-planned offsets
-            model = flatbuffer.loads(data)
-            if model.metadata.pop(OFFSETS, None):
-                data = flatbuffer.dumps(model)
+        if keep and OFFSETS in self.model.metadata:  # preserving all tensors is incompatible with planned offsets
+            metadata = {key: value for key, value in self.model.metadata.items() if key != OFFSETS}
+            data = flatbuffer.dumps(dataclasses.replace(self.model, metadata=metadata))
         return _TFLMSession(self._interpreter(data, self._sufficient_arena, keep), len(self.model.main.outputs))
 
     @property
@@ -373,26 +362,23 @@ def available_runtimes() -> list[str]:
     return [name for name, runtime in RUNTIMES.items() if runtime.is_available()]
 
 
-def open_runtime(name: str, model: str | Path | bytes | Model, *, threads: int = 1) -> Runtime:
+def open_runtime(name: str, model: ModelSource, *, threads: int = 1) -> Runtime:
     """Loads a model into a runtime.
 
     Args:
         name: "reference" for LiteRT's reference kernels, which define the operators' numerics; "xnnpack" for LiteRT
             with default settings; "tflm" for TFLite Micro; "numpy" for the NumPy kernels; "numpy-tflm" for the NumPy
             kernels with TFLite Micro's arithmetic.
-        model: path or contents of a flatbuffer, or a `Model`.
+        model: path or contents of a flatbuffer, a `Model`, which must not be modified afterwards, or a `ModelFile`,
+            which several runtimes can share.
         threads: number of threads for XNNPACK; the other runtimes use one.
 
     Raises:
-        FlatbufferError: the file is damaged.
+        FlatbufferError: the file is damaged, or the `Model` is inconsistent.
         ImportError: the runtime is not installed; the message names the extra.
         OSError: the file cannot be read.
         ValueError: the runtime name is unknown, or the runtime cannot execute this model.
     """
     if name not in RUNTIMES:
         raise ValueError(unknown_name("runtime", name, list(RUNTIMES)))
-    if isinstance(model, Model):
-        return RUNTIMES[name](flatbuffer.dumps(model), threads=threads)
-    if isinstance(model, bytes):
-        return RUNTIMES[name](model, threads=threads)
-    return RUNTIMES[name](Path(model).read_bytes(), name=str(model), threads=threads)
+    return RUNTIMES[name](model, threads=threads)

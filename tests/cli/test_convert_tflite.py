@@ -7,6 +7,7 @@ import pytest
 
 from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.conversion.interface import read_facts
+from seesaw_keras.tflite.flatbuffer import reader, writer
 from seesaw_keras.tflite.runtimes import RUNTIMES, available_runtimes
 
 
@@ -80,6 +81,17 @@ def test_the_form_for_microcontrollers_is_proven_and_fits(run, keras_file, tmp_p
     assert "comparing both forms on 6 inputs" in done.stderr
     if "tflm" in available_runtimes():
         assert int(re.search(r"([\d,]+) required", done.stdout)[1].replace(",", "")) <= 64 << 10
+
+
+@pytest.mark.parametrize("target", ["plain", "xnnpack", "tflm"])
+def test_each_network_is_parsed_or_written_once(run, keras_file, tmp_path, monkeypatch, target):
+    done = []
+    for module, what in ((reader, "parsed"), (writer, "written")):
+        monkeypatch.setattr(module, "verify", lambda *model, what=what: done.append(what) or flatbuffer.verify(*model))
+    out = tmp_path / "tiny.tflite"
+    assert run("--model", keras_file, "--out", out, "--images", 4, "--target", target).returncode == 0
+    # TensorFlow's float and int8 networks; the converted network and its other form.
+    assert (done.count("parsed"), done.count("written")) == (2, 1 if target == "plain" else 2)
 
 
 @pytest.mark.parametrize("equals", ["reference", ""])

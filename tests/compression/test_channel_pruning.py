@@ -16,7 +16,6 @@ from seesaw_keras.compression.channel_pruning import (
 )
 from seesaw_keras.models.layers import ChannelShuffle, ChannelSlice
 from seesaw_keras.tflite.conversion.convert import convert
-from seesaw_keras.tflite.flatbuffer import loads
 
 SHARE = 0.3
 
@@ -161,7 +160,7 @@ def test_smaller_networks_train_save_load_and_convert(plain, teach, tmp_path):
     np.testing.assert_allclose(loaded(teach.images), trained(teach.images), atol=1e-6)
     assert trained.count_params() < plain.count_params()
     assert seesaw_keras.count_madds(trained) < seesaw_keras.count_madds(plain)
-    graph = loads(convert(quantize_aware(trained, teach.images))).main
+    graph = convert(quantize_aware(trained, teach.images)).main
     assert {tensor.type for tensor in graph.tensors} == {"INT8", "INT32"}
 
 

@@ -8,7 +8,6 @@ from seesaw_keras.api import keras
 from seesaw_keras.compression import PruningNetwork, quantize_aware, sparsities_of
 from seesaw_keras.compression.pruning import PARTS, kernel_of, prunable_layers
 from seesaw_keras.tflite.conversion.convert import convert
-from seesaw_keras.tflite.flatbuffer import loads
 from seesaw_keras.training.callbacks.callback import Callback
 
 SPARSITIES = {"stage1_project_conv": 0.5, "embedding_conv": 0.75}
@@ -116,7 +115,7 @@ def test_goes_on_where_it_was_stopped(plain, teach):
 def test_zeros_are_zeros_in_the_integers_of_the_flatbuffer(plain, teach):
     given = PruningNetwork(plain, SPARSITIES)
     sparse = given.finished(teach(given))
-    graph = loads(convert(quantize_aware(sparse, teach.images))).main
+    graph = convert(quantize_aware(sparse, teach.images)).main
     for name, sparsity in SPARSITIES.items():
         (weights,) = (
             tensor for tensor in graph.tensors if tensor.name.startswith(name[:8]) and "/weights" in tensor.name

@@ -10,7 +10,6 @@ from seesaw_keras.api import keras
 from seesaw_keras.compression import fake_quantized_matches, quantize_aware
 from seesaw_keras.compression.quantizers import RangeQuantizer
 from seesaw_keras.models.configs import get_config, list_models
-from seesaw_keras.tflite import flatbuffer
 
 RELU = ("share", {"activation": "relu"})
 OTHERS = [  # activations that no variant has
@@ -46,7 +45,7 @@ def kernels(aware):
 @pytest.mark.parametrize(("variant", "options"), NETWORKS)
 def test_networks_become_integers_that_compute_the_same(variant, options, compressed, faces):
     made = compressed(variant, **options)
-    graph = flatbuffer.loads(made.flatbuffer).main
+    graph = made.flatbuffer.main
     operators = Counter(operator.code for operator in graph.operators)
     assert {tensor.type for tensor in graph.tensors} == {"INT8", "INT32"}
     assert not {"QUANTIZE", "DEQUANTIZE", "FULLY_CONNECTED"} & set(operators)
@@ -62,7 +61,7 @@ def test_networks_become_integers_that_compute_the_same(variant, options, compre
 @pytest.mark.parametrize("variant", ["phone", "share"])
 def test_weights_are_the_rounded_kernels_with_a_scale_a_channel_and_all_zeros(variant, compressed):
     made = compressed(variant)
-    operators = convolutions(flatbuffer.loads(made.flatbuffer).main)
+    operators = convolutions(made.flatbuffer.main)
     for name, (kernel, gamma) in kernels(made.aware).items():
         alias = name if name in operators else name.removesuffix("_reduce")  # which a ReLU has been fused into
         integers = operators[alias].inputs[1].data.astype(int)
@@ -78,7 +77,7 @@ def test_weights_are_the_rounded_kernels_with_a_scale_a_channel_and_all_zeros(va
 
 @pytest.mark.parametrize(("variant", "options"), [("phone", {}), RELU])
 def test_the_branches_of_an_uneven_pair_share_scale_and_zero_point(variant, options, compressed):
-    graph = flatbuffer.loads(compressed(variant, **options).flatbuffer).main
+    graph = compressed(variant, **options).flatbuffer.main
     pairs = [operator for operator in graph.operators if operator.code == "CONCATENATION"]
     assert len(pairs) == 2 * sum(1 + stage.blocks for stage in get_config(variant).stages)
     producers = graph.producers()

@@ -91,9 +91,9 @@ def networks(folder, faces):
     facts = {"variant": "shuffle", "trained": False, "threshold": 0.3, "target": "plain"}
     int8 = convert(network, images=images, facts=facts)
     for name in ("shuffle_int8", "phone", "micro_int8"):
-        (folder / f"{name}.tflite").write_bytes(int8)
+        flatbuffer.write(folder / f"{name}.tflite", int8)
     flatbuffer.write(folder / "model.tflite", of_other_origin())
-    (folder / "shuffle_float32.tflite").write_bytes(convert(network, type="float32", facts=facts))
+    flatbuffer.write(folder / "shuffle_float32.tflite", convert(network, type="float32", facts=facts))
 
 
 def main():

@@ -94,10 +94,11 @@ def test_quantized_models_are_fed_and_read_by_scale_and_zero_point(models, name)
 @pytest.fixture(scope="module")
 def own(models):
     """The tiny network as this package converts it, and a folder with the file."""
+    from seesaw_keras.tflite import flatbuffer
     from seesaw_keras.tflite.conversion.convert import convert as convert_own
 
     folder, model, _ = models
-    (folder / "own.tflite").write_bytes(convert_own(model, images=IMAGES))
+    flatbuffer.write(folder / "own.tflite", convert_own(model, images=IMAGES))
     return folder / "own.tflite"
 
 

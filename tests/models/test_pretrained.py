@@ -43,9 +43,7 @@ def test_golden_vectors_come_out_of_every_exact_runtime(model):
 def test_the_firmware_beside_them_is_the_export_of_micro():
     path = flatbuffer_file("micro.faces")
     folder = path.parent / "firmware"
-    assert export(path.read_bytes(), name=path.name).files == {
-        file.name: file.read_text("utf-8") for file in folder.iterdir()
-    }
+    assert export(path).files == {file.name: file.read_text("utf-8") for file in folder.iterdir()}
 
 
 @pytest.mark.parametrize("model", MODELS)

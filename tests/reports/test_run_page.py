@@ -100,7 +100,7 @@ def test_says_what_was_measured(run):
     assert "verification.html" not in page  # which is not there
     assert "deviates more" not in page
     if TFLiteMicro.is_available():
-        arenas = [TFLiteMicro((run / name).read_bytes()).arena.total for name in FORMS.values()]
+        arenas = [TFLiteMicro(run / name).arena.total for name in FORMS.values()]
         assert "TFLite Micro arena: total, bytes</td>" + "".join(f"<td>{arena:,}</td>" for arena in arenas) in page
 
 

@@ -48,7 +48,7 @@ def test_peer_is_checked(shared, real_faces, name, preprocess, micro):
 
 def test_peers_are_audited(shared):
     """A PReLU is 33 operators that XNNPACK takes in float alone, or 66 of MAXIMUM and MINIMUM that it leaves."""
-    found = {name: audit((shared / "peers" / f"{name}.tflite").read_bytes()) for name, *_ in PEERS}
+    found = {name: audit(shared / "peers" / f"{name}.tflite") for name, *_ in PEERS}
     assert {name: one.partitions for name, one in found.items()} == {
         "ltkhang_mfn": 1,
         "ltkhang_mfn_uint8": 35,

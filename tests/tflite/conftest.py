@@ -38,11 +38,12 @@ def network(faces):
 @pytest.fixture(scope="session")
 def converted(network, faces):
     """Function: variant, activation, arguments of `convert` -> the flatbuffer's bytes."""
+    from seesaw_keras.tflite import flatbuffer
     from seesaw_keras.tflite.conversion.convert import convert
 
     @functools.cache
     def run(model, **arguments):
-        return convert(model, images=faces, **arguments)
+        return flatbuffer.dumps(convert(model, images=faces, **arguments))
 
     return lambda variant, activation=None, **arguments: run(network(variant, activation), **arguments)
 

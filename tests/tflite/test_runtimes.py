@@ -10,7 +10,7 @@ import pytest
 
 from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.analysis.costs import activation_peak
-from seesaw_keras.tflite.flatbuffer import FlatbufferError, Operator, Quantization, Tensor
+from seesaw_keras.tflite.flatbuffer import FlatbufferError, ModelFile, Operator, Quantization, Tensor
 from seesaw_keras.tflite.runtimes import RUNTIMES, available_runtimes, open_runtime
 
 INSTALLED = available_runtimes()
@@ -74,7 +74,8 @@ def test_a_network_gives_the_same_with_and_without_its_tensors(name, converted, 
 @pytest.mark.parametrize("name", INSTALLED)
 def test_models_come_as_files_bytes_and_objects(name, doubling, images, tmp_path):
     flatbuffer.write(tmp_path / "model.tflite", doubling)
-    for source in (tmp_path / "model.tflite", str(tmp_path / "model.tflite"), flatbuffer.dumps(doubling)):
+    path = tmp_path / "model.tflite"
+    for source in (path, str(path), path.read_bytes(), doubling, ModelFile.of(path)):
         np.testing.assert_array_equal(open_runtime(name, source).run(images), doubled(images)[1])
 
 

@@ -1,8 +1,7 @@
 """Audits which operators have fast kernels in XNNPACK on phones and in TFLite Micro with CMSIS-NN on Arm MCUs.
 
->>> from pathlib import Path
 >>> from seesaw_keras.tflite.analysis.audit import audit
->>> print(audit(Path("shuffle_int8.tflite").read_bytes()).table())  # doctest: +SKIP
+>>> print(audit("shuffle_int8.tflite").table())  # doctest: +SKIP
 
 Delegation to XNNPACK is measured: LiteRT prepares the model and reports the delegated partitions. Operators between
 partitions run in LiteRT's own kernels, several times slower and on one thread. TFLite Micro's operators are those of
@@ -17,9 +16,8 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from seesaw_keras.native import quiet_native_stderr
-from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.analysis.costs import count_madds
-from seesaw_keras.tflite.flatbuffer import Model, Operator
+from seesaw_keras.tflite.flatbuffer import ModelFile, ModelSource, Operator, Subgraph, Tensor
 
 __all__ = ["TFLM_OPERATORS", "Audit", "AuditRow", "audit", "has_fast_tflm_kernel", "xnnpack_partitions"]
 
@@ -130,19 +128,19 @@ class Audit:
         return "\n".join([*lines, *self.advice])
 
 
-def audit(data: bytes) -> Audit:
+def audit(model: ModelSource) -> Audit:
     """Determines which operators of a model have fast kernels.
 
     Args:
-        data: flatbuffer contents.
+        model: path or contents of a flatbuffer, a `Model` or a `ModelFile`.
 
     Raises:
         FlatbufferError: the file is damaged.
         ValueError: LiteRT cannot run it.
     """
-    model = flatbuffer.loads(data)
-    operators = model.main.operators
-    parts = xnnpack_partitions(model)
+    file = ModelFile.of(model)
+    operators = file.model.main.operators
+    parts = xnnpack_partitions(file)
     in_xnnpack = {operator for part in parts for operator in part}
     in_cmsis = {operator for operator in operators if has_fast_tflm_kernel(operator)}
     rows = []
@@ -186,17 +184,18 @@ def has_fast_tflm_kernel(operator: Operator) -> bool:
     return operator.code != "TRANSPOSE" or len(made.shape) <= _MAX_DIMENSIONS
 
 
-def xnnpack_partitions(model: Model) -> list[list[Operator]]:
+def xnnpack_partitions(model: ModelSource) -> list[list[Operator]]:
     """Returns the partitions of operators that LiteRT delegates to XNNPACK, measured.
 
     Raises:
-        FlatbufferError: the model is inconsistent.
+        FlatbufferError: the file is damaged, or the `Model` is inconsistent.
         ValueError: LiteRT cannot run it.
     """
-    graph = model.main
+    file = ModelFile.of(model)
+    graph = file.model.main
     with quiet_native_stderr():
         try:
-            interpreter = Interpreter(model_content=flatbuffer.dumps(model), num_threads=1)
+            interpreter = Interpreter(model_content=file.data, num_threads=1)
             interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
             raise ValueError(f"LiteRT cannot run the model: {error}") from error
@@ -210,7 +209,7 @@ def xnnpack_partitions(model: Model) -> list[list[Operator]]:
     return parts
 
 
-def _between(graph: flatbuffer.Subgraph, borders: set, outputs: Iterable[flatbuffer.Tensor]) -> set[Operator]:
+def _between(graph: Subgraph, borders: set, outputs: Iterable[Tensor]) -> set[Operator]:
     producers = graph.producers()
     inside: set[Operator] = set()
     pending = list(outputs)

@@ -1,7 +1,7 @@
 """Signal-to-quantization-noise ratio per tensor, between a float network and its int8 version.
 
 >>> from seesaw_keras.tflite.analysis.quantization_error import error_table, quantization_errors
->>> errors = quantization_errors(float_bytes, int8_bytes, images)  # doctest: +SKIP
+>>> errors = quantization_errors(float_model, int8_model, images)  # doctest: +SKIP
 >>> print(error_table(errors))  # doctest: +SKIP
 
 The signal-to-noise ratio is the mean square of a tensor's float entries divided by that of their differences to the
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seesaw_keras.tflite.conversion.interface import pixel_table
-from seesaw_keras.tflite.flatbuffer import Tensor
+from seesaw_keras.tflite.flatbuffer import ModelSource, Tensor
 from seesaw_keras.tflite.runtimes import Runtime, open_runtime
 
 __all__ = ["TensorError", "error_table", "quantization_errors", "worst"]
@@ -47,8 +47,8 @@ class TensorError(NamedTuple):
 
 
 def quantization_errors(
-    real: bytes,
-    quantized: bytes,
+    real: ModelSource,
+    quantized: ModelSource,
     images: npt.NDArray[np.uint8],
     *,
     progress: Progress = lambda stage, done, total: None,
@@ -56,7 +56,7 @@ def quantization_errors(
     """Runs a float and an int8 network side by side and compares all tensors with the same name.
 
     Args:
-        real: the network converted by `convert` with type "float32".
+        real: the network converted by `convert` with type "float32"; see `open_runtime`.
         quantized: the same network converted with type "int8".
         images: uint8 RGB (n, height, width, 3); n >= 1.
         progress: called with a stage name, the number of finished images and their total.

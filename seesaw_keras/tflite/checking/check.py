@@ -11,14 +11,13 @@ numerics, and whether runtimes that must be bit-exact (`Runtime.equals`) are equ
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
 from seesaw_keras.tflite.checking.check_result import ADVERSARIAL_GROUP, CheckResult, Equality, OutputDifference
 from seesaw_keras.tflite.checking.tensor_diff import OperatorDifference, differing, first_difference, largest_difference
 from seesaw_keras.tflite.conversion.interface import read_facts
-from seesaw_keras.tflite.flatbuffer import Model, Tensor
+from seesaw_keras.tflite.flatbuffer import ModelFile, ModelSource, Tensor
 from seesaw_keras.tflite.runtimes import Runtime, TFLiteMicro, available_runtimes, open_runtime
 
 __all__ = ["ADVERSARIAL", "adversarial_inputs", "check"]
@@ -54,7 +53,7 @@ def adversarial_inputs(given: Tensor, images: Sequence[np.ndarray] = ()) -> np.n
 
 
 def check(
-    model: str | Path | bytes | Model,
+    model: ModelSource,
     inputs: Mapping[str, np.ndarray],
     *,
     float_embeddings: Mapping[str, np.ndarray] | None = None,
@@ -69,7 +68,7 @@ def check(
     outputs of XNNPACK and the reference kernels is below 0.995, adversarial inputs excluded.
 
     Args:
-        model: path or contents of a flatbuffer, or a `Model`.
+        model: see `open_runtime`.
         inputs: groups of inputs by name, each (n, ...) of the input's dtype. A group "adversarial" is added.
         float_embeddings: (n, length) embeddings of the float model, for any of the groups.
         runtimes: names in `RUNTIMES` of the runtimes to run besides LiteRT's reference kernels; None for all installed
@@ -81,13 +80,14 @@ def check(
         ValueError: the file is damaged, LiteRT cannot run it, it has another interface, or the inputs do not match it.
         OSError: the file cannot be read.
     """
-    reference = open_runtime("reference", model)
+    file = ModelFile.of(model)
+    reference = open_runtime("reference", file)
     opened, refused = {"reference": reference}, []
     for name in available_runtimes():
         if name == "reference" or (runtimes is not None and name not in runtimes):
             continue
         try:
-            opened[name] = open_runtime(name, model, threads=threads)
+            opened[name] = open_runtime(name, file, threads=threads)
         except ValueError as error:
             refused.append(str(error))
     groups = {**inputs, ADVERSARIAL_GROUP: adversarial_inputs(reference.model.main.inputs[0], list(inputs.values()))}

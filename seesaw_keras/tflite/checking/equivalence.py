@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from seesaw_keras.tflite.flatbuffer import Model
+from seesaw_keras.tflite.flatbuffer import ModelFile, ModelSource
 from seesaw_keras.tflite.runtimes import open_runtime
 
 __all__ = ["FLOAT_TOLERANCE", "require_same_outputs"]
@@ -21,8 +21,8 @@ FLOAT_TOLERANCE = 1e-5  # per entry of a unit-length output: rewritten networks 
 
 
 def require_same_outputs(
-    before: Model,
-    after: Model,
+    before: ModelSource,
+    after: ModelSource,
     inputs: np.ndarray,
     *,
     runtimes: Sequence[str] = ("reference", "numpy"),
@@ -31,7 +31,7 @@ def require_same_outputs(
     """Runs both forms and compares every entry of their outputs.
 
     Args:
-        before: a model with one input and one output, both of batch size 1.
+        before: a model with one input and one output, both of batch size 1; see `open_runtime`.
         after: the rewritten model.
         inputs: (n, ...) array of the input's dtype.
         runtimes: names of the runtimes to use; by default LiteRT's reference kernels and the NumPy interpreter.
@@ -41,8 +41,9 @@ def require_same_outputs(
         ValueError: an output differs (integers: at all; floats: by more than `FLOAT_TOLERANCE`), or a runtime cannot
             run one of the models.
     """
+    files = ModelFile.of(before), ModelFile.of(after)
     for name in runtimes:
-        left, right = open_runtime(name, before), open_runtime(name, after)
+        left, right = (open_runtime(name, file) for file in files)
         for number, one in enumerate(inputs):
             expected, made = left.run(one[None]), right.run(one[None])
             if made.shape != expected.shape or _differ(made, expected):

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from seesaw_keras.tflite.flatbuffer import Model, Operator, Tensor, build, dumps
+from seesaw_keras.tflite.flatbuffer import Model, ModelFile, Operator, Tensor, build
 from seesaw_keras.tflite.runtimes import Runtime
 
 __all__ = [
@@ -146,7 +146,7 @@ def first_difference(
 
 
 def _differs_alone(operator: Operator, values: Mapping[Tensor, np.ndarray], left: Runtime, right: Runtime) -> bool:
-    cut = isolate(operator)
-    data, given = dumps(cut), [values[tensor] for tensor in cut.main.inputs]
-    sides = [type(runtime)(data).invoke(*given) for runtime in (left, right)]
+    cut = ModelFile.of(isolate(operator))
+    given = [values[tensor] for tensor in cut.model.main.inputs]
+    sides = [type(runtime)(cut).invoke(*given) for runtime in (left, right)]
     return any(differing(*outputs).any() for outputs in zip(*sides, strict=True))

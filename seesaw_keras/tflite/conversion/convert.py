@@ -4,7 +4,7 @@
 >>> import seesaw_keras
 >>> from seesaw_keras.tflite.conversion.convert import convert
 >>> network = seesaw_keras.build("shuffle", weights="shuffle.weights.h5")  # doctest: +SKIP
->>> flatbuffer = convert(network, images=np.zeros((1, 112, 112, 3), np.uint8))  # doctest: +SKIP
+>>> model = convert(network, images=np.zeros((1, 112, 112, 3), np.uint8))  # doctest: +SKIP
 
 The only module of `seesaw_keras.tflite` that imports TensorFlow, and only during conversion. The network is frozen
 first: with weights as constants and without Keras objects, saving takes a fraction of a second and the converter has
@@ -22,7 +22,6 @@ import numpy.typing as npt
 
 from seesaw_keras.choices import unknown_name
 from seesaw_keras.native import quiet_native_stderr
-from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.conversion.dense_layers import dense_to_convolution
 from seesaw_keras.tflite.conversion.empty_channels import restore_biases
 from seesaw_keras.tflite.conversion.interface import (
@@ -34,6 +33,7 @@ from seesaw_keras.tflite.conversion.interface import (
 )
 from seesaw_keras.tflite.conversion.range_calibration import Range, measure_ranges
 from seesaw_keras.tflite.conversion.scale_alignment import align_scales
+from seesaw_keras.tflite.flatbuffer import Model, ModelFile, loads
 
 __all__ = ["TYPES", "Type", "convert", "input_shape", "load_saved_model", "weights_sha256"]
 
@@ -50,7 +50,7 @@ def convert(
     input_type: InputType = "int8",
     normalize: bool = False,
     facts: dict[str, Any] | None = None,
-) -> bytes:
+) -> Model:
     """Converts a network to a flatbuffer with batch size 1 and static shapes.
 
     | type | weights | arithmetic | input, for RGB pixels 0 to 255 | output |
@@ -79,7 +79,7 @@ def convert(
         facts: additional entries for the metadata `seesaw_keras`, such as the variant; see `interface.store_facts`.
 
     Returns:
-        The flatbuffer; deterministic on a given machine.
+        The model; deterministic on a given machine. `flatbuffer.write` and `dumps` serialize it.
 
     Raises:
         ValueError: the model has an unsupported interface, the arguments are inconsistent, TensorFlow Lite cannot
@@ -96,11 +96,11 @@ def convert(
         raise ValueError(f"a quantization-aware network can be converted only to int8, not to {type}")
     if type == "int8" and not aware:
         images = _checked(images, shape)
-        plain = _tensorflow_lite(frozen, shape, "float32")
-        converted = flatbuffer.loads(_quantize(plain, measure_ranges(plain, images)))
-        restore_biases(converted, flatbuffer.loads(plain))
+        plain = ModelFile.of(_tensorflow_lite(frozen, shape, "float32"))
+        converted = loads(_quantize(plain.data, measure_ranges(plain, images)))
+        restore_biases(converted, plain.model)
     else:
-        converted = flatbuffer.loads(_tensorflow_lite(_with_input_range(frozen) if aware else frozen, shape, type))
+        converted = loads(_tensorflow_lite(_with_input_range(frozen) if aware else frozen, shape, type))
     if type == "int8":
         dense_to_convolution(converted)
         set_pixel_input(converted, input_type)
@@ -116,7 +116,7 @@ def convert(
     if type == "int8":
         align_scales(converted)
         _require_integers(converted)
-    return flatbuffer.dumps(converted)
+    return converted
 
 
 def weights_sha256(arrays: Iterable[np.ndarray]) -> str:
@@ -294,7 +294,7 @@ def _quantize(plain: bytes, ranges: Mapping[int, Range]) -> bytes:
             raise ValueError(f"TensorFlow Lite cannot quantize the network: {error}") from error
 
 
-def _require_integers(model: flatbuffer.Model) -> None:
+def _require_integers(model: Model) -> None:
     floats = [tensor.name for tensor in model.main.tensors if tensor.type.startswith(("FLOAT", "BFLOAT"))]
     if floats:
         raise ValueError(

@@ -1,10 +1,9 @@
 """Calibration of int8 tensor ranges: per-tensor ranges of a float flatbuffer, measured on images.
 
 >>> import numpy as np
->>> from pathlib import Path
 >>> from seesaw_keras.tflite.conversion.range_calibration import measure_ranges
 >>> images = np.zeros((1, 112, 112, 3), np.uint8)
->>> ranges = measure_ranges(Path("shuffle_float32.tflite").read_bytes(), images)  # doctest: +SKIP
+>>> ranges = measure_ranges("shuffle_float32.tflite", images)  # doctest: +SKIP
 >>> ranges[0]  # doctest: +SKIP
 Range(minimum=-1.0, maximum=-1.0)
 
@@ -28,8 +27,8 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.conversion.interface import to_float
+from seesaw_keras.tflite.flatbuffer import ModelFile, ModelSource
 
 __all__ = ["SHARES", "Range", "least_noise_share", "measure_ranges"]
 
@@ -66,20 +65,21 @@ def least_noise_share(values: npt.NDArray[np.float32], span: Range) -> float:
     return noise.least()
 
 
-def measure_ranges(model: bytes, images: npt.NDArray[np.uint8]) -> dict[int, Range]:
+def measure_ranges(model: ModelSource, images: npt.NDArray[np.uint8]) -> dict[int, Range]:
     """Runs a float flatbuffer on images and returns ranges of the input and of all computed float tensors.
 
     Args:
-        model: a flatbuffer with one input (1, height, width, 3) in [-1, 1].
+        model: path, contents, `Model` or `ModelFile` with one input (1, height, width, 3) in [-1, 1].
         images: uint8 RGB (n, height, width, 3); n >= 1.
 
     Returns:
         Ranges by tensor index in the file; the input's range is its full span.
     """
-    graph = flatbuffer.loads(model).main
+    file = ModelFile.of(model)
+    graph = file.model.main
     computed = {*graph.inputs, *graph.producers()}
     numbers = [n for n, tensor in enumerate(graph.tensors) if tensor in computed and tensor.type == "FLOAT32"]
-    run = _runner(model, numbers)
+    run = _runner(file.data, numbers)
     lows, highs = np.full(len(numbers), np.inf), np.full(len(numbers), -np.inf)
     for image in images:
         values = run(image)
@@ -97,9 +97,9 @@ def measure_ranges(model: bytes, images: npt.NDArray[np.uint8]) -> dict[int, Ran
     }
 
 
-def _runner(model: bytes, numbers: list[int]) -> Callable[[npt.NDArray[np.uint8]], list[npt.NDArray[np.float32]]]:
+def _runner(data: bytes, numbers: list[int]) -> Callable[[npt.NDArray[np.uint8]], list[npt.NDArray[np.float32]]]:
     interpreter = Interpreter(
-        model_content=model,
+        model_content=data,
         # XNNPACK hides the intermediate tensors of its partitions; no tensor may be overwritten.
         experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
         experimental_preserve_all_tensors=True,

@@ -18,6 +18,7 @@ from seesaw_keras.tflite.flatbuffer.model import (
     Tensor,
     build,
 )
+from seesaw_keras.tflite.flatbuffer.model_file import ModelFile, ModelSource
 from seesaw_keras.tflite.flatbuffer.reader import loads, read
 from seesaw_keras.tflite.flatbuffer.verifier import verify
 from seesaw_keras.tflite.flatbuffer.writer import dumps, write
@@ -25,6 +26,8 @@ from seesaw_keras.tflite.flatbuffer.writer import dumps, write
 __all__ = [
     "FlatbufferError",
     "Model",
+    "ModelFile",
+    "ModelSource",
     "Operator",
     "Quantization",
     "Signature",

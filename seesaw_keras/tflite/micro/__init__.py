@@ -1,7 +1,7 @@
 """C++17 sources that run an int8 network on a microcontroller: operators, arena, integer cosine, golden vectors.
 
 >>> from seesaw_keras.tflite.micro import export, write_sources
->>> made = export(data, name="micro_int8.tflite")  # doctest: +SKIP
+>>> made = export("micro_int8.tflite")  # doctest: +SKIP
 >>> write_sources("firmware/face", made)  # doctest: +SKIP
 """
 

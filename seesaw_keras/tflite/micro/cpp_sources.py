@@ -1,8 +1,7 @@
 """Exports an int8 network as C++17 firmware sources, from the templates next to this module.
 
->>> from pathlib import Path
 >>> from seesaw_keras.tflite.micro.cpp_sources import export
->>> made = export(Path("micro_int8.tflite").read_bytes(), name="micro_int8.tflite")  # doctest: +SKIP
+>>> made = export("micro_int8.tflite")  # doctest: +SKIP
 >>> sorted(made.files)[:3]  # doctest: +SKIP
 ['CMakeLists.txt', 'README.md', 'cosine.cc']
 """
@@ -17,10 +16,9 @@ from string import Template
 from typing import Any
 
 import seesaw_keras
-from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.analysis.costs import cost_of
 from seesaw_keras.tflite.conversion.interface import pixel_table, read_facts, sole_input_and_output
-from seesaw_keras.tflite.flatbuffer import Model
+from seesaw_keras.tflite.flatbuffer import Model, ModelFile, ModelSource
 from seesaw_keras.tflite.micro.arena import MARGIN, arena_size
 from seesaw_keras.tflite.micro.cosine import LONGEST_EMBEDDING, ONE_Q15, cosine_q15
 from seesaw_keras.tflite.micro.golden import golden_images
@@ -58,12 +56,12 @@ class Export:
     threshold_q15: int
 
 
-def export(data: bytes, *, name: str = "model", threshold: float | None = None) -> Export:
+def export(model: ModelSource, *, threshold: float | None = None) -> Export:
     """Generates the sources, with golden vectors and the arena size from TFLite Micro.
 
     Args:
-        data: flatbuffer with an image input and an int8 embedding output, as produced by `convert`.
-        name: file name.
+        model: path, contents, `Model` or `ModelFile` with an image input and an int8 embedding output, as produced by
+            `convert`.
         threshold: cosine from -1 to 1; None to use the one stored in the file.
 
     Raises:
@@ -72,21 +70,21 @@ def export(data: bytes, *, name: str = "model", threshold: float | None = None) 
         ValueError: the model is not such a network, TFLite Micro lacks an operator or cannot run the model, or there is
             no threshold. The message names the file and the problem.
     """
-    model = flatbuffer.loads(data, name)
-    sole_input_and_output(name, model.main.inputs, model.main.outputs)
+    file = ModelFile.of(model)
+    sole_input_and_output(file.name, file.model.main.inputs, file.model.main.outputs)
     try:
-        _require_embedder(model)
-        methods = resolver_methods(model)
-        threshold = _threshold(model, threshold)
+        _require_embedder(file.model)
+        methods = resolver_methods(file.model)
+        threshold = _threshold(file.model, threshold)
     except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
-    runtime = TFLiteMicro(data, name=name)
+        raise ValueError(f"{file.name}: {error}") from error
+    runtime = TFLiteMicro(file)
     threshold_q15 = round(threshold * ONE_Q15)
     values = {
-        **_file_values(data, name),
-        **_interface_values(model),
+        **_file_values(file.data, file.name),
+        **_interface_values(file.model),
         **_memory_values(runtime.arena),
-        **_operator_values(model, methods),
+        **_operator_values(file.model, methods),
         **_golden_values(runtime),
         "threshold": f"{threshold:g}",
         "threshold_q15": threshold_q15,

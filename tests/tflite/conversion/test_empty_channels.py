@@ -6,7 +6,7 @@ import pytest
 from seesaw_keras.api import keras
 from seesaw_keras.compression import fake_quantized_matches, quantize_aware
 from seesaw_keras.tflite.conversion.convert import convert
-from seesaw_keras.tflite.flatbuffer import loads
+from seesaw_keras.tflite.flatbuffer import dumps
 
 EMPTY = {"stem_conv": [1, 4], "stage1_dw_conv": [2], "embedding_conv": [0]}
 
@@ -41,10 +41,10 @@ def pixels():
     return np.random.default_rng(1).integers(0, 256, (32, 8, 8, 3), np.uint8)
 
 
-def empty_channels(data):
+def empty_channels(model):
     """Convolution -> its channels without weights, their bias in real numbers."""
     found = {}
-    for operator in loads(data).main.operators:
+    for operator in model.main.operators:
         if "CONV" in operator.code:
             _, weights, bias = operator.inputs
             axes = (1, 2, 3) if operator.code == "CONV_2D" else (0, 1, 2)
@@ -69,15 +69,15 @@ def test_biases_of_channels_without_weights_are_said(way, sparse, pixels, embed)
     floats = ((pixels - 127.5) / 127.5).astype(np.float32)
     if way == "aware":
         aware = quantize_aware(sparse, floats)
-        data = convert(aware)
-        worst, *_ = fake_quantized_matches(aware, data, pixels)
+        made = convert(aware)
+        worst, *_ = fake_quantized_matches(aware, made, pixels)
         assert worst.good, worst
     else:
-        data = convert(sparse, images=pixels)
-    found = empty_channels(data)
+        made = convert(sparse, images=pixels)
+    found = empty_channels(made)
     assert found.keys() == expected(sparse).keys()
     for name, (channels, biases) in expected(sparse).items():
         assert found[name][0] == channels
         np.testing.assert_allclose(found[name][1], biases, atol=1e-4)
-    step = loads(data).main.outputs[0].quantization.scale
-    assert np.abs(embed(data, pixels) - sparse(floats).numpy()).mean() < 2 * step
+    step = made.main.outputs[0].quantization.scale
+    assert np.abs(embed(dumps(made), pixels) - sparse(floats).numpy()).mean() < 2 * step

@@ -15,9 +15,9 @@ from seesaw_keras.tflite.conversion.range_calibration import SHARES, Range, leas
 
 def test_ranges_are_those_of_keras_layers(network, faces):
     model = network("mobilefacenet")
-    data = convert(model, type="float32")
-    tensors = flatbuffer.loads(data).main.tensors
-    ranges = {tensors[number].name: limits for number, limits in measure_ranges(data, faces).items()}
+    made = convert(model, type="float32")
+    tensors = made.main.tensors
+    ranges = {tensors[number].name: limits for number, limits in measure_ranges(made, faces).items()}
     x = to_float(faces)
     assert ranges["image"] == (x.min(), x.max())
     layers = [layer for layer in model.layers[1:-1] if layer.name in ranges and not layer.name.endswith("pad")]

@@ -8,7 +8,7 @@ import pytest
 
 from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.conversion.interface import store_facts
-from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Tensor
+from seesaw_keras.tflite.flatbuffer import ModelFile, Operator, Quantization, Tensor
 
 WARNINGS = ("-std=c++17", "-Wall", "-Wextra", "-Werror")
 
@@ -40,7 +40,7 @@ def exported(flat, tmp_path_factory):
 
     def folder(*arguments):
         path = tmp_path_factory.mktemp("export") / "sources"
-        write_sources(path, export(flat(*arguments), name="flat.tflite"))
+        write_sources(path, export(ModelFile.of(flat(*arguments), "flat.tflite")))
         return path
 
     return folder

@@ -11,7 +11,7 @@ import pytest
 import seesaw_keras
 from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.conversion.interface import METADATA, store_facts
-from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Tensor
+from seesaw_keras.tflite.flatbuffer import ModelFile, Operator, Quantization, Tensor
 from seesaw_keras.tflite.micro.arena import arena_size
 from seesaw_keras.tflite.micro.cosine import cosine_q15
 from seesaw_keras.tflite.micro.cpp_sources import MADE_BY, export
@@ -34,7 +34,7 @@ def constants(text):
 @pytest.mark.parametrize(("input_type", "flip"), [("INT8", "0x80"), ("UINT8", "0x00")])
 def test_model_and_constants(flat, input_type, flip):
     data = flat(input_type, -3)
-    made = export(data, name="flat.tflite")
+    made = export(ModelFile.of(data, "flat.tflite"))
     known = constants(made.files["model.h"])
     assert numbers(made.files["model.cc"], "kModel") == list(data)
     assert int(known["kModelSize"]) == len(data)
@@ -74,7 +74,7 @@ def test_golden_embeddings_are_those_of_micro(converted):
 def test_every_file_says_what_made_it(flat):
     data = flat()
     stamp = f"{MADE_BY} {seesaw_keras.__version__}, seesaw export_micro, from a_b.tflite "
-    made = export(data, name="folder/a\nb.tflite")
+    made = export(ModelFile.of(data, "folder/a\nb.tflite"))
     for text in made.files.values():
         first = text.splitlines()[0]
         assert stamp in first
@@ -151,7 +151,7 @@ IMAGE, EMBEDDING = ((1, 2, 2, 3), "INT8", UNIT), ((1, 12), "INT8", UNIT)
 )
 def test_models_that_it_is_not_for(model, message):
     with pytest.raises(ValueError, match=rf"^its name: {message}"):
-        export(flatbuffer.dumps(model), name="its name")
+        export(ModelFile.of(model, "its name"))
 
 
 @pytest.mark.parametrize(
@@ -173,15 +173,15 @@ def test_metadata_that_do_not_fit(facts, message):
     model = network(IMAGE, EMBEDDING)
     model.metadata[METADATA] = facts
     with pytest.raises(ValueError, match=f"^its name: {message}"):
-        export(flatbuffer.dumps(model), name="its name")
+        export(ModelFile.of(model, "its name"))
 
 
 def test_what_micro_cannot_run():
     """It has the operator, and not for these shapes."""
     with pytest.raises(ValueError, match=r"^its name: TFLite Micro cannot run it: .*RESHAPE"):
-        export(flatbuffer.dumps(network(IMAGE, ((1, 13), "INT8", UNIT))), name="its name")
+        export(ModelFile.of(network(IMAGE, ((1, 13), "INT8", UNIT)), "its name"))
 
 
 def test_a_damaged_file(flat):
     with pytest.raises(flatbuffer.FlatbufferError, match="its name"):
-        export(flat()[:-100], name="its name")
+        export(ModelFile.of(flat()[:-100], "its name"))

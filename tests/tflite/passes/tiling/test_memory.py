@@ -23,7 +23,7 @@ def test_as_tflite_micro_plans(variant, passes, converted):
     model = flatbuffer.loads(converted(variant))
     for change in passes:
         change(model.main)
-    arena = TFLiteMicro(flatbuffer.dumps(model)).arena
+    arena = TFLiteMicro(model).arena
     assert planned_bytes(model.main) == arena.planned
     assert persistent_bytes(model.main) == pytest.approx(arena.persistent, rel=0.03)
 
