@@ -1,5 +1,6 @@
 """What several test files share, and which folders are collected: those whose needs this machine has."""
 
+import fcntl
 import importlib.util
 import math
 import os
@@ -50,6 +51,24 @@ def two_cpus():
     # Not by collective operations: all strategies of a process number them alike, and TensorFlow then refuses the
     # second strategy's where the shapes differ from those of the first ("Shape mismatch in the collective instance").
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice())
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory, worker_id):
+    """Function: file name, function that returns bytes -> the bytes, computed by one of the workers for all of them."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = (folder if worker_id == "master" else folder.parent) / "once"
+    folder.mkdir(exist_ok=True)
+
+    def get(name, make):
+        with (folder / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            path = folder / name
+            if not path.exists():
+                path.write_bytes(make())
+            return path.read_bytes()
+
+    return get
 
 
 @pytest.fixture(scope="session")

@@ -36,16 +36,23 @@ def network(faces):
 
 
 @pytest.fixture(scope="session")
-def converted(network, faces):
+def converted(network, faces, once):
     """Function: variant, activation, arguments of `convert` -> the flatbuffer's bytes."""
+    from seesaw_keras.models.configs import get_config
     from seesaw_keras.tflite import flatbuffer
     from seesaw_keras.tflite.conversion.convert import convert
 
     @functools.cache
-    def run(model, **arguments):
-        return flatbuffer.dumps(convert(model, images=faces, **arguments))
+    def run(variant, activation, **arguments):
+        name = "-".join([variant, str(activation), *(f"{key}={value}" for key, value in sorted(arguments.items()))])
+        return once(
+            f"{name}.tflite",
+            lambda: flatbuffer.dumps(convert(network(variant, activation), images=faces, **arguments)),
+        )
 
-    return lambda variant, activation=None, **arguments: run(network(variant, activation), **arguments)
+    return lambda variant, activation=None, **arguments: run(
+        variant, activation or get_config(variant).activation, **arguments
+    )
 
 
 @pytest.fixture(scope="session")
