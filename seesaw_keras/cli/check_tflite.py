@@ -113,9 +113,9 @@ def accuracies(result: CheckResult, pairs: Pairs) -> dict[str, float]:
 def main() -> None:
     """Checks the model, prints the results and writes them to --json."""
     if Path(FLAGS.model).suffix != ".tflite":
-        raise ValueError(f"{FLAGS.model}: a .tflite is needed; `seesaw convert_tflite` makes one")
+        raise ValueError(f"{FLAGS.model}: expected a .tflite file; `seesaw convert_tflite` creates one")
     if FLAGS.pairs and not FLAGS.data:
-        raise ValueError("--pairs: name the images too, by --data")
+        raise ValueError("--pairs requires --data, the images")
     model = network(FLAGS.model, FLAGS.preprocess)
     pairs = open_pairs(FLAGS.data, FLAGS.pairs) if FLAGS.pairs or str(FLAGS.data).endswith(".bin") else None
     images = given_images(max(model.input_size), pairs)

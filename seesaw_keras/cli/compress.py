@@ -137,7 +137,7 @@ def pruning(network: Any, batch: np.ndarray, out: Path) -> Any:
         write(path, json.dumps({"choice": choice, "layers": layers}, indent=2) + "\n")
     record = json.loads(path.read_bytes())
     if record["choice"] != choice:
-        raise ValueError(f"{path}: is of another choice, {record['choice']}; name another --out")
+        raise ValueError(f"{path}: was written with other settings, {record['choice']}; set another --out")
     if FLAGS.pattern == "channels":
         return compression.ChannelPrunedNetwork(load_network(smaller))
     return compression.PruningNetwork(network, record["layers"])

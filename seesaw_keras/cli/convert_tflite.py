@@ -124,7 +124,7 @@ def main() -> None:
     images = representative_images(source, FLAGS.images if measured else CHECKED, side=input_shape(network)[0])
     if untrained:
         batch = images[:STATISTICS_IMAGES]
-        say(f"warning: no --weights: random ones (seed 0), with the batch statistics of {len(batch)} images")
+        say(f"warning: no --weights: using random weights (seed 0) with the batch statistics of {len(batch)} images")
         set_batch_statistics(network, to_float(batch))
     say("converting ...")
     normalize = FLAGS.normalize == "graph"
@@ -147,7 +147,7 @@ def main() -> None:
     with replacing(failed if result.differences else out) as beside:
         beside.write_bytes(file.data)
     if result.differences:
-        raise ValueError(f"{out}: not written, because of the above; {failed} is what came of it")
+        raise ValueError(f"{out}: not written, see above; the converted network is in {failed}")
     for line in result.distances:
         say(f"warning: {line}; `seesaw evaluate --runtime xnnpack` measures the loss of accuracy")
 
@@ -156,13 +156,13 @@ def require_fitting_flags() -> None:
     """Raises ValueError for incompatible flags."""
     check_target(FLAGS.target)
     if FLAGS.errors and FLAGS.type != "int8":
-        raise ValueError(f"--errors is for --type int8, not {FLAGS.type}")
+        raise ValueError(f"--errors requires --type int8, got {FLAGS.type}")
     if FLAGS.target == "tflm" and FLAGS.type != "int8":
-        raise ValueError(f"--target tflm is for --type int8, not {FLAGS.type}")
+        raise ValueError(f"--target tflm requires --type int8, got {FLAGS.type}")
     if FLAGS.card and FLAGS.threshold is not None:
-        raise ValueError("--card brings a threshold; leave --threshold out")
+        raise ValueError("--card and --threshold are mutually exclusive")
     if FLAGS.arena and FLAGS.target != "tflm":
-        raise ValueError(f"--arena is for --target tflm, not {FLAGS.target}")
+        raise ValueError(f"--arena requires --target tflm, got {FLAGS.target}")
     if FLAGS.arena:
         parse_size(FLAGS.arena)
     if FLAGS.target != "plain" and FLAGS.type == "dynamic":
@@ -200,11 +200,11 @@ def rewritten(before: ModelFile, images: np.ndarray) -> ModelFile:
     micro = FLAGS.target == "tflm" and TFLiteMicro.is_available()
     arena = parse_size(FLAGS.arena) if FLAGS.arena else None
     if FLAGS.target == "tflm":
-        say("looking for a plan ...")
+        say("planning memory ...")
     changes = rewrite(model, FLAGS.target, arena=arena)
     after = ModelFile.of(model)
     if micro and arena and (needed := TFLiteMicro(after).arena).total > arena:
-        raise ValueError(f"--arena {FLAGS.arena}: not reached: {needed.total:,} bytes are needed")
+        raise ValueError(f"--arena {FLAGS.arena}: too small: the network needs {needed.total:,} bytes")
     inputs = np.asarray(pixel_table(before.model))[images]
     if FLAGS.type == "int8":  # noise inputs amplify the rounding of float sums
         inputs = np.concatenate([inputs, adversarial_inputs(before.model.main.inputs[0])])
@@ -221,7 +221,7 @@ def rewritten(before: ModelFile, images: np.ndarray) -> ModelFile:
 
 def checked(file: ModelFile, network: Any, images: np.ndarray) -> Any:
     """Prints the cost of a network and compares the runtimes on images; returns the `CheckResult`."""
-    from seesaw_keras.inference.embedders import NetworkEmbedder, load_embedder
+    from seesaw_keras.inference.embedders import load_embedder
     from seesaw_keras.tflite.analysis.costs import cost_of
     from seesaw_keras.tflite.checking.check import check
     from seesaw_keras.tflite.conversion.interface import pixel_table
@@ -231,10 +231,9 @@ def checked(file: ModelFile, network: Any, images: np.ndarray) -> Any:
     print(f"{FLAGS.out}: {given.type} {given.shape} -> {made.type} {made.shape}")
     print(cost_of(file.model).table(len(file.data)))
     if FLAGS.input == "uint8":
-        print("uint8 input costs one QUANTIZE; --input int8 takes pixel - 128 without it")
+        print("uint8 input adds a QUANTIZE operator; --input int8 (pixel - 128) avoids it")
     say("checking ...")
     plain = load_embedder(FLAGS.model if hasattr(network, "signatures") else network)
-    assert isinstance(plain, NetworkEmbedder)
     result = check(
         file,
         {"images": np.asarray(pixel_table(file.model))[images]},

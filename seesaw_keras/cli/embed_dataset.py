@@ -67,7 +67,7 @@ def main() -> None:
         f"{len(manifest['shards'])} shards"
     )
     if manifest["without_embedding"]:
-        print(f"{manifest['without_embedding']:,} images do not decode: their rows are NaN; see {INDEX}")
+        print(f"{manifest['without_embedding']:,} images could not be decoded, their rows are NaN; see {INDEX}")
 
 
 run = Command(main, FLAGS)

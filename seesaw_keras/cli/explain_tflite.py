@@ -51,7 +51,7 @@ def given_image(names: list[str]) -> np.ndarray:
         return decode_image(Path(names[0]).read_bytes(), name=names[0])
     source = open_source(FLAGS.data)
     if not len(source):
-        raise ValueError(f"{FLAGS.data}: holds no image")
+        raise ValueError(f"{FLAGS.data}: contains no image")
     return decode_image(source[0].image, name=source[0].name)
 
 
@@ -59,7 +59,7 @@ def prepared(path: str, pixels: np.ndarray) -> tuple[flatbuffer.Model, np.ndarra
     """Returns the model, the image resized to its input size, and the preprocessed input."""
     network = load_embedder(path, preprocess=FLAGS.preprocess, runtime="reference")
     if not isinstance(network, FlatbufferEmbedder):
-        raise ValueError(f"{path}: a .tflite is needed; `seesaw convert_tflite` makes one")
+        raise ValueError(f"{path}: expected a .tflite file; `seesaw convert_tflite` creates one")
     height, width = network.input_size
     pixels = resize(pixels, (width, height), growing=cv2.INTER_AREA)
     return network.model, pixels, network.inputs(pixels[None])
@@ -68,7 +68,7 @@ def prepared(path: str, pixels: np.ndarray) -> tuple[flatbuffer.Model, np.ndarra
 def main(arguments: list[str]) -> None:
     """Traces the image and writes the report."""
     if len(arguments) != (1 if FLAGS.data else 2):
-        raise ValueError("name a .tflite and an image, or --data instead of the image; see --help")
+        raise ValueError("give a .tflite file and an image, or --data instead of the image; see --help")
     path, *names = arguments
     model, pixels, image = prepared(path, given_image(names))
     real = None

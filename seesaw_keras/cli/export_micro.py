@@ -48,7 +48,7 @@ def table(made: Export, size: int) -> str:
 def main() -> None:
     """Exports the model and prints the firmware's resource requirements."""
     if Path(FLAGS.model).suffix != ".tflite":
-        raise ValueError(f"{FLAGS.model}: a .tflite is needed; `seesaw convert_tflite` makes one")
+        raise ValueError(f"{FLAGS.model}: expected a .tflite file; `seesaw convert_tflite` creates one")
     file = ModelFile.of(FLAGS.model)
     print("running TFLite Micro ...", file=sys.stderr, flush=True)
     made = export(file, threshold=FLAGS.threshold)

@@ -66,10 +66,10 @@ def main() -> None:
     variant = FLAGS.model if FLAGS.model in list_models() else None
     untrained = variant is not None and FLAGS.weights is None
     if untrained:
-        say(f"warning: no --weights: random ones (seed 0), with the batch statistics of {STATISTICS_IMAGES} faces")
+        say(f"warning: no --weights: random weights (seed 0) with the batch statistics of {STATISTICS_IMAGES} faces")
         images = representative_images(None, STATISTICS_IMAGES, side=input_shape(network)[0])
         set_batch_statistics(network, to_float(images))
-    say("exporting, and asking what was exported ...")
+    say("exporting and verifying ...")
     version = export_serving(
         network,
         FLAGS.out,
@@ -77,8 +77,8 @@ def main() -> None:
         threshold=threshold,
         facts={"variant": variant, "trained": not untrained, **facts},
     )
-    print(f"{version}: every signature answers as {network.name} does; threshold {threshold:g}")
-    print(f"{Path(FLAGS.out) / 'examples' / 'README.md'} says how to serve it")
+    print(f"{version}: all signatures verified against {network.name}; threshold {threshold:g}")
+    print(f"how to serve it: {Path(FLAGS.out) / 'examples' / 'README.md'}")
 
 
 def decision() -> tuple[float, dict[str, Any]]:

@@ -75,10 +75,14 @@ def require_folders_of_people(root: Path, files: list[Path]) -> None:
     """Raises a ValueError if the files are not in one sub-folder per person."""
     for file in files:
         if file in (root, root / file.name):
-            raise ValueError(f"{file}: whom does it show? Put it into a folder of that name, or give --name")
+            raise ValueError(
+                f"{file}: the person's name is unknown; move the file to a folder of that name, or set --name"
+            )
     above = sorted({file.parent.parent for file in files})
     if len(above) > 1:
-        raise ValueError(f"{root}: which folders are people, those in {above[0]} or those in {above[1]}?")
+        raise ValueError(
+            f"{root}: ambiguous: the folders in {above[0]} and those in {above[1]} could be people; give one of them"
+        )
 
 
 def pictures(file: Path) -> Iterator[tuple[str, Photograph]]:
@@ -159,7 +163,7 @@ def export(arguments: list[str]) -> None:
     """Writes all embeddings and names to an .npz file."""
     no_more(arguments)
     if not FLAGS.out or not FLAGS.out.endswith(".npz"):
-        raise ValueError("--out is missing, a file that ends in .npz")
+        raise ValueError("--out: required, a file that ends in .npz")
     with GalleryFile(FLAGS.gallery) as file:
         everything, model = file.changes(None), file.model
     with replacing(FLAGS.out) as beside:
@@ -173,7 +177,7 @@ def export(arguments: list[str]) -> None:
 def no_more(arguments: list[str]) -> None:
     """Raises a ValueError if there are unexpected arguments."""
     if arguments:
-        raise ValueError(f"{arguments[0]!r} is too much; see --help")
+        raise ValueError(f"unexpected argument {arguments[0]!r}; see --help")
 
 
 COMMANDS = {"enroll": enroll, "identify": identify, "list": list_people, "remove": remove, "export": export}
@@ -184,9 +188,9 @@ def main(arguments: list[str]) -> None:
     """Runs the command named by the first argument."""
     command, *rest = arguments or [""]
     if command not in COMMANDS:
-        raise ValueError(f"{command!r} is no command: {', '.join(COMMANDS)}; see --help")
+        raise ValueError(f"unknown subcommand {command!r}: choose from {', '.join(COMMANDS)}; see --help")
     if command in OF_SOMETHING and not rest:
-        raise ValueError(f"{command} wants {OF_SOMETHING[command]}; see --help")
+        raise ValueError(f"{command} requires {OF_SOMETHING[command]}; see --help")
     COMMANDS[command](rest)
 
 

@@ -135,7 +135,7 @@ class State:
             try:
                 self._stages = dict(json.loads(self._path.read_bytes())["stages"])
             except (ValueError, KeyError, TypeError) as error:
-                raise ValueError(f"{self._path}: damaged ({error}); delete it, the stages will be checked") from error
+                raise ValueError(f"{self._path}: damaged ({error}); delete it and run the command again") from error
 
     def finished(self, stage: Stage) -> bool:
         """Whether the stage was finished with this command and its outputs are unchanged."""
@@ -181,7 +181,7 @@ def stages(recipe: Recipe, out: Path) -> list[Stage]:
         ValueError: flags are incompatible, or there are no verification pairs.
     """
     if FLAGS.photographs and FLAGS.data:
-        raise ValueError("--photographs take the place of --data; name one of them")
+        raise ValueError("--photographs and --data are mutually exclusive")
     aligned = str(out / "aligned") if FLAGS.photographs else None
     data = FLAGS.data or aligned
     # Aligned photographs are used for verification if --pairs lists pairs of them.
@@ -189,7 +189,9 @@ def stages(recipe: Recipe, out: Path) -> list[Stage]:
         FLAGS.verify or (aligned if FLAGS.pairs else None) or (None if data else f"synthetic:2000@{recipe.image_size}")
     )
     if not verify:
-        raise ValueError("--verify: name pairs to verify, as lfw.bin; or --pairs of the photographs")
+        raise ValueError(
+            "--verify: required, verification pairs such as lfw.bin; or set --pairs for pairs of the photographs"
+        )
     pairs = given(data=verify, pairs=FLAGS.pairs)
     faces = data or str(out / "train" / "faces" / "train")
     return [
@@ -309,7 +311,7 @@ def execute(stage: Stage) -> None:
     failed = code and not (stage.verdict and only_far(stage.verdict))
     if failed or missing:
         problem = f"left no {missing[0]}" if missing and not code else "failed, see above"
-        raise ValueError(f"stage {stage.name!r} {problem}; the same command goes on from here: {run.command_line}")
+        raise ValueError(f"stage {stage.name!r} {problem}; run the same command again to resume: {run.command_line}")
 
 
 def only_far(verdict: Path) -> bool:

@@ -123,7 +123,7 @@ def exclusion() -> Exclusion | None:
     if not FLAGS.exclude_near and not FLAGS.embedder:
         return None
     if not FLAGS.exclude_near or not FLAGS.embedder:
-        raise ValueError("--exclude_near and --embedder go together: a test set, and a model that tells who is alike")
+        raise ValueError("--exclude_near and --embedder require each other")
     embedder = load_embedder(
         FLAGS.embedder, preprocess=FLAGS.preprocess, threads=FLAGS.processes or os.cpu_count() or 1
     )
@@ -134,7 +134,7 @@ def pairs(bars: ProgressBars) -> None:
     """Prepares verification pairs and prints a summary."""
     for name in NOT_OF_PAIRS:
         if FLAGS[name].present:
-            raise ValueError(f"--{name} is for training sets; {FLAGS.data} are pairs to verify")
+            raise ValueError(f"--{name} applies to training sets; {FLAGS.data} contains verification pairs")
     manifest = prepare_pairs(FLAGS.data, FLAGS.output, pairs=FLAGS.pairs, progress=bars)
     counts = manifest["counts"]
     for name in manifest["files"]:
@@ -143,7 +143,7 @@ def pairs(bars: ProgressBars) -> None:
     if counts["pairs_left_out"]:
         print(f"left out: {counts['pairs_left_out']:,} pairs, see {LEFT_OUT}")
     if not manifest["folds_kept"]:
-        print("a .bin states no folds: its readers will cut ten equal ones, which are not those of the protocol")
+        print("a .bin stores no folds: its readers use ten equal ones, which differ from those of the protocol")
 
 
 def faces(bars: ProgressBars) -> None:

@@ -122,7 +122,7 @@ flags.DEFINE_bool(
 def training_sets(recipe: Recipe, out: Path, *, chief: bool) -> list[Path]:
     """Returns the paths of the training sets; the chief renders synthetic faces once into the output folder."""
     if not FLAGS.data and recipe.name != "synthetic":
-        raise ValueError(f"--data: the recipe {recipe.name} needs faces to train on; see --help")
+        raise ValueError(f"--data: required by the recipe {recipe.name}; see --help")
     paths = []
     for number, data in enumerate(FLAGS.data or [f"synthetic:2000x10@{recipe.image_size}"]):
         if not is_synthetic(data):
@@ -170,10 +170,10 @@ def teacher(recipe: Recipe, source: Source, out: Path) -> Any:
     """Returns the teachers' embeddings of the data, or None for a recipe without distillation."""
     if not recipe.distills:
         if FLAGS.teacher:
-            raise ValueError("--teacher: the recipe does not learn from one; --set cosine_weight=20, for example")
+            raise ValueError("--teacher: the recipe has no distillation loss; set one, such as --set cosine_weight=20")
         return None
     if not FLAGS.teacher:
-        raise ValueError("--teacher: the recipe learns from one; name a model or a file of embeddings")
+        raise ValueError("--teacher: required by the recipe's distillation loss, a model or a file of embeddings")
     teachers = load_teachers(FLAGS.teacher, FLAGS.teacher_preprocess)
     with tqdm(total=len(source) * len(teachers), desc="teacher", unit="image", disable=None) as bar:
         return teacher_targets(

@@ -26,7 +26,7 @@ flags.DEFINE_string("out", None, "PNG file for a picture of the aligned faces an
 def main(photographs: list[str]) -> None:
     """Compares the two photographs and prints the result."""
     if len(photographs) != 2:
-        raise ValueError(f"two photographs are compared, not {len(photographs)}; see --help")
+        raise ValueError(f"expected two photographs, got {len(photographs)}; see --help")
     if FLAGS.out and not FLAGS.out.lower().endswith(".png"):
         raise ValueError(f"--out {FLAGS.out!r} must end in .png")
     embedder = embedder_from_flags(FLAGS)

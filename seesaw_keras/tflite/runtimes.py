@@ -27,6 +27,7 @@ import numpy as np
 from seesaw_keras.choices import unknown_name
 from seesaw_keras.native import native_stderr, quiet_native_stderr
 from seesaw_keras.tflite import flatbuffer
+from seesaw_keras.tflite.conversion.interface import sole_input_and_output
 from seesaw_keras.tflite.flatbuffer import Model, ModelFile, ModelSource, Tensor
 from seesaw_keras.tflite.reference import Flavor, Interpreter
 
@@ -103,11 +104,7 @@ class Runtime(ABC):
         Raises:
             ValueError: see `invoke`; also if the model does not have exactly one input and one output.
         """
-        graph = self.model.main
-        if len(graph.inputs) != 1 or len(graph.outputs) != 1:
-            raise ValueError(
-                f"{self.name}: expected one input and one output, got {len(graph.inputs)} and {len(graph.outputs)}"
-            )
+        sole_input_and_output(self.name, self.model.main.inputs, self.model.main.outputs)
         return np.concatenate([self.invoke(image[None])[0] for image in images])
 
     def tensors(self, *inputs: np.ndarray) -> dict[int, np.ndarray]:

@@ -139,9 +139,9 @@ def test_what_does_not_agree_is_exit_code_1(folder, run, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--model", "model.keras"], "model.keras: a .tflite is needed; `seesaw convert_tflite` makes one"),
+        (["--model", "model.keras"], "model.keras: expected a .tflite file; `seesaw convert_tflite` creates one"),
         (["--model", "absent.tflite"], "absent.tflite: no such model"),
-        (["--model", "int8.tflite", "--pairs", "pairs.txt"], "--pairs: name the images too, by --data"),
+        (["--model", "int8.tflite", "--pairs", "pairs.txt"], "--pairs requires --data, the images"),
         (["--model", "int8.tflite", "--float", "rows.npy"], "rows.npy: contains embeddings already; give a model"),
         (["--model", "int8.tflite", "--preprocess", "raw"], "preprocess 'raw' is not what it was converted for"),
     ],

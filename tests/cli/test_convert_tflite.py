@@ -114,7 +114,7 @@ def test_what_runtimes_do_not_agree_on_is_not_left_as_if_good(run, keras_file, t
     if equals:
         assert done.returncode == 1
         assert "NOT PASSED\n  LiteRT reference and doctored differ in" in done.stdout
-        assert last.endswith(f"{out}: not written, because of the above; {failed} is what came of it")
+        assert last.endswith(f"{out}: not written, see above; the converted network is in {failed}")
         assert out.read_bytes() == b"an earlier one"
         assert flatbuffer.read(failed).main.outputs[0].shape == (1, 8)
     else:  # a matter of quality
@@ -135,14 +135,20 @@ def test_a_mistake_is_one_line_and_no_file(run, keras_file, tmp_path):
         ),
         (
             ["--model", keras_file, "--type", "float16", "--target", "tflm"],
-            "--target tflm is for --type int8, not float16",
+            "--target tflm requires --type int8, got float16",
         ),
         (["--model", keras_file, "--target", "phone"], "unknown target 'phone': it is now 'xnnpack'"),
-        (["--model", keras_file, "--card", "c.json", "--threshold", "0.3"], "leave --threshold out"),
-        (["--model", keras_file, "--arena", "384k"], "--arena is for --target tflm, not plain"),
+        (
+            ["--model", keras_file, "--card", "c.json", "--threshold", "0.3"],
+            "--card and --threshold are mutually exclusive",
+        ),
+        (["--model", keras_file, "--arena", "384k"], "--arena requires --target tflm, got plain"),
         (["--model", keras_file, "--target", "tflm", "--arena", "big"], "invalid size 'big'"),
         (["--model", keras_file, "--data", tmp_path / "absent"], "there is no such file or folder"),
-        (["--model", keras_file, "--type", "dynamic", "--errors", "e.png"], "--errors is for --type int8, not dynamic"),
+        (
+            ["--model", keras_file, "--type", "dynamic", "--errors", "e.png"],
+            "--errors requires --type int8, got dynamic",
+        ),
     ):
         done = run(*arguments, "--out", out)
         assert done.returncode == 1

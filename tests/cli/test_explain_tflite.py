@@ -66,7 +66,7 @@ def test_the_first_image_of_a_data_set(run, folder):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["int8.tflite"], "name a .tflite and an image"),
+        (["int8.tflite"], "give a .tflite file and an image"),
         (["int8.tflite", "face.png", "--data", "faces"], "or --data instead of the image"),
         (["face.png", "face.png"], "face.png"),
         (["int8.tflite", "int8.tflite"], "int8.tflite"),

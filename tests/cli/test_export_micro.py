@@ -77,7 +77,7 @@ def test_an_export_and_another_in_its_place(run, folder):
         (["--model", "bare.tflite"], "bare.tflite: no threshold is stored in it; set --threshold"),
         (["--model", "damaged.tflite"], "damaged.tflite: "),
         (["--model", "absent.tflite"], "absent.tflite"),
-        (["--model", "model.keras"], "model.keras: a .tflite is needed; `seesaw convert_tflite` makes one"),
+        (["--model", "model.keras"], "model.keras: expected a .tflite file; `seesaw convert_tflite` creates one"),
         (
             ["--model", "int8.tflite", "--out", "."],
             "contains bare.tflite, which no export wrote; choose another folder",

@@ -32,7 +32,7 @@ def test_a_file_becomes_the_next_version_with_the_threshold_of_its_card(run, ker
     out = tmp_path / "models"
     done = run("--model", keras_file, "--card", card(tmp_path, far=1e-3, flip=False), "--out", out)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"{out / 'tiny' / '1'}: every signature answers as ")
+    assert done.stdout.startswith(f"{out / 'tiny' / '1'}: all signatures verified against ")
     assert "threshold 0.375" in done.stdout
     assert "warning" not in done.stderr
     facts = json.loads((out / "tiny" / "1" / "assets.extra" / "seesaw_keras.json").read_text())

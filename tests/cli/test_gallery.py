@@ -81,17 +81,17 @@ def test_one_person_from_a_video(run):
 @pytest.mark.parametrize(
     ("command", "arguments", "message"),
     [
-        ("enrol", [], "'enrol' is no command: enroll, identify, list, remove, export"),
-        ("enroll", [*MODEL], "enroll wants files or folders"),
-        ("enroll", [*MODEL, "people/Bob/3.png"], "people/Bob/3.png: whom does it show?"),
-        ("enroll", [*MODEL, "people/Bob"], "whom does it show?"),
+        ("enrol", [], "unknown subcommand 'enrol': choose from enroll, identify, list, remove, export"),
+        ("enroll", [*MODEL], "enroll requires files or folders"),
+        ("enroll", [*MODEL, "people/Bob/3.png"], "people/Bob/3.png: the person's name is unknown"),
+        ("enroll", [*MODEL, "people/Bob"], "the person's name is unknown"),
         ("enroll", [*MODEL, "absent"], "absent: there is no such file or folder"),
-        ("enroll", [*MODEL, "."], "which folders are people, those in people or those in years/Ada?"),
+        ("enroll", [*MODEL, "."], "ambiguous: the folders in people and those in years/Ada could be people"),
         ("identify", [*MODEL, "people"], "people.gallery: no such gallery"),
         ("list", [], "people.gallery: no such gallery"),
-        ("list", ["all"], "'all' is too much"),
-        ("remove", [], "remove wants names"),
-        ("export", [], "--out is missing"),
+        ("list", ["all"], "unexpected argument 'all'"),
+        ("remove", [], "remove requires names"),
+        ("export", [], "--out: required"),
     ],
 )
 def test_a_mistake_is_one_line_and_makes_no_gallery(run, command, arguments, message):

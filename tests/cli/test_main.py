@@ -53,4 +53,4 @@ def test_an_unknown_command_is_one_line():
 
 def test_the_exit_code_is_the_commands():
     done = python("-m", "seesaw_keras.cli", "verify_faces", "one.jpg")
-    assert (done.returncode, done.stderr) == (1, "verify_faces: two photographs are compared, not 1; see --help\n")
+    assert (done.returncode, done.stderr) == (1, "verify_faces: expected two photographs, got 1; see --help\n")

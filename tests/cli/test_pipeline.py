@@ -203,7 +203,7 @@ def test_a_stage_that_fails_is_where_the_same_command_goes_on(road):
     failed = road.run()
     assert failed.returncode == 1
     assert (
-        "stage 'convert xnnpack' failed, see above; the same command goes on from here"
+        "stage 'convert xnnpack' failed, see above; run the same command again to resume"
         in failed.stderr.splitlines()[-1]
     )
     assert "Traceback" not in failed.stderr
@@ -238,7 +238,7 @@ pipeline.run(sys.argv[1:])
 def test_real_data_want_real_pairs(road, tmp_path):
     done = road.run("--data", str(tmp_path))
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("pipeline: --verify: name pairs")
+    assert done.stderr.splitlines()[-1].startswith("pipeline: --verify: required, verification pairs")
     done = road.run("--data", str(tmp_path), "--verify", "lfw.zip", "--pairs", "pairs.txt")
     assert done.returncode == 0
     record = road.stages()
@@ -257,7 +257,9 @@ def test_photographs_are_aligned_first(road):
     assert f"--data {aligned} --verify {aligned} --pairs pairs.txt" in told["train"]
     assert f"--data {aligned}" in told["check tflm"]
     failed = road.run("--photographs", "people", "--data", "faces")
-    assert failed.returncode == 1 and "take the place of --data" in failed.stderr.splitlines()[-1]
+    assert (
+        failed.returncode == 1 and "--photographs and --data are mutually exclusive" in failed.stderr.splitlines()[-1]
+    )
 
 
 def test_a_damaged_state_is_named(road):

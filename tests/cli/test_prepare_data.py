@@ -133,7 +133,7 @@ def test_pairs_become_a_bin(prepare, tmp_path, undisturbed):
     assert done.stdout.splitlines() == [
         f"{tmp_path / 'out' / 'a.bin'}: 19 pairs, 19 of one person",
         "left out: 1 pairs, see left_out.csv",
-        "a .bin states no folds: its readers will cut ten equal ones, which are not those of the protocol",
+        "a .bin stores no folds: its readers use ten equal ones, which differ from those of the protocol",
     ]
     assert read_bin(tmp_path / "out" / "a.bin")[0] == images[1:39]
 
@@ -142,10 +142,10 @@ def test_pairs_become_a_bin(prepare, tmp_path, undisturbed):
     ("wrong", "message"),
     [
         (["--data=nowhere"], "nowhere: there is no such file"),
-        (["--exclude_near=lfw.bin"], "--exclude_near and --embedder go together"),
+        (["--exclude_near=lfw.bin"], "--exclude_near and --embedder require each other"),
         (["--exclude_near=lfw.bin", "--embedder=none.tflite"], "none.tflite: no such model"),
         (["--seed=1"], "settings.seed = 0, not 1"),
-        (["--data=pairs.bin", "--min_images=2"], "is for training sets"),
+        (["--data=pairs.bin", "--min_images=2"], "applies to training sets"),
         (["more"], "unexpected argument 'more'"),
     ],
 )

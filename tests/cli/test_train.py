@@ -123,11 +123,11 @@ def test_mistakes_are_one_line(run, tmp_path):
     (faces / "somebody").mkdir(parents=True)
     cv2.imwrite(str(faces / "somebody" / "1.png"), np.zeros((32, 32, 3), np.uint8))
     for arguments, settings, message in (
-        (["--recipe", "paper"], [], "--data: the recipe paper needs faces"),
+        (["--recipe", "paper"], [], "--data: required by the recipe paper"),
         ([], ["epoch=4"], "did you mean 'epochs'"),
         (["--data", "absent"], [], "absent: there is no such file or folder"),
-        (["--data", faces, "--teacher", "t.onnx"], [], "does not learn from one"),
-        (["--data", faces], ["cosine_weight=20"], "name a model or a file of embeddings"),
+        (["--data", faces, "--teacher", "t.onnx"], [], "has no distillation loss"),
+        (["--data", faces], ["cosine_weight=20"], "a model or a file of embeddings"),
         (["--data", faces, "--strategy", "multi_worker"], [], "TF_CONFIG must be like"),
         (["--data", faces, "--data_weights", "1,2"], [], "2 weights for 1 data sets"),
         (["--data", faces, "--data_weights", "much"], [], "must be numbers such as 1,0.5"),

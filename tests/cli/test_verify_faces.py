@@ -40,7 +40,7 @@ def test_it_answers_and_draws(run):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["a.png"], "two photographs are compared, not 1"),
+        (["a.png"], "expected two photographs, got 1"),
         (["a.png", "gray.png"], "a.png: no face found"),
         (["--aligned", "a.png", "absent.png"], "absent.png: there is no such file"),
         (["a.png", "b.png", "--out", "both.jpg"], "'both.jpg' must end in .png"),

@@ -163,7 +163,7 @@ def test_a_command_that_fails_fails(machine):
     for line, words_of_it in (
         ("python tools/show_faces.py --out sheet.jpg", "must end in .png"),
         ("python tools/show_faces.py --sheet sheet.png", "Unknown command line flag 'sheet'"),
-        ("python tools/pipeline.py --data faces --out runs/pipeline", "--verify: name pairs"),
+        ("python tools/pipeline.py --data faces --out runs/pipeline", "--verify: required"),
     ):
         with pytest.raises(AssertionError, match=words_of_it):
             machine.run(line)

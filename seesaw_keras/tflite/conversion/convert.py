@@ -29,6 +29,7 @@ from seesaw_keras.tflite.conversion.interface import (
     name_tensors,
     set_normalization,
     set_pixel_input,
+    sole_input_and_output,
     store_facts,
 )
 from seesaw_keras.tflite.conversion.range_calibration import Range, measure_ranges
@@ -149,9 +150,7 @@ def load_saved_model(path: str | Path) -> Any:
         raise ValueError(f"{path}: no signature {_SIGNATURE}; available: {', '.join(loaded.signatures) or 'none'}")
     given = loaded.signatures[_SIGNATURE].structured_input_signature[1]
     made = loaded.signatures[_SIGNATURE].structured_outputs
-    if len(given) != 1 or len(made) != 1:
-        raise ValueError(f"{path}: expected one input and one output, got {len(given)} and {len(made)}")
-    (spec,) = given.values()
+    spec, _ = sole_input_and_output(path, list(given.values()), list(made.values()))
     if spec.shape.rank is None or spec.dtype != tf.float32:
         raise ValueError(f"{path}: the input is {spec}; expected float32 (batch, height, width, 3)")
     return loaded
