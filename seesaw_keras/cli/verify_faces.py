@@ -32,7 +32,7 @@ def main(photographs: list[str]) -> None:
     embedder = embedder_from_flags(FLAGS)
     crops = [embedder.crop(photograph) for photograph in photographs]
     result = embedder.compare(*embedder.embed_crops(crops))
-    words, sign = ("same person", ">=") if result.same else ("different people", "<")
+    words, sign = ("same person", ">=") if result.is_match else ("different people", "<")
     print(f"{words}: similarity {result.similarity:.4f} {sign} threshold {result.threshold:.4f}")
     if FLAGS.out:
         from seesaw_keras.reports.pictures.verify_picture import verify_picture

@@ -5,13 +5,14 @@
 >>> embedder.embed("ada.jpg").shape  # doctest: +SKIP
 (512,)
 >>> embedder.verify("ada.jpg", "ada_later.jpg")  # doctest: +SKIP
-VerifyResult(same=True, similarity=0.7124, threshold=0.35)
+VerifyResult(is_match=True, similarity=0.7124, threshold=0.35)
 """
 
 import threading
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -33,16 +34,17 @@ RELEASED_MODEL = "phone.faces"  # default model of the tools
 Photograph: TypeAlias = str | Path | npt.NDArray[np.uint8]
 
 
-class VerifyResult(NamedTuple):
+@dataclass(frozen=True)
+class VerifyResult:
     """Result of comparing two photographs.
 
     Attributes:
-        same: whether the similarity reaches the threshold.
+        is_match: whether the similarity reaches the threshold.
         similarity: cosine of the embeddings, -1 to 1.
         threshold: minimum similarity for the same person.
     """
 
-    same: bool
+    is_match: bool
     similarity: float
     threshold: float
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from seesaw_keras.faces import FaceEmbedder, align
+from seesaw_keras.faces import FaceEmbedder, VerifyResult, align
 from seesaw_keras.files import sha256_of
 from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.conversion.interface import METADATA
@@ -74,13 +74,14 @@ def test_verify_compares_the_cosine_with_the_threshold(pixel_network, files):
     embedder = FaceEmbedder(pixel_network(threshold=0.25), aligned=True)
     rows = unit(CROPS - 127.5)
     for first in range(len(CROPS)):
-        same, similarity, threshold = embedder.verify(files[0], CROPS[first])
+        result = embedder.verify(files[0], CROPS[first])
+        same, similarity, threshold = result.is_match, result.similarity, result.threshold
         assert similarity == pytest.approx(rows[0] @ rows[first], abs=1e-6)
         assert (threshold, same) == (0.25, similarity >= 0.25)
-    assert embedder.verify(CROPS[0], CROPS[0]).same
+    assert embedder.verify(CROPS[0], CROPS[0]).is_match
     at_similarity = FaceEmbedder(pixel_network(), aligned=True, threshold=embedder.verify(*CROPS[:2]).similarity)
-    assert at_similarity.verify(*CROPS[:2]).same, "at the threshold is the same"
-    assert embedder.verify(CROPS[0], 255 - CROPS[0]) == (False, pytest.approx(-1, abs=1e-6), 0.25)
+    assert at_similarity.verify(*CROPS[:2]).is_match, "at the threshold is the same"
+    assert embedder.verify(CROPS[0], 255 - CROPS[0]) == VerifyResult(False, pytest.approx(-1, abs=1e-6), 0.25)
 
 
 def test_a_network_of_other_origin_is_told_everything(pixel_network):
@@ -166,7 +167,7 @@ from seesaw_keras.faces import FaceEmbedder, Gallery
 model, path = sys.argv[1:]
 faces = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3)).astype(np.uint8)
 embedder = FaceEmbedder(model, aligned=True)
-assert embedder.verify(faces[0], faces[0]).same
+assert embedder.verify(faces[0], faces[0]).is_match
 FaceEmbedder(model).crop  # the cascades
 with Gallery(path, embedder) as gallery:
     gallery.enroll("Ada", faces[0])

@@ -32,7 +32,7 @@ def right(embedder):
     rows = embedder.embed([PHOTOS / "lfw_raw" / name for name in pairs.names])
     assert len(pairs) == 120
     return sum(
-        embedder.compare(rows[first], rows[second]).same == same
+        embedder.compare(rows[first], rows[second]).is_match == same
         for (first, second), same in zip(pairs.index, pairs.same, strict=True)
     )
 

@@ -42,14 +42,14 @@ def verify_picture(
         left = MARGIN + number * (FACE + MARGIN)
         face = resize(crop, (FACE, FACE), growing=cv2.INTER_CUBIC)
         picture[MARGIN : MARGIN + FACE, left : left + FACE] = face
-    color = GREEN if result.same else RED
+    color = GREEN if result.is_match else RED
     bar = FACE + 2 * MARGIN + 14
     cv2.line(picture, (MARGIN, bar), (width - MARGIN, bar), GRAY, 4, cv2.LINE_AA)
     at = _place(result.threshold, width)
     cv2.line(picture, (at, bar - 12), (at, bar + 12), INK, 2, cv2.LINE_AA)
     cv2.circle(picture, (_place(result.similarity, width), bar), 9, color, -1, cv2.LINE_AA)
-    sign = ">=" if result.same else "<"
-    words = "same person" if result.same else "different people"
+    sign = ">=" if result.is_match else "<"
+    words = "same person" if result.is_match else "different people"
     _write(picture, words, bar + 40, 0.8, color)
     _write(picture, f"similarity {result.similarity:.4f} {sign} threshold {result.threshold:.4f}", bar + 66, 0.5, INK)
     return picture
