@@ -6,10 +6,9 @@ import numpy as np
 
 from seesaw_keras.data import Views, open_pairs, open_source
 from seesaw_keras.data.records import Source
-from seesaw_keras.inference.embedders import load_embedder
 from seesaw_keras.training.callbacks.callback import Callback
 from seesaw_keras.training.callbacks.validation import Validation
-from seesaw_keras.training.distillation.teacher import teacher_embeddings
+from seesaw_keras.training.distillation.teacher import load_teachers, teacher_targets
 from seesaw_keras.training.recipe import get_recipe
 from seesaw_keras.training.trainer import train
 
@@ -25,7 +24,6 @@ SMALLER = [
     "image_size=32",
     "embedding_size=128",
     "epochs=1",
-    "learning_rate=4e-3",
     "ema=0.98",
 ]
 
@@ -54,8 +52,9 @@ class Recorder(Callback):
 def test_a_few_hundred_steps_tell_people_apart(shared, tmp_path):
     faces, recipe = shared / "faces", get_recipe("faces").override(SMALLER)
     source = First(open_source(faces), IMAGES)
-    teacher = load_embedder(shared / "peers" / "foamliu_MobileFaceNet.onnx", preprocess="imagenet", threads=2)
-    targets = teacher_embeddings(teacher, source, tmp_path / "teacher", views=Views(flip=False))
+    teachers = load_teachers([shared / "peers" / "edgeface_xs.onnx"])
+    size = recipe.embedding_size
+    targets = teacher_targets(teachers, source, tmp_path / "teacher", size=size, views=Views(flip=False))
     lfw = open_pairs(faces / "lfw_view2_aligned112.zip", faces / "pairs.txt")
     recorder = Recorder()
     train(recipe, source, tmp_path, teacher=targets, callbacks=[recorder, Validation({"lfw": lfw})])
