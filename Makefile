@@ -1,6 +1,6 @@
 # Two commands do everything on a machine that has Python 3.10+ and make:
 #   make demo    runs the main job on its built-in demo data
-#   make test    runs the tests
+#   make test    runs the tests; make test-fast leaves out those that take over 2 seconds
 # PYTHON chooses the interpreter, VENV the virtual environment, EXTRAS more of setup.py's extras (such as torch).
 
 PYTHON ?= python3
@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 comma := ,
 INSTALLED := $(VENV)/.installed$(subst $(comma),-,$(EXTRAS))
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-fast lint clean
 
 demo: $(INSTALLED)
 	$(BIN)/python tools/pipeline.py --out runs/demo
@@ -18,6 +18,10 @@ demo: $(INSTALLED)
 # One worker a core; what is slow is mostly tracing, which uses one.
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# Without the tests marked `slow`.
+test-fast: $(INSTALLED)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

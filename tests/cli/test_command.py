@@ -111,6 +111,7 @@ def test_sizes():
             parse_size(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "imported"), [("a.tflite", False), ("a.npz", False), ("a.keras", True), ("a", True)])
 def test_tensorflow_is_imported_silently_and_only_where_it_is_needed(model, imported):
     code = (

@@ -59,6 +59,7 @@ def interrupted(network, tmp_path_factory):
     return out, line, process.returncode, errors
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_no_traceback_and_the_same_command_goes_on(interrupted, seesaw):
     out, line, code, errors = interrupted
     assert code == 1 and errors.splitlines()[-1] == "compress: interrupted"
@@ -82,6 +83,7 @@ def test_ctrl_c_is_no_traceback_and_the_same_command_goes_on(interrupted, seesaw
     assert (out / "quantize" / "saved_model" / "saved_model.pb").exists()
 
 
+@pytest.mark.slow
 def test_channels_go_and_the_choice_is_kept(run, network, tmp_path):
     arguments = ("--stage", "prune", "--pattern", "channels", "--steps", 8)
     done = run(network, tmp_path, *arguments, "--sparsity", "0.3")

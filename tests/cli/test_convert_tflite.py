@@ -68,6 +68,7 @@ def test_the_form_for_phones_is_proven_and_compared(run, keras_file, tmp_path):
     assert re.search(rf"bytes .* -> +{out.stat().st_size:,}\n", done.stdout)
 
 
+@pytest.mark.slow
 def test_the_form_for_microcontrollers_is_proven_and_fits(run, keras_file, tmp_path):
     out = tmp_path / "tiny.tflite"
     flags = ["--model", keras_file, "--out", out, "--images", 4, "--target", "tflm"]

@@ -28,6 +28,7 @@ def card(folder, name="card", **entries):
     return path
 
 
+@pytest.mark.slow
 def test_a_file_becomes_the_next_version_with_the_threshold_of_its_card(run, keras_file, tmp_path):
     out = tmp_path / "models"
     done = run("--model", keras_file, "--card", card(tmp_path, far=1e-3, flip=False), "--out", out)

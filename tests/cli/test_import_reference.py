@@ -22,6 +22,7 @@ def run(seesaw):
     return functools.partial(seesaw, "import_reference")
 
 
+@pytest.mark.slow
 def test_a_checkpoint_becomes_weights_that_build_loads(run, checkpoint, tmp_path, reference_images, reference_facts):
     out = tmp_path / "mobilefacenet.weights.h5"
     done = run("--variant=mobilefacenet", f"--checkpoint={checkpoint}", f"--out={out}")
@@ -36,6 +37,7 @@ def test_a_checkpoint_becomes_weights_that_build_loads(run, checkpoint, tmp_path
         seesaw_keras.build("share", weights=out)
 
 
+@pytest.mark.slow
 def test_a_mistake_is_one_line_and_leaves_nothing(run, checkpoint, tmp_path):
     done = run("--variant=share", f"--checkpoint={checkpoint}", f"--out={tmp_path / 'w.weights.h5'}")
     assert done.returncode == 1

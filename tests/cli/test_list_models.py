@@ -11,6 +11,7 @@ def run(seesaw):
     return functools.partial(seesaw, "list_models")
 
 
+@pytest.mark.slow
 def test_all_variants_are_listed_with_their_sources(run):
     done = run()
     assert done.returncode == 0

@@ -31,6 +31,7 @@ def test_all_commands_are_listed_with_a_summary():
     assert python("-m", "seesaw_keras.cli", "--help").stdout == done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", command_names())
 def test_help_of_every_command_needs_no_tensorflow(name, repository):
     """By the console script, with dashes; and by the script of the same name in tools/."""

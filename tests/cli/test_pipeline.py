@@ -270,6 +270,7 @@ def test_a_damaged_state_is_named(road):
     assert "pipeline.json: damaged" in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_the_real_commands(seesaw, tmp_path):
     """The smallest training, each stage in a process; what the device computes agrees with what was trained."""
     settings = ["variant=mobilefacenet", "activation=relu6", "width=0.125", "embedding_size=16"]

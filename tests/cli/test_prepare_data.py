@@ -60,6 +60,7 @@ def undisturbed(prepare, flags, tmp_path_factory):
     return output, done
 
 
+@pytest.mark.slow
 def test_it_says_what_it_did(undisturbed):
     output, done = undisturbed
     assert done.returncode == 0, done.stderr
@@ -77,6 +78,7 @@ def test_it_says_what_it_did(undisturbed):
 MOMENTS = [("*", 0), (".progress/run.json", 1), (".progress/scan-*", 1), ("train/*.tfrecord", 2), ("*/*.tfrecord", 150)]
 
 
+@pytest.mark.slow
 def test_a_killed_run_started_again_leaves_the_same_bytes(prepare, undisturbed, flags, tmp_path):
     chance = random.Random()
     output, kills = tmp_path / "out", 0
@@ -93,6 +95,7 @@ def test_a_killed_run_started_again_leaves_the_same_bytes(prepare, undisturbed, 
     assert tree(output) == tree(undisturbed[0])
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_says_so_in_one_line_and_goes_on(prepare, undisturbed, flags, tmp_path):
     output = tmp_path / "out"
     for pattern, count in MOMENTS[1:4:2]:
@@ -112,6 +115,7 @@ def test_an_interrupted_run_says_so_in_one_line_and_goes_on(prepare, undisturbed
     assert tree(output) == tree(undisturbed[0])
 
 
+@pytest.mark.slow
 def test_recordio_that_is_killed_while_it_is_written(prepare, faces, tmp_path):
     flags = ["--data", faces, "--format=rec", "--processes=2", "--output"]
     assert prepare(*flags, tmp_path / "whole").returncode == 0

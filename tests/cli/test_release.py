@@ -25,6 +25,7 @@ def test_rounding_keeps_eleven_bits(value):
     assert abs(float(found[0]) - value) <= abs(value) * 2.0**-11
 
 
+@pytest.mark.slow
 def test_compressed_weights_are_the_same_weights(tmp_path):
     network = build("micro", input_shape=(32, 32, 3), width=0.5)
     network.set_weights([release.rounded(array) for array in network.get_weights()])
@@ -43,6 +44,7 @@ def assert_publishable(card):
     assert not re.search(r"(^|[ `])(/|\.\./)\w", card)
 
 
+@pytest.mark.slow
 def test_a_run_becomes_a_release(seesaw, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(release, "run_subcommand", lambda name, words: seesaw(name, *words).returncode)

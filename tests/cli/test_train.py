@@ -60,6 +60,7 @@ def finished(interrupted, seesaw):
     return out, done
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_no_traceback(interrupted):
     out, _, code, errors = interrupted
     assert code == 1
@@ -68,6 +69,7 @@ def test_ctrl_c_is_no_traceback(interrupted):
     assert not (out / "model.keras").exists()
 
 
+@pytest.mark.slow
 def test_leaves_a_network_and_what_made_it(finished):
     out, done = finished
     assert "model.keras" in done.stdout.splitlines()[-1]
@@ -83,6 +85,7 @@ def test_leaves_a_network_and_what_made_it(finished):
     assert max(steps(out)) == 18  # 96 images in batches of 16, three times
 
 
+@pytest.mark.slow
 def test_the_network_loads(finished):
     from seesaw_keras.compression.loading import load_network
 
@@ -93,6 +96,7 @@ def test_the_network_loads(finished):
     np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_two_data_sets_and_two_teachers(run, tmp_path, onnx_mean_model):
     """From the shell: a mixture whose second set has no labels, jittered views, PCA of two teachers."""
     (tmp_path / "one.onnx").write_bytes(onnx_mean_model)

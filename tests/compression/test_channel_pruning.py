@@ -56,6 +56,7 @@ def unlike(network):
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["phone", "share", "dw_v2", "mobilefacenet"])
 def test_what_is_left_computes_what_the_network_computes_without_these_channels(variant, unlike, floats):
     """A channel is gone where its batch normalization puts out zeros and all that follows leaves zeros zero."""
@@ -83,6 +84,7 @@ def test_what_is_left_computes_what_the_network_computes_without_these_channels(
     np.testing.assert_allclose(smaller(floats), model(floats), atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["phone", "share"])
 def test_the_split_the_shuffle_and_the_residual_stream_stay_what_they_are(variant, network):
     smaller = prune_channels(network(variant), SHARE, random_importance(network(variant), 1), multiple=4)
@@ -101,6 +103,7 @@ def test_the_split_the_shuffle_and_the_residual_stream_stay_what_they_are(varian
     assert all(len(stage) == 1 for stage in widths.values())
 
 
+@pytest.mark.slow
 def test_widths_stay_multiples_and_every_layer_keeps_some(network):
     model = network("mobilefacenet")
     importance = {number: 1.0 if number % 2 else 1e-9 for number in tied_channels(model).marks}
@@ -123,6 +126,7 @@ def test_the_least_important_go(plain):
     )
 
 
+@pytest.mark.slow
 def test_taylor_scores_are_the_squared_change_of_the_embeddings(plain, teach):
     images = teach.images[:4]
     scores = taylor_importance(plain, images, samples=600)
@@ -149,6 +153,7 @@ def test_gamma_scores_order_channels_by_their_gammas(unlike):
     np.testing.assert_allclose(found / found.mean(), expected / expected.mean(), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_smaller_networks_train_save_load_and_convert(plain, teach, tmp_path):
     smaller = prune_channels(plain, SHARE, gamma_importance(plain), multiple=1)
     given = ChannelPrunedNetwork(smaller)

@@ -53,6 +53,7 @@ def test_the_layer_that_differs_is_named_first_and_no_other(made):
     assert all(match.good for match in others)
 
 
+@pytest.mark.slow
 def test_flatbuffers_of_other_networks_are_refused(made, compressed):
     aware, _, images = made
     with pytest.raises(ValueError, match=r"was not converted from model.*: \d+ tensors do not belong to"):

@@ -20,6 +20,7 @@ def tiny():
     return seesaw_keras.build("mobilefacenet", **TINY)
 
 
+@pytest.mark.slow
 def test_variants_are_random_of_seed_0_without_weights(tmp_path):
     model = load_network("mobilefacenet")
     for one, same in zip(model.weights, load_network("mobilefacenet").weights, strict=True):
@@ -30,6 +31,7 @@ def test_variants_are_random_of_seed_0_without_weights(tmp_path):
     np.testing.assert_array_equal(again.weights[0], model.weights[0])
 
 
+@pytest.mark.slow
 def test_files_and_folders(tiny, tmp_path):
     image = np.random.default_rng(0).uniform(-1, 1, (1, 16, 16, 3)).astype(np.float32)
     expected = tiny(image).numpy()

@@ -26,6 +26,7 @@ def test_stem_depthwise_and_squeeze_excite_stay_dense_unless_asked(plain):
         prunable_layers(plain, ["head"])
 
 
+@pytest.mark.slow
 def test_of_a_real_network_nearly_all_that_is_not_squeeze_excite_is_prunable():
     model = seesaw_keras.build("phone", input_shape=(32, 32, 3), width=0.25)
     layers = prunable_layers(model)
@@ -53,6 +54,7 @@ class Sparsity(Callback):
         self.after[report.step] = float(np.mean(layer.pruning_vars[0][1].numpy() == 0))
 
 
+@pytest.mark.slow
 def test_the_wanted_share_is_zero_at_the_end_and_rises_before(plain, teach):
     before = plain.get_weights()
     given = PruningNetwork(plain, SPARSITIES)
@@ -74,6 +76,7 @@ def test_the_wanted_share_is_zero_at_the_end_and_rises_before(plain, teach):
     assert [layer.name for layer in sparse.layers] == [layer.name for layer in plain.layers]
 
 
+@pytest.mark.slow
 def test_two_of_four_neighboring_channels(plain, teach):
     given = PruningNetwork(plain, None, also=["squeeze_excite"])
     sparse = given.finished(teach(given))
@@ -88,6 +91,7 @@ def test_two_of_four_neighboring_channels(plain, teach):
     assert sparsities_of(sparse)["stem_conv"] == 0
 
 
+@pytest.mark.slow
 def test_depthwise_kernels_when_asked(plain, teach):
     given = PruningNetwork(plain, {"stage1_dw_conv": 0.5, "stem_conv": 0.25})
     found = sparsities_of(given.finished(teach(given)))
@@ -95,6 +99,7 @@ def test_depthwise_kernels_when_asked(plain, teach):
     assert found["stem_conv"] == pytest.approx(0.25, abs=0.01)
 
 
+@pytest.mark.slow
 def test_goes_on_where_it_was_stopped(plain, teach):
     def make():
         return PruningNetwork(plain, SPARSITIES)
@@ -112,6 +117,7 @@ def test_goes_on_where_it_was_stopped(plain, teach):
         teach(PruningNetwork(plain, {**SPARSITIES, "embedding_conv": 0.5}))
 
 
+@pytest.mark.slow
 def test_zeros_are_zeros_in_the_integers_of_the_flatbuffer(plain, teach):
     given = PruningNetwork(plain, SPARSITIES)
     sparse = given.finished(teach(given))

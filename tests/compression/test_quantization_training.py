@@ -24,6 +24,7 @@ def changed(one, other, *parts):
     return {name for name in names if not np.array_equal(one[name], other[name])}
 
 
+@pytest.mark.slow
 def test_ranges_and_statistics_freeze_and_weights_go_on(plain, teach):
     """Two steps an epoch, a validation after each: frozen after four steps, so from the second on."""
     watch = Snapshots()
@@ -38,6 +39,7 @@ def test_ranges_and_statistics_freeze_and_weights_go_on(plain, teach):
         assert len(changed(before, after, "kernel:", "gamma", "beta", "bias")) == 5 + 2 * 4 + 1
 
 
+@pytest.mark.slow
 def test_goes_on_where_it_was_stopped(plain, teach):
     straight = teach(QuantizationNetwork(plain, teach.images, freeze_after=3), "straight")
     for step in (3, 6):
@@ -50,6 +52,7 @@ def test_goes_on_where_it_was_stopped(plain, teach):
         teach(QuantizationNetwork(plain, teach.images, freeze_after=4))
 
 
+@pytest.mark.slow
 def test_what_was_trained_is_what_the_flatbuffer_computes(plain, teach):
     given = QuantizationNetwork(plain, teach.images, freeze_after=4)
     aware = given.finished(teach(given))

@@ -42,6 +42,7 @@ def kernels(aware):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("variant", "options"), NETWORKS)
 def test_networks_become_integers_that_compute_the_same(variant, options, compressed, faces):
     made = compressed(variant, **options)
@@ -87,6 +88,7 @@ def test_the_branches_of_an_uneven_pair_share_scale_and_zero_point(variant, opti
         assert len({(tensor.quantization.scale, tensor.quantization.zero_point) for tensor in tensors}) == 1
 
 
+@pytest.mark.slow
 def test_weights_and_statistics_are_those_of_the_network_which_stays_as_it_is(network, floats):
     model = network("mobilefacenet")
     before = [weight.numpy() for weight in model.weights]

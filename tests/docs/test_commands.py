@@ -135,6 +135,7 @@ def machine(runner, folder):
     return Machine(runner, folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_command_runs(page, machine):
     # What README shares with another page, flag by flag, runs there.
@@ -144,6 +145,7 @@ def test_every_command_runs(page, machine):
             machine.run(line)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, PYTHON)], ids=name)
 def test_every_snippet_runs(page, runner, folder):
     for number, text in enumerate(blocks(page, PYTHON)):

@@ -137,6 +137,7 @@ def test_warp_of_a_minute_face_takes_little_memory():
     assert warp(np.full((50, 50, 3), 9, np.uint8), np.eye(2, 3) * 1e-6, 112).shape == (112, 112, 3)
 
 
+@pytest.mark.slow
 def test_warp_beyond_the_limit_of_opencv():
     strip = np.zeros((120, WARP_MAX_SIDE + 5000, 3), np.uint8)
     strip[:, 35000:35112] = np.random.default_rng(0).integers(0, 256, (120, 112, 3))

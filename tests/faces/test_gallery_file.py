@@ -292,6 +292,7 @@ def writers(path):
         os.killpg(process.pid, signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_fifty_kills_in_mid_write_lose_nothing_acknowledged(path, writers):
     r = random.Random(0)
     acknowledged, first = set(), 0

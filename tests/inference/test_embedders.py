@@ -53,6 +53,7 @@ def models(tmp_path_factory):
     return folder, model, model((IMAGES.astype(np.float32) - 127.5) / 127.5).numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tiny.keras", "tiny.h5", "saved", "float.tflite"])
 def test_float_models_of_every_form_agree(models, name):
     folder, _, expected = models
@@ -102,6 +103,7 @@ def own(models):
     return folder / "own.tflite"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runtime", available_runtimes())
 def test_what_this_package_converted_takes_pixels_to_the_integer(own, runtime):
     """By scale and zero point every pixel would be a tie between two integers."""

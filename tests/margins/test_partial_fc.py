@@ -111,6 +111,7 @@ def test_steps_sample_anew_and_evaluation_sees_all():
     assert list(np.flatnonzero((other([x, labels], training=True).numpy() > -1e9).any(0))) != list(columns[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["arcface", "curricularface", "adacos"])
 def test_xla_gives_the_same_losses_and_gradients(name):
     _, plain, x, labels = pair(name, 0.3)

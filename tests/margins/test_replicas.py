@@ -7,6 +7,7 @@ import sys
 import textwrap
 
 import numpy as np
+import pytest
 
 _TWO_REPLICAS = """
     import contextlib, json
@@ -43,6 +44,7 @@ _TWO_REPLICAS = """
 """
 
 
+@pytest.mark.slow
 def test_two_replicas_train_as_one(tmp_path, repository):
     # In a process of its own: logical devices must be made before TensorFlow's first operation.
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(repository), os.environ.get("PYTHONPATH", "")])}

@@ -39,6 +39,7 @@ def variant(small):
 
 
 class TestEveryVariant:
+    @pytest.mark.slow
     def test_is_one_flat_functional_model_from_images_to_unit_vectors(self, small):
         assert type(small).__name__ == "Functional"
         assert not any(isinstance(layer, (keras.Model, keras.layers.Lambda)) for layer in small.layers)
@@ -47,6 +48,7 @@ class TestEveryVariant:
         assert embeddings.shape == (2, 16)
         np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-5)
 
+    @pytest.mark.slow
     def test_survives_its_files(self, small, variant, tmp_path):
         expected = small(images()).numpy()
         small.save(tmp_path / "model.keras")
@@ -59,6 +61,7 @@ class TestEveryVariant:
         again = seesaw_keras.build(variant, weights=tmp_path / "w.weights.h5", **SMALL)
         np.testing.assert_array_equal(again(images()), expected)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
     def test_computes_in_half_precision_and_returns_float32(self, small, variant, policy, keras_policy):
         keras_policy(policy)
@@ -70,6 +73,7 @@ class TestEveryVariant:
         # networks with random weights amplify rounding; a lost or doubled cast would leave nothing in common
         assert np.all(np.sum(result * expected, axis=1) / np.linalg.norm(result, axis=1) > 0.9)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("side", "width"), [(16, 0.25), (64, 0.5)])
     def test_takes_other_sizes_and_widths(self, variant, side, width):
         model = seesaw_keras.build(variant, input_shape=(side, side, 3), width=width, embedding_size=16)
@@ -77,6 +81,7 @@ class TestEveryVariant:
         assert model.get_layer("head_dw_conv").kernel_size == (side // 16, side // 16)
         assert model.get_layer("stem_conv").filters == get_config(variant).stem * width
 
+    @pytest.mark.slow
     def test_training_reaches_every_weight(self, small):
         """Gradients reach all trainable weights, and training mode updates all moving statistics."""
         before = [weight.numpy() for weight in small.non_trainable_weights]
@@ -90,6 +95,7 @@ class TestEveryVariant:
         assert not [weight.name for weight, old in pairs if np.array_equal(weight, old)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_activation_replaces_the_whole_trunk(activation):
     model = seesaw_keras.build("shuffle", activation=activation, se_activation=activation, **SMALL)
@@ -100,6 +106,7 @@ def test_activation_replaces_the_whole_trunk(activation):
     assert model(images()).shape == (2, 16)
 
 
+@pytest.mark.slow
 def test_activation_before_or_after_concatenation_is_the_same_function():
     """ReLU fuses into the branches, swish follows their concatenation: both must see every channel once."""
     relu = seesaw_keras.build("phone", activation="relu", **SMALL)
@@ -131,6 +138,7 @@ def test_zero_gammas_make_residual_blocks_the_identity():
     assert np.all(model.get_layer("stage1_down_project_wide_bn").gamma.numpy() == 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -155,6 +163,7 @@ def test_bad_arguments_are_one_clear_value_error(arguments, message):
         seesaw_keras.build(**arguments)
 
 
+@pytest.mark.slow
 def test_weights_of_another_network_are_refused_by_name(tmp_path):
     seesaw_keras.build("share", **SMALL).save_weights(tmp_path / "w.weights.h5")
     (tmp_path / "noise.weights.h5").write_bytes(b"noise" * 100)

@@ -66,6 +66,7 @@ def by_hand(config):
     return madds, parameters
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", list_models())
 def test_counts_equal_the_reference_and_a_count_by_hand(infos, variant):
     info = infos[variant]

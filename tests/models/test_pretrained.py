@@ -29,6 +29,7 @@ def test_a_model_takes_no_more_than_6_megabytes(model):
     assert sum(released_file(name).stat().st_size for name in SHA256 if name.startswith(model)) <= 6e6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_golden_vectors_come_out_of_every_exact_runtime(model):
     with np.load(released_file(f"{model}.golden.npz")) as golden:
@@ -46,6 +47,7 @@ def test_the_firmware_beside_them_is_the_export_of_micro():
     assert export(path).files == {file.name: file.read_text("utf-8") for file in folder.iterdir()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_float_weights_embed_as_the_integers_do(model):
     from seesaw_keras.models import build
@@ -75,6 +77,7 @@ def test_a_file_that_was_changed_is_refused(tmp_path, monkeypatch):
     assert str(flatbuffer_file("some/file.tflite")) == "some/file.tflite"
 
 
+@pytest.mark.slow
 def test_weights_from_a_file_are_compared_with_what_is_known_of_them(tmp_path):
     from seesaw_keras.models import build
 

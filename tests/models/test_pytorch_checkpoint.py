@@ -34,6 +34,7 @@ def test_objects_in_an_npz_are_refused(tmp_path):
         read_checkpoint(tmp_path / "w.npz")
 
 
+@pytest.mark.slow
 def test_an_archive_that_unpacks_to_too_much_is_refused_before_it_is_unpacked(tmp_path):
     with (
         zipfile.ZipFile(tmp_path / "bomb.npz", "w", zipfile.ZIP_DEFLATED) as archive,

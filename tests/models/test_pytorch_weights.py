@@ -19,6 +19,7 @@ def mobilefacenet():
     return seesaw_keras.build("mobilefacenet")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", CLASSES)
 def test_embeddings_are_those_of_the_reference(variant, reference_facts, reference_arrays, reference_images):
     model = seesaw_keras.build(variant)
@@ -60,6 +61,7 @@ def test_whatever_does_not_fit_is_named_and_nothing_is_loaded(mobilefacenet, ref
     assert all(np.array_equal(a, b) for a, b in zip(before, mobilefacenet.weights, strict=True))
 
 
+@pytest.mark.slow
 def test_weights_of_another_variant_are_refused(mobilefacenet, reference_arrays):
     with pytest.raises(ValueError, match=r"missing: conv_23\.conv\.conv\.weight"):
         seesaw_keras.load_reference_weights(mobilefacenet, reference_arrays("seesaw_shareFaceNet"))
@@ -68,6 +70,7 @@ def test_weights_of_another_variant_are_refused(mobilefacenet, reference_arrays)
         seesaw_keras.load_reference_weights(model, reference_arrays("DW_seesawFaceNetv2"))
 
 
+@pytest.mark.slow
 def test_a_mapping_that_the_strided_blocks_need_is_not_dropped(reference_arrays):
     arrays = reference_arrays("DW_seesawFaceNetv1")
     del arrays["conv_34.mapping.bn.bias"]

@@ -1,12 +1,14 @@
 """Batch statistics are those of the batch, in every batch normalization at once."""
 
 import numpy as np
+import pytest
 
 import seesaw_keras
 from seesaw_keras.api import keras
 from seesaw_keras.models.statistics import set_batch_statistics
 
 
+@pytest.mark.slow
 def test_every_normalization_then_whitens_the_batch():
     keras.utils.set_random_seed(0)
     model = seesaw_keras.build("shuffle_hard", input_shape=(32, 32, 3), width=0.25, embedding_size=16)

@@ -108,6 +108,7 @@ def test_page_is_whole_escaped_and_needs_nothing_beside_it(tmp_path, compared):
         assert told in page.words
 
 
+@pytest.mark.slow
 def test_worst_pairs_are_the_farthest_wrong_ones(tmp_path):
     pairs, result, _, _, record = made_record(tmp_path, False)
     threshold = result.decision[0]

@@ -30,6 +30,7 @@ def require_right(line, cosine, threshold):
     assert float(said) == pytest.approx(cosine, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_rest_client(exported, server, images, cosines, threshold):
     client = exported.parent.parent / "examples" / "rest_client.py"
     for other in (0, 1):

@@ -51,6 +51,7 @@ def test_no_keras_object_is_saved(exported):
     assert not (exported / "keras_metadata.pb").exists()
 
 
+@pytest.mark.slow
 def test_a_second_version_leaves_the_first_and_one_that_fails_leaves_nothing(tiny, tmp_path, monkeypatch):
     first = export_serving(tiny, tmp_path, name="face", threshold=0.3)
     assert first == tmp_path / "face" / "1"
@@ -67,6 +68,7 @@ def test_a_second_version_leaves_the_first_and_one_that_fails_leaves_nothing(tin
     assert sorted(path.name for path in (tmp_path / "face").iterdir()) == ["1", "2"]
 
 
+@pytest.mark.slow
 def test_the_rounding_of_a_loud_network_is_no_fault(tmp_path):
     keras.utils.set_random_seed(0)
     loud = seesaw_keras.build("dw_v2")  # whose graph and operators differ by 2e-5 and more

@@ -69,6 +69,7 @@ def test_compare_is_the_cosine_and_the_decision_at_the_threshold(server, embeddi
     assert server.predict("compare", left=left[:1], right=right[1:2])["cosine"].shape == (1,)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signature", ["serving_default", "pixels", "compare"])
 @pytest.mark.parametrize(
     "shape", [(2, 48, 32, 3), (2, 16, 64, 3), (2, 32, 32, 1), (32, 32, 3), (1, 2, 32, 32, 3), (0, 32, 32, 3)]

@@ -24,6 +24,7 @@ def real_faces(shared):
     return representative_images(open_source(shared / "faces" / "train.rec"), 2, side=112)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "preprocess", "micro"), PEERS)
 def test_peer_is_checked(shared, real_faces, name, preprocess, micro):
     path = shared / "peers" / f"{name}.tflite"
@@ -60,6 +61,7 @@ def test_peers_are_audited(shared):
     assert found["ltkhang_mfn"].slow == {"XNNPACK": (0, 0), "CMSIS-NN": (1, 1)}
 
 
+@pytest.mark.slow
 def test_cosines_to_the_float_peer_are_those_of_the_embedders(shared, real_faces):
     plain, quantized = (load_embedder(shared / "peers" / f"{n}.tflite", preprocess="raw") for n, *_ in PEERS[:2])
     real, rows = plain.embed(real_faces), quantized.embed(real_faces)

@@ -18,6 +18,7 @@ TABLE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "preprocess", "accuracy"), TABLE)
 def test_peer_measures_what_its_table_says(tmp_path, name, preprocess, accuracy):
     command = [sys.executable, str(ROOT / "tools" / "evaluate.py"), "--model", str(SHARED / "peers" / name)]

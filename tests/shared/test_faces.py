@@ -34,6 +34,7 @@ def test_the_training_set_is_complete(train):
         assert decode_image(train[position].image, name=train[position].name).shape == (112, 112, 3)
 
 
+@pytest.mark.slow
 def test_recordio_to_tfrecord_and_back_keeps_every_byte(train, tmp_path):
     cuts = np.linspace(0, len(train), 5, dtype=int).tolist()
     for shard, (start, stop) in enumerate(pairwise(cuts)):

@@ -54,6 +54,7 @@ def test_yunet_finds_what_is_listed(yunet, name, faces):
     assert all(face.landmarks.shape == (5, 2) and face.score >= 0.7 for face in found)
 
 
+@pytest.mark.slow
 def test_yunet_aligns_eyes_to_three_pixels(yunet, lfw):
     assert len(lfw) == 191
     errors = eye_errors(lfw, yunet, yunet)
@@ -61,6 +62,7 @@ def test_yunet_aligns_eyes_to_three_pixels(yunet, lfw):
     assert np.mean(errors.max(axis=1) <= 3) >= 0.88, "the worse eye of each picture"
 
 
+@pytest.mark.slow
 def test_cascades_align_eyes_to_seven_pixels(yunet, lfw):
     errors = eye_errors(lfw, open_detector(), yunet)
     assert np.mean(errors.mean(axis=1) <= 7) >= 0.80

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from itertools import takewhile
 
+import pytest
+
 from seesaw_keras.data import Record, open_pairs, open_source, write_bin, write_recordio
 from seesaw_keras.data.records import Source
 
@@ -16,6 +18,7 @@ def prepare(repository, *flags):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_all_real_faces_but_four_copies_are_prepared(repository, shared, tmp_path):
     source = open_source(shared / "faces")
     prepare(repository, "--data", shared / "faces", "--output", tmp_path / "tf")
@@ -46,6 +49,7 @@ class _Mixed(Source):
         return self.records[position]
 
 
+@pytest.mark.slow
 def test_people_of_a_test_set_are_found_in_a_training_set(repository, shared, tmp_path):
     train = open_source(shared / "faces")
     strangers = list(takewhile(lambda record: record.label < 30, train))

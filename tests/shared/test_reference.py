@@ -34,5 +34,5 @@ def test_every_tensor(name, shared):
 
 
 def test_micro_cannot_find_free_sides(shared):
-    with pytest.raises(ValueError, match=r"RESHAPE .* but the file says"):
+    with pytest.raises(ValueError, match=r"RESHAPE .* but the file declares"):
         Interpreter(flatbuffer.read(shared / "peers" / "ltkhang_mfn_uint8.tflite"), "tflm")

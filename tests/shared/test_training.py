@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 
 from seesaw_keras.data import Views, open_pairs, open_source
 from seesaw_keras.data.records import Source
@@ -49,6 +50,7 @@ class Recorder(Callback):
         self.losses.append(report.loss)
 
 
+@pytest.mark.slow
 def test_a_few_hundred_steps_tell_people_apart(shared, tmp_path):
     faces, recipe = shared / "faces", get_recipe("faces").override(SMALLER)
     source = First(open_source(faces), IMAGES)

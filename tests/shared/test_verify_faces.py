@@ -37,11 +37,13 @@ def right(embedder):
     )
 
 
+@pytest.mark.slow
 def test_the_pairs_are_judged_as_the_networks_accuracy_promises(embedder):
     """With 99.37% on LFW, 120 pairs have four errors or more once in 140 times."""
     assert right(embedder) >= 117
 
 
+@pytest.mark.slow
 def test_the_pairs_are_judged_as_the_accuracy_of_the_released_network_promises():
     """Not fewer than 97.5% of all draws of 120 pairs would have, at the accuracy of its card."""
     card = json.loads((REPOSITORY / "tflite" / "phone.faces.json").read_text("utf-8"))
@@ -50,6 +52,7 @@ def test_the_pairs_are_judged_as_the_accuracy_of_the_released_network_promises()
     assert right(FaceEmbedder(detector=PEERS / "face_detection_yunet_2023mar.onnx")) >= np.argmax(chances >= 0.025)
 
 
+@pytest.mark.slow
 def test_people_are_found_by_another_photograph(embedder, tmp_path):
     files = {folder: sorted(folder.glob("*.jpg")) for folder in sorted((PHOTOS / "lfw_raw").iterdir())[:60]}
     with Gallery(tmp_path / "people.gallery", embedder) as gallery:

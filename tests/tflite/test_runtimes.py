@@ -108,6 +108,7 @@ def test_unknown_names_list_the_known_ones(doubling):
 
 
 class TestMicro:
+    @pytest.mark.slow
     @needs_micro
     @pytest.mark.parametrize("variant", ["shuffle", "mobilefacenet"])
     def test_arena_is_the_smallest_that_suffices(self, variant, converted):
@@ -123,6 +124,7 @@ class TestMicro:
         with quiet_native_stderr(), pytest.raises(RuntimeError):
             runtime.Interpreter.from_bytes(data, arena_size=arena.total - 16)
 
+    @pytest.mark.slow
     def test_a_crash_in_an_arena_that_is_too_small_is_too_small(self, doubling, monkeypatch):
         """As TFLite Micro's of October 2026 in some arenas of a network with hard swish."""
         opened = open_runtime("tflm", doubling)

@@ -21,6 +21,7 @@ def before(tmp_path_factory):
     return network, path
 
 
+@pytest.mark.slow
 def test_the_recipe_decides_on_the_network():
     recipe = RECIPE.override(["image_size=48", "embedding_size=24", "variant=shuffle", "activation=relu"])
     network = build_network(recipe, normalize=False)
@@ -31,6 +32,7 @@ def test_the_recipe_decides_on_the_network():
     assert [layer.name for layer in network.layers] == [layer.name for layer in expected.layers]
 
 
+@pytest.mark.slow
 def test_all_weights_come_from_the_same_network(before):
     network, path = before
     other = build_network(RECIPE, normalize=False)
@@ -38,6 +40,7 @@ def test_all_weights_come_from_the_same_network(before):
     assert all(np.array_equal(a, b) for a, b in zip(other.get_weights(), network.get_weights(), strict=True))
 
 
+@pytest.mark.slow
 def test_what_depends_on_the_size_of_images_stays_random(before):
     network, path = before
     other = build_network(RECIPE.override(["image_size=64"]), normalize=True)
@@ -50,6 +53,7 @@ def test_what_depends_on_the_size_of_images_stays_random(before):
         assert np.array_equal(now, first if kept else wanted), variable.name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", ["width=0.5", "variant=shuffle"])
 def test_another_network_is_refused(before, settings):
     with pytest.raises(ValueError, match=r"best\.weights\.h5' belongs to a different network"):

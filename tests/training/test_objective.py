@@ -207,6 +207,7 @@ def test_embeddings_at_and_opposite_to_their_center_and_teacher():
         assert np.isfinite(array).all()
 
 
+@pytest.mark.slow
 def test_an_empty_batch():
     objective = Objective(arcface(), cosine_weight=1.0, relation_weight=1.0, teacher_size=TEACHER)
 

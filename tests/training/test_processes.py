@@ -64,6 +64,7 @@ def alone(tmp_path):
     return lambda **options: finish(start(tmp_path / "alone", **options))
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_it_ends_with_the_same_bits(alone, tmp_path):
     """Killed twice, at random moments after a checkpoint, then left to end."""
     distillation = [
@@ -90,6 +91,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_bits(alone, tmp_path):
     assert rest["losses"] == {step: straight["losses"][step] for step in rest["losses"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("frozen", "tolerance"), [(True, 1e-5), (False, 1e-3)])
 def test_two_devices_see_the_losses_of_one(alone, tmp_path, frozen, tolerance):
     """Over 21 steps; every third batch has 5 images, 2 for one device and 3 for the other."""
@@ -101,6 +103,7 @@ def test_two_devices_see_the_losses_of_one(alone, tmp_path, frozen, tolerance):
     np.testing.assert_allclose(list(two["losses"].values()), list(one["losses"].values()), rtol=tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("frozen", "tolerance"), [(True, 1e-5), (False, 1e-3)])
 def test_two_workers_see_the_losses_of_one(alone, tmp_path, frozen, tolerance):
     """Every second batch has 1 image, which both workers compute."""
@@ -112,6 +115,7 @@ def test_two_workers_see_the_losses_of_one(alone, tmp_path, frozen, tolerance):
     np.testing.assert_allclose(list(workers[0]["losses"].values()), list(one["losses"].values()), rtol=tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("victim", [0, 1])
 def test_a_killed_worker_ends_all_and_the_same_commands_go_on(alone, tmp_path, victim):
     options = {"set": ["epochs=4", "learning_rate=0.001"]}
@@ -131,6 +135,7 @@ def test_a_killed_worker_ends_all_and_the_same_commands_go_on(alone, tmp_path, v
     np.testing.assert_allclose(list(chief["losses"].values()), wanted, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_signal_to_one_worker_saves_and_ends_all(tmp_path):
     workers = start_workers(tmp_path / "two", pause=0.2, set=["epochs=10"])
     read_until(workers[0], "step")

@@ -123,6 +123,7 @@ def test_learns_and_tells(train):
     assert recorder.run.first_batch().shape == (8, SIDE, SIDE, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [("ema=0.9",), ("margin=curricularface", "sample_rate=0.5"), ("optimizer=adamw",)])
 def test_goes_on_with_the_weights_of_a_training_that_was_not_stopped(train, settings):
     """StoppedError after steps within and at the end of an epoch, and once done."""
@@ -140,6 +141,7 @@ def test_goes_on_with_the_weights_of_a_training_that_was_not_stopped(train, sett
     assert recorder.calls == [("end", 8)]
 
 
+@pytest.mark.slow
 def test_a_mixture_seen_in_views_goes_on_as_if_it_had_not_been_stopped(train):
     """The whole distillation: two sources, one without labels, jittered views, degradation, bank and dropout."""
     settings = ("teacher_views=3", "degrade=0.5", "cosine_weight=5", "contrast_weight=1", "bank_size=7", "dropout=0.2")
@@ -160,6 +162,7 @@ def test_a_mixture_seen_in_views_goes_on_as_if_it_had_not_been_stopped(train):
         train(*settings, **arguments | {"source": Mixture(arguments["source"].parts, [1.0, 0.51])})
 
 
+@pytest.mark.slow
 def test_dropout_is_another_every_step_and_the_same_again(train):
     """With a learning rate of next to nothing and frozen data, only dropout changes the loss."""
     settings = ("learning_rate=1e-12", "epochs=4", "batch_size=30", "degrade=0", "flip=false", "dropout=0.5")
@@ -184,6 +187,7 @@ def test_another_recipe_or_source_in_the_same_folder_is_refused(train):
         train("epochs=1", source=Faces(11))
 
 
+@pytest.mark.slow
 def test_accumulation_changes_nothing_but_batch_statistics(train, tiny, monkeypatch):
     """With frozen statistics the parts of a batch add up, also in a last batch with fewer images than parts."""
     monkeypatch.setattr(
@@ -197,6 +201,7 @@ def test_accumulation_changes_nothing_but_batch_statistics(train, tiny, monkeypa
         np.testing.assert_allclose(weight, other, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_accumulation_with_batch_statistics_stays_finite(train):
     weights, recorder = train("accumulate=5", source=Faces(6))
     assert np.all(np.isfinite(recorder.losses)) and all(np.all(np.isfinite(weight)) for weight in weights)
@@ -211,6 +216,7 @@ def test_half_precision_is_near_and_returns_float32(train, precision):
     assert trainer.keras.mixed_precision.global_policy().name == "float32"
 
 
+@pytest.mark.slow
 def test_xla_gives_the_same(train):
     _, plain = train("epochs=1", folder="plain")
     _, compiled = train("epochs=1", "xla=true", folder="compiled")
@@ -242,6 +248,7 @@ def test_a_damaged_image_is_named(train):
         train(source=Faces(damaged=7))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
 def test_a_signal_saves_and_ends(train, number, error):
     recorder = Recorder(5, lambda: os.kill(os.getpid(), number))

@@ -143,6 +143,7 @@ def test_memory_stays_within_the_data():
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("use", [b"\x8c\x01a\x93", b"\x85R", b"b", b"a", b"K\x01\x86c_codecs\nencode\nK\x00R", b""])
 def test_deep_nesting_overflows_nothing(use):
     nested = b"\x8c\x01a" + b")" + b"\x85" * 300_000

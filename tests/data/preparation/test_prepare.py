@@ -252,6 +252,7 @@ if __name__ == "__main__":  # workers import this file and live
 """
 
 
+@pytest.mark.slow
 def test_a_kill_after_any_file_took_its_place_does_no_harm(faces, tmp_path):
     (tmp_path / "dying.py").write_text(DYING)
     prepare_faces(faces, tmp_path / "whole", Settings(format="rec"), processes=1)

@@ -41,11 +41,13 @@ def test_micro_has_what_is_listed(code):
 
 
 class TestPartitions:
+    @pytest.mark.slow
     def test_relu6_leaves_one(self, converted):
         model = flatbuffer.loads(converted("phone", "relu6"))
         (only,) = xnnpack_partitions(model)
         assert only == model.main.operators
 
+    @pytest.mark.slow
     def test_every_int8_prelu_breaks_it_in_two(self, converted):
         model = flatbuffer.loads(converted("mobilefacenet", "prelu"))
         parts = xnnpack_partitions(model)
@@ -100,6 +102,7 @@ def test_shares():
     assert "XNNPACK, in 2 partitions: 0.0% of multiply-adds and 23.4% of bytes are not on its kernels" in found.table()
 
 
+@pytest.mark.slow
 def test_advice_for_what_is_fast_but_not_the_same(converted):
     x, y = value("x", 1, 4), value("y", 1, 4)
     weights = Tensor.constant("w", np.ones((4, 4), np.int8), Quantization([0.1] * 4))

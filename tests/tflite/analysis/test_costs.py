@@ -10,6 +10,7 @@ from seesaw_keras.tflite.analysis.costs import activation_peak, cost_of, lifetim
 from seesaw_keras.tflite.flatbuffer import Operator, Tensor
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["mobilefacenet", "shuffle"])
 def test_int8_costs_what_keras_counts(variant, network, converted):
     model, cost = network(variant), cost_of(flatbuffer.loads(converted(variant)))
@@ -20,6 +21,7 @@ def test_int8_costs_what_keras_counts(variant, network, converted):
     assert cost.parameters == trainable - gammas
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("type", ["float32", "float16", "dynamic"])
 def test_other_types_have_the_same_parameters(type, converted):
     int8, other = (cost_of(flatbuffer.loads(converted("mobilefacenet", type=t))) for t in ("int8", type))

@@ -84,6 +84,7 @@ def steps(networks, faces):
     return explain(integer, image, (plain, ((faces[:1] - 127.5) / 127.5).astype(np.float32)))
 
 
+@pytest.mark.slow
 def test_every_tensor_of_a_network_has_its_counterpart(networks, steps):
     assert [step.output for step in steps] == [t for op in networks[0].main.operators for t in op.outputs]
     assert all(step.expected is not None and step.error < 1.5 for step in steps)

@@ -27,6 +27,7 @@ def marked(data, trained):
     return flatbuffer.dumps(model)
 
 
+@pytest.mark.slow
 @needs_micro
 @pytest.mark.parametrize("variant", list_models())
 def test_every_variant_is_the_same_in_every_tensor(variant, converted, images):
@@ -46,6 +47,7 @@ def test_every_variant_is_the_same_in_every_tensor(variant, converted, images):
     assert result.table().splitlines()[-1] == "passed"
 
 
+@pytest.mark.slow
 @needs_micro
 @pytest.mark.parametrize("activation", [name for name in ACTIVATIONS if name != "swish"])  # that of the variants
 def test_so_is_every_activation(activation, faces):
@@ -73,6 +75,7 @@ class TestDoctored:
 
         return enter
 
+    @pytest.mark.slow
     def test_one_tensor_is_enough_to_fail(self, entered, images):
         data = entered("doctored", equals="reference")
         result = check(data, {"faces": images[:2]})
@@ -87,11 +90,13 @@ class TestDoctored:
         assert f"operator 30 {operator.code}, tensor " in told[at + 2]
         assert told[at + 2].endswith("also in isolation")
 
+    @pytest.mark.slow
     def test_so_is_an_output_that_only_shared_memory_spoils(self, entered, images):
         result = check(entered("doctored", equals="reference", kept=False), {"faces": images[:2]})
         assert not result.passed
         assert "only in outputs, so tensors overlap in memory" in result.problems[0]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("trained", [True, False])
     def test_xnnpack_has_to_be_close_on_trained_networks(self, entered, images, trained):
         data = marked(entered("xnnpack"), trained)
@@ -106,6 +111,7 @@ class TestDoctored:
 
 
 class TestOutputDifference:
+    @pytest.mark.slow
     def test_is_what_the_outputs_say(self, converted, images, embed, faces):
         data = converted("mobilefacenet")
         real = np.random.default_rng(0).normal(size=(16, 16)).astype(np.float32)

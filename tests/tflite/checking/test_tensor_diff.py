@@ -51,6 +51,7 @@ def test_a_runtime_does_not_differ_from_itself(shuffle, images):
     assert first_difference(*both(shuffle, LiteRTReference(shuffle), images[:1])) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", available_runtimes())
 def test_every_operator_computes_the_same_on_its_own(shuffle, images, name):
     runtime = open_runtime(name, shuffle)

@@ -99,11 +99,13 @@ def test_dense_layers_become_convolutions(eight):
     assert [tensor.shape for tensor in graph.outputs] == [(1, 5)]
 
 
+@pytest.mark.slow
 def test_containers_do_not_matter(network, converted, faces, tmp_path):
     saved = export(network("mobilefacenet"), tmp_path / "saved")
     assert flatbuffer.dumps(convert(saved, images=faces)) == converted("mobilefacenet")
 
 
+@pytest.mark.slow
 def test_quantization_aware_networks_bring_their_ranges(eight, tmp_path):
     aware = quantize_aware(stages(), to_float(eight))
     model = convert(aware)
@@ -116,6 +118,7 @@ def test_quantization_aware_networks_bring_their_ranges(eight, tmp_path):
         convert(aware, type="float32")
 
 
+@pytest.mark.slow
 def test_two_fresh_processes_write_the_same_bytes():
     code = (
         "import sys, seesaw_keras\n"
@@ -154,6 +157,7 @@ class TestNormalization:
         graph = flatbuffer.loads(converted("mobilefacenet", type="float32")).main
         assert graph.operators[-1].code == "RESHAPE"
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("type", ["int8", "float32"])
     def test_is_put_at_the_end_of_one_that_lacks_it(self, type, embed, eight):
         unit = convert(stages(), type=type, images=eight, normalize=True)

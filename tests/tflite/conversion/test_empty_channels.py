@@ -64,6 +64,7 @@ def expected(model):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["after training", "aware"])
 def test_biases_of_channels_without_weights_are_said(way, sparse, pixels, embed):
     floats = ((pixels - 127.5) / 127.5).astype(np.float32)

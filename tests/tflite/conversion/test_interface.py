@@ -97,6 +97,7 @@ def test_every_pixel_has_an_integer_of_its_own(converted):
     np.testing.assert_allclose(real_values, (np.arange(256) - 127.5) / 127.5, rtol=1e-7)
 
 
+@pytest.mark.slow
 def test_uint8_is_one_quantize_and_the_same_integers(converted, embed, faces):
     unsigned, signed = converted("mobilefacenet", input_type="uint8"), converted("mobilefacenet")
     codes = [operator.code for operator in flatbuffer.loads(unsigned).main.operators]

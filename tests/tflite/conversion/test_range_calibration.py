@@ -13,6 +13,7 @@ from seesaw_keras.tflite.conversion.interface import to_float
 from seesaw_keras.tflite.conversion.range_calibration import SHARES, Range, least_noise_share, measure_ranges
 
 
+@pytest.mark.slow
 def test_ranges_are_those_of_keras_layers(network, faces):
     model = network("mobilefacenet")
     made = convert(model, type="float32")
@@ -44,6 +45,7 @@ def noise(values, limits):
     return (error / np.maximum(variance, 0.1 * np.median(variance))).sum()
 
 
+@pytest.mark.slow
 @settings(deadline=None)  # TensorFlow's first call takes longer
 @given(
     seed=st.integers(0, 2**32 - 1),

@@ -216,6 +216,7 @@ def images(faces):
     return (np.concatenate([faces, others]) ^ 128).view(np.int8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("variant", list_models())
 def test_every_network_is_the_same_integers_in_both(variant, activation, converted, images):

@@ -48,6 +48,7 @@ def test_model_and_constants(flat, input_type, flip):
     assert int(known["kArenaSize"]) == made.arena_size == arena_size(arena)
 
 
+@pytest.mark.slow
 def test_the_same_operators_as_in_the_flatbuffer(converted):
     data = converted("shuffle")
     made = export(data, threshold=0.5)
@@ -58,6 +59,7 @@ def test_the_same_operators_as_in_the_flatbuffer(converted):
     assert re.search(r"MicroMutableOpResolver<(\d+)>", resolver)[1] == str(len(wanted))
 
 
+@pytest.mark.slow
 def test_golden_embeddings_are_those_of_micro(converted):
     data = converted("shuffle")
     model = flatbuffer.loads(data)

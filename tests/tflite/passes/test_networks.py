@@ -18,6 +18,7 @@ def both_outputs(plain, rewritten, images, name="reference"):
     return (open_runtime(name, model).run(inputs.astype(given.dtype)) for model in (plain, rewritten))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_the_same_integers(variant, converted, faces):
     noise = np.random.RandomState(0).randint(0, 256, (8, 32, 32, 3)).astype(np.uint8)
@@ -35,6 +36,7 @@ def test_the_same_integers(variant, converted, faces):
             assert len({row.tobytes() for row in before}) == len(images)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("type", ["float32", "float16"])
 def test_float_to_1e_5(type, converted, faces):
     plain, rewritten = (flatbuffer.loads(converted("phone", type=type)) for _ in range(2))

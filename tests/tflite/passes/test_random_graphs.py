@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -119,6 +120,7 @@ class Drawn:
         return self.net.model(*dict.fromkeys([x, *self.seen]))
 
 
+@pytest.mark.slow
 @settings(derandomize=True, deadline=None, max_examples=150)
 @given(data=st.data(), type=st.sampled_from(["INT8", "INT8", "FLOAT32"]))
 def test_outputs_stay_the_same(new_net, applied, data, type):

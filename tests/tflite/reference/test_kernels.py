@@ -19,6 +19,7 @@ from drawn_operators.comparing import differences, refusal
 OPERATORS = 20  # in one graph
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", ROWS, ids=[f"{row.code} {row.type}" for row in ROWS])
 @settings(max_examples=25, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 @given(r=st.randoms(use_true_random=False))

@@ -162,6 +162,7 @@ def test_a_network_is_traced_once(start):
     assert first.metrics["faces_accuracy"] > 90 and second.metrics["faces_accuracy"] == 50
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["recipe", "pairs_sha256", "flip"])
 def test_the_best_of_another_training_is_refused(what, start, make_run, tmp_path):
     start().validate(10, make_model())

@@ -64,6 +64,7 @@ def assert_close(found, wanted, tolerance=1e-5):
             np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * scale, err_msg=kind)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONFIGS)
 def test_output_gradients_and_statistics_are_the_networks(name):
     network = small_network(CONFIGS[name])
@@ -91,6 +92,7 @@ def test_outside_of_training_it_is_the_network():
     np.testing.assert_array_equal(FastForward(network)(x), network(x, training=False))
 
 
+@pytest.mark.slow
 def test_batches_of_any_size_without_a_slice_or_transpose_of_feature_maps():
     network = small_network(SHUFFLE)
     fast = FastForward(network)

@@ -265,6 +265,7 @@ def test_sparse_gradients_are_taken_whole():
     np.testing.assert_array_equal(table, same)
 
 
+@pytest.mark.slow
 def test_the_reference_groups_cover_a_network():
     model = seesaw_keras.build("shuffle", input_shape=(32, 32, 3), width=0.25, activation="prelu")
     decay = reference_weight_decay(4e-5, 4e-4)

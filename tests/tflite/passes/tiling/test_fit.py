@@ -15,6 +15,7 @@ VARIANTS = ["share", "shuffle", "phone", "shuffle_hard", "dw_v1", "dw_v2", "mobi
 RUNTIMES = [name for name in ("reference", "numpy", "tflm") if name in available_runtimes()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_the_same_integers_in_parts(variant, converted, faces):
     noise = np.random.RandomState(0).randint(0, 256, (2, 32, 32, 3)).astype(np.uint8)
@@ -35,6 +36,7 @@ def test_the_same_integers_in_parts(variant, converted, faces):
         np.testing.assert_array_equal(after.run(inputs), before.run(inputs))
 
 
+@pytest.mark.slow
 def test_no_more_than_the_arena_takes(converted):
     def sizes(arena):
         model = flatbuffer.loads(converted("shuffle_hard"))

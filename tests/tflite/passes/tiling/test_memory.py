@@ -14,6 +14,7 @@ from seesaw_keras.tflite.passes.tiling.memory import (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["shuffle", "shuffle_hard", "share", "dw_v2", "mobilefacenet"])
 @pytest.mark.parametrize("passes", [(), (fold_shuffles, split_streams)])
 def test_as_tflite_micro_plans(variant, passes, converted):

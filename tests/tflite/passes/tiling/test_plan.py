@@ -11,6 +11,7 @@ from seesaw_keras.tflite.passes.tiling.plan import copied, find_plans
 from seesaw_keras.tflite.passes.tiling.tiles import tile
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["shuffle_hard", "mobilefacenet"])
 def test_less_lives_for_more_operators(variant, converted):
     graph = flatbuffer.loads(converted(variant)).main

@@ -1,5 +1,6 @@
 """Whatever the graph and whatever its parts: no output integer changes."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -60,6 +61,7 @@ def cuts(draw, size, wanted):
     return tuple(sorted(draw(st.sets(st.integers(1, size - 1), max_size=4))))
 
 
+@pytest.mark.slow
 @settings(derandomize=True, deadline=None, max_examples=150)
 @given(data=st.data())
 def test_outputs_stay_the_same(new_net, applied, data):
