@@ -44,7 +44,7 @@ def test_writes_a_file_and_prints_what_it_costs(run, keras_file, tmp_path):
     facts = read_facts(model)
     assert (facts["variant"], facts["threshold"], facts["trained"]) == (None, 0.3, True)
     assert "UINT8 (1, 16, 16, 3) -> INT8 (1, 8)" in done.stdout
-    for word in ("DEPTHWISE_CONV_2D", f"{out.stat().st_size:,} bytes", "one QUANTIZE", "activation peak"):
+    for word in ("DEPTHWISE_CONV_2D", f"{out.stat().st_size:,} bytes", "adds a QUANTIZE operator", "activation peak"):
         assert word in done.stdout
     assert "LiteRT XNNPACK, adversarial" in done.stdout
     if "tflm" in available_runtimes():
