@@ -28,7 +28,6 @@ bit-exact, --out is not written; the network is saved as NAME.failed.tflite in t
 """
 
 import copy
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +35,7 @@ import numpy as np
 from absl import flags
 
 from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.messages import say
 from seesaw_keras.cli.support.parsing import parse_size
 from seesaw_keras.cli.support.progress_bars import ProgressBars
 from seesaw_keras.cli.support.startup import quiet_tensorflow
@@ -95,11 +95,6 @@ flags.DEFINE_string("out", None, "File to write.", required=True, flag_values=FL
 CHECKED = 2  # about 1 s per image in TFLite Micro for shuffle with all tensors; `seesaw check_tflite` runs more
 STATISTICS_IMAGES = 64  # in one batch; needs 1.2 GB of memory with shuffle
 ERROR_IMAGES = 16  # about 1 s per image with shuffle
-
-
-def say(line: str) -> None:
-    """Prints a progress message to stderr."""
-    print(line, file=sys.stderr, flush=True)
 
 
 def main() -> None:

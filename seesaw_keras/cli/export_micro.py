@@ -11,12 +11,12 @@ minimum cosine at which two faces are the same person, is read from the model un
 export in the folder is replaced; a folder with other contents is not modified.
 """
 
-import sys
 from pathlib import Path
 
 from absl import flags
 
 from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.messages import say
 from seesaw_keras.tflite.flatbuffer import ModelFile
 from seesaw_keras.tflite.micro import Export, export, write_sources
 
@@ -50,7 +50,7 @@ def main() -> None:
     if Path(FLAGS.model).suffix != ".tflite":
         raise ValueError(f"{FLAGS.model}: expected a .tflite file; `seesaw convert_tflite` creates one")
     file = ModelFile.of(FLAGS.model)
-    print("running TFLite Micro ...", file=sys.stderr, flush=True)
+    say("running TFLite Micro ...")
     made = export(file, threshold=FLAGS.threshold)
     write_sources(FLAGS.out, made)
     print(table(made, len(file.data)))

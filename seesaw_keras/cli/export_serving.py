@@ -15,13 +15,13 @@ with the command that starts the server. Existing files are kept; the model is a
 A variant without --weights gets random weights (seed 0): suitable for latency measurements, not for recognition.
 """
 
-import sys
 from pathlib import Path
 from typing import Any
 
 from absl import flags
 
 from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.messages import say
 from seesaw_keras.cli.support.startup import quiet_tensorflow
 from seesaw_keras.models.configs import list_models
 
@@ -42,11 +42,6 @@ flags.DEFINE_string(
 flags.DEFINE_string("out", None, "Model base folder to write to.", required=True, flag_values=FLAGS)
 
 STATISTICS_IMAGES = 64  # in one batch; needs 1.2 GB of memory with shuffle
-
-
-def say(line: str) -> None:
-    """Prints a progress message to stderr."""
-    print(line, file=sys.stderr, flush=True)
 
 
 def main() -> None:
