@@ -29,6 +29,7 @@ from absl import flags
 from tqdm import tqdm
 
 from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.pairs_flag import define_pairs_flag
 from seesaw_keras.cli.support.progress_bars import ProgressBars
 from seesaw_keras.cli.support.startup import quiet_tensorflow
 from seesaw_keras.data.images import decode_image
@@ -50,12 +51,7 @@ FLAGS = flags.FlagValues()
 flags.DEFINE_string("model", None, "Flatbuffer (.tflite) to check.", required=True, flag_values=FLAGS)
 flags.DEFINE_integer("inputs", 32, "Number of images from --data, and of synthetic faces.", 1, flag_values=FLAGS)
 flags.DEFINE_string("data", None, "Images to run in addition to synthetic faces.", flag_values=FLAGS)
-flags.DEFINE_string(
-    "pairs",
-    None,
-    "Pair list of LFW (pairs.txt) or CFP (Protocol/Split/FP), if --data is LFW or CFP.",
-    flag_values=FLAGS,
-)
+define_pairs_flag(FLAGS, "--data")
 flags.DEFINE_string(
     "float", None, "Float network to compare with, in any format that `seesaw evaluate` accepts.", flag_values=FLAGS
 )

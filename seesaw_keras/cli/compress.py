@@ -28,6 +28,7 @@ from absl import flags
 from tqdm import tqdm
 
 from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.pairs_flag import define_pairs_flag
 from seesaw_keras.cli.support.progress_bars import ProgressBars
 from seesaw_keras.cli.support.startup import quiet_tensorflow
 from seesaw_keras.data import Pairs, Source, open_pairs, open_source
@@ -67,12 +68,7 @@ flags.DEFINE_string(
     required=True,
     flag_values=FLAGS,
 )
-flags.DEFINE_string(
-    "pairs",
-    None,
-    "Pair list of LFW (pairs.txt) or CFP (Protocol/Split/FP), if --verify names images.",
-    flag_values=FLAGS,
-)
+define_pairs_flag(FLAGS, "--verify")
 flags.DEFINE_string("out", None, "Output folder.", required=True, flag_values=FLAGS)
 flags.DEFINE_integer("steps", 3000, "Approximate number of training steps per stage.", 1, flag_values=FLAGS)
 flags.DEFINE_enum("pattern", "unstructured", ["unstructured", "2:4", "channels"], "Pruning pattern.", flag_values=FLAGS)

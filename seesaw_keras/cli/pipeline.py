@@ -28,6 +28,7 @@ from typing import Any
 from absl import flags
 
 from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.pairs_flag import define_pairs_flag
 from seesaw_keras.cli.support.subcommand import run_subcommand
 from seesaw_keras.files import replacing, sha256_of
 from seesaw_keras.inference.preprocessing import PREPROCESSES
@@ -47,12 +48,7 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "verify", None, "Verification pairs: a .bin, images of LFW or CFP, or synthetic:2000@32.", flag_values=FLAGS
 )
-flags.DEFINE_string(
-    "pairs",
-    None,
-    "Pair list of LFW (pairs.txt) or CFP (Protocol/Split/FP), if --verify names images.",
-    flag_values=FLAGS,
-)
+define_pairs_flag(FLAGS, "--verify")
 flags.DEFINE_string(
     "teacher", None, "Teacher model or stored embeddings, for a recipe with distillation.", flag_values=FLAGS
 )

@@ -26,6 +26,7 @@ from absl import flags
 
 from seesaw_keras import __version__
 from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.pairs_flag import define_pairs_flag
 from seesaw_keras.cli.support.startup import quiet_tensorflow
 from seesaw_keras.cli.support.subcommand import run_subcommand
 from seesaw_keras.files import replacing, sha256_of
@@ -47,12 +48,7 @@ flags.DEFINE_string(
 )
 flags.DEFINE_string("data", None, "Data set to calibrate int8 ranges on.", required=True, flag_values=FLAGS)
 flags.DEFINE_string("verify", None, "Verification pairs.", required=True, flag_values=FLAGS)
-flags.DEFINE_string(
-    "pairs",
-    None,
-    "Pair list of LFW (pairs.txt) or CFP (Protocol/Split/FP), if --verify names images.",
-    flag_values=FLAGS,
-)
+define_pairs_flag(FLAGS, "--verify")
 flags.DEFINE_float("far", 1e-2, "False accept rate of the threshold.", 0.0, 1.0, flag_values=FLAGS)
 flags.DEFINE_integer("images", 256, "Number of calibration images from --data.", 1, flag_values=FLAGS)
 flags.DEFINE_string("about", None, "JSON file with the text fields of the card.", required=True, flag_values=FLAGS)

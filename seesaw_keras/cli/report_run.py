@@ -12,6 +12,7 @@ from pathlib import Path
 from absl import flags
 
 from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.pairs_flag import define_pairs_flag
 from seesaw_keras.data.sources import open_pairs
 from seesaw_keras.reports.run_page import write_page
 
@@ -26,9 +27,7 @@ flags.DEFINE_string(
     required=True,
     flag_values=FLAGS,
 )
-flags.DEFINE_string(
-    "pairs", None, "Pair list of LFW (pairs.txt) or CFP (Protocol/Split/FP), if --data names images.", flag_values=FLAGS
-)
+define_pairs_flag(FLAGS, "--data")
 
 
 def main() -> None:

@@ -41,6 +41,7 @@ from absl import flags
 from tqdm import tqdm
 
 from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.pairs_flag import define_pairs_flag
 from seesaw_keras.cli.support.progress_bars import ProgressBars
 from seesaw_keras.cli.support.startup import quiet_tensorflow
 from seesaw_keras.data import Mixture, Pairs, Source, open_pairs, open_source, prepare_faces
@@ -86,12 +87,7 @@ flags.DEFINE_multi_string(
     "synthetic:2000@32. The weights with the best mean accuracy are kept.",
     flag_values=FLAGS,
 )
-flags.DEFINE_string(
-    "pairs",
-    None,
-    "Pair list of LFW (pairs.txt) or CFP (Protocol/Split/FP), if --verify names images.",
-    flag_values=FLAGS,
-)
+define_pairs_flag(FLAGS, "--verify")
 flags.DEFINE_multi_string(
     "teacher",
     [],
