@@ -3,10 +3,15 @@
 import contextlib
 import importlib
 import io
+import signal
+import subprocess
 import sys
+import time
 from typing import NamedTuple
 
 import pytest
+
+PATIENCE = 600  # seconds, for busy machines
 
 
 class Finished(NamedTuple):
@@ -32,5 +37,23 @@ def seesaw():
                 if isinstance(end.code, str):
                     print(end.code, file=sys.stderr)
         return Finished(code, out.getvalue(), errors.getvalue())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def interrupt():
+    """Function: command line, function -> exit code and stderr of a process that gets SIGINT once it is true."""
+
+    def run(line, reached):
+        command = [sys.executable, "-m", "seesaw_keras.cli", *line]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        start = time.monotonic()
+        while not reached() and process.poll() is None:
+            assert time.monotonic() - start < PATIENCE
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=PATIENCE)
+        return process.returncode, errors
 
     return run

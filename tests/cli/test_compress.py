@@ -1,14 +1,8 @@
 """The command line: a folder that holds a smaller network, however often it was stopped."""
 
 import json
-import signal
-import subprocess
-import sys
-import time
 
 import pytest
-
-PATIENCE = 600  # seconds, for busy machines
 
 
 @pytest.fixture(scope="module")
@@ -43,20 +37,12 @@ def run(seesaw):
 
 
 @pytest.fixture(scope="module")
-def interrupted(network, tmp_path_factory):
+def interrupted(interrupt, network, tmp_path_factory):
     """Pruning and quantization, interrupted in the second stage, and the command that started it."""
     out = tmp_path_factory.mktemp("compression") / "out"
     line = command(network, out, "--stage", "prune+quantize", "--sparsity", "0.75", "--steps", 60)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "seesaw_keras.cli", *line], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    start = time.monotonic()
-    while not list(out.glob("quantize/checkpoints/step-*/state.json")) and process.poll() is None:
-        assert time.monotonic() - start < PATIENCE
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=PATIENCE)
-    return out, line, process.returncode, errors
+    code, errors = interrupt(line, lambda: list(out.glob("quantize/checkpoints/step-*/state.json")))
+    return out, line, code, errors
 
 
 @pytest.mark.slow

@@ -2,10 +2,6 @@
 
 import csv
 import json
-import signal
-import subprocess
-import sys
-import time
 
 import cv2
 import numpy as np
@@ -15,7 +11,6 @@ from seesaw_keras.files import sha256_of
 from seesaw_keras.training.recipe import Recipe
 
 SMALL = ["epochs=3", "batch_size=16", "validate_every=1", "width=0.125", "embedding_size=16"]
-PATIENCE = 300  # seconds, for busy machines
 
 
 def command(out, *arguments, settings=SMALL):
@@ -35,20 +30,12 @@ def steps(out):
 
 
 @pytest.fixture(scope="module")
-def interrupted(tmp_path_factory):
+def interrupted(interrupt, tmp_path_factory):
     """A training on synthetic faces, interrupted after a checkpoint, and the command that started it."""
     out = tmp_path_factory.mktemp("training") / "out"
     line = command(out, "--data", "synthetic:24x4@32", "--verify", "synthetic:40@32")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "seesaw_keras.cli", *line], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    start = time.monotonic()
-    while not list(out.glob("checkpoints/step-*/state.json")) and process.poll() is None:
-        assert time.monotonic() - start < PATIENCE
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=PATIENCE)
-    return out, line, process.returncode, errors
+    code, errors = interrupt(line, lambda: list(out.glob("checkpoints/step-*/state.json")))
+    return out, line, code, errors
 
 
 @pytest.fixture(scope="module")
