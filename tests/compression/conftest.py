@@ -10,6 +10,11 @@ SMALL = {"input_shape": (32, 32, 3), "width": 0.25, "embedding_size": 16}
 SPARSITY = 0.6
 
 
+@pytest.fixture(scope="module", autouse=True)
+def shallow(one_block_a_stage):
+    """Here all networks are."""
+
+
 @pytest.fixture(scope="session")
 def faces():
     """Sixteen synthetic faces: uint8 (16, 32, 32, 3)."""

@@ -30,10 +30,10 @@ def test_stem_depthwise_and_squeeze_excite_stay_dense_unless_asked(plain):
 def test_of_a_real_network_nearly_all_that_is_not_squeeze_excite_is_prunable():
     model = seesaw_keras.build("phone", input_shape=(32, 32, 3), width=0.25)
     layers = prunable_layers(model)
-    assert len(layers) == 15 * 4 + 2 and names(layers)[-1] == "embedding_conv"
+    assert len(layers) == 6 * 4 + 2 and names(layers)[-1] == "embedding_conv"
     kernels = sum(kernel_of(layer).shape.num_elements() for layer in layers)
     dense = [layer for layer in prunable_layers(model, PARTS) if layer not in layers]
-    assert len(dense) == 2 + 1 + 15 + 15 * 2
+    assert len(dense) == 2 + 1 + 6 + 6 * 2
     assert kernels > 0.6 * sum(kernel_of(layer).shape.num_elements() for layer in [*layers, *dense])
 
 

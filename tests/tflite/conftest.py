@@ -8,6 +8,11 @@ import pytest
 SMALL = {"input_shape": (32, 32, 3), "width": 0.25, "embedding_size": 16}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def shallow(one_block_a_stage):
+    """Here all networks are."""
+
+
 @pytest.fixture(scope="session")
 def faces():
     """Sixteen synthetic faces: uint8 (16, 32, 32, 3)."""

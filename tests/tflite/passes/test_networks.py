@@ -41,7 +41,7 @@ def test_the_same_integers(variant, converted, faces):
 def test_float_to_1e_5(type, converted, faces):
     plain, rewritten = (flatbuffer.loads(converted("phone", type=type)) for _ in range(2))
     counts = rewrite(rewritten, "xnnpack")
-    assert (counts["fold_shuffles"], counts["merge_pairs"]) == (15, 0)
+    assert (counts["fold_shuffles"], counts["merge_pairs"]) == (6, 0)
     for name in ("reference", "xnnpack"):
         before, after = both_outputs(plain, rewritten, faces, name)
         length = np.linalg.norm(before, axis=1, keepdims=True)
