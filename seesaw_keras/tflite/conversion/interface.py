@@ -60,12 +60,10 @@ def to_float(images: Any) -> Any:
         float32 in [-1, 1], of the same kind and shape.
     """
     if isinstance(images, np.ndarray):
-        pixels: Any = images.astype(np.float32)
-    else:
-        import tensorflow as tf
+        return (images.astype(np.float32) - 127.5) / 127.5
+    import tensorflow as tf
 
-        pixels = tf.cast(images, tf.float32)
-    return (pixels - 127.5) / 127.5
+    return (tf.cast(images, tf.float32) - 127.5) / 127.5
 
 
 _PIXELS = np.arange(256, dtype=np.uint8)
