@@ -53,7 +53,7 @@ class Recorder(Callback):
 
 
 @pytest.mark.slow
-def test_a_few_hundred_steps_tell_people_apart(shared, tmp_path):
+def test_a_few_hundred_steps_tell_people_apart(shared, tmp_path, one_block_a_stage):
     faces, recipe = shared / "faces", get_recipe("faces").override(SMALLER)
     source = First(open_source(faces), IMAGES)
     teachers = load_teachers([shared / "peers" / "edgeface_xs.onnx"])
