@@ -1,12 +1,13 @@
 """The optimizers of tensorflow-addons; collected only where it is installed (the extra `addons`)."""
 
+import os
+import subprocess
 import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from seesaw_keras.training.optimizers.addons import import_addons
 from seesaw_keras.training.optimizers.optimizer import Optimizer
 from seesaw_keras.training.optimizers.schedules import make_schedule
 
@@ -149,11 +150,21 @@ def test_swa_averages_every_tenth_step_of_the_last_quarter(request, how):
         np.testing.assert_allclose(variable, (path[36] + path[46]) / 2, rtol=2e-5, atol=2e-6)
 
 
-def test_keras_3_comes_back_after_the_import():
-    import_addons()
-    import keras
+_IMPORT = """
+import keras, sys
+import tensorflow as tf
+from seesaw_keras.training.optimizers.addons import import_addons
+import_addons()
+assert keras.__version__.startswith("3")
+assert sys.modules["keras"] is keras
+assert tf.keras.Model is keras.Model
+assert sys.modules["keras.src"].__name__ == "keras.src"
+assert "tf_keras" not in {module.__name__ for name, module in sys.modules.items() if name.startswith("tensorflow.")}
+"""
 
-    assert keras.__version__.startswith("3")
-    assert tf.keras.Model is keras.Model
-    assert sys.modules["keras.src"].__name__ == "keras.src"
-    assert "tf_keras" not in {module.__name__ for name, module in sys.modules.items() if name.startswith("tensorflow.")}
+
+def test_keras_3_comes_back_after_the_import():
+    # In a process of its own: once TFMOT has been imported, which sets TF_USE_LEGACY_KERAS, `tf.keras` is tf_keras.
+    environment = {name: value for name, value in os.environ.items() if name != "TF_USE_LEGACY_KERAS"}
+    done = subprocess.run([sys.executable, "-c", _IMPORT], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
