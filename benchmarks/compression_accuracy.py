@@ -16,25 +16,22 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from absl import flags
 from timing import milliseconds_of
 
-from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.command import Command, Flags
 from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.passes import rewrite
 from seesaw_keras.tflite.runtimes import open_runtime
 
-FLAGS = flags.FlagValues()
-flags.DEFINE_string("run", "runs/synthetic", "Folder of a training run, with model.keras.", flag_values=FLAGS)
-flags.DEFINE_string("recipe", "synthetic", "Recipe of the training run.", flag_values=FLAGS)
-flags.DEFINE_string("data", None, "Faces to train on.", flag_values=FLAGS)
-flags.DEFINE_string("verify", "synthetic:2000@32", "Pairs to verify on.", flag_values=FLAGS)
-flags.DEFINE_string(
-    "pairs", None, "LFW's pairs.txt or CFP's Protocol/Split/FP, for --verify of images.", flag_values=FLAGS
-)
-flags.DEFINE_string("out", None, "Folder for the results. Default: RUN/compression.", flag_values=FLAGS)
-flags.DEFINE_integer("steps", 3000, "Approximate number of training steps per stage.", 1, flag_values=FLAGS)
-flags.DEFINE_list("methods", [], "Compression methods to measure. Default: all.", flag_values=FLAGS)
+FLAGS = Flags()
+FLAGS.DEFINE_string("run", "runs/synthetic", "Folder of a training run, with model.keras.")
+FLAGS.DEFINE_string("recipe", "synthetic", "Recipe of the training run.")
+FLAGS.DEFINE_string("data", None, "Faces to train on.")
+FLAGS.DEFINE_string("verify", "synthetic:2000@32", "Pairs to verify on.")
+FLAGS.DEFINE_string("pairs", None, "LFW's pairs.txt or CFP's Protocol/Split/FP, for --verify of images.")
+FLAGS.DEFINE_string("out", None, "Folder for the results. Default: RUN/compression.")
+FLAGS.DEFINE_integer("steps", 3000, "Approximate number of training steps per stage.", 1)
+FLAGS.DEFINE_list("methods", [], "Compression methods to measure. Default: all.")
 
 METHODS = {
     "int8": ["--stage", "quantize"],

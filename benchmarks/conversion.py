@@ -16,37 +16,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from absl import flags
 from rows import read_rows, write_rows
 
-from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.command import Command, Flags
 from seesaw_keras.cli.support.progress_bars import ProgressBars
 from seesaw_keras.cli.support.startup import quiet_tensorflow
 from seesaw_keras.models.configs import ACTIVATIONS, list_models
 from seesaw_keras.native import quiet_native_stderr
 
-FLAGS = flags.FlagValues()
-flags.DEFINE_string("rows", None, "JSON Lines file for the results.", required=True, flag_values=FLAGS)
-flags.DEFINE_list("variants", list_models(), "Variants to convert.", flag_values=FLAGS)
-flags.DEFINE_list("activations", list(ACTIVATIONS), "Activations of the trunk.", flag_values=FLAGS)
-flags.DEFINE_integer(
-    "inputs", 32, "Number of inputs of the check, including four adversarial ones.", 5, flag_values=FLAGS
+FLAGS = Flags()
+FLAGS.DEFINE_string("rows", None, "JSON Lines file for the results.", required=True)
+FLAGS.DEFINE_list("variants", list_models(), "Variants to convert.")
+FLAGS.DEFINE_list("activations", list(ACTIVATIONS), "Activations of the trunk.")
+FLAGS.DEFINE_integer("inputs", 32, "Number of inputs of the check, including four adversarial ones.", 5)
+FLAGS.DEFINE_integer(
+    "size", 112, "Side of the images in pixels; smaller values are for testing the benchmark itself.", 16
 )
-flags.DEFINE_integer(
-    "size",
-    112,
-    "Side of the images in pixels; smaller values are for testing the benchmark itself.",
-    16,
-    flag_values=FLAGS,
+FLAGS.DEFINE_float(
+    "width", 1.0, "Channel multiplier of the networks; smaller values are for testing the benchmark itself.", 0.05
 )
-flags.DEFINE_float(
-    "width",
-    1.0,
-    "Channel multiplier of the networks; smaller values are for testing the benchmark itself.",
-    0.05,
-    flag_values=FLAGS,
-)
-flags.DEFINE_bool("tensorflow", True, "Whether to also time TensorFlow's from_keras_model.", flag_values=FLAGS)
+FLAGS.DEFINE_bool("tensorflow", True, "Whether to also time TensorFlow's from_keras_model.")
 
 CALIBRATION = 64  # images, as in tools/convert_tflite.py
 ADVERSARIAL = 4

@@ -23,35 +23,27 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from absl import flags
 from rows import read_rows, write_rows
 
-from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.command import Command, Flags
 from seesaw_keras.data.sources import open_source
 
-FLAGS = flags.FlagValues()
-flags.DEFINE_string("rows", None, "JSON Lines file for the results.", required=True, flag_values=FLAGS)
-flags.DEFINE_string("out", "runs/distillation", "Folder for the training runs.", flag_values=FLAGS)
-flags.DEFINE_string("faces", None, "Labeled faces to train on.", required=True, flag_values=FLAGS)
-flags.DEFINE_string("more", None, "Additional, mostly unlabeled faces, for the rows that use them.", flag_values=FLAGS)
-flags.DEFINE_string("teacher", None, "Teacher model.", required=True, flag_values=FLAGS)
-flags.DEFINE_string("teacher_preprocess", "pm1", "Input preprocessing of the teacher.", flag_values=FLAGS)
-flags.DEFINE_string(
-    "teacher_cache", None, "Cache folder of the teacher's embeddings. Default: OUT/teacher.", flag_values=FLAGS
+FLAGS = Flags()
+FLAGS.DEFINE_string("rows", None, "JSON Lines file for the results.", required=True)
+FLAGS.DEFINE_string("out", "runs/distillation", "Folder for the training runs.")
+FLAGS.DEFINE_string("faces", None, "Labeled faces to train on.", required=True)
+FLAGS.DEFINE_string("more", None, "Additional, mostly unlabeled faces, for the rows that use them.")
+FLAGS.DEFINE_string("teacher", None, "Teacher model.", required=True)
+FLAGS.DEFINE_string("teacher_preprocess", "pm1", "Input preprocessing of the teacher.")
+FLAGS.DEFINE_string("teacher_cache", None, "Cache folder of the teacher's embeddings. Default: OUT/teacher.")
+FLAGS.DEFINE_multi_string("verify", None, "Pairs to verify, as for tools/train.py.", required=True)
+FLAGS.DEFINE_string("recipe", "faces_micro", "Base recipe.")
+FLAGS.DEFINE_multi_string(
+    "set", ["image_size=48", "ema=0.99", "warmup_epochs=0.1"], "Override of a field of the base recipe, key=value."
 )
-flags.DEFINE_multi_string("verify", None, "Pairs to verify, as for tools/train.py.", required=True, flag_values=FLAGS)
-flags.DEFINE_string("recipe", "faces_micro", "Base recipe.", flag_values=FLAGS)
-flags.DEFINE_multi_string(
-    "set",
-    ["image_size=48", "ema=0.99", "warmup_epochs=0.1"],
-    "Override of a field of the base recipe, key=value.",
-    flag_values=FLAGS,
-)
-flags.DEFINE_integer(
-    "images", 75_000, "Approximate number of images per row, rounded to whole epochs.", 1, flag_values=FLAGS
-)
-flags.DEFINE_list("only", [], "Names of rows to run. Default: all.", flag_values=FLAGS)
-flags.DEFINE_list("seeds", ["0"], "Seeds of each row.", flag_values=FLAGS)
+FLAGS.DEFINE_integer("images", 75_000, "Approximate number of images per row, rounded to whole epochs.", 1)
+FLAGS.DEFINE_list("only", [], "Names of rows to run. Default: all.")
+FLAGS.DEFINE_list("seeds", ["0"], "Seeds of each row.")
 
 TRAIN = Path(__file__).resolve().parents[1] / "tools" / "train.py"
 

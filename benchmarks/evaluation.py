@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from absl import flags
 
-from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.command import Command, Flags
 from seesaw_keras.data.images import decode_image
 from seesaw_keras.data.records import Pairs
 from seesaw_keras.data.sources import open_pairs
@@ -28,12 +27,12 @@ from seesaw_keras.inference.preprocessing import InputLayout, to_input
 from seesaw_keras.verification.evaluation import evaluate
 from seesaw_keras.verification.metrics import FARS, auc, equal_error_rate, roc, tar_at_far
 
-FLAGS = flags.FlagValues()
-flags.DEFINE_string("model", None, "A .tflite. Default: none, only the ROC is measured.", flag_values=FLAGS)
-flags.DEFINE_string("preprocess", "pm1", "Input preprocessing of the model.", flag_values=FLAGS)
-flags.DEFINE_string("data", None, "Images: .bin, .zip or folder.", flag_values=FLAGS)
-flags.DEFINE_string("pairs", None, "List of pairs to compare.", flag_values=FLAGS)
-flags.DEFINE_integer("rounds", 3, "Number of measurements.", 1, flag_values=FLAGS)
+FLAGS = Flags()
+FLAGS.DEFINE_string("model", None, "A .tflite. Default: none, only the ROC is measured.")
+FLAGS.DEFINE_string("preprocess", "pm1", "Input preprocessing of the model.")
+FLAGS.DEFINE_string("data", None, "Images: .bin, .zip or folder.")
+FLAGS.DEFINE_string("pairs", None, "List of pairs to compare.")
+FLAGS.DEFINE_integer("rounds", 3, "Number of measurements.", 1)
 
 MILLION = 1_000_000
 

@@ -19,22 +19,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from absl import flags
 from tqdm import tqdm
 
-from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.command import Command, Flags
 from seesaw_keras.faces import Gallery
 from seesaw_keras.faces.gallery_file import GalleryFile, GalleryModel
 
-FLAGS = flags.FlagValues()
-flags.DEFINE_string("model", None, "Embedding network, a .tflite file.", required=True, flag_values=FLAGS)
-flags.DEFINE_string("preprocess", None, "Input preprocessing, if not stored in the .tflite.", flag_values=FLAGS)
-flags.DEFINE_string("yunet", None, "YuNet model for verify_faces. Default: OpenCV's cascades.", flag_values=FLAGS)
-flags.DEFINE_integer("people", 1000, "Number of enrolled people.", 1, flag_values=FLAGS)
-flags.DEFINE_integer("each", 100, "Embeddings per person.", 1, flag_values=FLAGS)
-flags.DEFINE_integer("length", 512, "Length of an embedding.", 1, flag_values=FLAGS)
-flags.DEFINE_integer("queries", 40, "Number of queries to time.", 1, flag_values=FLAGS)
-flags.DEFINE_integer("starts", 5, "Number of processes of each kind to time.", 1, flag_values=FLAGS)
+FLAGS = Flags()
+FLAGS.DEFINE_string("model", None, "Embedding network, a .tflite file.", required=True)
+FLAGS.DEFINE_string("preprocess", None, "Input preprocessing, if not stored in the .tflite.")
+FLAGS.DEFINE_string("yunet", None, "YuNet model for verify_faces. Default: OpenCV's cascades.")
+FLAGS.DEFINE_integer("people", 1000, "Number of enrolled people.", 1)
+FLAGS.DEFINE_integer("each", 100, "Embeddings per person.", 1)
+FLAGS.DEFINE_integer("length", 512, "Length of an embedding.", 1)
+FLAGS.DEFINE_integer("queries", 40, "Number of queries to time.", 1)
+FLAGS.DEFINE_integer("starts", 5, "Number of processes of each kind to time.", 1)
 
 TOOL = Path(__file__).resolve().parents[1] / "tools" / "verify_faces.py"
 START = (

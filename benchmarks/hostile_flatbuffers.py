@@ -21,20 +21,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from absl import flags
 from tqdm import tqdm
 
-from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.command import Command, Flags
 from seesaw_keras.tflite.flatbuffer import FlatbufferError, Operator, Quantization, Tensor, build, dumps, loads
 
-FLAGS = flags.FlagValues()
-flags.DEFINE_multi_string("models", [], "Files to mutate. Default: a small network.", flag_values=FLAGS)
-flags.DEFINE_integer("mutations", 2000, "Number of mutants per file.", 1, flag_values=FLAGS)
-flags.DEFINE_integer("seed", 0, "Seed of the mutations.", flag_values=FLAGS)
-flags.DEFINE_bool(
-    "litert", True, "Whether to run the mutants in LiteRT too, which takes most of the time.", flag_values=FLAGS
-)
-flags.DEFINE_integer("seconds", 60, "Timeout of LiteRT in seconds.", 1, flag_values=FLAGS)
+FLAGS = Flags()
+FLAGS.DEFINE_multi_string("models", [], "Files to mutate. Default: a small network.")
+FLAGS.DEFINE_integer("mutations", 2000, "Number of mutants per file.", 1)
+FLAGS.DEFINE_integer("seed", 0, "Seed of the mutations.")
+FLAGS.DEFINE_bool("litert", True, "Whether to run the mutants in LiteRT too, which takes most of the time.")
+FLAGS.DEFINE_integer("seconds", 60, "Timeout of LiteRT in seconds.", 1)
 
 WORDS = (0, 1, 2, 3, 4, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFC, 0xFFFFFFFF)
 

@@ -19,26 +19,23 @@ from typing import Any
 
 import cv2
 import numpy as np
-from absl import flags
 
 import seesaw_keras
-from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.command import Command, Flags
 from seesaw_keras.cli.support.startup import quiet_tensorflow
 from seesaw_keras.data.formats.tfrecord import shard_name, write_shard
 from seesaw_keras.data.records import Record
 from seesaw_keras.data.training_input import TrainingInput
 from seesaw_keras.data.views import Views
 
-FLAGS = flags.FlagValues()
-flags.DEFINE_string("data", None, "TFRecord shards, a folder or file. Default: generated.", flag_values=FLAGS)
-flags.DEFINE_string("variant", "shuffle", "Network to train.", flag_values=FLAGS)
-flags.DEFINE_integer("batch_size", 32, "Batch size.", lower_bound=1, flag_values=FLAGS)
-flags.DEFINE_integer(
-    "views", 0, "Jittered views per image, as teacher_views of a recipe.", lower_bound=0, flag_values=FLAGS
-)
-flags.DEFINE_float("degrade", 0.0, "Probability that an image is degraded.", 0.0, 1.0, flag_values=FLAGS)
-flags.DEFINE_integer("rounds", 3, "Number of rounds.", lower_bound=1, flag_values=FLAGS)
-flags.DEFINE_float("seconds", 20.0, "Duration of each measurement in seconds.", lower_bound=0.1, flag_values=FLAGS)
+FLAGS = Flags()
+FLAGS.DEFINE_string("data", None, "TFRecord shards, a folder or file. Default: generated.")
+FLAGS.DEFINE_string("variant", "shuffle", "Network to train.")
+FLAGS.DEFINE_integer("batch_size", 32, "Batch size.", lower_bound=1)
+FLAGS.DEFINE_integer("views", 0, "Jittered views per image, as teacher_views of a recipe.", lower_bound=0)
+FLAGS.DEFINE_float("degrade", 0.0, "Probability that an image is degraded.", 0.0, 1.0)
+FLAGS.DEFINE_integer("rounds", 3, "Number of rounds.", lower_bound=1)
+FLAGS.DEFINE_float("seconds", 20.0, "Duration of each measurement in seconds.", lower_bound=0.1)
 
 CLASSES = 1000
 GENERATED, SHARDS = 4000, 4

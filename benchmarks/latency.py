@@ -25,32 +25,24 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from absl import flags
 from timing import milliseconds_of
 
-from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.command import Command, Flags
 from seesaw_keras.cli.support.startup import quiet_tensorflow
 from seesaw_keras.files import replacing
 from seesaw_keras.models.configs import list_models
 
-FLAGS = flags.FlagValues()
-flags.DEFINE_string("rounds", None, "JSON Lines file for the rounds.", required=True, flag_values=FLAGS)
-flags.DEFINE_integer("count", 100, "Number of rounds.", 1, flag_values=FLAGS)
-flags.DEFINE_list("variants", list_models(), "Networks to time.", flag_values=FLAGS)
-flags.DEFINE_list("types", ["int8", "float32"], "Types of weights and arithmetic.", flag_values=FLAGS)
-flags.DEFINE_list("threads", ["1", "2"], "Numbers of XNNPACK threads.", flag_values=FLAGS)
-flags.DEFINE_string(
-    "peers",
-    "peers",
-    "Folder of other .tflite files to time; skipped if it does not exist.",
-    flag_values=FLAGS,
-)
-flags.DEFINE_list("passes", [], "Variants to time after each pass, instead of all networks.", flag_values=FLAGS)
-flags.DEFINE_bool(
-    "without_amx", False, "Whether to disable the processor's matrix unit (AMX) for XNNPACK.", flag_values=FLAGS
-)
-flags.DEFINE_string("models", "runs/latency", "Folder for converted networks.", flag_values=FLAGS)
-flags.DEFINE_string("plot", None, "PNG file for a plot of the minima.", flag_values=FLAGS)
+FLAGS = Flags()
+FLAGS.DEFINE_string("rounds", None, "JSON Lines file for the rounds.", required=True)
+FLAGS.DEFINE_integer("count", 100, "Number of rounds.", 1)
+FLAGS.DEFINE_list("variants", list_models(), "Networks to time.")
+FLAGS.DEFINE_list("types", ["int8", "float32"], "Types of weights and arithmetic.")
+FLAGS.DEFINE_list("threads", ["1", "2"], "Numbers of XNNPACK threads.")
+FLAGS.DEFINE_string("peers", "peers", "Folder of other .tflite files to time; skipped if it does not exist.")
+FLAGS.DEFINE_list("passes", [], "Variants to time after each pass, instead of all networks.")
+FLAGS.DEFINE_bool("without_amx", False, "Whether to disable the processor's matrix unit (AMX) for XNNPACK.")
+FLAGS.DEFINE_string("models", "runs/latency", "Folder for converted networks.")
+FLAGS.DEFINE_string("plot", None, "PNG file for a plot of the minima.")
 
 STATISTICS_IMAGES = 64  # as in tools/convert_tflite.py
 PRELU = "mobilefacenet, PReLU"  # the other common MobileFaceNet

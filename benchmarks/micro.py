@@ -19,10 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from absl import flags
 from rows import read_rows, write_rows
 
-from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.command import Command, Flags
 from seesaw_keras.cli.support.parsing import parse_size
 from seesaw_keras.cli.support.progress_bars import ProgressBars
 from seesaw_keras.data.representative import representative_images
@@ -37,19 +36,12 @@ from seesaw_keras.tflite.flatbuffer import ModelFile
 from seesaw_keras.tflite.passes import rewrite
 from seesaw_keras.tflite.runtimes import TFLiteMicro
 
-FLAGS = flags.FlagValues()
-flags.DEFINE_string("rows", None, "JSON Lines file for the results.", required=True, flag_values=FLAGS)
-flags.DEFINE_string(
-    "arena",
-    None,
-    "Maximum arena of the rewritten form in bytes, such as 432K. Default: the minimum.",
-    flag_values=FLAGS,
-)
-flags.DEFINE_integer(
-    "inputs", 64, "Number of inputs of each comparison, including four adversarial ones.", 0, flag_values=FLAGS
-)
-flags.DEFINE_integer("rounds", 10, "Number of timings of each form.", 1, flag_values=FLAGS)
-flags.DEFINE_string("plot", None, "PNG file for a plot of memory over operators.", flag_values=FLAGS)
+FLAGS = Flags()
+FLAGS.DEFINE_string("rows", None, "JSON Lines file for the results.", required=True)
+FLAGS.DEFINE_string("arena", None, "Maximum arena of the rewritten form in bytes, such as 432K. Default: the minimum.")
+FLAGS.DEFINE_integer("inputs", 64, "Number of inputs of each comparison, including four adversarial ones.", 0)
+FLAGS.DEFINE_integer("rounds", 10, "Number of timings of each form.", 1)
+FLAGS.DEFINE_string("plot", None, "PNG file for a plot of memory over operators.")
 
 RUNTIMES = ("numpy", "reference", "tflm")
 COLUMNS = [

@@ -21,10 +21,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from absl import flags
 from rows import read_rows, write_rows
 
-from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.command import Command, Flags
 from seesaw_keras.cli.support.progress_bars import ProgressBars
 from seesaw_keras.cli.support.startup import quiet_tensorflow
 from seesaw_keras.models.configs import ModelConfig, get_config
@@ -48,11 +47,11 @@ COLUMNS = ["parameters", "multiply-adds", "plain arena", "planned", "persistent"
 CALIBRATION = 16  # images
 PAIRS, PEOPLE = "synthetic:2000@{}", "synthetic:2000x10@{}"  # for verification and for training
 
-FLAGS = flags.FlagValues()
-flags.DEFINE_string("rows", None, "JSON Lines file for the results.", required=True, flag_values=FLAGS)
-flags.DEFINE_list("designs", list(DESIGNS), "Designs to measure.", flag_values=FLAGS)
-flags.DEFINE_string("out", "runs/micro_design", "Folder for faces and training runs.", flag_values=FLAGS)
-flags.DEFINE_integer("epochs", 2, "Number of epochs of each training run.", 1, flag_values=FLAGS)
+FLAGS = Flags()
+FLAGS.DEFINE_string("rows", None, "JSON Lines file for the results.", required=True)
+FLAGS.DEFINE_list("designs", list(DESIGNS), "Designs to measure.")
+FLAGS.DEFINE_string("out", "runs/micro_design", "Folder for faces and training runs.")
+FLAGS.DEFINE_integer("epochs", 2, "Number of epochs of each training run.", 1)
 
 
 def size(config: ModelConfig, width: float) -> dict[str, Any]:

@@ -36,13 +36,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from absl import flags
 from rows import read_rows, write_rows
 from timing import milliseconds_of
 from tqdm import tqdm
 
 import seesaw_keras
-from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.command import Command, Flags
 from seesaw_keras.cli.support.startup import quiet_tensorflow
 from seesaw_keras.data import Mixture, open_pairs, open_source
 from seesaw_keras.data.representative import representative_images
@@ -117,41 +116,25 @@ STATISTICS_IMAGES = 64  # as in tools/convert_tflite.py
 BATCH_SIZE, STEPS = 64, 2  # per round of the training speed
 Results = Iterator[tuple[str, dict[str, Any]]]  # name of the design and its measurements
 
-FLAGS = flags.FlagValues()
+FLAGS = Flags()
 # Importing latency.py also defines its flags, so flag names must not collide with them.
-flags.DEFINE_string("rows", None, "JSON Lines file for the results.", required=True, flag_values=FLAGS)
-flags.DEFINE_multi_string(
-    "designs", list(DESIGNS), "Design to measure; can be repeated. Default: all.", flag_values=FLAGS
+FLAGS.DEFINE_string("rows", None, "JSON Lines file for the results.", required=True)
+FLAGS.DEFINE_multi_string("designs", list(DESIGNS), "Design to measure; can be repeated. Default: all.")
+FLAGS.DEFINE_list(
+    "parts", None, f"Parts to measure: {', '.join(COLUMNS)}. Default: all, but accuracy only with --data."
 )
-flags.DEFINE_list(
-    "parts",
-    None,
-    f"Parts to measure: {', '.join(COLUMNS)}. Default: all, but accuracy only with --data.",
-    flag_values=FLAGS,
-)
-flags.DEFINE_list("again", [], "Parts to measure again even if --rows has their results.", flag_values=FLAGS)
-flags.DEFINE_string(
-    "out",
-    "runs/phone_design",
-    "Folder for converted networks, training runs and teacher embeddings.",
-    flag_values=FLAGS,
-)
-flags.DEFINE_integer("latency_rounds", 60, "Number of rounds of the latency.", 1, flag_values=FLAGS)
-flags.DEFINE_integer("speed_rounds", 5, "Number of rounds of the training speed.", 1, flag_values=FLAGS)
-flags.DEFINE_enum("recipe", "distill", list_recipes(), "Recipe of the training runs.", flag_values=FLAGS)
-flags.DEFINE_multi_string("set", [], "Override of a field of the recipe, key=value.", flag_values=FLAGS)
-flags.DEFINE_multi_string("data", None, "Faces to train on; can be repeated.", flag_values=FLAGS)
-flags.DEFINE_list(
-    "data_weights", None, "How often the images of each --data are shown per epoch, such as 1,0.5.", flag_values=FLAGS
-)
-flags.DEFINE_multi_string("teacher", [], "Teacher model or stored embeddings; can be repeated.", flag_values=FLAGS)
-flags.DEFINE_list(
-    "teacher_preprocess", None, "Input preprocessing of the teachers, one for each. Default: pm1.", flag_values=FLAGS
-)
-flags.DEFINE_string(
-    "teacher_cache", None, "Cache folder of the teachers' embeddings. Default: OUT/teacher.", flag_values=FLAGS
-)
-flags.DEFINE_multi_string("verify", [], "Pairs to verify; can be repeated.", flag_values=FLAGS)
+FLAGS.DEFINE_list("again", [], "Parts to measure again even if --rows has their results.")
+FLAGS.DEFINE_string("out", "runs/phone_design", "Folder for converted networks, training runs and teacher embeddings.")
+FLAGS.DEFINE_integer("latency_rounds", 60, "Number of rounds of the latency.", 1)
+FLAGS.DEFINE_integer("speed_rounds", 5, "Number of rounds of the training speed.", 1)
+FLAGS.DEFINE_enum("recipe", "distill", list_recipes(), "Recipe of the training runs.")
+FLAGS.DEFINE_multi_string("set", [], "Override of a field of the recipe, key=value.")
+FLAGS.DEFINE_multi_string("data", None, "Faces to train on; can be repeated.")
+FLAGS.DEFINE_list("data_weights", None, "How often the images of each --data are shown per epoch, such as 1,0.5.")
+FLAGS.DEFINE_multi_string("teacher", [], "Teacher model or stored embeddings; can be repeated.")
+FLAGS.DEFINE_list("teacher_preprocess", None, "Input preprocessing of the teachers, one for each. Default: pm1.")
+FLAGS.DEFINE_string("teacher_cache", None, "Cache folder of the teachers' embeddings. Default: OUT/teacher.")
+FLAGS.DEFINE_multi_string("verify", [], "Pairs to verify; can be repeated.")
 
 
 def build(design: Design, side: int = 112, *, normalize: bool = True) -> Any:

@@ -12,19 +12,18 @@ import random
 import sys
 from pathlib import Path
 
-from absl import flags
 from tqdm import tqdm
 
-from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.command import Command, Flags
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "tflite" / "reference"))
 from drawn_operators import ROWS, Row, case
 from drawn_operators.comparing import differences, refusal
 
-FLAGS = flags.FlagValues()
-flags.DEFINE_integer("cases", 3000, "Number of operators per row.", 1, flag_values=FLAGS)
-flags.DEFINE_multi_string("operators", [], "Operator codes of the rows to run. Default: all.", flag_values=FLAGS)
-flags.DEFINE_integer("seed", 0, "Seed of the random operators.", flag_values=FLAGS)
+FLAGS = Flags()
+FLAGS.DEFINE_integer("cases", 3000, "Number of operators per row.", 1)
+FLAGS.DEFINE_multi_string("operators", [], "Operator codes of the rows to run. Default: all.")
+FLAGS.DEFINE_integer("seed", 0, "Seed of the random operators.")
 
 TOGETHER = 50  # operators per graph
 

@@ -15,10 +15,9 @@ import time
 from typing import Any
 
 import numpy as np
-from absl import flags
 from tqdm import tqdm
 
-from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.command import Command, Flags
 from seesaw_keras.cli.support.startup import quiet_tensorflow
 from seesaw_keras.data.representative import representative_images
 from seesaw_keras.models.configs import list_models
@@ -29,15 +28,13 @@ from seesaw_keras.tflite.reference import Interpreter
 ACTIVATIONS = ["swish", "hard_swish", "relu", "relu6", "prelu"]
 METHODS = ["post-training", "quantization-aware"]
 
-FLAGS = flags.FlagValues()
-flags.DEFINE_multi_enum("variants", list_models(), list_models(), "Variants to measure.", flag_values=FLAGS)
-flags.DEFINE_multi_enum(
-    "activations", ACTIVATIONS, ACTIVATIONS, "Activations of the trunk and of squeeze-excite.", flag_values=FLAGS
-)
-flags.DEFINE_multi_enum("methods", METHODS, METHODS, "Quantization methods.", flag_values=FLAGS)
-flags.DEFINE_integer("side", 32, "Side of the images in pixels.", 16, flag_values=FLAGS)
-flags.DEFINE_float("width", 0.25, "Channel multiplier.", 0.01, flag_values=FLAGS)
-flags.DEFINE_integer("images", 64, "Number of faces to run each network on.", 1, flag_values=FLAGS)
+FLAGS = Flags()
+FLAGS.DEFINE_multi_enum("variants", list_models(), list_models(), "Variants to measure.")
+FLAGS.DEFINE_multi_enum("activations", ACTIVATIONS, ACTIVATIONS, "Activations of the trunk and of squeeze-excite.")
+FLAGS.DEFINE_multi_enum("methods", METHODS, METHODS, "Quantization methods.")
+FLAGS.DEFINE_integer("side", 32, "Side of the images in pixels.", 16)
+FLAGS.DEFINE_float("width", 0.25, "Channel multiplier.", 0.01)
+FLAGS.DEFINE_integer("images", 64, "Number of faces to run each network on.", 1)
 
 
 def converted(variant: str, activation: str, method: str, faces: np.ndarray) -> Model:

@@ -13,9 +13,8 @@ from collections.abc import Iterator
 from unittest import mock
 
 import numpy as np
-from absl import flags
 
-from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.command import Command, Flags
 from seesaw_keras.cli.support.startup import quiet_tensorflow
 from seesaw_keras.data import open_source
 from seesaw_keras.data.representative import representative_images
@@ -23,10 +22,10 @@ from seesaw_keras.data.synthetic.source import SyntheticFaces
 from seesaw_keras.tflite.conversion import range_calibration
 from seesaw_keras.tflite.conversion.range_calibration import SHARES
 
-FLAGS = flags.FlagValues()
-flags.DEFINE_string("model", None, "A .keras file or a SavedModel folder.", required=True, flag_values=FLAGS)
-flags.DEFINE_string("data", None, "Calibration data. Default: synthetic faces.", flag_values=FLAGS)
-flags.DEFINE_integer("test", 256, "Number of faces whose embeddings are compared.", 1, flag_values=FLAGS)
+FLAGS = Flags()
+FLAGS.DEFINE_string("model", None, "A .keras file or a SavedModel folder.", required=True)
+FLAGS.DEFINE_string("data", None, "Calibration data. Default: synthetic faces.")
+FLAGS.DEFINE_integer("test", 256, "Number of faces whose embeddings are compared.", 1)
 
 COUNTS = (1, 4, 16, 64, 256)
 FEW = 64  # number of images for the unsuitable choices

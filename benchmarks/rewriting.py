@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from absl import flags
 from rows import read_rows, write_rows
 
-from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.command import Command, Flags
 from seesaw_keras.cli.support.progress_bars import ProgressBars
 from seesaw_keras.data.representative import representative_images
 from seesaw_keras.files import sha256_of
@@ -26,12 +25,10 @@ from seesaw_keras.tflite.checking.equivalence import require_same_outputs
 from seesaw_keras.tflite.conversion.interface import pixel_table
 from seesaw_keras.tflite.passes import rewrite
 
-FLAGS = flags.FlagValues()
-flags.DEFINE_string("rows", None, "JSON Lines file for the results.", required=True, flag_values=FLAGS)
-flags.DEFINE_integer(
-    "inputs", 64, "Number of inputs of each comparison, including four adversarial ones.", 5, flag_values=FLAGS
-)
-flags.DEFINE_string("target", "xnnpack", "Target to rewrite for.", flag_values=FLAGS)
+FLAGS = Flags()
+FLAGS.DEFINE_string("rows", None, "JSON Lines file for the results.", required=True)
+FLAGS.DEFINE_integer("inputs", 64, "Number of inputs of each comparison, including four adversarial ones.", 5)
+FLAGS.DEFINE_string("target", "xnnpack", "Target to rewrite for.")
 
 COLUMNS = ["file", "inputs", "changes", "operators", "bytes", "multiply-adds", "activation peak"]
 

@@ -13,22 +13,19 @@ from typing import Any
 
 import cv2
 import numpy as np
-from absl import flags
 
-from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.command import Command, Flags
 from seesaw_keras.cli.support.startup import quiet_tensorflow
 from seesaw_keras.data.images import decode_image
 from seesaw_keras.data.records import Pairs
 from seesaw_keras.data.synthetic import SyntheticFaces, synthetic_pairs
 
-FLAGS = flags.FlagValues()
-flags.DEFINE_integer("identities", 2000, "Number of identities to train on.", lower_bound=2, flag_values=FLAGS)
-flags.DEFINE_integer("images", 10, "Images per identity.", lower_bound=1, flag_values=FLAGS)
-flags.DEFINE_integer(
-    "pairs", 2000, "Number of verification pairs of unseen identities.", lower_bound=40, flag_values=FLAGS
-)
-flags.DEFINE_integer("size", 32, "Side of the images in pixels, a multiple of 16.", lower_bound=16, flag_values=FLAGS)
-flags.DEFINE_integer("epochs", 14, "Number of epochs.", lower_bound=1, flag_values=FLAGS)
+FLAGS = Flags()
+FLAGS.DEFINE_integer("identities", 2000, "Number of identities to train on.", lower_bound=2)
+FLAGS.DEFINE_integer("images", 10, "Images per identity.", lower_bound=1)
+FLAGS.DEFINE_integer("pairs", 2000, "Number of verification pairs of unseen identities.", lower_bound=40)
+FLAGS.DEFINE_integer("size", 32, "Side of the images in pixels, a multiple of 16.", lower_bound=16)
+FLAGS.DEFINE_integer("epochs", 14, "Number of epochs.", lower_bound=1)
 
 BATCH = 64
 SCALE = 16.0  # scale of the cosines before the softmax

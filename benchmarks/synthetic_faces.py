@@ -10,15 +10,14 @@ import statistics
 import time
 
 import cv2
-from absl import flags
 
-from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.command import Command, Flags
 from seesaw_keras.data.synthetic import SyntheticFaces
 
-FLAGS = flags.FlagValues()
-flags.DEFINE_integer("size", 112, "Side of the images in pixels.", lower_bound=16, upper_bound=1024, flag_values=FLAGS)
-flags.DEFINE_integer("images", 200, "Images per round, ten of each identity.", lower_bound=10, flag_values=FLAGS)
-flags.DEFINE_integer("rounds", 9, "Number of rounds.", lower_bound=1, flag_values=FLAGS)
+FLAGS = Flags()
+FLAGS.DEFINE_integer("size", 112, "Side of the images in pixels.", lower_bound=16, upper_bound=1024)
+FLAGS.DEFINE_integer("images", 200, "Images per round, ten of each identity.", lower_bound=10)
+FLAGS.DEFINE_integer("rounds", 9, "Number of rounds.", lower_bound=1)
 
 
 def main() -> None:

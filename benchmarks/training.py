@@ -24,18 +24,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from absl import flags
 
 import seesaw_keras
-from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.command import Command, Flags
 from seesaw_keras.cli.support.startup import quiet_tensorflow
 
-FLAGS = flags.FlagValues()
-flags.DEFINE_list("variants", ["shuffle", "mobilefacenet"], "Networks to train.", flag_values=FLAGS)
-flags.DEFINE_integer("batch_size", 64, "Batch size.", lower_bound=1, flag_values=FLAGS)
-flags.DEFINE_integer("rounds", 5, "Number of rounds.", lower_bound=1, flag_values=FLAGS)
-flags.DEFINE_integer("steps", 2, "Steps per configuration in each round.", lower_bound=1, flag_values=FLAGS)
-flags.DEFINE_string("profile", None, "Variant to profile instead of measuring the throughput.", flag_values=FLAGS)
+FLAGS = Flags()
+FLAGS.DEFINE_list("variants", ["shuffle", "mobilefacenet"], "Networks to train.")
+FLAGS.DEFINE_integer("batch_size", 64, "Batch size.", lower_bound=1)
+FLAGS.DEFINE_integer("rounds", 5, "Number of rounds.", lower_bound=1)
+FLAGS.DEFINE_integer("steps", 2, "Steps per configuration in each round.", lower_bound=1)
+FLAGS.DEFINE_string("profile", None, "Variant to profile instead of measuring the throughput.")
 
 CLASSES = 1000
 LEARNING_RATE, MOMENTUM = 0.01, 0.9

@@ -13,10 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
-from absl import flags
 from tqdm import tqdm
 
-from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.command import Command, Flags
 from seesaw_keras.data.formats.image_files import printable
 from seesaw_keras.faces import AlignmentRun, Finding, open_detector
 from seesaw_keras.faces.photographs import SHEET_FILE
@@ -25,27 +24,21 @@ from seesaw_keras.reports.pictures.alignment_sheet import contact_sheet
 
 __all__ = ["run"]
 
-FLAGS = flags.FlagValues()
-flags.DEFINE_string(
-    "photographs", None, "Folder of photographs, .zip archive or image file.", required=True, flag_values=FLAGS
-)
-flags.DEFINE_string(
-    "output", None, "Output folder, outside the folder of photographs.", required=True, flag_values=FLAGS
-)
-flags.DEFINE_string(
+FLAGS = Flags()
+FLAGS.DEFINE_string("photographs", None, "Folder of photographs, .zip archive or image file.", required=True)
+FLAGS.DEFINE_string("output", None, "Output folder, outside the folder of photographs.", required=True)
+FLAGS.DEFINE_string(
     "yunet",
     None,
     "YuNet model (face_detection_yunet_2023mar.onnx from OpenCV's model zoo): five landmarks; detects small and turned "
     "faces. Default: OpenCV's built-in cascades, which detect frontal faces by their eyes.",
-    flag_values=FLAGS,
 )
-flags.DEFINE_bool(
+FLAGS.DEFINE_bool(
     "all_faces",
     False,
     "Write all faces of a photograph, additional ones as name.face2.jpg, instead of only the large central one.",
-    flag_values=FLAGS,
 )
-flags.DEFINE_integer("size", 112, "Side length of the crops in pixels.", lower_bound=1, flag_values=FLAGS)
+FLAGS.DEFINE_integer("size", 112, "Side length of the crops in pixels.", lower_bound=1)
 
 
 def main() -> None:

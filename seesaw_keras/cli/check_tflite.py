@@ -25,10 +25,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from absl import flags
 from tqdm import tqdm
 
-from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.command import Command, Flags
 from seesaw_keras.cli.support.pairs_flag import define_pairs_flag
 from seesaw_keras.cli.support.progress_bars import ProgressBars
 from seesaw_keras.cli.support.startup import quiet_tensorflow
@@ -47,27 +46,19 @@ from seesaw_keras.verification.evaluation import evaluate
 
 __all__ = ["run"]
 
-FLAGS = flags.FlagValues()
-flags.DEFINE_string("model", None, "Flatbuffer (.tflite) to check.", required=True, flag_values=FLAGS)
-flags.DEFINE_integer("inputs", 32, "Number of images from --data, and of synthetic faces.", 1, flag_values=FLAGS)
-flags.DEFINE_string("data", None, "Images to run in addition to synthetic faces.", flag_values=FLAGS)
+FLAGS = Flags()
+FLAGS.DEFINE_string("model", None, "Flatbuffer (.tflite) to check.", required=True)
+FLAGS.DEFINE_integer("inputs", 32, "Number of images from --data, and of synthetic faces.", 1)
+FLAGS.DEFINE_string("data", None, "Images to run in addition to synthetic faces.")
 define_pairs_flag(FLAGS, "--data")
-flags.DEFINE_string(
-    "float", None, "Float network to compare with, in any format that `seesaw evaluate` accepts.", flag_values=FLAGS
+FLAGS.DEFINE_string("float", None, "Float network to compare with, in any format that `seesaw evaluate` accepts.")
+FLAGS.DEFINE_enum("preprocess", None, list(PREPROCESSES), "Model's input preprocessing. Default: pm1.")
+FLAGS.DEFINE_enum(
+    "float_preprocess", None, list(PREPROCESSES), "Input preprocessing of --float. Default: same as --model."
 )
-flags.DEFINE_enum(
-    "preprocess", None, list(PREPROCESSES), "Model's input preprocessing. Default: pm1.", flag_values=FLAGS
-)
-flags.DEFINE_enum(
-    "float_preprocess",
-    None,
-    list(PREPROCESSES),
-    "Input preprocessing of --float. Default: same as --model.",
-    flag_values=FLAGS,
-)
-flags.DEFINE_integer("threads", 1, "Number of threads for XNNPACK.", 1, flag_values=FLAGS)
-flags.DEFINE_boolean("audit", False, "List which operators each runtime supports and accelerates.", flag_values=FLAGS)
-flags.DEFINE_string("json", None, "JSON file to write all results to.", flag_values=FLAGS)
+FLAGS.DEFINE_integer("threads", 1, "Number of threads for XNNPACK.", 1)
+FLAGS.DEFINE_bool("audit", False, "List which operators each runtime supports and accelerates.")
+FLAGS.DEFINE_string("json", None, "JSON file to write all results to.")
 
 
 def network(source: str, preprocess: str | None, runtime: str = "reference") -> NetworkEmbedder:

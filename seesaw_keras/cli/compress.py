@@ -24,10 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from absl import flags
 from tqdm import tqdm
 
-from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.command import Command, Flags
 from seesaw_keras.cli.support.pairs_flag import define_pairs_flag
 from seesaw_keras.cli.support.progress_bars import ProgressBars
 from seesaw_keras.cli.support.startup import quiet_tensorflow
@@ -51,40 +50,24 @@ from seesaw_keras.verification.evaluation import Verification, evaluate
 
 __all__ = ["run"]
 
-FLAGS = flags.FlagValues()
-flags.DEFINE_enum(
-    "stage", "quantize", ["prune", "quantize", "prune+quantize"], "Compression stages to run.", flag_values=FLAGS
-)
-flags.DEFINE_string("model", None, "Trained network, a .keras file.", required=True, flag_values=FLAGS)
-flags.DEFINE_enum(
-    "recipe", "synthetic", list_recipes(), "Recipe whose batch size, mirroring and seed are used.", flag_values=FLAGS
-)
-flags.DEFINE_multi_string("set", [], "key=value: override a field of the recipe; repeatable.", flag_values=FLAGS)
-flags.DEFINE_string("data", None, "Training images; labels are not used.", required=True, flag_values=FLAGS)
-flags.DEFINE_string(
-    "verify",
-    None,
-    "Verification pairs: a .bin, images of LFW or CFP, or synthetic:2000@32.",
-    required=True,
-    flag_values=FLAGS,
+FLAGS = Flags()
+FLAGS.DEFINE_enum("stage", "quantize", ["prune", "quantize", "prune+quantize"], "Compression stages to run.")
+FLAGS.DEFINE_string("model", None, "Trained network, a .keras file.", required=True)
+FLAGS.DEFINE_enum("recipe", "synthetic", list_recipes(), "Recipe whose batch size, mirroring and seed are used.")
+FLAGS.DEFINE_multi_string("set", [], "key=value: override a field of the recipe; repeatable.")
+FLAGS.DEFINE_string("data", None, "Training images; labels are not used.", required=True)
+FLAGS.DEFINE_string(
+    "verify", None, "Verification pairs: a .bin, images of LFW or CFP, or synthetic:2000@32.", required=True
 )
 define_pairs_flag(FLAGS, "--verify")
-flags.DEFINE_string("out", None, "Output folder.", required=True, flag_values=FLAGS)
-flags.DEFINE_integer("steps", 3000, "Approximate number of training steps per stage.", 1, flag_values=FLAGS)
-flags.DEFINE_enum("pattern", "unstructured", ["unstructured", "2:4", "channels"], "Pruning pattern.", flag_values=FLAGS)
-flags.DEFINE_float(
-    "sparsity", 0.8, "Fraction of zeros in the pruned layers, or of channels to remove.", 0.0, 0.99, flag_values=FLAGS
-)
-flags.DEFINE_list("also", [], "Additional layers to prune: stem, depthwise, squeeze_excite.", flag_values=FLAGS)
-flags.DEFINE_enum(
-    "importance", "taylor", ["taylor", "gamma"], "Importance criterion for channel pruning.", flag_values=FLAGS
-)
-flags.DEFINE_integer(
-    "freeze_after",
-    0,
-    "`quantize`: steps after which quantization ranges and batch statistics are frozen.",
-    0,
-    flag_values=FLAGS,
+FLAGS.DEFINE_string("out", None, "Output folder.", required=True)
+FLAGS.DEFINE_integer("steps", 3000, "Approximate number of training steps per stage.", 1)
+FLAGS.DEFINE_enum("pattern", "unstructured", ["unstructured", "2:4", "channels"], "Pruning pattern.")
+FLAGS.DEFINE_float("sparsity", 0.8, "Fraction of zeros in the pruned layers, or of channels to remove.", 0.0, 0.99)
+FLAGS.DEFINE_list("also", [], "Additional layers to prune: stem, depthwise, squeeze_excite.")
+FLAGS.DEFINE_enum("importance", "taylor", ["taylor", "gamma"], "Importance criterion for channel pruning.")
+FLAGS.DEFINE_integer(
+    "freeze_after", 0, "`quantize`: steps after which quantization ranges and batch statistics are frozen.", 0
 )
 
 CALIBRATION_IMAGES = 256

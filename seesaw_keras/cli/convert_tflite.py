@@ -32,9 +32,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from absl import flags
 
-from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.command import Command, Flags
 from seesaw_keras.cli.support.messages import say
 from seesaw_keras.cli.support.parsing import parse_size
 from seesaw_keras.cli.support.progress_bars import ProgressBars
@@ -47,50 +46,26 @@ from seesaw_keras.verification.threshold_calibration import load_calibration
 
 __all__ = ["run"]
 
-FLAGS = flags.FlagValues()
-flags.DEFINE_string("model", None, "Variant, .keras file or SavedModel folder.", required=True, flag_values=FLAGS)
-flags.DEFINE_string("weights", None, "Weights file for a variant, as written by model.save_weights.", flag_values=FLAGS)
-flags.DEFINE_enum(
-    "type",
-    "int8",
-    ["int8", "float32", "float16", "dynamic"],
-    "Quantization scheme of weights and activations.",
-    flag_values=FLAGS,
+FLAGS = Flags()
+FLAGS.DEFINE_string("model", None, "Variant, .keras file or SavedModel folder.", required=True)
+FLAGS.DEFINE_string("weights", None, "Weights file for a variant, as written by model.save_weights.")
+FLAGS.DEFINE_enum(
+    "type", "int8", ["int8", "float32", "float16", "dynamic"], "Quantization scheme of weights and activations."
 )
-flags.DEFINE_string(
-    "target", "plain", f"Target runtime: {', '.join(TARGETS)}; plain: no rewriting after conversion.", flag_values=FLAGS
+FLAGS.DEFINE_string("target", "plain", f"Target runtime: {', '.join(TARGETS)}; plain: no rewriting after conversion.")
+FLAGS.DEFINE_string("arena", None, "--target tflm: maximum arena size in bytes; 384K and 1M are KiB and MiB.")
+FLAGS.DEFINE_enum(
+    "input", "int8", ["int8", "uint8"], "Input type of an int8 network: pixel - 128, or uint8 pixels with a QUANTIZE."
 )
-flags.DEFINE_string(
-    "arena", None, "--target tflm: maximum arena size in bytes; 384K and 1M are KiB and MiB.", flag_values=FLAGS
+FLAGS.DEFINE_enum(
+    "normalize", "none", ["none", "graph"], "Where embeddings are L2-normalized: nowhere, or in the graph."
 )
-flags.DEFINE_enum(
-    "input",
-    "int8",
-    ["int8", "uint8"],
-    "Input type of an int8 network: pixel - 128, or uint8 pixels with a QUANTIZE.",
-    flag_values=FLAGS,
-)
-flags.DEFINE_enum(
-    "normalize",
-    "none",
-    ["none", "graph"],
-    "Where embeddings are L2-normalized: nowhere, or in the graph.",
-    flag_values=FLAGS,
-)
-flags.DEFINE_string("data", None, "Data set to calibrate int8 ranges on. Default: synthetic faces.", flag_values=FLAGS)
-flags.DEFINE_integer(
-    "images", 64, "Number of calibration images; four times as many are hardly better.", 1, flag_values=FLAGS
-)
-flags.DEFINE_float(
-    "threshold", None, "Minimum cosine at which two faces are the same person, to store.", -1.0, 1.0, flag_values=FLAGS
-)
-flags.DEFINE_string(
-    "card", None, "Model card from `seesaw evaluate --card` whose threshold is stored.", flag_values=FLAGS
-)
-flags.DEFINE_string(
-    "errors", None, "PNG file for a plot of the quantization noise of each tensor; int8 only.", flag_values=FLAGS
-)
-flags.DEFINE_string("out", None, "File to write.", required=True, flag_values=FLAGS)
+FLAGS.DEFINE_string("data", None, "Data set to calibrate int8 ranges on. Default: synthetic faces.")
+FLAGS.DEFINE_integer("images", 64, "Number of calibration images; four times as many are hardly better.", 1)
+FLAGS.DEFINE_float("threshold", None, "Minimum cosine at which two faces are the same person, to store.", -1.0, 1.0)
+FLAGS.DEFINE_string("card", None, "Model card from `seesaw evaluate --card` whose threshold is stored.")
+FLAGS.DEFINE_string("errors", None, "PNG file for a plot of the quantization noise of each tensor; int8 only.")
+FLAGS.DEFINE_string("out", None, "File to write.", required=True)
 
 CHECKED = 2  # about 1 s per image in TFLite Micro for shuffle with all tensors; `seesaw check_tflite` runs more
 STATISTICS_IMAGES = 64  # in one batch; needs 1.2 GB of memory with shuffle

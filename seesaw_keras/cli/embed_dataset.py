@@ -11,9 +11,7 @@ manifest.json with the configuration. Repeat the command to resume an interrupte
     shards = [np.load(path, mmap_mode="r") for path in sorted(Path("embeddings").glob("*.npy"))]
 """
 
-from absl import flags
-
-from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.command import Command, Flags
 from seesaw_keras.cli.support.progress_bars import ProgressBars
 from seesaw_keras.inference.preprocessing import PREPROCESSES
 from seesaw_keras.tflite.runtimes import RUNTIMES
@@ -21,40 +19,18 @@ from seesaw_keras.verification.dataset_embeddings import INDEX, EmbeddingSetting
 
 __all__ = ["run"]
 
-FLAGS = flags.FlagValues()
-flags.DEFINE_string(
-    "data", None, "Data set to embed: a .rec, .tfrecord, .csv or .zip, or a folder.", required=True, flag_values=FLAGS
+FLAGS = Flags()
+FLAGS.DEFINE_string("data", None, "Data set to embed: a .rec, .tfrecord, .csv or .zip, or a folder.", required=True)
+FLAGS.DEFINE_string(
+    "model", None, "Embedding model: a .tflite, .onnx, .keras or .h5 file, or a SavedModel folder.", required=True
 )
-flags.DEFINE_string(
-    "model",
-    None,
-    "Embedding model: a .tflite, .onnx, .keras or .h5 file, or a SavedModel folder.",
-    required=True,
-    flag_values=FLAGS,
+FLAGS.DEFINE_string("output", None, "Output folder: new, or of an interrupted run to resume.", required=True)
+FLAGS.DEFINE_enum("preprocess", None, list(PREPROCESSES), "Model's input preprocessing. Default: pm1.")
+FLAGS.DEFINE_enum("runtime", "xnnpack", list(RUNTIMES), "Runtime for a .tflite; see seesaw_keras/tflite/runtimes.py.")
+FLAGS.DEFINE_integer(
+    "images_per_shard", 4096, "Images per shard; an interruption loses at most one shard per process.", 1
 )
-flags.DEFINE_string(
-    "output", None, "Output folder: new, or of an interrupted run to resume.", required=True, flag_values=FLAGS
-)
-flags.DEFINE_enum(
-    "preprocess", None, list(PREPROCESSES), "Model's input preprocessing. Default: pm1.", flag_values=FLAGS
-)
-flags.DEFINE_enum(
-    "runtime",
-    "xnnpack",
-    list(RUNTIMES),
-    "Runtime for a .tflite; see seesaw_keras/tflite/runtimes.py.",
-    flag_values=FLAGS,
-)
-flags.DEFINE_integer(
-    "images_per_shard",
-    4096,
-    "Images per shard; an interruption loses at most one shard per process.",
-    1,
-    flag_values=FLAGS,
-)
-flags.DEFINE_integer(
-    "processes", None, "Number of worker processes. Default: one per CPU.", lower_bound=1, flag_values=FLAGS
-)
+FLAGS.DEFINE_integer("processes", None, "Number of worker processes. Default: one per CPU.", lower_bound=1)
 
 
 def main() -> None:

@@ -21,10 +21,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from absl import flags
 from tqdm import tqdm
 
-from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.command import Command, Flags
 from seesaw_keras.cli.support.startup import quiet_tensorflow
 from seesaw_keras.data.records import Pairs
 from seesaw_keras.data.sources import open_pairs
@@ -39,39 +38,23 @@ from seesaw_keras.verification.threshold_calibration import store_calibration
 
 __all__ = ["run"]
 
-FLAGS = flags.FlagValues()
-flags.DEFINE_string("model", None, "Model or file of embeddings to evaluate.", required=True, flag_values=FLAGS)
-flags.DEFINE_string("data", None, "Images: .bin, .zip or folder.", required=True, flag_values=FLAGS)
-flags.DEFINE_string(
-    "pairs", None, "Pair list of LFW (pairs.txt) or CFP (Protocol/Split/FP); not for a .bin.", flag_values=FLAGS
+FLAGS = Flags()
+FLAGS.DEFINE_string("model", None, "Model or file of embeddings to evaluate.", required=True)
+FLAGS.DEFINE_string("data", None, "Images: .bin, .zip or folder.", required=True)
+FLAGS.DEFINE_string("pairs", None, "Pair list of LFW (pairs.txt) or CFP (Protocol/Split/FP); not for a .bin.")
+FLAGS.DEFINE_enum("preprocess", None, list(PREPROCESSES), "Model's input preprocessing. Default: pm1.")
+FLAGS.DEFINE_bool("flip", False, "Add the embedding of the mirrored image.")
+FLAGS.DEFINE_string("compare", None, "Second model to compare with the first on the same pairs.")
+FLAGS.DEFINE_enum(
+    "compare_preprocess", None, list(PREPROCESSES), "Input preprocessing of --compare. Default: same as --model."
 )
-flags.DEFINE_enum(
-    "preprocess", None, list(PREPROCESSES), "Model's input preprocessing. Default: pm1.", flag_values=FLAGS
-)
-flags.DEFINE_bool("flip", False, "Add the embedding of the mirrored image.", flag_values=FLAGS)
-flags.DEFINE_string("compare", None, "Second model to compare with the first on the same pairs.", flag_values=FLAGS)
-flags.DEFINE_enum(
-    "compare_preprocess",
-    None,
-    list(PREPROCESSES),
-    "Input preprocessing of --compare. Default: same as --model.",
-    flag_values=FLAGS,
-)
-flags.DEFINE_float("far", 1e-4, "False accept rate that determines the threshold.", 0.0, 1.0, flag_values=FLAGS)
-flags.DEFINE_enum(
-    "runtime",
-    "xnnpack",
-    list(RUNTIMES),
-    "Runtime for a .tflite; see seesaw_keras/tflite/runtimes.py.",
-    flag_values=FLAGS,
-)
-flags.DEFINE_integer("threads", 1, "Number of threads for LiteRT or ONNX Runtime.", 1, flag_values=FLAGS)
-flags.DEFINE_string("json", None, "JSON file to write all results to; `accuracy` is in percent.", flag_values=FLAGS)
-flags.DEFINE_string("markdown", None, "Markdown file to write the table to.", flag_values=FLAGS)
-flags.DEFINE_string("report", None, "HTML report to write, with tables, curves and the worst pairs.", flag_values=FLAGS)
-flags.DEFINE_string(
-    "card", None, "Model card (JSON) to store the threshold in, under `calibration`.", flag_values=FLAGS
-)
+FLAGS.DEFINE_float("far", 1e-4, "False accept rate that determines the threshold.", 0.0, 1.0)
+FLAGS.DEFINE_enum("runtime", "xnnpack", list(RUNTIMES), "Runtime for a .tflite; see seesaw_keras/tflite/runtimes.py.")
+FLAGS.DEFINE_integer("threads", 1, "Number of threads for LiteRT or ONNX Runtime.", 1)
+FLAGS.DEFINE_string("json", None, "JSON file to write all results to; `accuracy` is in percent.")
+FLAGS.DEFINE_string("markdown", None, "Markdown file to write the table to.")
+FLAGS.DEFINE_string("report", None, "HTML report to write, with tables, curves and the worst pairs.")
+FLAGS.DEFINE_string("card", None, "Model card (JSON) to store the threshold in, under `calibration`.")
 
 
 def measured(source: str, preprocess: str | None, pairs: Pairs) -> tuple[Verification, dict[str, Any]]:

@@ -13,9 +13,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from absl import flags
 
-from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.command import Command, Flags
 from seesaw_keras.data.images import decode_image
 from seesaw_keras.data.sources import open_source
 from seesaw_keras.inference.embedders import FlatbufferEmbedder, load_embedder
@@ -27,22 +26,12 @@ from seesaw_keras.tflite.reference import FLAVORS
 
 __all__ = ["run"]
 
-FLAGS = flags.FlagValues()
-flags.DEFINE_string(
-    "float", None, "The same network as a float32 .tflite, the reference for the quantization error.", flag_values=FLAGS
-)
-flags.DEFINE_string(
-    "data", None, "Data set whose first image is used: .rec, .tfrecord, .csv, .zip, or a folder.", flag_values=FLAGS
-)
-flags.DEFINE_enum(
-    "flavor", "litert", list(FLAVORS), "Arithmetic of LiteRT's reference kernels or of TFLite Micro.", flag_values=FLAGS
-)
-flags.DEFINE_enum(
-    "preprocess", None, list(PREPROCESSES), "Model's input preprocessing. Default: pm1.", flag_values=FLAGS
-)
-flags.DEFINE_string(
-    "out", None, "HTML file to write. Default: the model's path with the suffix .html.", flag_values=FLAGS
-)
+FLAGS = Flags()
+FLAGS.DEFINE_string("float", None, "The same network as a float32 .tflite, the reference for the quantization error.")
+FLAGS.DEFINE_string("data", None, "Data set whose first image is used: .rec, .tfrecord, .csv, .zip, or a folder.")
+FLAGS.DEFINE_enum("flavor", "litert", list(FLAVORS), "Arithmetic of LiteRT's reference kernels or of TFLite Micro.")
+FLAGS.DEFINE_enum("preprocess", None, list(PREPROCESSES), "Model's input preprocessing. Default: pm1.")
+FLAGS.DEFINE_string("out", None, "HTML file to write. Default: the model's path with the suffix .html.")
 
 
 def given_image(names: list[str]) -> np.ndarray:

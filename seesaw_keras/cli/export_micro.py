@@ -13,21 +13,17 @@ export in the folder is replaced; a folder with other contents is not modified.
 
 from pathlib import Path
 
-from absl import flags
-
-from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.command import Command, Flags
 from seesaw_keras.cli.support.messages import say
 from seesaw_keras.tflite.flatbuffer import ModelFile
 from seesaw_keras.tflite.micro import Export, export, write_sources
 
 __all__ = ["run"]
 
-FLAGS = flags.FlagValues()
-flags.DEFINE_string("model", None, "Flatbuffer (.tflite) to export.", required=True, flag_values=FLAGS)
-flags.DEFINE_float(
-    "threshold", None, "Minimum cosine at which two faces are the same person.", -1.0, 1.0, flag_values=FLAGS
-)
-flags.DEFINE_string("out", None, "Output folder.", required=True, flag_values=FLAGS)
+FLAGS = Flags()
+FLAGS.DEFINE_string("model", None, "Flatbuffer (.tflite) to export.", required=True)
+FLAGS.DEFINE_float("threshold", None, "Minimum cosine at which two faces are the same person.", -1.0, 1.0)
+FLAGS.DEFINE_string("out", None, "Output folder.", required=True)
 
 
 def table(made: Export, size: int) -> str:

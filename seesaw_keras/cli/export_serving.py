@@ -18,28 +18,20 @@ A variant without --weights gets random weights (seed 0): suitable for latency m
 from pathlib import Path
 from typing import Any
 
-from absl import flags
-
-from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.command import Command, Flags
 from seesaw_keras.cli.support.messages import say
 from seesaw_keras.cli.support.startup import quiet_tensorflow
 from seesaw_keras.models.configs import list_models
 
 __all__ = ["run"]
 
-FLAGS = flags.FlagValues()
-flags.DEFINE_string("model", None, "Variant or .keras file.", required=True, flag_values=FLAGS)
-flags.DEFINE_string("weights", None, "Weights file for a variant, as written by model.save_weights.", flag_values=FLAGS)
-flags.DEFINE_float(
-    "threshold", None, "Minimum cosine at which two faces are the same person.", -1.0, 1.0, flag_values=FLAGS
-)
-flags.DEFINE_string(
-    "card", None, "Model card (JSON) that contains the threshold, instead of --threshold.", flag_values=FLAGS
-)
-flags.DEFINE_string(
-    "name", None, "Model name in the server. Default: the name of the variant or file.", flag_values=FLAGS
-)
-flags.DEFINE_string("out", None, "Model base folder to write to.", required=True, flag_values=FLAGS)
+FLAGS = Flags()
+FLAGS.DEFINE_string("model", None, "Variant or .keras file.", required=True)
+FLAGS.DEFINE_string("weights", None, "Weights file for a variant, as written by model.save_weights.")
+FLAGS.DEFINE_float("threshold", None, "Minimum cosine at which two faces are the same person.", -1.0, 1.0)
+FLAGS.DEFINE_string("card", None, "Model card (JSON) that contains the threshold, instead of --threshold.")
+FLAGS.DEFINE_string("name", None, "Model name in the server. Default: the name of the variant or file.")
+FLAGS.DEFINE_string("out", None, "Model base folder to write to.", required=True)
 
 STATISTICS_IMAGES = 64  # in one batch; needs 1.2 GB of memory with shuffle
 

@@ -21,10 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from absl import flags
 from tqdm import tqdm
 
-from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.command import Command, Flags
 from seesaw_keras.cli.support.embedder_flags import define_embedder_flags, embedder_from_flags
 from seesaw_keras.data.formats.image_files import natural_key, printable
 from seesaw_keras.data.images import IMAGE_SUFFIXES
@@ -36,15 +35,13 @@ from seesaw_keras.files import replacing
 
 __all__ = ["run"]
 
-FLAGS = flags.FlagValues()
-flags.DEFINE_string(
-    "gallery", None, "Gallery file; `enroll` creates it for a single --model.", required=True, flag_values=FLAGS
-)
+FLAGS = Flags()
+FLAGS.DEFINE_string("gallery", None, "Gallery file; `enroll` creates it for a single --model.", required=True)
 define_embedder_flags(FLAGS)
-flags.DEFINE_string("name", None, "enroll: name of the person in all the files.", flag_values=FLAGS)
-flags.DEFINE_float("every", 1.0, "Seconds between the sampled frames of a video.", 0.0, flag_values=FLAGS)
-flags.DEFINE_integer("k", 1, "identify: number of candidates.", 1, flag_values=FLAGS)
-flags.DEFINE_string("out", None, "export: .npz file to write, with `embeddings` and `names`.", flag_values=FLAGS)
+FLAGS.DEFINE_string("name", None, "enroll: name of the person in all the files.")
+FLAGS.DEFINE_float("every", 1.0, "Seconds between the sampled frames of a video.", 0.0)
+FLAGS.DEFINE_integer("k", 1, "identify: number of candidates.", 1)
+FLAGS.DEFINE_string("out", None, "export: .npz file to write, with `embeddings` and `names`.")
 
 
 def listed(path: Path) -> list[Path]:

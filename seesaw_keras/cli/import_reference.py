@@ -11,25 +11,20 @@ arrays with the implementation's parameter names. `--out` ends in .weights.h5 fo
 import json
 
 import h5py
-from absl import flags
 
 import seesaw_keras
-from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.command import Command, Flags
 from seesaw_keras.cli.support.startup import quiet_tensorflow
 from seesaw_keras.files import replacing, sha256_of
 from seesaw_keras.models.configs import list_models
 
 __all__ = ["run"]
 
-FLAGS = flags.FlagValues()
-flags.DEFINE_enum("variant", "shuffle", list_models(), "Variant of the checkpoint.", flag_values=FLAGS)
-flags.DEFINE_string(
-    "checkpoint", None, "Checkpoint to read: .pth, TorchScript or .npz.", required=True, flag_values=FLAGS
-)
-flags.DEFINE_string(
-    "out", None, "File to write: .weights.h5 (weights) or .keras (the whole model).", required=True, flag_values=FLAGS
-)
-flags.DEFINE_integer("embedding_size", 512, "Embedding dimension of the checkpoint.", lower_bound=1, flag_values=FLAGS)
+FLAGS = Flags()
+FLAGS.DEFINE_enum("variant", "shuffle", list_models(), "Variant of the checkpoint.")
+FLAGS.DEFINE_string("checkpoint", None, "Checkpoint to read: .pth, TorchScript or .npz.", required=True)
+FLAGS.DEFINE_string("out", None, "File to write: .weights.h5 (weights) or .keras (the whole model).", required=True)
+FLAGS.DEFINE_integer("embedding_size", 512, "Embedding dimension of the checkpoint.", lower_bound=1)
 
 
 def main() -> None:

@@ -25,9 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from absl import flags
-
-from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.command import Command, Flags
 from seesaw_keras.cli.support.pairs_flag import define_pairs_flag
 from seesaw_keras.cli.support.subcommand import run_subcommand
 from seesaw_keras.files import replacing, sha256_of
@@ -37,56 +35,34 @@ from seesaw_keras.training.recipe import Recipe, get_recipe, list_recipes
 
 __all__ = ["run"]
 
-FLAGS = flags.FlagValues()
-flags.DEFINE_enum(
-    "recipe", "synthetic", list_recipes(), "Training recipe; see `seesaw train --help`.", flag_values=FLAGS
-)
-flags.DEFINE_multi_string("set", [], "key=value: override a field of the recipe; repeatable.", flag_values=FLAGS)
-flags.DEFINE_string(
-    "data", None, "Training data set. Default for the recipe `synthetic`: the built-in demo data.", flag_values=FLAGS
-)
-flags.DEFINE_string(
-    "verify", None, "Verification pairs: a .bin, images of LFW or CFP, or synthetic:2000@32.", flag_values=FLAGS
-)
+FLAGS = Flags()
+FLAGS.DEFINE_enum("recipe", "synthetic", list_recipes(), "Training recipe; see `seesaw train --help`.")
+FLAGS.DEFINE_multi_string("set", [], "key=value: override a field of the recipe; repeatable.")
+FLAGS.DEFINE_string("data", None, "Training data set. Default for the recipe `synthetic`: the built-in demo data.")
+FLAGS.DEFINE_string("verify", None, "Verification pairs: a .bin, images of LFW or CFP, or synthetic:2000@32.")
 define_pairs_flag(FLAGS, "--verify")
-flags.DEFINE_string(
-    "teacher", None, "Teacher model or stored embeddings, for a recipe with distillation.", flag_values=FLAGS
-)
-flags.DEFINE_enum(
-    "teacher_preprocess", None, list(PREPROCESSES), "Teacher's input preprocessing. Default: pm1.", flag_values=FLAGS
-)
-flags.DEFINE_string(
-    "photographs", None, "Photographs to detect and align faces in, instead of --data.", flag_values=FLAGS
-)
-flags.DEFINE_string(
-    "yunet", None, "YuNet model for face detection; see `seesaw align_faces --help`.", flag_values=FLAGS
-)
-flags.DEFINE_enum(
+FLAGS.DEFINE_string("teacher", None, "Teacher model or stored embeddings, for a recipe with distillation.")
+FLAGS.DEFINE_enum("teacher_preprocess", None, list(PREPROCESSES), "Teacher's input preprocessing. Default: pm1.")
+FLAGS.DEFINE_string("photographs", None, "Photographs to detect and align faces in, instead of --data.")
+FLAGS.DEFINE_string("yunet", None, "YuNet model for face detection; see `seesaw align_faces --help`.")
+FLAGS.DEFINE_enum(
     "compress",
     "prune+quantize",
     ["prune", "quantize", "prune+quantize"],
     "Compression stages to run; see `seesaw compress --help`.",
-    flag_values=FLAGS,
 )
-flags.DEFINE_float(
-    "sparsity", None, "Pruning sparsity, as in `seesaw compress`. Default for the demo data: 0.5.", flag_values=FLAGS
+FLAGS.DEFINE_float("sparsity", None, "Pruning sparsity, as in `seesaw compress`. Default for the demo data: 0.5.")
+FLAGS.DEFINE_integer(
+    "steps", None, "Training steps per compression stage, as in `seesaw compress`. Default for the demo data: 300.", 1
 )
-flags.DEFINE_integer(
-    "steps",
-    None,
-    "Training steps per compression stage, as in `seesaw compress`. Default for the demo data: 300.",
-    1,
-    flag_values=FLAGS,
-)
-flags.DEFINE_float(
+FLAGS.DEFINE_float(
     "far",
     0.01,
     "False accept rate of the threshold; it must be measurable with the number of impostor pairs.",
     0.0,
     1.0,
-    flag_values=FLAGS,
 )
-flags.DEFINE_string("out", None, "Output folder. Default: runs/RECIPE.", flag_values=FLAGS)
+FLAGS.DEFINE_string("out", None, "Output folder. Default: runs/RECIPE.")
 
 STATE = "pipeline.json"
 EMBEDDED = {"steps": 300, "sparsity": 0.5}  # compression defaults for the demo data: about a minute per stage

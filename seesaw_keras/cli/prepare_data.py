@@ -24,9 +24,7 @@ Verification pairs (a .bin, or images of LFW or CFP with --pairs) are written as
 import os
 from pathlib import Path
 
-from absl import flags
-
-from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.command import Command, Flags
 from seesaw_keras.cli.support.progress_bars import ProgressBars
 from seesaw_keras.data.preparation.near import Exclusion
 from seesaw_keras.data.preparation.prepare import FORMATS, Settings, prepare_faces
@@ -37,80 +35,44 @@ from seesaw_keras.inference.preprocessing import PREPROCESSES
 
 __all__ = ["run"]
 
-FLAGS = flags.FlagValues()
+FLAGS = Flags()
 DEFAULT = Settings()
-flags.DEFINE_string(
-    "data",
-    None,
-    "Data set to prepare: a .rec, .tfrecord, .csv, .zip or .bin, or a folder.",
-    required=True,
-    flag_values=FLAGS,
+FLAGS.DEFINE_string(
+    "data", None, "Data set to prepare: a .rec, .tfrecord, .csv, .zip or .bin, or a folder.", required=True
 )
-flags.DEFINE_string(
-    "output", None, "Output folder: new, or of an interrupted run to resume.", required=True, flag_values=FLAGS
+FLAGS.DEFINE_string("output", None, "Output folder: new, or of an interrupted run to resume.", required=True)
+FLAGS.DEFINE_string(
+    "pairs", None, "Pair list of LFW (pairs.txt) or CFP (Protocol/Split/FP), to prepare verification pairs."
 )
-flags.DEFINE_string(
-    "pairs",
-    None,
-    "Pair list of LFW (pairs.txt) or CFP (Protocol/Split/FP), to prepare verification pairs.",
-    flag_values=FLAGS,
-)
-flags.DEFINE_enum(
+FLAGS.DEFINE_enum(
     "format",
     DEFAULT.format,
     FORMATS,
     "Output format: TFRecord shards, or InsightFace's train.rec, train.idx and property.",
-    flag_values=FLAGS,
 )
-flags.DEFINE_integer(
-    "images_per_shard", DEFAULT.images_per_shard, "Images per TFRecord shard.", lower_bound=1, flag_values=FLAGS
+FLAGS.DEFINE_integer("images_per_shard", DEFAULT.images_per_shard, "Images per TFRecord shard.", lower_bound=1)
+FLAGS.DEFINE_integer("min_images", DEFAULT.min_images, "Exclude identities with fewer images.", lower_bound=1)
+FLAGS.DEFINE_integer(
+    "holdout_identities", 0, "Number of identities to write to `holdout` instead of `train`.", lower_bound=0
 )
-flags.DEFINE_integer(
-    "min_images", DEFAULT.min_images, "Exclude identities with fewer images.", lower_bound=1, flag_values=FLAGS
-)
-flags.DEFINE_integer(
-    "holdout_identities",
-    0,
-    "Number of identities to write to `holdout` instead of `train`.",
-    lower_bound=0,
-    flag_values=FLAGS,
-)
-flags.DEFINE_integer(
+FLAGS.DEFINE_integer(
     "holdout_pairs",
     0,
     "Number of genuine and of impostor pairs of held-out identities: holdout/validation.zip, degraded.zip, turned.zip.",
     lower_bound=0,
-    flag_values=FLAGS,
 )
-flags.DEFINE_integer(
-    "seed", DEFAULT.seed, "Seed for the choice of held-out identities and their pairs.", flag_values=FLAGS
+FLAGS.DEFINE_integer("seed", DEFAULT.seed, "Seed for the choice of held-out identities and their pairs.")
+FLAGS.DEFINE_string(
+    "exclude_near", None, "Test set, a .bin or as --data; identities similar to those in it are excluded."
 )
-flags.DEFINE_string(
-    "exclude_near",
-    None,
-    "Test set, a .bin or as --data; identities similar to those in it are excluded.",
-    flag_values=FLAGS,
-)
-flags.DEFINE_string(
+FLAGS.DEFINE_string(
     "embedder",
     None,
     "Embedding model for --exclude_near: a .tflite, .onnx, .keras or .h5 file, or a SavedModel folder.",
-    flag_values=FLAGS,
 )
-flags.DEFINE_enum(
-    "preprocess", None, list(PREPROCESSES), "Input preprocessing of --embedder. Default: pm1.", flag_values=FLAGS
-)
-flags.DEFINE_float(
-    "near_cosine",
-    0.5,
-    "Minimum cosine of mean embeddings at which an identity is excluded.",
-    -1.0,
-    1.0,
-    flag_values=FLAGS,
-)
-flags.DEFINE_integer(
-    "processes", None, "Number of worker processes. Default: one per CPU.", lower_bound=1, flag_values=FLAGS
-)
+FLAGS.DEFINE_enum("preprocess", None, list(PREPROCESSES), "Input preprocessing of --embedder. Default: pm1.")
+FLAGS.DEFINE_float("near_cosine", 0.5, "Minimum cosine of mean embeddings at which an identity is excluded.", -1.0, 1.0)
+FLAGS.DEFINE_integer("processes", None, "Number of worker processes. Default: one per CPU.", lower_bound=1)
 
 NOT_OF_PAIRS = (
     *("format", "images_per_shard", "min_images", "holdout_identities", "holdout_pairs", "seed"),

@@ -22,10 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from absl import flags
 
 from seesaw_keras import __version__
-from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.command import Command, Flags
 from seesaw_keras.cli.support.pairs_flag import define_pairs_flag
 from seesaw_keras.cli.support.startup import quiet_tensorflow
 from seesaw_keras.cli.support.subcommand import run_subcommand
@@ -34,25 +33,20 @@ from seesaw_keras.tflite.passes import TARGETS, check_target
 
 __all__ = ["run"]
 
-FLAGS = flags.FlagValues()
-flags.DEFINE_string(
-    "run", None, "Folder of a training run, with best.json and best.weights.h5.", required=True, flag_values=FLAGS
+FLAGS = Flags()
+FLAGS.DEFINE_string("run", None, "Folder of a training run, with best.json and best.weights.h5.", required=True)
+FLAGS.DEFINE_string("name", None, "Release name VARIANT.DATA, such as phone.faces.", required=True)
+FLAGS.DEFINE_string("target", "plain", f"Target runtime of the flatbuffer: {', '.join(TARGETS)}.")
+FLAGS.DEFINE_string(
+    "quantized", None, "SavedModel from `seesaw compress`. Default: post-training quantization with --data."
 )
-flags.DEFINE_string("name", None, "Release name VARIANT.DATA, such as phone.faces.", required=True, flag_values=FLAGS)
-flags.DEFINE_string("target", "plain", f"Target runtime of the flatbuffer: {', '.join(TARGETS)}.", flag_values=FLAGS)
-flags.DEFINE_string(
-    "quantized",
-    None,
-    "SavedModel from `seesaw compress`. Default: post-training quantization with --data.",
-    flag_values=FLAGS,
-)
-flags.DEFINE_string("data", None, "Data set to calibrate int8 ranges on.", required=True, flag_values=FLAGS)
-flags.DEFINE_string("verify", None, "Verification pairs.", required=True, flag_values=FLAGS)
+FLAGS.DEFINE_string("data", None, "Data set to calibrate int8 ranges on.", required=True)
+FLAGS.DEFINE_string("verify", None, "Verification pairs.", required=True)
 define_pairs_flag(FLAGS, "--verify")
-flags.DEFINE_float("far", 1e-2, "False accept rate of the threshold.", 0.0, 1.0, flag_values=FLAGS)
-flags.DEFINE_integer("images", 256, "Number of calibration images from --data.", 1, flag_values=FLAGS)
-flags.DEFINE_string("about", None, "JSON file with the text fields of the card.", required=True, flag_values=FLAGS)
-flags.DEFINE_string("out", "tflite", "Output folder.", flag_values=FLAGS)
+FLAGS.DEFINE_float("far", 1e-2, "False accept rate of the threshold.", 0.0, 1.0)
+FLAGS.DEFINE_integer("images", 256, "Number of calibration images from --data.", 1)
+FLAGS.DEFINE_string("about", None, "JSON file with the text fields of the card.", required=True)
+FLAGS.DEFINE_string("out", "tflite", "Output folder.")
 
 WORTH_COMPRESSING = 1024  # entries; below this, HDF5's overhead exceeds the savings
 BITS_LEFT_OUT = 13  # of float32's 23 mantissa bits; keeps float16's precision and float32's range

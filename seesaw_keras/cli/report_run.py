@@ -9,23 +9,17 @@ the pipeline; repeating it takes about a second.
 
 from pathlib import Path
 
-from absl import flags
-
-from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.command import Command, Flags
 from seesaw_keras.cli.support.pairs_flag import define_pairs_flag
 from seesaw_keras.data.sources import open_pairs
 from seesaw_keras.reports.run_page import write_page
 
 __all__ = ["run"]
 
-FLAGS = flags.FlagValues()
-flags.DEFINE_string("run", None, "Output folder of `seesaw pipeline`.", required=True, flag_values=FLAGS)
-flags.DEFINE_string(
-    "data",
-    None,
-    "Verification pairs of the run: a .bin, images of LFW or CFP, or synthetic:2000@32.",
-    required=True,
-    flag_values=FLAGS,
+FLAGS = Flags()
+FLAGS.DEFINE_string("run", None, "Output folder of `seesaw pipeline`.", required=True)
+FLAGS.DEFINE_string(
+    "data", None, "Verification pairs of the run: a .bin, images of LFW or CFP, or synthetic:2000@32.", required=True
 )
 define_pairs_flag(FLAGS, "--data")
 

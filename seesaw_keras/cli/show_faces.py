@@ -12,9 +12,8 @@ Without `--data` it shows the built-in demo data, synthetic faces.
 """
 
 import cv2
-from absl import flags
 
-from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.command import Command, Flags
 from seesaw_keras.data.records import Source
 from seesaw_keras.data.sources import open_source
 from seesaw_keras.data.synthetic import SyntheticFaces
@@ -24,32 +23,20 @@ from seesaw_keras.reports.pictures.face_sheets import face_sheet, view_sheet
 
 __all__ = ["run"]
 
-FLAGS = flags.FlagValues()
-flags.DEFINE_string(
+FLAGS = Flags()
+FLAGS.DEFINE_string(
     "data",
     None,
     "Data set: .rec, .tfrecord, .csv, .zip, or a folder of these or of identity/image. Default: synthetic faces.",
-    flag_values=FLAGS,
 )
-flags.DEFINE_string("out", "sheet.png", "PNG file to write.", flag_values=FLAGS)
-flags.DEFINE_integer("identities", 10, "Rows: the first identities of the data set.", lower_bound=1, flag_values=FLAGS)
-flags.DEFINE_integer("images", 10, "Columns: the first images of each identity.", lower_bound=1, flag_values=FLAGS)
-flags.DEFINE_integer(
-    "views",
-    0,
-    "Columns: augmented views of the first image of each identity. 0: show its images.",
-    lower_bound=0,
-    flag_values=FLAGS,
+FLAGS.DEFINE_string("out", "sheet.png", "PNG file to write.")
+FLAGS.DEFINE_integer("identities", 10, "Rows: the first identities of the data set.", lower_bound=1)
+FLAGS.DEFINE_integer("images", 10, "Columns: the first images of each identity.", lower_bound=1)
+FLAGS.DEFINE_integer(
+    "views", 0, "Columns: augmented views of the first image of each identity. 0: show its images.", lower_bound=0
 )
-flags.DEFINE_integer(
-    "size",
-    112,
-    "Side length of each image on the sheet in pixels.",
-    lower_bound=16,
-    upper_bound=1024,
-    flag_values=FLAGS,
-)
-flags.DEFINE_integer("seed", 0, "Seed of the synthetic identities.", lower_bound=0, flag_values=FLAGS)
+FLAGS.DEFINE_integer("size", 112, "Side length of each image on the sheet in pixels.", lower_bound=16, upper_bound=1024)
+FLAGS.DEFINE_integer("seed", 0, "Seed of the synthetic identities.", lower_bound=0)
 
 
 def main() -> None:

@@ -37,10 +37,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from absl import flags
 from tqdm import tqdm
 
-from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.command import Command, Flags
 from seesaw_keras.cli.support.pairs_flag import define_pairs_flag
 from seesaw_keras.cli.support.progress_bars import ProgressBars
 from seesaw_keras.cli.support.startup import quiet_tensorflow
@@ -64,55 +63,33 @@ RECIPES = "; ".join(f"{name}: {get_recipe(name).summary}" for name in list_recip
 
 __all__ = ["run"]
 
-FLAGS = flags.FlagValues()
-flags.DEFINE_enum("recipe", "synthetic", list_recipes(), f"Training recipe. {RECIPES}.", flag_values=FLAGS)
-flags.DEFINE_multi_string("set", [], "key=value: override a field of the recipe; repeatable.", flag_values=FLAGS)
-flags.DEFINE_multi_string(
-    "data",
-    None,
-    "Training data set; repeatable. Default for the recipe `synthetic`: 2,000 synthetic identities.",
-    flag_values=FLAGS,
+FLAGS = Flags()
+FLAGS.DEFINE_enum("recipe", "synthetic", list_recipes(), f"Training recipe. {RECIPES}.")
+FLAGS.DEFINE_multi_string("set", [], "key=value: override a field of the recipe; repeatable.")
+FLAGS.DEFINE_multi_string(
+    "data", None, "Training data set; repeatable. Default for the recipe `synthetic`: 2,000 synthetic identities."
 )
-flags.DEFINE_list(
-    "data_weights",
-    None,
-    "Sampling weight of each --data per epoch, such as 1,0.5. Default: 1 for each.",
-    flag_values=FLAGS,
-)
-flags.DEFINE_string("out", None, "Output folder. Default: runs/RECIPE.", flag_values=FLAGS)
-flags.DEFINE_multi_string(
+FLAGS.DEFINE_list("data_weights", None, "Sampling weight of each --data per epoch, such as 1,0.5. Default: 1 for each.")
+FLAGS.DEFINE_string("out", None, "Output folder. Default: runs/RECIPE.")
+FLAGS.DEFINE_multi_string(
     "verify",
     None,
     "Validation pairs; repeatable: a .bin, a .zip from `seesaw prepare_data --holdout_pairs`, images of LFW or CFP, or "
     "synthetic:2000@32. The weights with the best mean accuracy are kept.",
-    flag_values=FLAGS,
 )
 define_pairs_flag(FLAGS, "--verify")
-flags.DEFINE_multi_string(
-    "teacher",
-    [],
-    "Teacher model or stored embeddings; repeatable: .keras, .tflite, .onnx, .npy or .npz.",
-    flag_values=FLAGS,
+FLAGS.DEFINE_multi_string(
+    "teacher", [], "Teacher model or stored embeddings; repeatable: .keras, .tflite, .onnx, .npy or .npz."
 )
-flags.DEFINE_list(
-    "teacher_preprocess",
-    None,
-    f"Input preprocessing of each teacher: {', '.join(PREPROCESSES)}. Default: pm1.",
-    flag_values=FLAGS,
+FLAGS.DEFINE_list(
+    "teacher_preprocess", None, f"Input preprocessing of each teacher: {', '.join(PREPROCESSES)}. Default: pm1."
 )
-flags.DEFINE_string(
-    "teacher_cache",
-    None,
-    "Folder for teacher embeddings, can be shared by training runs. Default: OUT/teacher.",
-    flag_values=FLAGS,
+FLAGS.DEFINE_string(
+    "teacher_cache", None, "Folder for teacher embeddings, can be shared by training runs. Default: OUT/teacher."
 )
-flags.DEFINE_string(
-    "weights", None, "Initial weights: a *.weights.h5 of the same variant and width.", flag_values=FLAGS
-)
-flags.DEFINE_enum("strategy", "none", ["none", "mirrored", "multi_worker"], "Distribution strategy.", flag_values=FLAGS)
-flags.DEFINE_bool(
-    "deterministic", False, "Bit-reproducible weights, also after interruptions; slower.", flag_values=FLAGS
-)
+FLAGS.DEFINE_string("weights", None, "Initial weights: a *.weights.h5 of the same variant and width.")
+FLAGS.DEFINE_enum("strategy", "none", ["none", "mirrored", "multi_worker"], "Distribution strategy.")
+FLAGS.DEFINE_bool("deterministic", False, "Bit-reproducible weights, also after interruptions; slower.")
 
 
 def training_sets(recipe: Recipe, out: Path, *, chief: bool) -> list[Path]:

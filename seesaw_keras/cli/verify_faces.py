@@ -10,17 +10,16 @@ the result.
 """
 
 import cv2
-from absl import flags
 
-from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.command import Command, Flags
 from seesaw_keras.cli.support.embedder_flags import define_embedder_flags, embedder_from_flags
 from seesaw_keras.files import replacing
 
 __all__ = ["run"]
 
-FLAGS = flags.FlagValues()
+FLAGS = Flags()
 define_embedder_flags(FLAGS)
-flags.DEFINE_string("out", None, "PNG file for a picture of the aligned faces and the result.", flag_values=FLAGS)
+FLAGS.DEFINE_string("out", None, "PNG file for a picture of the aligned faces and the result.")
 
 
 def main(photographs: list[str]) -> None:

@@ -5,18 +5,17 @@ import sys
 import textwrap
 
 import pytest
-from absl import flags
 
-from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.command import Command, Flags
 from seesaw_keras.cli.support.parsing import parse_size
 
 
 @pytest.fixture
 def tool(capsys):
     """Function: arguments -> the output of a command with two flags and positional arguments."""
-    values = flags.FlagValues()
-    flags.DEFINE_integer("min_images", 1, "Minimum number of images.", flag_values=values)
-    flags.DEFINE_multi_string("set", [], "A setting; repeatable.", flag_values=values)
+    values = Flags()
+    values.DEFINE_integer("min_images", 1, "Minimum number of images.")
+    values.DEFINE_multi_string("set", [], "A setting; repeatable.")
 
     def main(words):
         if words == ["fail"]:
@@ -71,9 +70,9 @@ def test_a_mistake_is_one_line(tool, arguments, message):
 
 
 def test_missing_flags_and_surplus_arguments_are_named():
-    values = flags.FlagValues()
+    values = Flags()
     for name in ("data", "out"):
-        flags.DEFINE_string(name, None, "A path.", required=True, flag_values=values)
+        values.DEFINE_string(name, None, "A path.", required=True)
     command = Command(lambda: None, values)
     with pytest.raises(SystemExit, match=r"^test_command: --data, --out: required; see --help$"):
         command([])
@@ -93,12 +92,12 @@ def test_the_loss_of_a_worker_ends_the_process_at_once():
     code = """
         import atexit
         from absl import flags
-        from seesaw_keras.cli.support.command import Command
+        from seesaw_keras.cli.support.command import Command, Flags
         def main():
             raise ConnectionError("lost another worker")
         atexit.register(print, "never")
         __file__ = "train.py"
-        Command(main, flags.FlagValues())([])
+        Command(main, Flags())([])
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "train: lost another worker\n")

@@ -10,9 +10,7 @@ import json
 import time
 from pathlib import Path
 
-from absl import flags
-
-from seesaw_keras.cli.support.command import Command
+from seesaw_keras.cli.support.command import Command, Flags
 from seesaw_keras.cli.support.startup import quiet_tensorflow
 
 
@@ -102,4 +100,4 @@ def main(out, *, strategy="none", devices=1, frozen=False, people=10, pause=0.0,
 
 
 if __name__ == "__main__":
-    Command(lambda words: main(Path(words[0]), **json.loads(words[1])), flags.FlagValues(), positional=True)()
+    Command(lambda words: main(Path(words[0]), **json.loads(words[1])), Flags(), positional=True)()

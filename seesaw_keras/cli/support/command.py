@@ -1,12 +1,18 @@
-"""`Command`: flag parsing, help, and user errors in one line.
+"""`Command` and its `Flags`: flag parsing, help, and user errors in one line.
 
-A module with a command ends in
+A module with a command has
+
+    FLAGS = Flags()
+    FLAGS.DEFINE_string("out", None, "PNG file to write.", required=True)
+
+at its top and ends in
 
     run = Command(main, FLAGS)
 
 and `run()` executes it with the arguments of the process, `run(["--out", "sheet.png"])` with others.
 """
 
+import functools
 import os
 import re
 import shlex
@@ -14,11 +20,20 @@ import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from absl import flags
 
-__all__ = ["Command"]
+__all__ = ["Command", "Flags"]
+
+
+class Flags(flags.FlagValues):
+    """Flags of one command: `FLAGS.DEFINE_string(...)` is absl's `flags.DEFINE_string(..., flag_values=FLAGS)`."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("DEFINE_"):
+            return functools.partial(getattr(flags, name), flag_values=self)
+        return super().__getattr__(name)
 
 
 class Command:
@@ -29,14 +44,14 @@ class Command:
 
     Args:
         main: called without arguments, or with the list of positional arguments.
-        flag_values: the flags, defined with `flag_values=` of absl.
+        flag_values: the flags.
         positional: whether positional arguments are accepted; if not, they are a user error.
 
     Attributes:
         command_line: the last command line, from "seesaw" on, quoted for a shell.
     """
 
-    def __init__(self, main: Callable[..., None], flag_values: flags.FlagValues, *, positional: bool = False) -> None:
+    def __init__(self, main: Callable[..., None], flag_values: Flags, *, positional: bool = False) -> None:
         self._main, self._flags, self._positional = main, flag_values, positional
         module = main.__globals__
         self.name = Path(module["__file__"]).stem
