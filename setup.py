@@ -24,6 +24,7 @@ REQUIRES = [
     # TensorFlow Model Optimization holds absl-py at 1.x.
     "absl-py>=1.4,<2",
     "matplotlib>=3.8,<4",
+    "jinja2>=3.1.6,<4",
     # TensorFlow no longer pulls TensorBoard in.
     "tensorboard>=2.20,<2.22",
     "tqdm>=4.66,<5",
@@ -75,8 +76,7 @@ setup(
     package_data={
         "seesaw_keras": [
             "py.typed",
-            "reports/*.css",
-            "reports/*.html",
+            "reports/templates/*",
             "serving/examples/*",
             "tflite/micro/templates/*",
         ],

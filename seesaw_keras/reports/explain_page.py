@@ -4,18 +4,15 @@
 >>> write_page("shuffle.html", steps, model=model, name="shuffle_int8.tflite", pixels=pixels)  # doctest: +SKIP
 """
 
-import html
-from collections.abc import Iterable, Sequence
-from importlib import resources
+from collections.abc import Sequence
 from pathlib import Path
-from string import Template
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from seesaw_keras.files import replacing
-from seesaw_keras.reports.pages import cards, data_uri, style, table
+from seesaw_keras.reports.pages import write_html
 from seesaw_keras.tflite.analysis.costs import cost_of
 from seesaw_keras.tflite.analysis.explain import DATA_MOVEMENT, Step
 from seesaw_keras.tflite.flatbuffer import Model
@@ -41,19 +38,19 @@ def write_page(
         pixels: the image, uint8 RGB (height, width, 3).
         real: file name of the float network, "" for none.
     """
-    page = Template(resources.files("seesaw_keras.reports").joinpath("explain.html").read_text("utf-8")).substitute(
-        style=style(),
-        title=html.escape(name),
-        image=data_uri(_png(pixels[:, :, ::-1]), "png"),
-        float_note=html.escape(_float_note(steps, real)),
-        cards=_cards(steps, model),
+    write_html(
+        path,
+        "explain.html",
+        title=name,
+        image=_png(pixels[:, :, ::-1]),
+        float_note=_float_note(steps, real),
+        metrics=_metrics(steps, model),
         curves=_curves(steps),
         saturated=_most_saturated(steps),
         errors=_largest_errors(steps),
-        steps="".join(map(_article, steps)),
+        steps=[(step, _facts(step), _maps(step)) for step in steps],
+        data_movement=DATA_MOVEMENT,
     )
-    with replacing(path) as beside:
-        beside.write_text(page, "utf-8")
 
 
 def _float_note(steps: Sequence[Step], real: str) -> str:
@@ -69,8 +66,8 @@ def _percent(share: float) -> str:
     return f"{100 * share:.2f}%" if share < 0.1 else f"{100 * share:.1f}%"
 
 
-def _cards(steps: Sequence[Step], model: Model) -> str:
-    """Returns the key metrics as cards."""
+def _metrics(steps: Sequence[Step], model: Model) -> list[tuple[str, str, str]]:
+    """Returns the key metrics as (name, value, note)."""
     cost = cost_of(model)
     counted = [step for step in steps if step.float_output is not None]
     entries, clamped = sum(step.values.size for step in counted), sum(sum(step.saturated) for step in counted)
@@ -84,11 +81,11 @@ def _cards(steps: Sequence[Step], model: Model) -> str:
         made, wanted = last.real.reshape(-1).astype(np.float64), last.expected.reshape(-1).astype(np.float64)
         cosine = float(made @ wanted / max(1e-30, np.linalg.norm(made) * np.linalg.norm(wanted)))
         rows.append(("cosine with float", f"{cosine:.4f}", f"relative error {_percent(last.error)}"))
-    return cards(rows)
+    return rows
 
 
-def _curves(steps: Sequence[Step]) -> str:
-    """Returns an SVG with the error, accumulated or per operator, as a line and saturated entries as bars."""
+def _curves(steps: Sequence[Step]) -> dict[str, Any]:
+    """Returns an SVG's contents: the error, accumulated or per operator, as a line and saturated entries as bars."""
     across = _WIDTH / max(1, len(steps))
     lost = [step.error for step in steps]
     title = "accumulated error"
@@ -96,64 +93,40 @@ def _curves(steps: Sequence[Step]) -> str:
         lost, title = [step.own_error for step in steps], "error of the operator itself"
     max_error = max((error for error in lost if error is not None), default=0.0)
     max_share = max(map(_share, steps), default=0.0)
-    parts = []
+    bars = []
     for index, share in enumerate(map(_share, steps)):
         if share:
             height = _HEIGHT * share / max_share
-            parts.append(
-                f'<rect class="bar" x="{index * across:.1f}" y="{_HEIGHT - height:.1f}" width="{max(1, across):.1f}" '
-                f'height="{height:.1f}"/>'
-            )
+            numbers = (index * across, _HEIGHT - height, max(1, across), height)
+            bars.append([f"{number:.1f}" for number in numbers])
     points = " ".join(
         f"{(index + 0.5) * across:.1f},{_HEIGHT * (1 - error / (max_error or 1)):.1f}"
         for index, error in enumerate(lost)
         if error is not None
     )
     description = f"line: {title}, up to {_percent(max_error)}; bars: saturated entries, up to {_percent(max_share)}"
-    return (
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{description}">{"".join(parts)}'
-        f'<polyline class="line" points="{points}"/></svg>'
-        f'<p class="soft">Operators in execution order; {description}.</p>'
-    )
+    return {"width": _WIDTH, "height": _HEIGHT, "bars": bars, "points": points, "description": description}
 
 
 def _share(step: Step) -> float:
     return sum(step.saturated) / max(1, step.values.size)
 
 
-def _linked(steps: Iterable[tuple[Step, str]]) -> str:
-    rows = "".join(
-        f'<tr><td><a href="#op{step.number}">{step.number} {step.operator.code}</a></td>'
-        f"<td>{html.escape(step.output.name)}</td><td>{description}</td></tr>"
-        for step, description in steps
-    )
-    return f"<table><tbody>{rows}</tbody></table>" if rows else "<p>None.</p>"
-
-
-def _most_saturated(steps: Sequence[Step]) -> str:
-    """Returns links to the steps with the largest fraction of saturated entries."""
+def _most_saturated(steps: Sequence[Step]) -> list[tuple[Step, str]]:
+    """Returns the steps with the largest fraction of saturated entries, and what is saturated."""
     worst = sorted((step for step in steps if _share(step) > 0), key=_share, reverse=True)[:WORST]
-    return _linked((step, f"{_percent(_share(step))}: {sum(step.saturated):,}") for step in worst)
+    return [(step, f"{_percent(_share(step))}: {sum(step.saturated):,}") for step in worst]
 
 
-def _largest_errors(steps: Sequence[Step]) -> str:
-    """Returns links to the steps with the largest error of their own."""
+def _largest_errors(steps: Sequence[Step]) -> list[tuple[Step, str]]:
+    """Returns the steps with the largest error of their own, and that error."""
     known = [(error, step) for step in steps if (error := step.own_error) is not None]
     worst = sorted(known, key=lambda pair: pair[0], reverse=True)[:WORST]
-    return _linked((step, _percent(error)) for error, step in worst)
+    return [(step, _percent(error)) for error, step in worst]
 
 
-def _article(step: Step) -> str:
-    """Returns the article on one operator."""
-    title = f"{step.number} {step.operator.code}"
-    mover = " mover" if step.operator.code in DATA_MOVEMENT else ""
-    return (
-        f'<article id="op{step.number}" class="step{mover}"><div><h3>{html.escape(title)}</h3>'
-        f'<p class="soft">{html.escape(step.output.name)}</p></div>{table(*_facts(step))}{_maps(step)}</article>'
-    )
-
-
-def _facts(step: Step) -> tuple[tuple[str, ...], list[tuple[str, str]]]:
+def _facts(step: Step) -> list[tuple[str, str]]:
+    """Returns the properties of one operator as (name, value)."""
     taken = [tensor.shape for tensor in step.operator.inputs if tensor is not None and tensor.data is None]
     weights = [tensor.shape for tensor in step.operator.inputs if tensor is not None and tensor.data is not None]
     constant = f" with {', '.join(map(str, weights))}" if weights else ""
@@ -175,7 +148,7 @@ def _facts(step: Step) -> tuple[tuple[str, ...], list[tuple[str, str]]]:
     ):
         if wanted is not None and error is not None:
             rows.append((name, _error(step, wanted, error)))
-    return (), rows
+    return rows
 
 
 def _error(step: Step, wanted: npt.NDArray[np.float32], error: float) -> str:
@@ -192,18 +165,18 @@ def _options(step: Step) -> str:
     return ", ".join(f"{name.removesuffix('_function')} {value}" for name, value in shown.items())
 
 
-def _maps(step: Step) -> str:
-    """Returns an image of feature maps side by side: red above 0, blue below, yellow where saturated."""
+def _maps(step: Step) -> bytes | None:
+    """Returns a PNG of feature maps side by side: red above 0, blue below, yellow where saturated."""
     real = step.real
     if not real.size or step.operator.code in DATA_MOVEMENT:
-        return ""
+        return None
     unit = float(np.abs(real).max()) or 1.0
     values, clamped = _grids(real / unit), _grids(step.clipped != 0)
     kept = np.sort(np.argsort(values.std(axis=(1, 2)), kind="stable")[::-1][:MAPS])  # in channel order
     tiles = [_shrunk(_colors(values[number], clamped[number])) for number in kept]
     gap = np.full((len(tiles[0]), 1, 3), 255, np.uint8)
     strip = np.concatenate([part for tile in tiles for part in (tile, gap)][:-1], axis=1)
-    return f'<img alt="" src="{data_uri(_png(strip), "png")}">'
+    return _png(strip)
 
 
 def _grids(values: npt.NDArray) -> npt.NDArray:

@@ -1,52 +1,52 @@
-"""Shared parts of the HTML reports: style sheet, tables and embedded images.
+"""Self-contained HTML pages from the Jinja2 templates in `templates/`.
 
->>> from seesaw_keras.reports.pages import table
->>> table(("name", "value"), [("LFW", "99.6 %")])
-'<table><thead><tr><th>name</th><th>value</th></tr></thead><tbody><tr><td>LFW</td><td>99.6 %</td></tr></tbody></table>'
+>>> from seesaw_keras.reports.pages import write_html
+>>> write_html("report.html", "verification.html", title="LFW")  # doctest: +SKIP
 """
 
 import base64
-import html
-from collections.abc import Iterable, Sequence
-from importlib import resources
+import functools
+from pathlib import Path
+from typing import Any
 
-__all__ = ["cards", "data_uri", "picture", "style", "table"]
+import jinja2
 
+from seesaw_keras.files import replacing
 
-def style() -> str:
-    """Returns the style sheet."""
-    return resources.files("seesaw_keras.reports").joinpath("pages.css").read_text("utf-8")
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Returns an HTML table; cells are plain text."""
-    top = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+__all__ = ["write_html"]
 
 
-def cards(rows: Iterable[tuple[str, str, str]]) -> str:
-    """Returns key metrics as HTML cards, given (name, value, note) in plain text."""
-    return "".join(
-        f'<div class="card"><div class="name">{html.escape(name)}</div><div class="value">{html.escape(value)}</div>'
-        f'<div class="interval">{html.escape(note)}</div></div>'
-        for name, value, note in rows
-    )
-
-
-def picture(png: bytes, caption: str) -> str:
-    """Returns a plot with its caption as an HTML figure."""
-    return (
-        f'<figure><img class="plot" alt="{html.escape(caption)}" src="{data_uri(png, "png")}">'
-        f"<figcaption>{html.escape(caption)}</figcaption></figure>"
-    )
-
-
-def data_uri(data: bytes, kind: str) -> str:
-    """Returns a data URI of an image.
+def write_html(path: str | Path, template: str, **values: Any) -> None:
+    """Fills a template; text is escaped.
 
     Args:
-        data: the encoded image.
-        kind: "png" or "jpeg".
+        path: output file, written atomically.
+        template: file name of the template.
+        values: all variables of the template.
+
+    Raises:
+        jinja2.UndefinedError: if a variable is missing.
     """
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+    page = _environment().get_template(template).render(values)
+    with replacing(path) as beside:
+        beside.write_text(page, "utf-8")
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("seesaw_keras.reports"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["data_uri"] = _data_uri
+    return environment
+
+
+def _data_uri(image: bytes) -> str:
+    """Returns the data URI of an encoded PNG or JPEG image."""
+    kind = "png" if image.startswith(b"\x89PNG") else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(image).decode()}"

@@ -8,30 +8,28 @@ It contains the results written by the stages and whatever can be computed witho
 and the costs of each form of the network. The reports of individual stages are linked by relative path.
 """
 
-import html
 import json
 import shlex
-from collections.abc import Iterable
-from importlib import resources
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from string import Template
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from seesaw_keras.data.images import decode_image
 from seesaw_keras.data.records import Pairs
-from seesaw_keras.files import replacing
 from seesaw_keras.inference.embedders import FlatbufferEmbedder
 from seesaw_keras.inference.preprocessing import DEFAULT_PREPROCESS
-from seesaw_keras.reports.pages import cards, picture, style, table
-from seesaw_keras.reports.pictures.pair_picture import pair_picture
+from seesaw_keras.reports.pages import write_html
+from seesaw_keras.reports.pictures.pair_picture import PairPicture, pair_picture
 from seesaw_keras.reports.verification_record import method_text, provenance
 from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.analysis.costs import Cost, cost_of
 from seesaw_keras.tflite.runtimes import Arena, TFLiteMicro
 
 __all__ = ["CHECKS", "FORMS", "write_page"]
+
+Table = tuple[Sequence[str], Sequence[Sequence[str]]]  # head and rows
 
 # Flatbuffer of each form of the network, and the result of `seesaw check_tflite` for it, in the run's folder.
 FORMS = {"plain": "compress/after.tflite", "xnnpack": "xnnpack.tflite", "tflm": "tflm.tflite"}
@@ -74,27 +72,25 @@ def write_page(path: str | Path, run: str | Path, pairs: Pairs) -> None:
     )
     checks = {form: _read(folder / name) for form, name in CHECKS.items()}
     forms = {form: _form(folder / name) for form, name in FORMS.items()}
-    template = Template(resources.files("seesaw_keras.reports").joinpath("run.html").read_text("utf-8"))
     decisions, faces = _example_decisions(folder / FORMS["xnnpack"], pairs)
-    page = template.substitute(
-        style=style(),
-        title=html.escape(f"{compression['recipe']['name']}: from faces to int8"),
-        summary=html.escape(_summary(state, verified)),
-        cards=cards(_cards(compression, forms, checks)),
+    write_html(
+        path,
+        "run.html",
+        title=f"{compression['recipe']['name']}: from faces to int8",
+        summary=_summary(state, verified),
+        metrics=list(_metrics(compression, forms, checks)),
         decisions=decisions,
         faces=faces,
         accuracy=_accuracy(compression, verified, phone),
-        method=html.escape(f"On {verified['data']['name']}. {method_text(verified)}"),
-        forms=_forms(forms),
+        method=f"On {verified['data']['name']}. {method_text(verified)}",
+        forms=_costs(forms),
         operators=_operators(forms),
-        checks="".join(_check(form, found) for form, found in checks.items()),
-        curves=picture(_bytes(folder / "train" / "curves.png"), "Training curves over the epochs"),
+        checks=[(Path(FORMS[form]).name, found, _check_rows(found)) for form, found in checks.items()],
+        curves=_bytes(folder / "train" / "curves.png"),
         stages=_stages(state),
-        machine=html.escape(_machine()),
-        links="".join(_link(folder, name, description) for name, description in _LINKS.items()),
+        machine=_machine(),
+        links=[(name, description) for name, description in _LINKS.items() if (folder / name).is_file()],
     )
-    with replacing(path) as beside:
-        beside.write_text(page, "utf-8")
 
 
 def _bytes(path: Path) -> bytes:
@@ -130,7 +126,7 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds // 60)} min {seconds % 60:02.0f} s"
 
 
-def _cards(
+def _metrics(
     compression: dict[str, Any], forms: dict[str, _Form], checks: dict[str, Any]
 ) -> Iterable[tuple[str, str, str]]:
     """Yields the key metrics as (name, value, note)."""
@@ -149,8 +145,8 @@ def _kib(size: int) -> str:
     return f"{size / 1024:.0f} KiB"
 
 
-def _example_decisions(model: Path, pairs: Pairs) -> tuple[str, str]:
-    """Returns, as HTML, an introduction and a few genuine and impostor pairs with the flatbuffer's decisions."""
+def _example_decisions(model: Path, pairs: Pairs) -> tuple[str, list[tuple[str, PairPicture]]]:
+    """Returns an introduction and a few genuine and impostor pairs with the flatbuffer's decisions."""
     embedder = FlatbufferEmbedder(model, DEFAULT_PREPROCESS, runtime="reference")
     threshold = float(embedder.facts["threshold"])
     shown = []
@@ -163,15 +159,15 @@ def _example_decisions(model: Path, pairs: Pairs) -> tuple[str, str]:
             accepted = cosine >= threshold
             mark = "right" if accepted == same else "wrong"
             caption = f"{'same' if accepted else 'different'}, {mark}: cosine {cosine:.3f}"
-            shown.append(f'<div class="{mark}">{pair_picture(pairs, pair, caption)}</div>')
+            shown.append((mark, pair_picture(pairs, pair, caption)))
     decisions = (
-        f"Decisions of {html.escape(model.name)}, threshold {threshold:.3f} (cosine). The first {len(shown) // 2} "
+        f"Decisions of {model.name}, threshold {threshold:.3f} (cosine). The first {len(shown) // 2} "
         f"pairs are genuine, the others impostors; they are evenly spaced, not selected by result."
     )
-    return decisions, "".join(shown)
+    return decisions, shown
 
 
-def _accuracy(compression: dict[str, Any], *verified: dict[str, Any]) -> str:
+def _accuracy(compression: dict[str, Any], *verified: dict[str, Any]) -> Table:
     """Returns a table with one row per network: float, compressed, and the final flatbuffer in each runtime."""
     head = ("network", "accuracy", "95 % interval", "cosine with float", "McNemar's p", "bytes", "gzipped")
     rows = []
@@ -185,10 +181,10 @@ def _accuracy(compression: dict[str, Any], *verified: dict[str, Any]) -> str:
         name = f"{record['embedder']['name']}, in {record['embedder']['runtime']}"
         size = f"{record['embedder']['bytes']:,}"
         rows.append((name, f"{record['accuracy']:.2f} %", f"{low:.2f} to {high:.2f}", "", "", size, ""))
-    return table(head, rows)
+    return head, rows
 
 
-def _forms(forms: dict[str, _Form]) -> str:
+def _costs(forms: dict[str, _Form]) -> Table:
     """Returns a table of costs with one column per form."""
     rows: list[tuple[str, ...]] = [
         ("file, bytes", *(f"{form.size:,}" for form in forms.values())),
@@ -205,36 +201,19 @@ def _forms(forms: dict[str, _Form]) -> str:
         rows.append(
             (description, *("not installed" if arena is None else f"{getattr(arena, name):,}" for arena in arenas))
         )
-    return table(("", *forms), rows)
+    return ("", *forms), rows
 
 
-def _operators(forms: dict[str, _Form]) -> str:
+def _operators(forms: dict[str, _Form]) -> Table:
     """Returns a table of operator counts with one column per form."""
     counts = [form.cost.operators for form in forms.values()]
     kinds = sorted({kind for count in counts for kind in count}, key=lambda kind: (-counts[0].get(kind, 0), kind))
-    return table(("operator", *forms), [(kind, *(f"{count.get(kind, 0)}" for count in counts)) for kind in kinds])
+    return ("operator", *forms), [(kind, *(f"{count.get(kind, 0)}" for count in counts)) for kind in kinds]
 
 
-def _check(form: str, found: dict[str, Any]) -> str:
-    """Returns the result of `seesaw check_tflite` for one form, as text and a table."""
-    words = [f"<h3>{html.escape(Path(FORMS[form]).name)}</h3>"]
-    for equality in found["equalities"]:
-        verdict = f"differ in {equality['differing']:,} of" if equality["differing"] else "are bit-exact in all"
-        kind = "verdict warned" if equality["differing"] else "verdict"
-        words.append(
-            f'<p class="{kind}">{html.escape(equality["left"])} and {html.escape(equality["right"])} {verdict} '
-            f"{equality['entries']:,} entries of {equality['tensors']} tensors on {equality['inputs']} inputs.</p>"
-        )
-    if found["distances"]:
-        words.append(
-            '<p class="verdict warned">XNNPACK, the runtime on phones, rounds differently and deviates more from the '
-            "others than <code>seesaw check_tflite</code> allows: "
-            + html.escape("; ".join(found["distances"]))
-            + ". Rounding differences of one step grow in later layers; the last two rows of the accuracy table show "
-            "their effect.</p>"
-        )
-    words += [f'<p class="verdict warned">{html.escape(refused)}</p>' for refused in found["refused"]]
-    rows = [
+def _check_rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Returns the distances that `seesaw check_tflite` found for one form, a row per runtime and group of inputs."""
+    return [
         (
             row["title"],
             row["group"],
@@ -246,25 +225,16 @@ def _check(form: str, found: dict[str, Any]) -> str:
         )
         for row in found["rows"]
     ]
-    head = ("runtime", "inputs", "count", "maximum difference, steps", "differing entries")
-    return "".join(words) + table((*head, "minimum cosine", "mean cosine with float"), rows)
 
 
-def _stages(state: dict[str, Any]) -> str:
-    """Returns a table with the duration and command of each stage."""
-    rows = [
+def _stages(state: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Returns the duration and command of each stage."""
+    return [
         (name, _duration(stage["seconds"]), shlex.join(stage["command"])) for name, stage in state["stages"].items()
     ]
-    return table(("stage", "duration", "command"), rows)
 
 
 def _machine() -> str:
     produced = provenance("")
     versions = ", ".join(f"{name} {version}" for name, version in produced["versions"].items())
     return f"{produced['machine']}; {versions}"
-
-
-def _link(folder: Path, name: str, description: str) -> str:
-    if not (folder / name).is_file():
-        return ""
-    return f'<li><a href="{html.escape(name)}">{html.escape(name)}</a>: {html.escape(description)}</li>'

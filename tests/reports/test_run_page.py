@@ -93,7 +93,7 @@ def test_says_what_was_measured(run):
         "<td>xnnpack.tflite, in LiteRT XNNPACK</td><td>88.25 %</td><td>87.25 to 89.25</td>",
         "<td>AVERAGE_POOL_2D</td><td>2</td><td>1</td><td>1</td>",
         '<p class="verdict">A and B are bit-exact in all 1,000 entries of 3 tensors on 68 inputs',
-        "<td>train</td><td>2 min 05 s</td><td>python train.py &#x27;a b&#x27;</td>",
+        "<td>train</td><td>2 min 05 s</td><td>python train.py &#39;a b&#39;</td>",
         'href="explain.html"',
     ):
         assert text in page
