@@ -90,6 +90,18 @@ class TestDoctored:
         assert f"operator 30 {operator.code}, tensor " in told[at + 2]
         assert told[at + 2].endswith("also in isolation")
 
+    def test_a_difference_counts_though_no_output_shows_it(self, doctored, monkeypatch):
+        names = ("image", "made", "lost")
+        image, made, lost = (Tensor(name, (1, 2, 2, 3), "INT8", Quantization(1.0)) for name in names)
+        adds = [Operator("ADD", [image, image], [tensor], version=2) for tensor in (made, lost)]
+        data = flatbuffer.dumps(flatbuffer.build(*adds, outputs=[made]))
+        monkeypatch.setitem(RUNTIMES, "doctored", type(doctored(data, 1, equals="reference")))
+        result = check(data, {"ones": np.ones((1, 2, 2, 3), np.int8)})
+        (equality,) = [equality for equality in result.equalities if equality.right == "doctored"]
+        assert not result.passed
+        assert (equality.first.operator, equality.first.name) == (1, "lost")
+        assert equality.differing >= 12
+
     @pytest.mark.slow
     def test_so_is_an_output_that_only_shared_memory_spoils(self, entered, images):
         result = check(entered("doctored", equals="reference", kept=False), {"faces": images[:2]})

@@ -7,8 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import seesaw_keras
+from seesaw_keras.api import keras
+from seesaw_keras.models import configs
 from seesaw_keras.models.configs import ACTIVATIONS, list_models
+from seesaw_keras.models.statistics import set_batch_statistics
 from seesaw_keras.tflite import flatbuffer
+from seesaw_keras.tflite.conversion import convert
+from seesaw_keras.tflite.conversion.interface import to_float
 from seesaw_keras.tflite.conversion.scale_alignment import align_scales, is_bit_exact
 from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Tensor, build, dumps
 from seesaw_keras.tflite.reference import Interpreter
@@ -122,6 +128,25 @@ def test_a_settled_output_is_the_same_in_both(code, both):
     assert 0 < abs(made.quantization.scale / before - 1) < MOST
     litert, micro = both(model, *given_everything(model))
     np.testing.assert_array_equal(litert[made], micro[made])
+
+
+def test_every_operator_of_a_model_is_aligned():
+    operators = [found(draw, agree=False) for draw in (DRAWS["MUL"], DRAWS["PRELU"], DRAWS["HARD_SWISH"]) * 8]
+    model = build(*operators)
+    assert align_scales(model) == []
+    assert all(is_bit_exact(operator) for operator in operators)
+
+
+@pytest.mark.slow
+def test_a_conversion_aligns_scales(monkeypatch, faces):
+    """A network so deep that without alignment some products differ."""
+    monkeypatch.setitem(configs._REGISTRY, "shuffle", configs._SHUFFLE)
+    keras.utils.set_random_seed(0)
+    network = seesaw_keras.build("shuffle", input_shape=(32, 32, 3), width=0.25, embedding_size=16)
+    set_batch_statistics(network, to_float(faces))
+    assert all(map(is_bit_exact, convert.convert(network, images=faces).main.operators))
+    monkeypatch.setattr(convert, "align_scales", lambda model: [])
+    assert not all(map(is_bit_exact, convert.convert(network, images=faces).main.operators))
 
 
 def shared(scale):
