@@ -29,7 +29,7 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 
 $(INSTALLED): setup.py constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "seesaw_keras wants Python 3.10 to 3.13: make PYTHON=python3.11")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "seesaw_keras requires Python 3.10 to 3.13: make PYTHON=python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade --constraint constraints.txt pip setuptools
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,micro,onnx,serving$(if $(EXTRAS),$(comma)$(EXTRAS))]'

@@ -1,8 +1,8 @@
-"""Times of a gallery search among 100,000 embeddings, of startup, and of verifying two photos.
+"""Latency of a gallery search among 100,000 embeddings, of startup, and of the verification of two photographs.
 
     python benchmarks/gallery.py --model phone.tflite --yunet face_detection_yunet_2023mar.onnx A.jpg B.jpg
 
-A query is a call of `Gallery.search`: it checks for changes by other processes, computes one matrix product with all
+A query is a call to `Gallery.search`, which checks for changes by other processes, computes one matrix product with all
 embeddings, and selects the best match of each person and the best people. A removal rewrites the whole file. The
 embeddings are random unit vectors, which does not affect the times. Startup is measured in a new process until
 `FaceEmbedder` is ready, and verification is a complete run of tools/verify_faces.py. Files are in the page cache.
@@ -31,9 +31,9 @@ FLAGS.DEFINE_string("preprocess", None, "Input preprocessing, if not stored in t
 FLAGS.DEFINE_string("yunet", None, "YuNet model for verify_faces. Default: OpenCV's cascades.")
 FLAGS.DEFINE_integer("people", 1000, "Number of enrolled people.", 1)
 FLAGS.DEFINE_integer("each", 100, "Embeddings per person.", 1)
-FLAGS.DEFINE_integer("length", 512, "Length of an embedding.", 1)
+FLAGS.DEFINE_integer("length", 512, "Embedding size.", 1)
 FLAGS.DEFINE_integer("queries", 40, "Number of queries to time.", 1)
-FLAGS.DEFINE_integer("starts", 5, "Number of processes of each kind to time.", 1)
+FLAGS.DEFINE_integer("starts", 5, "Number of runs to time, for startup and for verification.", 1)
 
 TOOL = Path(__file__).resolve().parents[1] / "tools" / "verify_faces.py"
 START = (
@@ -77,20 +77,20 @@ def gallery_times(path: Path) -> dict[str, list[float]]:
     start = time.perf_counter()
     with Gallery(path, embedder) as gallery:
         gallery.search(queries[0], 5)
-        taken["open and answer the first query"] = [time.perf_counter() - start]
+        taken["open and run the first query"] = [time.perf_counter() - start]
         taken["query"] = [seconds(lambda query=query: gallery.search(query, 5)) for query in queries]
         taken["remove a person"] = [seconds(lambda: gallery.remove("Person 0"))]
     return taken
 
 
 def start_times(photographs: list[str]) -> dict[str, list[float]]:
-    """Returns the seconds of each process to start or verify."""
+    """Returns the seconds that each process takes to start or to verify."""
     model = [*("--model", FLAGS.model), *(("--preprocess", FLAGS.preprocess) if FLAGS.preprocess else ())]
     detector = ["--yunet", FLAGS.yunet] if FLAGS.yunet else []
-    answer = [sys.executable, str(TOOL), *model, *detector, "--threshold", "0.4", *photographs]
+    verify = [sys.executable, str(TOOL), *model, *detector, "--threshold", "0.4", *photographs]
     commands = {
         "start FaceEmbedder, including the process": [sys.executable, "-c", START, FLAGS.model, FLAGS.preprocess or ""],
-        "verify_faces, start to answer": answer,
+        "verify_faces, from start to result": verify,
     }
     taken: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(FLAGS.starts):
@@ -108,7 +108,7 @@ def main(photographs: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         taken = gallery_times(Path(folder) / "people.gallery") | start_times(photographs)
     count = FLAGS.people * FLAGS.each
-    print(f"{count:,} embeddings of {FLAGS.length} numbers, {FLAGS.people:,} people; {Path(FLAGS.model).name}\n")
+    print(f"{count:,} {FLAGS.length}-dimensional embeddings, {FLAGS.people:,} people; {Path(FLAGS.model).name}\n")
     print("| operation | median, ms | fastest, ms | times |\n| --- | ---: | ---: | ---: |")
     for name, each in taken.items():
         print(f"| {name} | {1000 * statistics.median(each):.1f} | {1000 * min(each):.1f} | {len(each)} |")

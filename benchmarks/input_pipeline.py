@@ -29,10 +29,10 @@ from seesaw_keras.data.training_input import TrainingInput
 from seesaw_keras.data.views import Views
 
 FLAGS = Flags()
-FLAGS.DEFINE_string("data", None, "TFRecord shards, a folder or file. Default: generated.")
+FLAGS.DEFINE_string("data", None, "Folder of TFRecord shards, or one shard. Default: generated images.")
 FLAGS.DEFINE_string("variant", "shuffle", "Network to train.")
 FLAGS.DEFINE_integer("batch_size", 32, "Batch size.", lower_bound=1)
-FLAGS.DEFINE_integer("views", 0, "Jittered views per image, as teacher_views of a recipe.", lower_bound=0)
+FLAGS.DEFINE_integer("views", 0, "Jittered views per image, like teacher_views in a recipe.", lower_bound=0)
 FLAGS.DEFINE_float("degrade", 0.0, "Probability that an image is degraded.", 0.0, 1.0)
 FLAGS.DEFINE_integer("rounds", 3, "Number of rounds.", lower_bound=1)
 FLAGS.DEFINE_float("seconds", 20.0, "Duration of each measurement in seconds.", lower_bound=0.1)
@@ -92,7 +92,7 @@ def measure(path: str | Path) -> dict[str, tuple[float, float]]:
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Runs the measurements and prints the results."""
     quiet_tensorflow()
     with tempfile.TemporaryDirectory() as folder:
         if not FLAGS.data:
@@ -105,7 +105,7 @@ def main() -> None:
     names = {
         "input": "input only",
         "step": f"{FLAGS.variant}, one batch in memory",
-        "fed": f"{FLAGS.variant}, fed by the input",
+        "fed": f"{FLAGS.variant}, fed by the pipeline",
     }
     for name, (speed, cost) in results.items():
         print(f"  {names[name]:36}{speed:9.1f} images/s {cost:9.2f} ms of CPU time per image")

@@ -1,11 +1,12 @@
-"""Rewrites flatbuffers for phones at full size and checks on 64 inputs that the outputs are bit-exact.
+"""Rewrites full-size flatbuffers for a target and checks on 64 inputs that the outputs are bit-exact.
 
     python benchmarks/latency.py --rounds latency.jsonl --count 1 --models runs/latency
     python benchmarks/rewriting.py --rows rewriting.jsonl runs/latency/*_int8.tflite
 
-Both forms are run on synthetic faces and adversarial inputs (all minimum, all maximum, noise, one hot pixel) in
-LiteRT's reference kernels and in our NumPy kernels, and must be bit-exact. Each row is written to --rows when done; a
-rerun continues after the last one. A network takes one to ten minutes. Exits with code 1 at the first difference.
+The original and the rewritten model are run on synthetic faces and adversarial inputs (all minimum, all maximum, noise,
+one hot pixel) with LiteRT's reference kernels and the NumPy kernels; the outputs must be bit-exact. Each row is written
+to --rows when done; a rerun continues after the last one. A network takes one to ten minutes. Exits with code 1 at the
+first difference.
 """
 
 from pathlib import Path
@@ -27,14 +28,14 @@ from seesaw_keras.tflite.passes import rewrite
 
 FLAGS = Flags()
 FLAGS.DEFINE_string("rows", None, "JSON Lines file for the results.", required=True)
-FLAGS.DEFINE_integer("inputs", 64, "Number of inputs of each comparison, including four adversarial ones.", 5)
+FLAGS.DEFINE_integer("inputs", 64, "Number of inputs per comparison, including four adversarial ones.", 5)
 FLAGS.DEFINE_string("target", "xnnpack", "Target to rewrite for.")
 
 COLUMNS = ["file", "inputs", "changes", "operators", "bytes", "multiply-adds", "activation peak"]
 
 
 def row(path: Path) -> dict[str, Any]:
-    """Rewrites one file and compares both forms.
+    """Rewrites one file and compares the outputs before and after.
 
     Raises:
         ValueError: if they differ.

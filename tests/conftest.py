@@ -1,4 +1,4 @@
-"""What several test files share, and which folders are collected: those whose needs this machine has."""
+"""Shared fixtures, and the folders to collect: those whose requirements this machine meets."""
 
 import dataclasses
 import fcntl
@@ -73,8 +73,8 @@ def once(tmp_path_factory, worker_id):
 
 
 @pytest.fixture(scope="module")
-def one_block_a_stage():
-    """Variants have one residual block a stage instead of two to twelve: all their patterns in a third of the time."""
+def one_block_per_stage():
+    """Variants have one residual block per stage instead of two to twelve: all patterns in a third of the time."""
     from seesaw_keras.models import configs
 
     whole = dict(configs._REGISTRY)

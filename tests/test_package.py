@@ -1,4 +1,4 @@
-"""The package as a whole: what importing costs, what it names, where imports may point."""
+"""The package as a whole: import cost, public names and the direction of imports."""
 
 import ast
 import json
@@ -9,8 +9,8 @@ import pytest
 
 import seesaw_keras
 
-# Floors from the top down: a room may import from those on lower floors, not from those above or beside it.
-FLOORS = [
+# From the top down: a folder may import from lower levels, not from the same level or higher ones.
+LEVELS = [
     {"cli"},
     {"reports"},
     {"compression"},
@@ -22,7 +22,7 @@ FLOORS = [
     {"tflite"},
     {"api", "choices", "files", "lazy", "native", "_version"},
 ]
-MOST_MODULES = 12  # of a room, besides its __init__; the list of commands is longer
+MOST_MODULES = 12  # per folder, not counting __init__.py; seesaw_keras/cli may have more
 
 
 def run_python(code):
@@ -61,27 +61,27 @@ def test_version_is_the_installed_one():
 
 
 def modules(repository):
-    """Name -> path of every module of the package that is no `__init__` and no example for users."""
+    """Returns name -> path of every module of the package, except `__init__` files and examples for users."""
     root = repository / "seesaw_keras"
     paths = [path for path in root.rglob("*.py") if path.name != "__init__.py" and "examples" not in path.parts]
     return {".".join(path.relative_to(root.parent).with_suffix("").parts): path for path in paths}
 
 
-def test_imports_point_down_the_house(repository):
-    floor_of = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+def test_imports_point_to_lower_levels(repository):
+    level_of = {folder: level for level, folders in enumerate(LEVELS) for folder in folders}
     wrong = []
     for name, path in modules(repository).items():
-        room = name.split(".")[1]
+        folder = name.split(".")[1]
         for module in imported_modules(path):
             package, _, other = module.partition(".")
             other = other.partition(".")[0]
-            if package == "seesaw_keras" and other and other != room and floor_of[other] <= floor_of[room]:
+            if package == "seesaw_keras" and other and other != folder and level_of[other] <= level_of[folder]:
                 wrong.append(f"{name}: {module}")
     assert not wrong
 
 
-def test_no_modules_import_each_other_in_a_circle(repository):
-    """Imports inside of functions count as well."""
+def test_there_are_no_import_cycles(repository):
+    """Imports inside functions count as well."""
     paths = modules(repository)
     imports = {name: set(imported_modules(path)) & set(paths) for name, path in paths.items()}
     while free := [name for name, others in imports.items() if not others & set(imports)]:
@@ -95,14 +95,14 @@ def test_module_names_are_unique(repository):
     assert not {name for name in names if names.count(name) > 1}
 
 
-def test_no_room_is_too_full(repository):
-    rooms = [name.rpartition(".")[0] for name in modules(repository)]
-    rooms = [room for room in rooms if room != "seesaw_keras.cli"]
-    assert not {room: rooms.count(room) for room in rooms if rooms.count(room) > MOST_MODULES}
+def test_no_folder_has_too_many_modules(repository):
+    folders = [name.rpartition(".")[0] for name in modules(repository)]
+    folders = [folder for folder in folders if folder != "seesaw_keras.cli"]
+    assert not {folder: folders.count(folder) for folder in folders if folders.count(folder) > MOST_MODULES}
 
 
-def test_every_module_says_what_it_exports(repository):
-    silent = [
+def test_every_module_defines_all(repository):
+    without = [
         str(path) for path in (repository / "seesaw_keras").rglob("*.py") if "__all__" not in path.read_text("utf-8")
     ]
-    assert not silent
+    assert not without

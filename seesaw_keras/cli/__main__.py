@@ -29,13 +29,13 @@ def _summary(name: str) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Runs the command that the first argument names with the others; lists the commands if there is none.
+    """Runs the command named by the first argument with the remaining arguments; without arguments, lists the commands.
 
     Args:
-        arguments: None for those of the process.
+        arguments: command line without the program name; None for `sys.argv[1:]`.
 
     Raises:
-        SystemExit: there is no such command, or as the command says.
+        SystemExit: if the command is unknown, or when the command exits.
     """
     given = sys.argv[1:] if arguments is None else arguments
     names = command_names()

@@ -137,8 +137,8 @@ def require_fitting_flags() -> None:
         parse_size(FLAGS.arena)
     if FLAGS.target != "plain" and FLAGS.type == "dynamic":
         raise ValueError(
-            f"--target {FLAGS.target} is not for --type dynamic, which rounds activations when it runs: sums in "
-            f"another order end in another step"
+            f"--target {FLAGS.target} does not support --type dynamic, which quantizes activations at run time: "
+            f"another summation order may change the result"
         )
 
 

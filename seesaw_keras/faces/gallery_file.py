@@ -195,7 +195,7 @@ class GalleryFile:
                 deleted = execute("DELETE FROM embedding WHERE person = ?", (person,)).rowcount
                 execute("DELETE FROM person WHERE id = ?", (person,))
                 execute("UPDATE model SET deletions = deletions + 1")
-        self._purge()  # also if nobody was found: a kill may have come between the deletion and this
+        self._purge()  # also if no row was deleted: an earlier process may have been killed before this call
         if not found:
             raise ValueError(f"{self.path}: no person named {name!r}")
         return deleted

@@ -1,4 +1,4 @@
-"""The command: what a user types, and what comes back."""
+"""`seesaw align_faces`: arguments, output and exit code."""
 
 import csv
 import functools
@@ -43,7 +43,7 @@ def test_reports_what_it_does_not_find(run, photographs, tmp_path):
         ("--output={0}/photographs/out", "so crops would be read as photographs"),
     ],
 )
-def test_a_users_mistake_is_one_line(run, photographs, tmp_path, flag, message):
+def test_user_errors_print_one_line(run, photographs, tmp_path, flag, message):
     done = run(f"--photographs={photographs}", f"--output={tmp_path / 'out'}", flag.format(tmp_path))
     assert done.returncode == 1
     assert done.stderr.startswith("align_faces: ") and message in done.stderr and done.stderr.count("\n") == 1

@@ -126,7 +126,7 @@ def test_images_without_pairs(folder, run, tmp_path):
     assert record["accuracy"] == {}
 
 
-def test_what_does_not_agree_is_exit_code_1(folder, run, tmp_path, monkeypatch):
+def test_differences_exit_with_code_1(folder, run, tmp_path, monkeypatch):
     monkeypatch.setitem(RUNTIMES, "xnnpack", UpsideDown)
     done = run("--model", folder / "int8.tflite", "--inputs", "2", "--json", tmp_path / "check.json")
     assert done.returncode == 1
@@ -146,7 +146,7 @@ def test_what_does_not_agree_is_exit_code_1(folder, run, tmp_path, monkeypatch):
         (["--model", "int8.tflite", "--preprocess", "raw"], "preprocess 'raw' is not what it was converted for"),
     ],
 )
-def test_mistakes_are_one_line(folder, run, tmp_path, flags, message):
+def test_user_errors_print_one_line(folder, run, tmp_path, flags, message):
     np.save(tmp_path / "rows.npy", np.ones((2, 3)))
     indices = {"int8.tflite": folder / "int8.tflite", "rows.npy": tmp_path / "rows.npy"}
     done = run(*(indices.get(flag, flag) for flag in flags))

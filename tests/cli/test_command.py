@@ -63,7 +63,7 @@ def test_the_command_line_is_quoted_for_a_shell(tool):
         ),
     ],
 )
-def test_a_mistake_is_one_line(tool, arguments, message):
+def test_user_errors_print_one_line(tool, arguments, message):
     with pytest.raises(SystemExit) as end:
         tool(*arguments)
     assert end.value.code == f"test_command: {message}"

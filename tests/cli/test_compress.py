@@ -1,4 +1,4 @@
-"""The command line: a folder that holds a smaller network, however often it was stopped."""
+"""`seesaw compress`: its output folder is complete, also after interruptions."""
 
 import json
 
@@ -46,7 +46,7 @@ def interrupted(interrupt, network, tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_ctrl_c_is_no_traceback_and_the_same_command_goes_on(interrupted, seesaw):
+def test_ctrl_c_prints_no_traceback_and_the_same_command_resumes(interrupted, seesaw):
     out, line, code, errors = interrupted
     assert code == 1 and errors.splitlines()[-1] == "compress: interrupted"
     assert not (out / "after.tflite").exists()
@@ -82,7 +82,7 @@ def test_channels_go_and_the_choice_is_kept(run, network, tmp_path):
     assert "pruning.json: was written with other settings" in other.stderr.splitlines()[-1]
 
 
-def test_what_is_no_plain_network_is_refused_in_a_line(run, network, tmp_path):
+def test_unsupported_networks_are_rejected_in_one_line(run, network, tmp_path):
     done = run(tmp_path / "none.keras", tmp_path)
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "none.keras: not a file, a folder or a variant" in done.stderr.splitlines()[-1]

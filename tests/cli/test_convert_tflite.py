@@ -1,4 +1,4 @@
-"""The command line: a file out of a file, or one line of error and no file."""
+"""`seesaw convert_tflite` writes a flatbuffer, or prints one line of error and writes nothing."""
 
 import functools
 import re
@@ -34,7 +34,7 @@ def keras_file(tmp_path_factory):
     return path
 
 
-def test_writes_a_file_and_prints_what_it_costs(run, keras_file, tmp_path):
+def test_writes_a_file_and_prints_its_cost(run, keras_file, tmp_path):
     out = tmp_path / "tiny.tflite"
     flags = ["--images", 4, "--input", "uint8", "--threshold", 0.3, "--errors", tmp_path / "errors.png"]
     done = run("--model", keras_file, "--out", out, *flags)
@@ -55,7 +55,7 @@ def test_writes_a_file_and_prints_what_it_costs(run, keras_file, tmp_path):
     assert (tmp_path / "errors.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_form_for_phones_is_proven_and_compared(run, keras_file, tmp_path):
+def test_xnnpack_target_is_verified_and_compared(run, keras_file, tmp_path):
     out = tmp_path / "tiny.tflite"
     done = run("--model", keras_file, "--out", out, "--images", 4, "--target", "xnnpack")
     assert done.returncode == 0, done.stderr
@@ -69,7 +69,7 @@ def test_the_form_for_phones_is_proven_and_compared(run, keras_file, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_form_for_microcontrollers_is_proven_and_fits(run, keras_file, tmp_path):
+def test_tflm_target_is_verified_and_fits(run, keras_file, tmp_path):
     out = tmp_path / "tiny.tflite"
     flags = ["--model", keras_file, "--out", out, "--images", 4, "--target", "tflm"]
     done = run(*flags, "--arena", "1K")
@@ -96,7 +96,7 @@ def test_each_network_is_parsed_or_written_once(run, keras_file, tmp_path, monke
 
 
 @pytest.mark.parametrize("equals", ["reference", ""])
-def test_what_runtimes_do_not_agree_on_is_not_left_as_if_good(run, keras_file, tmp_path, monkeypatch, equals):
+def test_no_output_is_written_if_runtimes_differ(run, keras_file, tmp_path, monkeypatch, equals):
     out, failed = tmp_path / "tiny.tflite", tmp_path / "tiny.failed.tflite"
     out.write_bytes(b"an earlier one")
 
@@ -125,14 +125,14 @@ def test_what_runtimes_do_not_agree_on_is_not_left_as_if_good(run, keras_file, t
         assert not failed.exists()
 
 
-def test_a_mistake_is_one_line_and_no_file(run, keras_file, tmp_path):
+def test_user_errors_print_one_line_and_write_no_file(run, keras_file, tmp_path):
     out = tmp_path / "out.tflite"
     for arguments, message in (
         (["--model", "shufle"], "shufle: not a file, a folder or a variant"),
         (["--model", keras_file, "--weights", "w.h5"], "contains its own weights"),
         (
             ["--model", keras_file, "--type", "dynamic", "--target", "xnnpack"],
-            "--target xnnpack is not for --type dynamic",
+            "--target xnnpack does not support --type dynamic",
         ),
         (
             ["--model", keras_file, "--type", "float16", "--target", "tflm"],

@@ -85,7 +85,7 @@ def test_an_export_and_another_in_its_place(run, folder):
         (["--model", "int8.tflite", "--out", "int8.tflite"], "int8.tflite: is a file, expected a folder"),
     ],
 )
-def test_mistakes_are_one_line_and_write_nothing(run, folder, flags, message):
+def test_user_errors_print_one_line_and_write_nothing(run, folder, flags, message):
     before = sorted(folder.iterdir())
     done = run(*(["--out", "face", *flags]))
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""The command line: a version out of a file, or one line of error and nothing."""
+"""`seesaw export_serving` writes a version, or prints one line of error and writes nothing."""
 
 import functools
 import json
@@ -46,7 +46,7 @@ def test_a_file_becomes_the_next_version_with_the_threshold_of_its_card(run, ker
     assert sorted(path.name for path in (out / "tiny").iterdir()) == ["1", "2"]
 
 
-def test_a_mistake_is_one_line_and_nothing_else(run, keras_file, tmp_path):
+def test_user_errors_print_one_line_and_write_nothing(run, keras_file, tmp_path):
     model, out = ("--model", keras_file), tmp_path / "models"
     for arguments, message in (
         (model, "give either --threshold or --card"),

@@ -1,4 +1,4 @@
-"""The command: what a user types, and what comes back."""
+"""`seesaw gallery`: arguments, output and exit code."""
 
 from pathlib import Path
 
@@ -94,7 +94,7 @@ def test_one_person_from_a_video(run):
         ("export", [], "--out: required"),
     ],
 )
-def test_a_mistake_is_one_line_and_makes_no_gallery(run, command, arguments, message):
+def test_user_errors_print_one_line_and_create_no_gallery(run, command, arguments, message):
     done = run(command, *arguments)
     assert done.returncode == 1
     assert message in done.stderr and done.stderr.startswith("gallery: ") and done.stderr.count("\n") == 1

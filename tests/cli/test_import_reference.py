@@ -38,7 +38,7 @@ def test_a_checkpoint_becomes_weights_that_build_loads(run, checkpoint, tmp_path
 
 
 @pytest.mark.slow
-def test_a_mistake_is_one_line_and_leaves_nothing(run, checkpoint, tmp_path):
+def test_user_errors_print_one_line_and_write_nothing(run, checkpoint, tmp_path):
     done = run("--variant=share", f"--checkpoint={checkpoint}", f"--out={tmp_path / 'w.weights.h5'}")
     assert done.returncode == 1
     assert done.stderr.startswith("import_reference: the weights do not fit seesaw_share:\n  missing: conv_23.conv_1")

@@ -1,4 +1,4 @@
-"""Commands as processes: the console script, the scripts in tools/, their help and exit codes."""
+"""Commands run as processes: the console script, the scripts in tools/, their help and exit codes."""
 
 import subprocess
 import sys
@@ -33,25 +33,25 @@ def test_all_commands_are_listed_with_a_summary():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", command_names())
-def test_help_of_every_command_needs_no_tensorflow(name, repository):
-    """By the console script, with dashes; and by the script of the same name in tools/."""
+def test_help_does_not_import_tensorflow(name, repository):
+    """Through the console script, with dashes, and through the script of the same name in tools/."""
     done = python("-c", LIGHT, name.replace("_", "-"), "--help")
     assert done.returncode == 0, done.stderr
     assert f"seesaw {name}" in done.stdout
     assert python(repository / "tools" / f"{name}.py", "-h").stdout == done.stdout
 
 
-def test_every_command_has_its_script_and_nothing_else_is_there(repository):
+def test_tools_contains_one_script_per_command(repository):
     assert sorted(path.stem for path in (repository / "tools").glob("*.py")) == command_names()
 
 
-def test_an_unknown_command_is_one_line():
+def test_unknown_command_prints_one_line():
     done = python("-m", "seesaw_keras.cli", "verify_face")
     assert done.returncode == 1
     assert done.stderr.startswith("seesaw: unknown command 'verify_face': did you mean 'verify_faces'? All: ")
     assert done.stderr.count("\n") == 1
 
 
-def test_the_exit_code_is_the_commands():
+def test_exit_code_is_that_of_the_command():
     done = python("-m", "seesaw_keras.cli", "verify_faces", "one.jpg")
     assert (done.returncode, done.stderr) == (1, "verify_faces: expected two photographs, got 1; see --help\n")

@@ -1,4 +1,4 @@
-"""The road as one command: which stages run when, with stand-ins for the other commands, and once with them."""
+"""`seesaw pipeline`: which stages run when, with stubs for the other commands, and once with the real ones."""
 
 import json
 import shlex
@@ -19,7 +19,7 @@ ROAD = ["train", "evaluate", "compress", "evaluate", "convert_tflite", "convert_
 
 
 class StandIns:
-    """In the place of the other commands: writes the files that their flags name, and notes that they ran.
+    """Stub for the other commands: writes the files that their flags name, and records which commands ran.
 
     Attributes:
         failing: commands that fail.
@@ -76,7 +76,7 @@ class Road:
         return json.loads((self.out / "pipeline.json").read_text())["stages"]
 
     def calls(self):
-        """The commands that ran since the last look."""
+        """Returns the commands that ran since the last call."""
         called, self.commands.called = self.commands.called, []
         return called
 
@@ -88,7 +88,7 @@ def road(seesaw, monkeypatch, tmp_path):
     return Road(seesaw, commands, tmp_path / "out")
 
 
-def test_runs_all_stages_and_says_where_things_are(road):
+def test_runs_all_stages_and_prints_the_output_paths(road):
     done = road.run()
     assert done.returncode == 0, done.stderr
     assert road.calls() == ROAD
@@ -99,7 +99,7 @@ def test_runs_all_stages_and_says_where_things_are(road):
         assert str(road.out / name) in done.stdout
 
 
-def test_what_one_stage_makes_the_next_one_takes(road):
+def test_each_stage_reads_the_output_of_the_previous_one(road):
     assert road.run("--far", "0.05").returncode == 0
     told = {name: shlex.join(stage["command"]) for name, stage in road.stages().items()}
     faces, out = f"--data {road.out}/train/faces/train", road.out
@@ -123,7 +123,7 @@ def test_finished_stages_are_left_alone(road):
     assert again.stdout.count("done before") == len(ROAD)
 
 
-def test_what_is_gone_or_changed_is_made_again_with_what_follows(road):
+def test_missing_or_changed_outputs_rerun_their_stage_and_later_ones(road):
     assert road.run().returncode == 0
     road.calls()
     for name, stages in (
@@ -158,7 +158,7 @@ def test_the_compression_is_the_users_choice(road):
         ({"differences": ["one integer"], "distances": []}, 1),
     ],
 )
-def test_that_xnnpack_is_far_is_said_and_that_others_differ_ends_the_road(road, found, code):
+def test_xnnpack_deviation_is_reported_and_other_differences_fail(road, found, code):
     road.commands.found = found
     done = road.run()
     assert done.returncode == code
@@ -169,7 +169,7 @@ def test_that_xnnpack_is_far_is_said_and_that_others_differ_ends_the_road(road, 
         assert "check xnnpack: equal integers, XNNPACK farther than wished (see the report)" in done.stdout
 
 
-def test_an_old_verdict_does_not_speak_for_a_check_that_crashed(road):
+def test_a_stale_result_is_ignored_if_the_check_crashes(road):
     road.commands.found = {"differences": [], "distances": ["far"]}
     assert road.run().returncode == 0
     (road.out / "xnnpack.tflite").unlink()
@@ -177,14 +177,14 @@ def test_an_old_verdict_does_not_speak_for_a_check_that_crashed(road):
     assert road.run().returncode == 1
 
 
-def test_another_setting_starts_anew(road):
+def test_changed_settings_restart_the_pipeline(road):
     assert road.run().returncode == 0
     road.calls()
     assert road.run("--set", "epochs=3").returncode == 0
     assert road.calls() == ROAD
 
 
-def test_what_another_road_left_is_no_stage_of_this_one(road):
+def test_outputs_of_another_pipeline_are_not_reused(road):
     assert road.run("--photographs", "people", "--pairs", "pairs.txt").returncode == 0
     assert next(iter(road.stages())) == "align" and COMPRESS in road.stages()
     assert road.run("--compress", "prune").returncode == 0
@@ -198,7 +198,7 @@ def test_the_last_screen_fits_the_faces(road):
     assert "your own faces" not in people and f"{ours} {road.out}/xnnpack.tflite" in people
 
 
-def test_a_stage_that_fails_is_where_the_same_command_goes_on(road):
+def test_the_same_command_resumes_at_the_failed_stage(road):
     road.commands.failing.add("convert_tflite")
     failed = road.run()
     assert failed.returncode == 1
@@ -213,7 +213,7 @@ def test_a_stage_that_fails_is_where_the_same_command_goes_on(road):
     assert road.calls() == ROAD[4:]
 
 
-def test_killed_it_goes_on(road):
+def test_resumes_after_sigkill(road):
     """SIGKILL for a process that waits for the second of its stages."""
     code = """
 import sys, time
@@ -235,7 +235,7 @@ pipeline.run(sys.argv[1:])
     assert road.calls() == ROAD[1:]
 
 
-def test_real_data_want_real_pairs(road, tmp_path):
+def test_real_data_require_real_pairs(road, tmp_path):
     done = road.run("--data", str(tmp_path))
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("pipeline: --verify: required, verification pairs")
@@ -271,8 +271,8 @@ def test_a_damaged_state_is_named(road):
 
 
 @pytest.mark.slow
-def test_the_real_commands(seesaw, tmp_path, monkeypatch, one_block_a_stage):
-    """The smallest training; what the device computes agrees with what was trained.
+def test_the_real_commands(seesaw, tmp_path, monkeypatch, one_block_per_stage):
+    """The smallest training run; the device's results agree with those of the trained network.
 
     The last stage runs in a process of its own, as all of them do outside of tests, the others in this one.
     """

@@ -153,7 +153,7 @@ def test_pairs_become_a_bin(prepare, tmp_path, undisturbed):
         (["more"], "unexpected argument 'more'"),
     ],
 )
-def test_a_mistake_ends_in_one_line(prepare, undisturbed, flags, wrong, message):
+def test_user_errors_print_one_line(prepare, undisturbed, flags, wrong, message):
     before = tree(undisturbed[0])
     done = prepare(*flags, "--output", undisturbed[0], *wrong)
     assert done.returncode == 1

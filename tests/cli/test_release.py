@@ -45,7 +45,7 @@ def assert_publishable(card):
 
 
 @pytest.mark.slow
-def test_a_run_becomes_a_release(seesaw, tmp_path, monkeypatch, one_block_a_stage):
+def test_a_run_becomes_a_release(seesaw, tmp_path, monkeypatch, one_block_per_stage):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(release, "run_subcommand", lambda name, words: seesaw(name, *words).returncode)
     data, verify = ["--data", "synthetic:12x4@32"], ["--verify", "synthetic:60@32"]

@@ -41,7 +41,7 @@ def test_it_shows_a_folder(show, tmp_path):
         (("sheet.png",), "unexpected argument 'sheet.png'"),
     ],
 )
-def test_a_mistake_ends_in_one_line(show, tmp_path, monkeypatch, flags, message):
+def test_user_errors_print_one_line(show, tmp_path, monkeypatch, flags, message):
     monkeypatch.chdir(tmp_path)
     done = show(*flags)
     assert done.returncode == 1

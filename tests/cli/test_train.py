@@ -1,4 +1,4 @@
-"""The command line: a folder that holds a network and what made it, however often it was stopped."""
+"""`seesaw train`: its output folder is complete, also after interruptions."""
 
 import csv
 import json
@@ -31,7 +31,7 @@ def steps(out):
 
 @pytest.fixture(scope="module")
 def interrupted(interrupt, tmp_path_factory):
-    """A training on synthetic faces, interrupted after a checkpoint, and the command that started it."""
+    """A training run on synthetic faces, interrupted after a checkpoint, and the command that started it."""
     out = tmp_path_factory.mktemp("training") / "out"
     line = command(out, "--data", "synthetic:24x4@32", "--verify", "synthetic:40@32")
     code, errors = interrupt(line, lambda: list(out.glob("checkpoints/step-*/state.json")))
@@ -40,7 +40,7 @@ def interrupted(interrupt, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def finished(interrupted, seesaw):
-    """The same training after the same command was given again, and what it printed."""
+    """The run after the same command resumed it, and the output of that command."""
     out, line, _, _ = interrupted
     done = seesaw(*line)
     assert done.returncode == 0, done.stderr
@@ -48,7 +48,7 @@ def finished(interrupted, seesaw):
 
 
 @pytest.mark.slow
-def test_ctrl_c_is_no_traceback(interrupted):
+def test_ctrl_c_prints_no_traceback(interrupted):
     out, _, code, errors = interrupted
     assert code == 1
     assert errors.splitlines()[-1] == "train: interrupted"
@@ -57,7 +57,7 @@ def test_ctrl_c_is_no_traceback(interrupted):
 
 
 @pytest.mark.slow
-def test_leaves_a_network_and_what_made_it(finished):
+def test_writes_the_network_and_its_provenance(finished):
     out, done = finished
     assert "model.keras" in done.stdout.splitlines()[-1]
     record = json.loads((out / "run.json").read_text("utf-8"))
@@ -84,7 +84,7 @@ def test_the_network_loads(finished):
 
 
 @pytest.mark.slow
-def test_two_data_sets_and_two_teachers(run, tmp_path, onnx_mean_model, one_block_a_stage):
+def test_two_data_sets_and_two_teachers(run, tmp_path, onnx_mean_model, one_block_per_stage):
     """From the shell: a mixture whose second set has no labels, jittered views, PCA of two teachers."""
     (tmp_path / "one.onnx").write_bytes(onnx_mean_model)
     (tmp_path / "two.onnx").write_bytes(onnx_mean_model + b"\x12\x01 ")  # another file, the same function
@@ -109,7 +109,7 @@ def test_two_data_sets_and_two_teachers(run, tmp_path, onnx_mean_model, one_bloc
         assert {"loss_cosine", "loss_contrast", "loss_margin"} <= set(next(csv.reader(file)))
 
 
-def test_mistakes_are_one_line(run, tmp_path):
+def test_user_errors_print_one_line(run, tmp_path):
     faces = tmp_path / "faces"
     (faces / "somebody").mkdir(parents=True)
     cv2.imwrite(str(faces / "somebody" / "1.png"), np.zeros((32, 32, 3), np.uint8))

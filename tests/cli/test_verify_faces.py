@@ -1,4 +1,4 @@
-"""The command: what a user types, and what comes back."""
+"""`seesaw verify_faces`: arguments, output and exit code."""
 
 import functools
 
@@ -47,7 +47,7 @@ def test_it_answers_and_draws(run):
         (["a.png", "b.png", "--yunet", "absent.onnx"], "absent.onnx: no such YuNet model"),
     ],
 )
-def test_a_mistake_is_one_line(run, arguments, message):
+def test_user_errors_print_one_line(run, arguments, message):
     done = run("--model", "pixels.tflite", *arguments)
     assert done.returncode == 1
     assert message in done.stderr and done.stderr.startswith("verify_faces: ") and done.stderr.count("\n") == 1

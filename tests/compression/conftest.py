@@ -11,7 +11,7 @@ SPARSITY = 0.6
 
 
 @pytest.fixture(scope="module", autouse=True)
-def shallow(one_block_a_stage):
+def shallow(one_block_per_stage):
     """Here all networks are."""
 
 

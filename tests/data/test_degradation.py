@@ -15,13 +15,13 @@ PARAMETER_LISTS = st.lists(st.floats(0, 1, exclude_max=True), min_size=PARAMETER
 
 
 def uniforms(*kinds, parameters=0.5):
-    """The numbers by which `degrade` applies these kinds alone."""
+    """Returns random numbers for which `degrade` applies only the given kinds."""
     table = [[0.0 if kind.name in kinds else 0.999, *([parameters] * PARAMETERS)] for kind in KINDS]
     return np.array([0.0, *np.ravel(table)])
 
 
 @given(st.integers(0, 2**32), st.sampled_from([32, 56, 112]))
-def test_any_numbers_give_an_image_of_the_same_shape(index, side):
+def test_shape_is_kept_and_result_is_deterministic(index, side):
     face = cv2.resize(FACE, (side, side))
     kept = face.copy()
     numbers = random_uniforms(3, 0, index, UNIFORMS)
@@ -31,31 +31,31 @@ def test_any_numbers_give_an_image_of_the_same_shape(index, side):
     np.testing.assert_array_equal(degrade(face, numbers), made)
 
 
-def test_kinds_come_as_often_as_they_should():
+def test_kinds_are_applied_with_their_probabilities():
     numbers = np.stack([random_uniforms(0, 0, index, UNIFORMS) for index in range(4000)])
     chosen = numbers[:, 1:].reshape(len(numbers), len(KINDS), -1)[..., 0] < [kind.probability for kind in KINDS]
     np.testing.assert_allclose(chosen.mean(0), [kind.probability for kind in KINDS], atol=0.04)
     none = ~chosen.any(1)
     assert 0.05 < none.mean() < 0.25
-    for row in numbers[none][:50]:  # then one is applied all the same
+    for row in numbers[none][:50]:  # if no kind is chosen, one is applied anyway
         kind = KINDS[int(row[0] * len(KINDS))]
         parameters = row[1:].reshape(len(KINDS), -1)[KINDS.index(kind), 1:]
         np.testing.assert_array_equal(degrade(FACE, row), kind.apply(FACE, parameters))
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_one_kind_alone(kind):
+def test_single_kind(kind):
     np.testing.assert_array_equal(degrade(FACE, uniforms(kind.name)), kind.apply(FACE, np.full(PARAMETERS, 0.5)))
 
 
-def test_the_order_is_that_of_light_to_codec():
+def test_exposure_is_applied_before_blur():
     both = degrade(FACE, uniforms("exposure", "blur"))
     middle = np.full(PARAMETERS, 0.5)
     np.testing.assert_array_equal(both, APPLY["blur"](APPLY["exposure"](FACE, middle), middle))
 
 
 @given(PARAMETER_LISTS)
-def test_a_cover_is_one_gray_rectangle(numbers):
+def test_cover_is_one_gray_rectangle(numbers):
     covered = APPLY["cover"](FACE, np.array(numbers))
     changed = (covered != FACE).any(-1)
     rows, columns = np.flatnonzero(changed.any(1)), np.flatnonzero(changed.any(0))
@@ -65,7 +65,7 @@ def test_a_cover_is_one_gray_rectangle(numbers):
 
 
 @given(PARAMETER_LISTS)
-def test_a_border_is_black_and_leaves_the_middle(numbers):
+def test_border_is_black_and_keeps_the_center(numbers):
     made = APPLY["border"](FACE, np.array(numbers))
     same = (made == FACE).all(-1)
     assert same[23:89, 23:89].all()
@@ -73,7 +73,7 @@ def test_a_border_is_black_and_leaves_the_middle(numbers):
 
 
 @given(PARAMETER_LISTS)
-def test_exposure_is_monotonous_and_keeps_black(numbers):
+def test_exposure_is_monotonic_and_keeps_black(numbers):
     ramp = np.repeat(np.arange(256, dtype=np.uint8)[:, None, None], 3, axis=2)
     levels = APPLY["exposure"](ramp, np.array(numbers))[:, 0, 0].astype(int)
     assert (np.diff(levels) >= 0).all()
@@ -94,8 +94,8 @@ def test_gray_has_equal_channels():
 
 
 @given(PARAMETER_LISTS)
-def test_resolution_takes_what_a_small_face_has_not(numbers):
-    """Nothing is left of the frequencies beyond those of 56 pixels, whatever the interpolation."""
+def test_resolution_removes_high_frequencies(numbers):
+    """Frequencies above those of a 56-pixel image are removed, for every interpolation."""
     spectrum, before = (
         np.abs(np.fft.rfft2(image[..., 1] * np.outer(np.hanning(SIDE), np.hanning(SIDE))))
         for image in (APPLY["resolution"](FACE, np.array(numbers)), FACE)
@@ -104,7 +104,7 @@ def test_resolution_takes_what_a_small_face_has_not(numbers):
 
 
 @given(PARAMETER_LISTS)
-def test_noise_has_its_deviation(numbers):
+def test_noise_has_the_requested_standard_deviation(numbers):
     gray = np.full((SIDE, SIDE, 3), 128, np.uint8)
     wanted = 2 * (25 / 2) ** numbers[2]
     noise = APPLY["noise"](gray, np.array(numbers)).astype(float) - 128
@@ -112,11 +112,11 @@ def test_noise_has_its_deviation(numbers):
     assert abs(noise.mean()) < 0.5
 
 
-def test_jpeg_loses_less_at_a_higher_quality():
+def test_higher_jpeg_quality_reduces_the_error():
     errors = [np.abs(APPLY["JPEG"](FACE, np.full(PARAMETERS, q)).astype(int) - FACE).mean() for q in (0.0, 0.5, 0.999)]
     assert errors[0] > errors[1] > errors[2] > 0
 
 
-def test_more_blur_is_smoother():
+def test_stronger_blur_reduces_contrast():
     deviations = [APPLY["blur"](FACE, np.full(PARAMETERS, q)).std() for q in (0.0, 0.5, 0.999)]
     assert FACE.std() > deviations[0] > deviations[1] > deviations[2]

@@ -15,7 +15,7 @@ from seesaw_keras.data import (
 )
 
 
-def test_every_form_is_recognised(tmp_path, people):
+def test_every_format_is_recognized(tmp_path, people):
     write_recordio(tmp_path / "rec" / "train.rec", people)
     write_shard(tmp_path / "tf" / "a.tfrecord", people)
     for i, record in enumerate(people):
@@ -37,7 +37,7 @@ def test_every_form_is_recognised(tmp_path, people):
         assert [(record.image, record.label) for record in source] == expected
 
 
-def test_what_is_not_recognised_is_said(tmp_path):
+def test_unrecognized_formats_are_reported(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no such"):
         open_source(tmp_path / "none")
     with pytest.raises(ValueError, match="no image files"):

@@ -36,7 +36,7 @@ def stand_ins(runner, onnx_mean_model, reference_arrays, tmp_path_factory):
     code, output = runner([HERE / "stand_ins.py", folder], folder)
     assert code == 0, output
     (folder / "teacher.onnx").write_bytes(onnx_mean_model)
-    # An .npz under the name of a .pth: the content tells which it is, and PyTorch is not wanted for it.
+    # An .npz under the name of a .pth: the format is detected from the content, so PyTorch is not needed.
     with (folder / "model.pth").open("wb") as file:
         np.savez(file, **reference_arrays("seesaw_shuffleFaceNet"))
     return folder

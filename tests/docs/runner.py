@@ -5,10 +5,10 @@ It reads a line of JSON for each, {"arguments": [...], "folder": "...", "whole":
 
     python tests/docs/runner.py
 
-Nothing of a tool is replaced but what makes it slow, or wants what no test may have:
+Only slow parts of the tools, and parts that need data unavailable to tests, are replaced:
 
-- Networks have one residual block a stage instead of two to twelve, unless `whole`; a variant that a command line names
-  is a quarter as wide, for 32x32 images, with 16 numbers.
+- Networks have one residual block per stage instead of two to twelve, unless `whole`; a variant named on the command
+  line has a quarter of its width, for 32x32 images, and embeddings of length 16.
 - Every picture shows one face, in its middle. No picture of a real one is in this repository.
 - Commands that start others (`seesaw pipeline`) start them here.
 """

@@ -27,7 +27,7 @@ PEOPLE, IMAGES, SIDE = 12, 4, 32
 
 
 def photographs(folder, faces):
-    """Writes a folder a person, as LFW has it: NAME/NAME_0001.jpg."""
+    """Writes one folder per person in the layout of LFW: NAME/NAME_0001.jpg."""
     pixels, labels = faces.batch(range(len(faces)))
     for index, (image, label) in enumerate(zip(pixels, labels, strict=True)):
         name = f"person{label}"
@@ -69,7 +69,7 @@ def few_layers():
 
 
 def of_other_origin():
-    """Returns a flatbuffer that does not say what it wants of pixels: raw ones, to the means of their patches."""
+    """Returns a flatbuffer from raw pixels to the means of their patches, without preprocessing in its metadata."""
     image, small = Tensor("image", (1, SIDE, SIDE, 3), "FLOAT32"), Tensor("small", (1, 4, 4, 3), "FLOAT32")
     embedding = Tensor("embedding", (1, 48), "FLOAT32")
     shape = Tensor.constant("shape", np.array([1, 48], np.int32))

@@ -1,7 +1,7 @@
 """Every command of the pages runs, and every snippet; what they name exists.
 
 The commands of a page run one after the other, in a folder of their own, as they are written but for `CAPS`: flags of
-the tool itself that make the run short. A command that no rule here knows fails.
+the tool itself that make the run short. An unsupported command fails.
 """
 
 import re
@@ -21,7 +21,7 @@ README = REPOSITORY / "README.md"
 PAGES = [README, *sorted((REPOSITORY / "docs").glob("*.md"))]
 SHELL, PYTHON = "sh", "python"
 
-# A recipe for small images, one epoch, and a network of few operators (one block a stage, see runner.py) with bounded
+# A recipe for small images, one epoch, and a network of few operators (one block per stage, see runner.py) with bounded
 # ranges: batch statistics have not arrived after three steps, and runtimes do not agree on LOGISTIC of thousands.
 _SMALL = {
     "variant": "mobilefacenet",
@@ -111,7 +111,7 @@ class Machine:
         assert code == 0, f"{shlex.join([*given, *caps])}\n{output}"
 
     def make(self, given):
-        """Runs what `make TARGET` ends with; before that it installs, which the run of these tests took for granted."""
+        """Runs the last command of `make TARGET`; the installation before it is assumed to be done."""
         make = ["make", "--no-print-directory", "--dry-run"]
         made = subprocess.run([*make, *given], cwd=REPOSITORY, capture_output=True, text=True)
         assert made.returncode == 0, made.stderr
@@ -122,7 +122,7 @@ class Machine:
         self.tool(last)
 
     def pip(self, given):
-        """Without a network: whether pip takes the command, and all it asks for is there."""
+        """Checks offline that pip accepts the command and that its requirements are installed."""
         offline = ["--dry-run", "--no-index", "--no-build-isolation", "--quiet"]
         done = subprocess.run(
             [sys.executable, "-m", "pip", *given, *offline], cwd=REPOSITORY, capture_output=True, text=True
@@ -154,7 +154,7 @@ def test_every_snippet_runs(page, runner, folder):
         assert code == 0, f"{text}\n{output}"
 
 
-def test_a_command_that_nobody_knows_fails(tmp_path):
+def test_an_unknown_command_fails(tmp_path):
     machine = Machine(None, tmp_path)
     for line in ("docker run tensorflow/serving", "python -m http.server", "python tools/unheard_of.py"):
         with pytest.raises(pytest.fail.Exception, match=r"knows how to|how to keep"):

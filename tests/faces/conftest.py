@@ -6,7 +6,7 @@ from seesaw_keras.faces import Face
 
 
 class Rectangles:
-    """A detector that takes every white rectangle for a face, for tests that need faces without a face."""
+    """A detector that reports every white rectangle as a face, for tests without real faces."""
 
     # Of a face box: where a white rectangle has its eyes, nose and corners of the mouth.
     POINTS = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]])

@@ -1,4 +1,4 @@
-"""Alignment against formulas and solvers of other origin."""
+"""Alignment compared with independent formulas and solvers."""
 
 import cv2
 import numpy as np
@@ -14,7 +14,7 @@ point_sets = st.lists(st.tuples(coordinates, coordinates), min_size=2, max_size=
 
 
 def umeyama(source, target):
-    """The paper's solution with its singular value decomposition, as scikit-image writes it down."""
+    """Returns Umeyama's solution by singular value decomposition, as implemented in scikit-image."""
     source_mean, target_mean = source.mean(0), target.mean(0)
     covariance = (target - target_mean).T @ (source - source_mean) / len(source)
     signs = np.ones(2)
@@ -82,7 +82,7 @@ def test_never_reflects():
         (TEMPLATE * np.nan, TEMPLATE, "finite"),
     ],
 )
-def test_points_that_determine_nothing(source, target, message):
+def test_degenerate_points_are_rejected(source, target, message):
     with pytest.raises(ValueError, match=message):
         similarity_transform(source, target)
 
@@ -98,7 +98,7 @@ def test_template():
 
 
 @pytest.mark.parametrize("size", [112, 96, 224])
-def test_landmarks_come_to_lie_on_the_template(size):
+def test_aligned_landmarks_match_the_template(size):
     image = np.zeros((400, 500, 3), np.uint8)
     turn = np.array([[0.8, -0.3], [0.3, 0.8]]) * 112 / size
     landmarks = template(size=size) @ turn.T + [180, 60]
@@ -114,31 +114,31 @@ def test_landmarks_come_to_lie_on_the_template(size):
 
 
 @pytest.mark.parametrize("landmarks", [np.zeros(10), np.zeros((3, 2)), np.zeros((5, 2)), [[0, 0], [np.inf, 1]]])
-def test_align_refuses(landmarks):
+def test_align_rejects_invalid_landmarks(landmarks):
     with pytest.raises(ValueError, match=r"landmarks|points"):
         align(np.zeros((10, 10, 3), np.uint8), landmarks)
 
 
-def test_warp_down_to_half_is_bilinear_sampling():
+def test_warp_to_half_size_is_bilinear():
     image = np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)
     matrix = np.array([[0.6, 0.1, -20], [-0.1, 0.6, 12.5]])
     np.testing.assert_array_equal(warp(image, matrix, 112), cv2.warpAffine(image, matrix, (112, 112)))
 
 
-def test_warp_far_down_takes_means():
+def test_warp_to_an_eighth_averages_pixels():
     image = np.random.default_rng(0).integers(0, 256, (800, 800), np.uint8)
     eighth = np.array([[1 / 8, 0, -7 / 16], [0, 1 / 8, -7 / 16]])  # block means: pixel centers (i + 0.5) / 8 - 0.5
     means = image.reshape(100, 8, 100, 8).mean(axis=(1, 3))
-    # Four blocks of 2x2 samples, each the mean of its four pixels: two roundings.
+    # Each sample is a rounded mean of four pixels, and so is each output pixel: two roundings.
     np.testing.assert_allclose(warp(image, eighth, 100), means, atol=1.01)
 
 
-def test_warp_of_a_minute_face_takes_little_memory():
+def test_warp_of_a_tiny_face_needs_little_memory():
     assert warp(np.full((50, 50, 3), 9, np.uint8), np.eye(2, 3) * 1e-6, 112).shape == (112, 112, 3)
 
 
 @pytest.mark.slow
-def test_warp_beyond_the_limit_of_opencv():
+def test_warp_of_an_image_over_the_opencv_size_limit():
     strip = np.zeros((120, WARP_MAX_SIDE + 5000, 3), np.uint8)
     strip[:, 35000:35112] = np.random.default_rng(0).integers(0, 256, (120, 112, 3))
     moved = np.array([[1.0, 0, -35000], [0, 1, -4]])

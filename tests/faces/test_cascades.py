@@ -1,4 +1,4 @@
-"""The rules about eyes, with cascades that answer what a test tells them."""
+"""The rules about eyes, with stub cascades whose detections are set by the test."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ class Eyes:
         self.centers = centers
 
     def detectMultiScale(self, window, *_, **__):  # noqa: N802
-        top, left = window[0, 0]  # the image tells every pixel's place, coarsely
+        top, left = window[0, 0]  # pixel values encode coarse positions
         boxes = []
         for x, y in self.centers:
             column, row = x * FACE_SIDE - left, y * FACE_SIDE - top

@@ -84,7 +84,7 @@ def test_verify_compares_the_cosine_with_the_threshold(pixel_network, files):
     assert embedder.verify(CROPS[0], 255 - CROPS[0]) == VerifyResult(False, pytest.approx(-1, abs=1e-6), 0.25)
 
 
-def test_a_network_of_other_origin_is_told_everything(pixel_network):
+def test_a_network_without_metadata_needs_explicit_arguments(pixel_network):
     path = pixel_network(own=False)
     with pytest.raises(ValueError, match=r"pixels\.tflite: no input preprocessing stored.*pm1, 127.5/128, raw"):
         FaceEmbedder(path, aligned=True)

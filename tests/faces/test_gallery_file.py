@@ -1,4 +1,4 @@
-"""The file of a gallery: what it keeps, what it forgets, what it refuses."""
+"""The gallery file: storage, deletion and rejected files."""
 
 import os
 import random
@@ -231,7 +231,7 @@ def whole(tmp_path_factory):
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_a_flipped_bit_is_refused_or_changes_nothing(whole, data):
-    """Wherever it is: nobody is taken for somebody else because a disk is failing."""
+    """At any position: a failing disk must not cause a false match."""
     content = bytearray(whole.read_bytes())
     used = [position for position, byte in enumerate(content) if byte]  # zeros are mostly between what is stored
     index = data.draw(st.one_of(st.sampled_from(used), st.integers(0, len(content) - 1)))

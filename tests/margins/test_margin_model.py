@@ -65,7 +65,7 @@ def test_with_margin_takes_a_network_of_this_package_in_mixed_precision(keras_po
 
 
 @pytest.mark.parametrize("name", ["magface", "adaface"])
-def test_margins_that_want_lengths_get_the_embedding_before_it_is_normalized(name):
+def test_margins_that_need_norms_get_the_unnormalized_embedding(name):
     x, labels = batch()
     embed, plain = network(), network(normalize=False)
     plain.set_weights(embed.get_weights())

@@ -46,7 +46,7 @@ def test_sample_holds_the_batch_and_as_many_classes_as_asked(labels, rate, seed)
     np.testing.assert_array_equal(classes[indices], labels)
 
 
-def test_sample_is_a_function_of_seed_and_step_and_favours_no_class():
+def test_sample_depends_on_seed_and_step_and_is_uniform_over_classes():
     labels = np.array([3], np.int32)
     first, again, other = (sample_classes(labels, 50, 0.3, seed)[0].numpy() for seed in ((7, 1), (7, 1), (7, 2)))
     np.testing.assert_array_equal(first, again)

@@ -9,7 +9,7 @@ from seesaw_keras.api import keras
 from seesaw_keras.models.configs import ACTIVATIONS, get_config, list_models
 
 VARIANTS = list_models()
-pytestmark = pytest.mark.usefixtures("one_block_a_stage")
+pytestmark = pytest.mark.usefixtures("one_block_per_stage")
 SMALL = {"input_shape": (32, 32, 3), "width": 0.25, "embedding_size": 16}
 
 
@@ -26,7 +26,7 @@ def randomize_gammas(model, seed=1):
 
 
 @pytest.fixture(scope="module", params=VARIANTS)
-def small(request, one_block_a_stage):
+def small(request, one_block_per_stage):
     """A quarter-width 32x32 network of every variant in turn, all of its branches alive."""
     keras.utils.set_random_seed(0)  # the deep networks amplify rounding by a factor that depends on their weights
     model = seesaw_keras.build(request.param, **SMALL)

@@ -7,7 +7,7 @@ from seesaw_keras.models.configs import get_config, list_models
 from seesaw_keras.models.counting import activation_peak, count_parameters
 from seesaw_keras.models.summaries import variants_table
 
-# Measured on the reference in PyTorch; the paper prints 146M, 526M and 221M. The last two are ours: see the next test.
+# Measured with the PyTorch reference; the paper reports 146M, 526M and 221M. Other variants have no reference.
 COUNTED = {
     "share": (145_762_816, 1_370_176),
     "shuffle": (145_762_816, 1_370_176),
@@ -23,7 +23,7 @@ def infos():
 
 
 def by_hand(config):
-    """Multiply-adds and parameters from the configuration alone, block by block."""
+    """Returns multiply-adds and parameters computed from the configuration alone, block by block."""
     madds = parameters = 0
     side = config.image_size // 2
 
@@ -68,7 +68,7 @@ def by_hand(config):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", list_models())
-def test_counts_equal_the_reference_and_a_count_by_hand(infos, variant):
+def test_counts_match_the_reference_and_a_manual_count(infos, variant):
     info = infos[variant]
     assert (info.madds, info.parameters) == by_hand(get_config(variant))
     assert (info.madds, info.parameters) == COUNTED.get(variant, (info.madds, info.parameters))
@@ -76,7 +76,7 @@ def test_counts_equal_the_reference_and_a_count_by_hand(infos, variant):
     assert sum(kind.parameters for kind in info.kinds) == info.parameters
 
 
-def test_activation_peak_of_a_small_network_equals_a_count_by_hand():
+def test_activation_peak_matches_a_manual_count():
     x = keras.Input((4, 4, 2))  # 32 entries, live until the addition
     y = keras.layers.Conv2D(6, 1)(x)  # 96
     y = keras.layers.BatchNormalization()(y)  # in place
@@ -86,18 +86,18 @@ def test_activation_peak_of_a_small_network_equals_a_count_by_hand():
     assert activation_peak(keras.Model(x, z)) == 32 + 96 + 32
 
 
-def test_a_dense_layer_and_a_bias_count():
+def test_dense_kernel_and_bias_are_counted():
     model = keras.Sequential([keras.layers.Dense(5, input_shape=(7,))])
     assert seesaw_keras.count_madds(model) == 35
     assert count_parameters(model) == 40
 
 
-def test_build_docstring_prints_the_counted_figures(infos):
+def test_build_docstring_lists_the_counts(infos):
     for variant, info in infos.items():
         assert f"| {variant} | {info.parameters:,} | {info.madds:,} |" in seesaw_keras.build.__doc__
 
 
-def test_tables_hold_every_variant_and_figure(infos):
+def test_tables_list_every_variant_and_count(infos):
     table = variants_table(list(infos.values()))
     for variant, info in infos.items():
         line = next(line for line in table.splitlines() if line.startswith(variant))

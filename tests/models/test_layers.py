@@ -38,7 +38,7 @@ def test_activations_equal_their_formulas_in_float64():
 
 
 @pytest.mark.parametrize("layer", ALL, ids=lambda layer: type(layer).__name__)
-def test_layers_survive_serialisation_and_know_their_output_shape(layer):
+def test_layers_round_trip_and_infer_their_output_shape(layer):
     again = keras.layers.deserialize(keras.layers.serialize(layer))
     assert type(again) is type(layer)
     assert again.get_config() == layer.get_config()

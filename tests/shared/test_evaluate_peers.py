@@ -1,4 +1,4 @@
-"""The peers' published table on LFW View 2, and what the tool tells of them."""
+"""The peers' published accuracies on LFW View 2, reproduced with the tool."""
 
 import json
 import subprocess
@@ -20,7 +20,7 @@ TABLE = [  # name, preprocessing, published accuracy in %, and how many of the t
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "preprocess", "accuracy", "folds"), TABLE)
-def test_peer_measures_what_its_table_says(tmp_path, name, preprocess, accuracy, folds):
+def test_peer_reaches_its_published_accuracy(tmp_path, name, preprocess, accuracy, folds):
     pairs = (SHARED / "faces" / "pairs.txt").read_text("utf-8").splitlines()
     (tmp_path / "pairs.txt").write_text("\n".join([f"{folds}\t300", *pairs[1 : 1 + folds * 600]]), "utf-8")
     command = [sys.executable, str(ROOT / "tools" / "evaluate.py"), "--model", str(SHARED / "peers" / name)]

@@ -26,7 +26,7 @@ class First(Source):
 @pytest.mark.parametrize(
     ("name", "preprocess"), [("foamliu_MobileFaceNet.onnx", "imagenet"), ("zye1996_993_quant.tflite", "127.5/128")]
 )
-def test_it_knows_people_apart(shared, tmp_path, name, preprocess):
+def test_it_separates_people(shared, tmp_path, name, preprocess):
     teacher = load_embedder(shared / "peers" / name, preprocess=preprocess, threads=2)
     faces = First(open_source(shared / "faces"))
     rows = teacher_embeddings(teacher, faces, tmp_path)

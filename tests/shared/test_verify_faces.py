@@ -1,4 +1,4 @@
-"""Photographs in, answers out: LFW's unaligned pictures, and a peer's network that says nothing of itself."""
+"""Verification of LFW's unaligned photographs, with a peer's network that has no metadata."""
 
 import json
 import math

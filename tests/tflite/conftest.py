@@ -9,7 +9,7 @@ SMALL = {"input_shape": (32, 32, 3), "width": 0.25, "embedding_size": 16}
 
 
 @pytest.fixture(scope="module", autouse=True)
-def shallow(one_block_a_stage):
+def shallow(one_block_per_stage):
     """Here all networks are."""
 
 

@@ -1,4 +1,4 @@
-"""A training to be watched."""
+"""Fixtures for training runs and their callbacks."""
 
 import importlib.util
 from pathlib import Path
@@ -42,7 +42,7 @@ def report():
 
 @pytest.fixture(scope="session")
 def tiny():
-    """The module `tiny.py`: a recipe and network so small that a training takes a moment."""
+    """The module `tiny.py`: a recipe and network small enough to train within seconds."""
     path = Path(__file__).with_name("tiny.py")
     module = importlib.util.module_from_spec(importlib.util.spec_from_file_location("tiny", path))
     module.__spec__.loader.exec_module(module)

@@ -100,7 +100,7 @@ def test_a_full_disk_leaves_the_one_before(checkpoints, value):
         ({"recipe": {"batch_size": 8}, "data": {"images": 30}}, r"recipe\.milestones"),
     ],
 )
-def test_another_training_is_refused(checkpoints, value, changed, message):
+def test_a_checkpoint_of_another_run_is_rejected(checkpoints, value, changed, message):
     save(checkpoints, value, 5)
     other = Checkpoints(checkpoints._folder, tf.train.Checkpoint(value=value), changed)
     with pytest.raises(ValueError, match=message) as error:
@@ -108,7 +108,7 @@ def test_another_training_is_refused(checkpoints, value, changed, message):
     assert "step-00000005" in str(error.value) and "another output folder" in str(error.value)
 
 
-def test_no_more_teacher_is_another_training(checkpoints, value):
+def test_a_run_without_its_teacher_is_a_different_run(checkpoints, value):
     taught = Checkpoints(checkpoints._folder, tf.train.Checkpoint(value=value), {**IDENTITY, "teacher": {"rows": 3}})
     taught.save(1, epoch=0)
     with pytest.raises(ValueError, match=r"teacher\.rows = 3"):

@@ -1,4 +1,4 @@
-"""Trainings in processes of their own: killed at any moment, on several devices, on several workers."""
+"""Training runs in separate processes: killed at any time, on several devices, on several workers."""
 
 import json
 import os
@@ -39,7 +39,7 @@ def start_workers(out, **options):
 
 
 def finish(process):
-    """Waits for a training that must go well, and returns what it told, by kind."""
+    """Waits for a run that must succeed, and returns its output: losses, checkpoints and weights."""
     output, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, errors
     lines = [json.loads(line) for line in output.splitlines()]
@@ -51,7 +51,7 @@ def finish(process):
 
 
 def read_until(process, wanted):
-    """Reads a training's lines up to the first that has the key."""
+    """Reads a run's output up to the first line that contains the key."""
     for line in process.stdout:
         if wanted in json.loads(line):
             return
@@ -60,7 +60,7 @@ def read_until(process, wanted):
 
 @pytest.fixture
 def alone(tmp_path):
-    """Function: an undisturbed training on one device."""
+    """Function: an uninterrupted run on one device."""
     return lambda **options: finish(start(tmp_path / "alone", **options))
 
 

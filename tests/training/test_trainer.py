@@ -1,4 +1,4 @@
-"""The loop, in this process: what is learned, what is refused, and that a restart changes nothing."""
+"""The training loop in this process: learning, rejected arguments and bit-exact resumption."""
 
 import os
 import re
@@ -53,7 +53,7 @@ class Unlabeled(Source):
 
 
 class Recorder(Callback):
-    """Keeps what it is told; at one step it does something of its own."""
+    """Records its calls; at one step it calls a given function."""
 
     def __init__(self, at=None, act=None):
         self.calls, self.reports, self._at, self._act = [], [], at, act
@@ -108,7 +108,7 @@ def stop():
     raise StoppedError
 
 
-def test_learns_and_tells(train):
+def test_learns_and_reports(train):
     weights, recorder = train("epochs=15", "learning_rate=0.05", "s=16", "m=0.2", "validate_every=5")
     assert [report.step for report in recorder.reports] == list(range(1, 61))
     assert np.mean(recorder.losses[-4:]) < 0.5 * np.mean(recorder.losses[:4])
@@ -301,8 +301,8 @@ def test_a_teacher_is_learned_from(train):
         train(*settings, teacher=teacher + 1)
 
 
-def test_margins_that_look_at_lengths_see_them(train):
-    """Unit embeddings would all have the same quality; the length is that before the last layer."""
+def test_quality_adaptive_margins_receive_the_embedding_norm(train):
+    """Unit embeddings would all have the same quality; the norm is taken before the last layer."""
     _, recorder = train("margin=magface", "epochs=1")
     assert np.all(np.isfinite(recorder.losses))
 

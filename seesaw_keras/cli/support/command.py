@@ -102,7 +102,7 @@ class Command:
 
 def _described(flag: flags.Flag) -> list[str]:
     """Returns the lines of a flag's help below its name."""
-    facts = [re.sub(r";\s+repeat this option.*", "", flag.help)]  # our texts say "repeatable"
+    facts = [re.sub(r";\s+repeat this option.*", "", flag.help)]  # the help texts contain "repeatable" instead
     if flag.parser.syntactic_help and not flag.boolean:
         facts.append(f"({flag.parser.syntactic_help})")
     if flag.default not in (None, []) and not flag.boolean:

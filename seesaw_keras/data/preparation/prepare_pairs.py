@@ -5,7 +5,7 @@
 >>> manifest["counts"]["pairs"], manifest["files"].keys()  # doctest: +SKIP
 (6000, dict_keys(['left_out.csv', 'lfw_view2_aligned112.bin']))
 
-A .bin does not store folds: readers split it into ten of equal size. `folds_kept` in the manifest tells whether these
+A .bin does not store folds: readers split it into ten of equal size. `folds_kept` in the manifest is true if these
 are the input's folds.
 """
 

@@ -101,7 +101,7 @@ class Eyes:
 
 @dataclass(frozen=True)
 class Brows:
-    """Eyebrows: `height` above the eye, `arch` of the middle, `tilt` of the outer end, `gap` towards the nose."""
+    """Eyebrows: `height` above the eye, `arch` of the middle, `tilt` of the outer end, `gap` toward the nose."""
 
     height: float
     thickness: float

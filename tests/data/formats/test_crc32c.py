@@ -16,7 +16,7 @@ def bitwise(data):
 
 @pytest.mark.parametrize(
     ("data", "expected"),
-    [  # RFC 3720, appendix B.4, and the check value of the catalogue of CRCs
+    [  # RFC 3720, appendix B.4, and the check value of the catalog of CRCs
         (bytes(32), 0x8A9136AA),
         (b"\xff" * 32, 0x62A8AB43),
         (bytes(range(32)), 0x46DD794E),

@@ -15,7 +15,7 @@ from seesaw_keras.tflite.flatbuffer import Operator, Tensor
 def test_int8_costs_what_keras_counts(variant, network, converted):
     model, cost = network(variant), cost_of(flatbuffer.loads(converted(variant)))
     assert cost.madds == count_madds(model)
-    # Of batch normalization's gamma and beta, one number a channel is left: a bias.
+    # Batch normalization is folded: of gamma and beta, one number per channel remains, the bias.
     gammas = sum(layer.gamma.shape[0] for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization))
     trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
     assert cost.parameters == trainable - gammas

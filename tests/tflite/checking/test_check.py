@@ -1,4 +1,4 @@
-"""The check passes what agrees, and fails what was doctored to disagree, naming the place."""
+"""The check passes bit-exact runtimes, and fails modified ones and names the operator."""
 
 import json
 
@@ -30,7 +30,7 @@ def marked(data, trained):
 @pytest.mark.slow
 @needs_micro
 @pytest.mark.parametrize("variant", list_models())
-def test_every_variant_is_the_same_in_every_tensor(variant, converted, images):
+def test_every_variant_is_bit_exact_in_every_tensor(variant, converted, images):
     result = check(converted(variant), {"faces": images, "mirrored": images[:12, :, ::-1]})
     graph = flatbuffer.loads(converted(variant)).main
     computed = [tensor.size for tensor in graph.producers()]
@@ -50,7 +50,7 @@ def test_every_variant_is_the_same_in_every_tensor(variant, converted, images):
 @pytest.mark.slow
 @needs_micro
 @pytest.mark.parametrize("activation", [name for name in ACTIVATIONS if name != "swish"])  # that of the variants
-def test_so_is_every_activation(activation, faces):
+def test_every_activation_is_bit_exact_in_every_tensor(activation, faces):
     from seesaw_keras.api import keras
     from seesaw_keras.tflite.conversion.convert import convert
 
@@ -165,7 +165,7 @@ def test_float_networks_are_equal_within_a_tolerance(converted, faces):
 
 
 @needs_micro
-def test_a_runtime_that_cannot_run_it_is_told_of(converted, faces):
+def test_a_runtime_that_cannot_run_the_model_is_reported(converted, faces):
     inputs = {"faces": ((faces[:1] - 127.5) / 127.5).astype(np.float32)}
     result = check(converted("mobilefacenet", type="float16"), inputs)
     assert [equality.right for equality in result.equalities] == ["NumPy"]

@@ -63,7 +63,7 @@ def test_the_share_is_the_one_with_least_noise(seed, tail, scale, low):
     assert noises[SHARES.index(least_noise_share(values, span))] <= min(noises) * 1.05
 
 
-def test_quiet_channels_are_heard_beside_a_loud_one():
+def test_a_single_large_channel_is_clipped():
     values = np.random.default_rng(0).normal(0, 1, (8, 8, 8, 32)).astype(np.float32)
     values[..., 0] *= 12
     loud = Range(float(values.min()), float(values.max()))
@@ -73,7 +73,7 @@ def test_quiet_channels_are_heard_beside_a_loud_one():
 
 
 @pytest.mark.parametrize("values", [np.zeros((2, 4, 4, 3)), np.ones((64, 1, 1, 3)), np.ones((2, 8))])
-def test_what_tells_nothing_keeps_its_span(values):
+def test_constant_values_keep_their_range(values):
     values = values.astype(np.float32)
     assert least_noise_share(values, Range(float(values.min()), float(values.max()))) == 1
 

@@ -1,4 +1,4 @@
-"""Two runtimes, one integer arithmetic: where their kernels differ, and that aligned scales make them the same."""
+"""Scale alignment: where the kernels of two runtimes differ, and that aligned scales make them bit-exact."""
 
 import copy
 
@@ -22,7 +22,7 @@ from seesaw_keras.tflite.runtimes import open_runtime
 
 INTEGERS = np.arange(-128, 128).astype(np.int8)
 PAIRS = np.meshgrid(INTEGERS, INTEGERS, indexing="ij")
-MOST = 1e-6  # that a scale moves, of itself
+MOST = 1e-6  # largest relative change of a scale
 
 
 def value(name, scale, zero_point=0, shape=(256, 256)):
@@ -91,7 +91,7 @@ def given_everything(model):
 
 
 def found(draw, agree):
-    """The first drawn operator that (dis)agrees by our own arithmetic."""
+    """Returns the first drawn operator for which `is_bit_exact` returns `agree`."""
     r = np.random.default_rng(0)
     for _ in range(2000):
         operator = draw(r)
@@ -101,8 +101,8 @@ def found(draw, agree):
 
 
 @pytest.mark.parametrize("code", DRAWS)
-def test_the_difference_is_the_one_we_compute(code, both):
-    """Where we see one the runtimes differ by a step, where we see none they do not, and the reference knows both."""
+def test_is_bit_exact_predicts_the_difference(code, both):
+    """It predicts whether the runtimes differ, always by one step; the reference reproduces both."""
     r = np.random.default_rng(0)
     agreed = set()
     for _ in range(60):
@@ -119,7 +119,7 @@ def test_the_difference_is_the_one_we_compute(code, both):
 
 
 @pytest.mark.parametrize("code", sorted(DRAWS.keys() - {"LOGISTIC"}))
-def test_a_settled_output_is_the_same_in_both(code, both):
+def test_aligned_outputs_are_bit_exact(code, both):
     operator = found(DRAWS[code], agree=False)
     model = build(operator)
     (made,) = operator.outputs
@@ -173,7 +173,7 @@ def scales(model):
     return {t.name: t.quantization.scales.tolist() for t in model.main.tensors if t.quantization}
 
 
-def test_what_shares_a_scale_goes_along(both):
+def test_tensors_that_share_a_scale_are_aligned_together(both):
     scale = float(found(logistic, agree=False).inputs[0].quantization.scale)
     model = shared(scale)
     before = scales(model)
@@ -189,8 +189,8 @@ def test_what_shares_a_scale_goes_along(both):
         np.testing.assert_array_equal(litert[tensor], micro[tensor])
 
 
-def test_what_cannot_be_settled_is_named_and_left():
-    """The scale of an input is the caller's, and that of LOGISTIC's output fixed."""
+def test_operators_that_cannot_be_aligned_are_returned_unchanged():
+    """The scale of an input belongs to the caller, and that of LOGISTIC's output is fixed."""
     operator = found(logistic, agree=False)
     model = build(operator)
     before = dumps(model)
@@ -198,13 +198,13 @@ def test_what_cannot_be_settled_is_named_and_left():
     assert dumps(model) == before
 
 
-def test_operators_that_are_one_source_are_not_looked_at():
+def test_operators_with_identical_kernels_are_skipped():
     assert is_bit_exact(Operator("ADD", [value("a", 1e-9), value("b", 1)], [value("y", 1)]))
     real = Tensor("x", (4,), "FLOAT32"), Tensor("y", (4,), "FLOAT32")
     assert is_bit_exact(Operator("LOGISTIC", [real[0]], [real[1]]))
 
 
-def test_what_one_of_them_refuses_does_not_agree():
+def test_an_operator_that_one_runtime_rejects_is_not_bit_exact():
     operator = Operator("LOGISTIC", [value("x", 0.1)], [value("y", 1 / 128, -128)], version=2)
     assert not is_bit_exact(operator)
     assert align_scales(build(operator)) == [operator]
@@ -212,7 +212,7 @@ def test_what_one_of_them_refuses_does_not_agree():
 
 @settings(max_examples=40, deadline=None)
 @given(scale=st.floats(0.003, 0.3) | st.builds(halfway, st.integers(140, 250), st.integers(30, 127)))
-def test_nothing_changes_but_scales_and_those_little(scale):
+def test_only_scales_change_and_only_slightly(scale):
     model = shared(scale)
     aligned = copy.deepcopy(model)
     unaligned = align_scales(aligned)
@@ -233,7 +233,7 @@ def test_nothing_changes_but_scales_and_those_little(scale):
 
 @pytest.fixture(scope="module")
 def images(faces):
-    """Sixteen faces and sixteen of what no camera sees: noise, black, white, one bright pixel; int8 (32, 32, 32, 3)."""
+    """Sixteen faces and sixteen artificial images: noise, black, white, one bright pixel; int8 (32, 32, 32, 3)."""
     r = np.random.default_rng(0)
     others = r.integers(0, 256, (16, 32, 32, 3), np.uint8)
     others[0], others[1], others[2] = 0, 255, 0

@@ -21,7 +21,7 @@ PARTS = ("cosine.cc", "golden.cc", "model.cc", "self_test_parts.cc")
 WHOLE = (*PARTS, "face_embedder.cc", "self_test_embedder.cc")
 HEADERS = ("c/common.h", "micro/micro_mutable_op_resolver.h", "micro/micro_interpreter.h", "schema/schema_generated.h")
 
-# Reads: int32 length of embeddings, zero point; then pairs: int32 threshold, int8 a, int8 b. Writes a line a pair.
+# Reads: int32 length of embeddings, zero point; then pairs: int32 threshold, int8 a, int8 b. Writes one line per pair.
 COSINES = """
 #include <cstdio>
 #include <vector>

@@ -1,4 +1,4 @@
-"""What nothing needs goes, what is seen from outside stays."""
+"""Unused and duplicate operators are removed; outputs and side effects stay."""
 
 from seesaw_keras.tflite.flatbuffer import Operator, Signature, Tensor
 from seesaw_keras.tflite.passes.deduplicate import deduplicate

@@ -1,4 +1,4 @@
-"""Shuffles go where the operators around them take them up, and stay where one does not."""
+"""Shuffles are folded into the surrounding operators, and stay where one of them cannot absorb the order."""
 
 from itertools import pairwise
 
@@ -29,12 +29,12 @@ def test_seesaw_block(type, new_net, applied, codes):
 def test_one_convolution_makes_the_shuffled_order(groups, flat, new_net, applied, codes):
     net = new_net(channels=4)
     x = net.shuffle(net.prelu(net.depthwise(net.swish(net.conv(net.image, 12)))), groups, flat)
-    model = net.model(net.cut(x, 1, 5), net.unary("RELU", x))  # these want the very order
+    model = net.model(net.cut(x, 1, 5), net.unary("RELU", x))  # these depend on the order
     assert applied(model, fold_shuffles) == [1]
     assert codes(model) == ["CONV_2D", "LOGISTIC", "MUL", "DEPTHWISE_CONV_2D", "PRELU", "STRIDED_SLICE", "RELU"]
 
 
-def test_dense_layers_and_squeeze_excite_take_it_up(new_net, applied, codes):
+def test_dense_layers_and_squeeze_excite_absorb_it(new_net, applied, codes):
     net = new_net(channels=8)
     x = net.join(net.conv(net.image, 3), net.conv(net.image, 5))
     x = net.squeeze_excite(net.shuffle(net.squeeze_excite(net.pad(x)), 4))
@@ -98,7 +98,7 @@ BLOCKED = {
 
 
 @pytest.mark.parametrize("case", BLOCKED)
-def test_stays_where_nobody_takes_it_up(case, new_net, unchanged):
+def test_stays_if_no_operator_can_absorb_it(case, new_net, unchanged):
     net = new_net(channels=8)
     unchanged(net.model(BLOCKED[case](net)), fold_shuffles)
 
@@ -116,7 +116,7 @@ def test_stays_where_the_order_is_seen(new_net, unchanged):
     unchanged(net.model(net.conv(y, 3), net.unary("TANH", x)), fold_shuffles)  # the order before it is one
     net, x = convolutions()
     y = net.reshape(net.shuffle(x, 2), (1, 16, 12))
-    unchanged(net.model(y), fold_shuffles)  # nobody knows what comes of a RESHAPE
+    unchanged(net.model(y), fold_shuffles)  # the order after a RESHAPE is unknown
     net = new_net(channels=8)
     narrow = net.conv(net.image, 4)
     y = net.shuffle(net.join(narrow, net.conv(net.image, 8)), 2)

@@ -1,4 +1,4 @@
-"""Each move, against NumPy."""
+"""Layout operators compared with NumPy."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from seesaw_keras.tflite.runtimes import open_runtime
 
 
 @pytest.mark.parametrize("type", ["INT8", "FLOAT32"])
-def test_moves(type):
+def test_layout_ops(type):
     x = Tensor("x", (2, 3, 4), type, Quantization(0.5, -7) if type == "INT8" else None)
     layout_ops = LayoutOps("moved")
     turned = layout_ops.transpose(layout_ops.reshape(x, 4, 6), 1, 0)

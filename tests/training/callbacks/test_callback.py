@@ -30,13 +30,13 @@ class Recorder(Callback):
 @pytest.mark.parametrize(
     ("hook", "arguments"), [("begin", ["run"]), ("step", ["report"]), ("checkpoint", [3, "path"]), ("end", ["run"])]
 )
-def test_every_monitor_is_told(hook, arguments):
+def test_every_callback_is_called(hook, arguments):
     calls = []
     getattr(CallbackList([Recorder("a", calls), Recorder("b", calls)]), hook)(*arguments)
     assert calls == [("a", hook, *arguments), ("b", hook, *arguments)]
 
 
-def test_what_one_finds_all_are_shown():
+def test_validation_reports_reach_every_callback():
     calls, found = [], ValidationReport(5, {"lfw_accuracy": 99.0})
     CallbackList([Recorder("a", calls), Recorder("b", calls, found)]).validate(5, "model")
     assert calls == [

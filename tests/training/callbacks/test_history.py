@@ -35,7 +35,7 @@ def test_rows_are_means_and_hold_the_figures_of_their_step(make_run, report, tmp
     np.testing.assert_equal(columns["lfw_accuracy"], [50 + step if step % 10 == 0 else np.nan for step in steps])
 
 
-def test_an_interrupted_training_tells_what_an_uninterrupted_one_does(make_run, report, tmp_path):
+def test_an_interrupted_run_logs_the_same_as_an_uninterrupted_one(make_run, report, tmp_path):
     checkpoints = validations = (10, 20, 30, 40)
     tables = []
     for folder, ends in (("whole", [(0, 40)]), ("parts", [(0, 17), (10, 33), (30, 30), (30, 40)])):

@@ -43,7 +43,7 @@ def test_scalars_are_means_under_their_step(make_run, report, tmp_path):
     }
 
 
-def test_a_training_that_goes_on_tells_nothing_twice(make_run, report, tmp_path):
+def test_a_resumed_run_logs_nothing_twice(make_run, report, tmp_path):
     killed = TensorBoard(every=2)
     killed.begin(make_run())
     train(killed, report, 0, 5)

@@ -100,7 +100,7 @@ def test_the_best_weights_are_kept(start, make_run, tmp_path):
     assert Recipe.from_json(best["recipe"]) == make_run().recipe
 
 
-def test_a_training_that_goes_on_knows_its_best(start, tmp_path):
+def test_a_resumed_run_keeps_its_best_accuracy(start, tmp_path):
     good, bad = make_model(), blind(make_model())
     accuracy = start().validate(10, good).metrics["faces_accuracy"]
     start(first_step=10).validate(20, bad)

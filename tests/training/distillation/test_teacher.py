@@ -237,7 +237,7 @@ def test_jittered_views_are_in_the_key(records, model, cache):
         assert len(list(cache.glob("*.npy"))) == count
 
 
-def test_stored_embeddings_know_no_jittered_views(records, cache, tmp_path):
+def test_stored_embeddings_do_not_support_jittered_views(records, cache, tmp_path):
     np.save(tmp_path / "a.npy", np.ones((2, LENGTH)))
     with pytest.raises(ValueError, match=r"a\.npy: stored embeddings do not support jittered views"):
         teacher_embeddings(StoredEmbeddings(tmp_path / "a.npy"), Listed(records[:2]), cache, views=Views(2))

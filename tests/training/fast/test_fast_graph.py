@@ -134,7 +134,7 @@ def test_mixed_precision_keeps_its_dtype_and_nearly_its_values(policy):
     )
 
 
-def test_what_no_rule_knows_is_computed_as_it_is():
+def test_unsupported_layers_are_computed_unchanged():
     x = inputs = keras.Input((4, 4, 3))
     a = keras.layers.Conv2D(5, 3, padding="same")(x)
     b = keras.layers.BatchNormalization()(x)

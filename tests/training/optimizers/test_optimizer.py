@@ -278,7 +278,7 @@ def test_the_reference_groups_cover_a_network():
     assert decay(tf.Variable([1.0], name="arcface/centers")) == 4e-4
 
 
-def test_the_recipe_knows_the_same_optimizers():
+def test_the_recipe_lists_the_same_optimizers():
     assert get_args(recipe.Optimizer) == OPTIMIZERS
 
 

@@ -66,7 +66,7 @@ def test_what_a_schedule_gives_is_float32_and_compiles():
 
 
 @pytest.mark.parametrize("kind", ["step", "cosine", "polynomial", "constant"])
-def test_schedules_are_serialisable(kind):
+def test_schedules_are_serializable(kind):
     schedule = make_schedule(kind, peak=0.1, total_steps=40, warmup_steps=3, milestones=(10, 20), final=1e-3)
     again = keras.optimizers.schedules.deserialize(keras.optimizers.schedules.serialize(schedule))
     assert [float(again(step)) for step in range(41)] == [float(schedule(step)) for step in range(41)]

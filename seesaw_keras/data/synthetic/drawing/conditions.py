@@ -51,7 +51,7 @@ class Light:
     """One lamp and ambient light.
 
     Attributes:
-        direction: unit vector from the face to the lamp: right, down, towards the viewer.
+        direction: unit vector from the face to the lamp: right, down, toward the viewer.
         ambient: fraction of the light that is ambient, 0..1.
         lamp: color of the lamp, factors around 1.
         surroundings: color of the ambient light, factors around 1.

@@ -6,7 +6,7 @@
 >>> View(sample_identity(1), NEUTRAL, size=112).landmarks.shape
 (5, 2)
 
-Head coordinates are in template pixels: x to the right, y down, z towards the viewer, with the origin in the middle of
+Head coordinates are in template pixels: x to the right, y down, z toward the viewer, with the origin in the middle of
 the head behind the tip of the nose.
 """
 

@@ -51,7 +51,7 @@ def doubling_high_mul(a: Ints, b: Ints | int) -> npt.NDArray[np.int64]:
     """Returns the upper half of the doubled product of two int32 values: a * b / 2**31, ties up.
 
     gemmlowp's SaturatingRoundingDoublingHighMul. It adds 2**30 to a nonnegative product and 1 - 2**30 to a negative
-    one, and divides by 2**31 towards zero; an arithmetic shift of product + 2**30 is equivalent. It also saturates the
+    one, and divides by 2**31 toward zero; an arithmetic shift of product + 2**30 is equivalent. It also saturates the
     square of -2**31, which does not occur in kernels.
     """
     product = np.multiply(a, b, dtype=np.int64)

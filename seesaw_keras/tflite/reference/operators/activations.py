@@ -229,7 +229,7 @@ def hard_swish(node: Node) -> Compute:
         gate = _clamped_16(gate << 1) if gate_shift > 0 else rounding_divide_by_pot(gate, -gate_shift)
         gate = (gate + (1 << 15)) >> 1
         product = gate * _high_mul_16(x, to_output)
-        high = np.sign(product) * (np.abs(product) >> 15)  # towards zero, to cancel the bias of the other roundings
+        high = np.sign(product) * (np.abs(product) >> 15)  # toward zero, to cancel the bias of the other roundings
         return (rounding_divide_by_pot(high, -output_shift) + out_zero).astype(np.int16).astype(np.int64)
 
     return _table_kernel(node, integers)

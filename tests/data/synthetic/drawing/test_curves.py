@@ -25,7 +25,7 @@ def test_catmull_rom_by_its_definition():
             assert np.allclose(curve[stretch * SAMPLES + sample], b[0] * (2 - t) + b[1] * (t - 1))
 
 
-def test_an_ellipse_fulfils_its_equation():
+def test_ellipse_points_satisfy_its_equation():
     x, y = ellipse(3.0, -2.0, 5.0, 0.5, 30).T
     assert np.allclose(((x - 3) / 5) ** 2 + ((y + 2) / 0.5) ** 2, 1)
     assert len(x) == 30

@@ -26,7 +26,7 @@ def test_the_backdrop_keeps_its_colors():
 
 
 @pytest.mark.parametrize("direction", [(0.8, 0.0, 0.6), (-0.8, 0.0, 0.6)])
-def test_the_side_towards_the_lamp_is_the_bright_one(direction):
+def test_the_side_facing_the_lamp_is_brighter(direction):
     left, right = np.split(lit(Light(direction=direction, ambient=0.2))[:, 30:90], 2, axis=2)
     assert (right.mean() > 1.3 * left.mean()) == (direction[0] > 0)
     assert (left.mean() > 1.3 * right.mean()) == (direction[0] < 0)

@@ -1,4 +1,4 @@
-"""The primitives against their definitions in C, spelt out with Python's integers and fractions."""
+"""The primitives against their definitions in C, spelled out with Python's integers and fractions."""
 
 import math
 from fractions import Fraction
