@@ -1,4 +1,4 @@
-"""Commands are run in this process; `test_main.py` starts each once as a process of its own."""
+"""Commands are run in this process; `test_main.py` starts each one in a separate process."""
 
 import contextlib
 import importlib
@@ -22,7 +22,7 @@ class Finished(NamedTuple):
 
 @pytest.fixture(scope="session")
 def seesaw():
-    """Function: a command's name and arguments -> exit code and output, as of a process of its own."""
+    """Function: a command's name and arguments -> exit code and output, as in a separate process."""
 
     def run(name, *arguments):
         command = importlib.import_module(f"seesaw_keras.cli.{name}").run

@@ -24,7 +24,7 @@ def photographs(tmp_path):
 
 
 def test_reports_what_it_does_not_find(run, photographs, tmp_path):
-    for _ in range(2):  # the second time it goes on with the first run's list
+    for _ in range(2):  # the second run resumes from the list of the first
         done = run(f"--photographs={photographs}", f"--output={tmp_path / 'out'}")
         assert done.returncode == 0, done.stderr
         assert "0 faces of 0 photographs" in done.stdout and "nothing in 2 photographs" in done.stdout

@@ -1,4 +1,4 @@
-"""A training of a moment is released: what is written belongs together, and a second run goes on where one stopped."""
+"""Release of a short training run: the files match each other, and a second run resumes an interrupted one."""
 
 import hashlib
 import json

@@ -60,7 +60,7 @@ def test_a_batch_depends_on_seed_epoch_and_step_alone(data, seed, per_identity):
 
 
 def test_the_order_never_changes():
-    """A training that was started with an older release goes on with the same images."""
+    """A run that was started with an older release resumes with the same images."""
     labels = np.arange(12) // 3
     plain = BatchOrder(labels, batch_size=6, seed=1)
     assert [plain.batch(2, step).tolist() for step in range(2)] == [[5, 8, 1, 0, 6, 11], [4, 2, 7, 10, 3, 9]]

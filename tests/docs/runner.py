@@ -56,7 +56,7 @@ def small_variants(registry):
 
 
 class Runner:
-    """Runs a script as if in a process of its own."""
+    """Runs a script as if in a separate process."""
 
     def __init__(self):
         quiet_tensorflow()

@@ -42,7 +42,7 @@ CAPS = {
     "compress": ["--steps", "3", "--set", "batch_size=16"],
     "convert_tflite": ["--images", "8"],
     "embed_dataset": ["--processes", "1"],
-    "evaluate": ["--far", "0.2"],  # of ten pairs of different people, 1e-3 cannot be told
+    "evaluate": ["--far", "0.2"],  # 1e-3 cannot be measured with ten impostor pairs
     "pipeline": [*_SETTINGS, "--steps", "3", "--far", "0.2"],
     "prepare_data": ["--processes", "1", "--holdout_identities", "2"],
     "train": _SETTINGS,

@@ -46,7 +46,7 @@ _TWO_REPLICAS = """
 
 @pytest.mark.slow
 def test_two_replicas_train_as_one(tmp_path, repository):
-    # In a process of its own: logical devices must be made before TensorFlow's first operation.
+    # In a separate process: logical devices must be created before TensorFlow's first operation.
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(repository), os.environ.get("PYTHONPATH", "")])}
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(_TWO_REPLICAS)],

@@ -60,7 +60,7 @@ def test_float_weights_embed_as_the_integers_do(model):
     zero_point = int(output.quantization.zero_points[0])
     embeddings = integers.astype(np.float64) - zero_point
     cosines = (embeddings * network.predict(to_float(images), verbose=0)).sum(1) / np.linalg.norm(embeddings, axis=1)
-    assert cosines.mean() > 0.9  # faces that nobody has; on real ones the card says more
+    assert cosines.mean() > 0.9  # on synthetic faces; the card lists the value on real ones
 
 
 def test_a_file_that_was_changed_is_refused(tmp_path, monkeypatch):

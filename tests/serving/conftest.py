@@ -1,4 +1,4 @@
-"""A small network, its export, and a server process that knows nothing of this package, once a session."""
+"""A small network, its export, and a server process without this package, created once per session."""
 
 import importlib.util
 import os

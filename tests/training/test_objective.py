@@ -28,7 +28,7 @@ def arcface_recomputed(centers):
     cosines = unit(EMBEDDINGS.astype(np.float64)) @ unit(centers.astype(np.float64), axis=0)
     rows = np.arange(COUNT)
     logits, own = 16 * cosines, cosines[rows, LABELS]
-    # -cos(theta + m) grows with theta as far as pi - m only; the published fall-back takes over there.
+    # -cos(theta + m) grows with theta only up to pi - m; beyond that, the published fallback applies.
     logits[rows, LABELS] = 16 * np.where(
         np.arccos(own) < np.pi - 0.4, np.cos(np.arccos(own) + 0.4), own - 0.4 * np.sin(0.4)
     )

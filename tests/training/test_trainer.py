@@ -40,7 +40,7 @@ class Faces(Source):
 
 
 class Unlabeled(Source):
-    """Every image with a label of its own."""
+    """Gives every image a different label."""
 
     def __init__(self, source):
         self._source = source

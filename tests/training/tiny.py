@@ -1,4 +1,4 @@
-"""A tiny training as a process of its own, to be killed and started again, or to be one of several workers.
+"""A tiny training run in a separate process, to be killed and restarted, or to be one of several workers.
 
     python tests/training/tiny.py OUT '{"set": ["epochs=2"], "deterministic": true}'
 

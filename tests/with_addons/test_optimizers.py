@@ -164,7 +164,7 @@ assert "tf_keras" not in {module.__name__ for name, module in sys.modules.items(
 
 
 def test_keras_3_comes_back_after_the_import():
-    # In a process of its own: once TFMOT has been imported, which sets TF_USE_LEGACY_KERAS, `tf.keras` is tf_keras.
+    # In a separate process: once TFMOT has been imported, which sets TF_USE_LEGACY_KERAS, `tf.keras` is tf_keras.
     environment = {name: value for name, value in os.environ.items() if name != "TF_USE_LEGACY_KERAS"}
     done = subprocess.run([sys.executable, "-c", _IMPORT], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

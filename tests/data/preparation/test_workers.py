@@ -39,4 +39,4 @@ def test_workers_end_with_a_killed_parent(tmp_path):
     parent = subprocess.Popen([sys.executable, str(tmp_path / "parent.py")], stdout=subprocess.PIPE, text=True)
     assert parent.stdout.readline() == "[(0, 'a'), (1, 'b')]\n"
     parent.kill()
-    assert parent.communicate(timeout=60)[0] == ""  # the end of the pipe: nobody holds it any more
+    assert parent.communicate(timeout=60)[0] == ""  # end of file: no process has the pipe open any more

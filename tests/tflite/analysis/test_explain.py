@@ -1,4 +1,4 @@
-"""What is told of one image's way: by hand on small graphs, and on a whole network beside its float form."""
+"""Explanation of one image: small graphs computed by hand, and a whole network compared with its float version."""
 
 import base64
 import html.parser

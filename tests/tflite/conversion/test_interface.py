@@ -22,7 +22,7 @@ LOW, HIGH = 134, 150  # pixels that keep the outputs inside of int8's range
 
 
 def convolution(code="CONV_2D", padded=False, bias=True, scales=3):
-    """One 3x3 convolution of positive weights, quantized for an input of its own."""
+    """One 3x3 convolution with positive weights, quantized for a separate input."""
     r = np.random.default_rng(0)
     side = 7 if padded else 5
     shape, axis = ((3, 3, 3, 3), 0) if code == "CONV_2D" else ((1, 3, 3, 3), 3)

@@ -1,4 +1,4 @@
-"""The folder is the old one or the new one, and nobody's files go."""
+"""The folder is replaced atomically, and other files are never deleted."""
 
 from pathlib import Path
 

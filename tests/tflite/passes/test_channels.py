@@ -98,5 +98,5 @@ def test_weights_that_an_order_goes_into(dense, new_net):
     graph_index, operator = last(net)
     assert [edit[:3] for edit in rows(graph_index, operator, order)] == [(operator, 1, 0), (operator, 2, 0)]
     assert [edit[:3] for edit in columns(graph_index, operator, order)] == [(operator, 1, 1 if dense else 3)]
-    operator.inputs[1].data = None  # weights that somebody computes
+    operator.inputs[1].data = None  # computed weights
     assert rows(graph_index, operator, order) is columns(graph_index, operator, order) is None

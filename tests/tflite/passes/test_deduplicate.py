@@ -8,7 +8,7 @@ def test_drops_what_is_unused_and_what_is_twice(new_net, applied, codes):
     net = new_net(channels=8)
     x = net.conv(net.image, 8)
     made = net.binary("MUL", net.mean(x), net.mean(x))
-    net.unary("TANH", net.unary("RELU", x))  # two operators whose results nobody takes
+    net.unary("TANH", net.unary("RELU", x))  # two operators whose results are unused
     model = net.model(made)
     model.signatures = [Signature("serving_default", {"image": net.image}, {"made": made}, model.main)]
     model.main.tensors.append(Tensor.constant("unused", [1.0]))

@@ -27,7 +27,7 @@ class Drawn:
             seed=self.number(0, 1 << 16), size=self.number(1, 4), channels=4 * self.number(1, 3), type=type
         )
         self.seen = []
-        self.usual = {}  # where blocks cut: residual streams want to be cut in the same places
+        self.usual = {}  # where blocks cut: residual streams are best cut at the same positions
 
     def number(self, low, high):
         return self.draw(st.integers(low, high))
@@ -103,7 +103,7 @@ class Drawn:
         return self.net.binary("ADD", x, y) if y.shape == x.shape and self.chance(80) else y
 
     def look(self, x):
-        """Somebody else wants the value, too."""
+        """Adds another consumer of the value."""
         if self.chance(30):
             self.seen.append(x if self.chance() else self.net.mean(x))
         return x

@@ -82,5 +82,5 @@ def test_stays_where_nothing_is_saved(new_net, unchanged):
     net = new_net(channels=8)
     x = net.pair(net.image, 8)
     for _ in range(2):
-        x = net.binary("ADD", x, net.pair(net.conv(x, 8), 8))  # nobody slices
+        x = net.binary("ADD", x, net.pair(net.conv(x, 8), 8))  # no consumer slices it
     unchanged(net.model(x), split_streams)

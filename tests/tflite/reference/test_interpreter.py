@@ -181,7 +181,7 @@ def test_constant_outputs_are_there_for_every_image():
 
 
 def test_free_sides_are_found_by_litert_only():
-    """A RESHAPE to (rows, -1) of which the file knows nothing but the rank."""
+    """A RESHAPE to (rows, -1), for which the file contains only the rank."""
     x = Tensor("x", (2, 6), "FLOAT32")
     y = Tensor("y", (1, 1), "FLOAT32", shape_signature=(-1, -1))
     model = build(Operator("RESHAPE", [x, Tensor.constant("shape", np.array([3, -1], np.int32))], [y]))

@@ -36,5 +36,5 @@ def test_top_down_buffers_come_below_the_ceiling(new_net):
     assert peak_live_bytes(needed) == 3 * 64
     assert place(needed, range(3)) == [0, 64, 128]
     assert place(needed, range(3), 256, {0, 2}) == [192, 0, 128]
-    assert place(needed, range(3), 100, {0, 1, 2}) == [36, 100, 164]  # what does not fit below it goes on top
+    assert place(needed, range(3), 100, {0, 1, 2}) == [36, 100, 164]  # buffers that do not fit are placed above
     assert aligned(17) == 32

@@ -1,4 +1,4 @@
-"""Each tensor has a place of its own, and TFLite Micro puts it there."""
+"""Offsets of live tensors do not overlap, and TFLite Micro uses them."""
 
 import numpy as np
 import pytest

@@ -37,7 +37,7 @@ def test_windows_read_the_rows_that_their_output_depends_on(kernel, stride, padd
             if (top, bottom) == (0, made.shape[1]):
                 assert required.inputs[0] == whole(net.image) and not any(required.zero_padding)
                 continue
-            if stride <= kernel:  # otherwise rows between windows are read by nobody
+            if stride <= kernel:  # otherwise rows between windows are not read
                 assert (required.inputs[0].top, required.inputs[0].bottom) == (rows[0], rows[-1] + 1)
             above, below, _, _ = required.zero_padding
             assert (
