@@ -86,6 +86,14 @@ def one_block_per_stage():
 
 
 @pytest.fixture(scope="session")
+def tree():
+    """Function: folder -> content of every file below it, hidden ones too, by its path."""
+    return lambda folder: {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+
+
+@pytest.fixture(scope="session")
 def repository():
     return REPOSITORY
 

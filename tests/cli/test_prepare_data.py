@@ -23,10 +23,6 @@ def prepare(seesaw):
     return functools.partial(seesaw, "prepare_data")
 
 
-def tree(folder):
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
 class Noise(Source):
     """5,000 records of 1,000 identities, a few of them broken or equal; BMP, which takes no time to encode."""
 
@@ -79,7 +75,7 @@ MOMENTS = [("*", 0), (".progress/run.json", 1), (".progress/scan-*", 1), ("train
 
 
 @pytest.mark.slow
-def test_a_killed_run_started_again_leaves_the_same_bytes(prepare, undisturbed, flags, tmp_path):
+def test_a_killed_run_started_again_leaves_the_same_bytes(prepare, undisturbed, flags, tmp_path, tree):
     chance = random.Random()
     output, kills = tmp_path / "out", 0
     for pattern, count in MOMENTS:
@@ -96,7 +92,7 @@ def test_a_killed_run_started_again_leaves_the_same_bytes(prepare, undisturbed, 
 
 
 @pytest.mark.slow
-def test_an_interrupted_run_says_so_in_one_line_and_goes_on(prepare, undisturbed, flags, tmp_path):
+def test_an_interrupted_run_says_so_in_one_line_and_goes_on(prepare, undisturbed, flags, tmp_path, tree):
     output = tmp_path / "out"
     for pattern, count in MOMENTS[1:4:2]:
         run = subprocess.Popen(
@@ -116,7 +112,7 @@ def test_an_interrupted_run_says_so_in_one_line_and_goes_on(prepare, undisturbed
 
 
 @pytest.mark.slow
-def test_recordio_that_is_killed_while_it_is_written(prepare, faces, tmp_path):
+def test_recordio_that_is_killed_while_it_is_written(prepare, faces, tmp_path, tree):
     flags = ["--data", faces, "--format=rec", "--processes=2", "--output"]
     assert prepare(*flags, tmp_path / "whole").returncode == 0
     run = subprocess.Popen(command(*flags, tmp_path / "out"), stdout=subprocess.DEVNULL)
@@ -153,7 +149,7 @@ def test_pairs_become_a_bin(prepare, tmp_path, undisturbed):
         (["more"], "unexpected argument 'more'"),
     ],
 )
-def test_user_errors_print_one_line(prepare, undisturbed, flags, wrong, message):
+def test_user_errors_print_one_line(prepare, undisturbed, flags, wrong, message, tree):
     before = tree(undisturbed[0])
     done = prepare(*flags, "--output", undisturbed[0], *wrong)
     assert done.returncode == 1

@@ -1,4 +1,3 @@
-import csv
 import hashlib
 import json
 import shutil
@@ -7,29 +6,14 @@ import subprocess
 import sys
 from collections import Counter
 
-import cv2
-import numpy as np
 import pytest
 
 import seesaw_keras
 from seesaw_keras.data import Record, TFRecordSource, open_pairs, open_source, write_recordio
-from seesaw_keras.data.preparation.near import Exclusion
 from seesaw_keras.data.preparation.prepare import Settings, prepare_faces
-from seesaw_keras.inference.embedders import Embedder
-from seesaw_keras.inference.preprocessing import InputLayout
 
 PEOPLE = 30
 SETTINGS = Settings(images_per_shard=10, min_images=3, holdout_identities=5)
-
-
-def tree(folder):
-    """Every file below a folder, hidden ones too, by its path."""
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def table(path):
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def name_of(person):
@@ -74,7 +58,7 @@ def prepared(faces, tmp_path_factory):
     return output, manifest, stages
 
 
-def test_every_image_that_should_be_there_is_there_once(prepared, expected):
+def test_every_image_that_should_be_there_is_there_once(prepared, expected, table):
     output, manifest, _ = prepared
     found = {}
     for name in ("train", "holdout"):
@@ -95,7 +79,7 @@ def test_every_image_that_should_be_there_is_there_once(prepared, expected):
     assert manifest["sets"]["holdout"]["identities"] == 5
 
 
-def test_nobody_who_shares_an_image_is_held_out(prepared):
+def test_nobody_who_shares_an_image_is_held_out(prepared, table):
     held = {row["identity"] for row in table(prepared[0] / "holdout" / "identities.csv")}
     assert not held & {name_of(10), name_of(11)}
 
@@ -108,7 +92,7 @@ def test_shards_have_the_size_that_was_asked_for(prepared):
     assert sum(sizes) == manifest["sets"]["train"]["images"]
 
 
-def test_what_is_left_out_is_listed(prepared, faces, expected):
+def test_what_is_left_out_is_listed(prepared, faces, expected, table):
     output, manifest, _ = prepared
     rows = table(output / "left_out.csv")
     by_reason = {}
@@ -140,7 +124,7 @@ def test_what_is_left_out_is_listed(prepared, faces, expected):
     assert (manifest["found"]["images"], manifest["found"]["identities"]) == (images, PEOPLE)
 
 
-def test_the_manifest_describes_every_file(prepared):
+def test_the_manifest_describes_every_file(prepared, tree):
     output, manifest, _ = prepared
     files = tree(output)
     assert manifest == json.loads(files.pop("manifest.json"))
@@ -158,7 +142,7 @@ def test_progress_reaches_the_end_of_every_stage(prepared):
         assert told == sorted(told) and told[-1] == (total, total)
 
 
-def test_a_finished_run_is_checked_and_left_alone(prepared, faces, tmp_path):
+def test_a_finished_run_is_checked_and_left_alone(prepared, faces, tmp_path, tree):
     output, manifest, _ = prepared
     before = tree(output)
     assert prepare_faces(faces, output, SETTINGS) == manifest
@@ -179,7 +163,7 @@ def test_a_finished_run_is_checked_and_left_alone(prepared, faces, tmp_path):
         ({"format": "rec"}, "settings.format = 'tfrecord', not 'rec'"),
     ],
 )
-def test_another_run_in_the_same_folder_is_refused(prepared, faces, change, message):
+def test_another_run_in_the_same_folder_is_refused(prepared, faces, change, message, tree):
     output, _, _ = prepared
     before = tree(output)
     with pytest.raises(ValueError, match=message):
@@ -194,7 +178,7 @@ def test_another_input_in_the_same_folder_is_refused(prepared, faces, tmp_path, 
         prepare_faces(tmp_path / faces.name, prepared[0], SETTINGS)
 
 
-def test_a_folder_of_something_else_is_refused(faces, tmp_path):
+def test_a_folder_of_something_else_is_refused(faces, tmp_path, tree):
     (tmp_path / "thesis.tex").write_text("x")
     with pytest.raises(ValueError, match="not empty, and not from an interrupted run"):
         prepare_faces(faces, tmp_path)
@@ -203,7 +187,7 @@ def test_a_folder_of_something_else_is_refused(faces, tmp_path):
         prepare_faces(faces, faces / "out")
 
 
-def test_recordio_with_a_damaged_record_becomes_recordio_without(tmp_path, listed, jpeg):
+def test_recordio_with_a_damaged_record_becomes_recordio_without(tmp_path, listed, jpeg, table):
     people = [Record(jpeg(i), i // 4, "") for i in range(40)]
     write_recordio(tmp_path / "in" / "train.rec", listed(people))
     rec = bytearray((tmp_path / "in" / "train.rec").read_bytes())
@@ -253,7 +237,7 @@ if __name__ == "__main__":  # workers import this file and live
 
 
 @pytest.mark.slow
-def test_a_kill_after_any_file_took_its_place_does_no_harm(faces, tmp_path):
+def test_a_kill_after_any_file_took_its_place_does_no_harm(faces, tmp_path, tree):
     (tmp_path / "dying.py").write_text(DYING)
     prepare_faces(faces, tmp_path / "whole", Settings(format="rec"), processes=1)
     whole = tree(tmp_path / "whole")
@@ -297,128 +281,3 @@ def test_settings_out_of_range_are_refused():
     ):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             Settings(**wrong)
-
-
-# Images of one color: an embedding is the color less gray, so directions are known.
-class ColorEmbedder:
-    def __init__(self):
-        self.images = 0
-
-    def __call__(self, images):
-        assert images.dtype == np.uint8 and images.shape[3] == 3
-        self.images += len(images)
-        return images.mean((1, 2)) - 127.5
-
-
-def _color_folder(folder, people):
-    for name, colors in people.items():
-        (folder / name).mkdir(parents=True)
-        for number, color in enumerate(colors):
-            size = 4 + number % 2  # two sizes, of which a model gets its own
-            pixels = np.broadcast_to(np.uint8(color)[::-1], (size, size, 3))
-            cv2.imwrite(str(folder / name / f"{number}.png"), pixels)
-    return folder
-
-
-class Called(Embedder):
-    """A function as an embedder."""
-
-    def __init__(self, embed):
-        super().__init__("color", InputLayout(8, 8, channels_first=False), "raw", None)
-        self._function = embed
-
-    def embed(self, images):
-        return self._function(images)
-
-    def describe(self):
-        return {"name": self.name}
-
-
-def _exclusion(path, embed, cosine=0.5):
-    return Exclusion(path, Called(embed), cosine)
-
-
-@pytest.fixture(scope="module")
-def colors(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("colors")
-    generator = np.random.default_rng(0)
-    ours = {f"p{i:03d}": generator.integers(0, 256, (1 + i % 4, 3)) for i in range(90)}
-    theirs = {f"t{i}": generator.integers(0, 256, (1 + i % 3, 3)) for i in range(4)}
-    return _color_folder(folder / "ours", ours), _color_folder(folder / "theirs", theirs), ours, theirs
-
-
-def _direction(colors):
-    rows = np.asarray(colors, np.float64) - 127.5
-    mean = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).sum(0)
-    return mean / np.linalg.norm(mean)
-
-
-def test_people_near_a_test_set_are_left_out(colors, tmp_path):
-    folder, near, ours, theirs = colors
-    manifest = prepare_faces(folder, tmp_path / "out", exclusion=_exclusion(near, ColorEmbedder(), 0.9), processes=1)
-    best = {
-        name: max((float(_direction(images) @ _direction(others)), other) for other, others in theirs.items())
-        for name, images in ours.items()
-    }
-    gone = {name for name, (cosine, _) in best.items() if cosine >= 0.9}
-    assert 5 < len(gone) < 60
-    assert manifest["left_out"]["near"] == sum(len(ours[name]) for name in gone)
-    kept = [row["identity"] for row in table(tmp_path / "out" / "train" / "identities.csv")]
-    assert kept == sorted(set(ours) - gone)
-    rows = [row for row in table(tmp_path / "out" / "left_out.csv") if row["reason"] == "near"]
-    assert {row["identity"]: row["detail"] for row in rows} == {
-        name: f"cosine {best[name][0]:.3f} to the identity of {best[name][1]}/0.png" for name in gone
-    }
-    assert manifest["exclude_near"]["embedder"] == {"name": "color"}
-    assert manifest["exclude_near"]["cosine"] == 0.9
-
-
-def test_an_interrupted_embedding_goes_on(colors, tmp_path):
-    folder, near, _, _ = colors
-    whole, stopped = ColorEmbedder(), ColorEmbedder()
-    prepare_faces(folder, tmp_path / "whole", exclusion=_exclusion(near, whole), processes=1)
-
-    def stopping(images):
-        if stopped.images > 0.8 * whole.images:
-            raise KeyboardInterrupt
-        return stopped(images)
-
-    with pytest.raises(KeyboardInterrupt):
-        prepare_faces(folder, tmp_path / "stopped", exclusion=_exclusion(near, stopping), processes=1)
-    resumed = ColorEmbedder()
-    prepare_faces(folder, tmp_path / "stopped", exclusion=_exclusion(near, resumed), processes=1)
-    assert resumed.images < whole.images / 2
-    assert tree(tmp_path / "stopped") == tree(tmp_path / "whole")
-
-
-def test_another_embedder_or_threshold_is_another_run(colors, tmp_path):
-    folder, near, _, _ = colors
-    prepare_faces(folder, tmp_path / "out", exclusion=_exclusion(near, ColorEmbedder()), processes=1)
-    with pytest.raises(ValueError, match=r"exclude_near\.cosine = 0\.5, not 0\.6"):
-        prepare_faces(folder, tmp_path / "out", exclusion=_exclusion(near, ColorEmbedder(), 0.6))
-    with pytest.raises(ValueError, match=r"exclude_near"):
-        prepare_faces(folder, tmp_path / "out")
-
-
-def test_an_image_that_changes_meanwhile_is_found(colors, tmp_path):
-    folder = shutil.copytree(colors[0], tmp_path / "in")
-    embed = ColorEmbedder()
-
-    def changing(images):
-        (folder / "p050" / "0.png").write_bytes((folder / "p051" / "0.png").read_bytes())
-        return embed(images)
-
-    with pytest.raises(ValueError, match=r"p050/0\.png: changed while the set was prepared"):
-        prepare_faces(folder, tmp_path / "out", exclusion=_exclusion(colors[1], changing, 1.1), processes=1)
-    assert not (tmp_path / "out" / "manifest.json").exists()
-
-
-@pytest.mark.parametrize("value", [0.0, np.nan])
-def test_an_embedding_without_direction_is_an_error(colors, tmp_path, value):
-    with pytest.raises(ValueError, match=r"t0/0\.png: its embedding is all zero or not finite"):
-        prepare_faces(
-            colors[0],
-            tmp_path / "out",
-            exclusion=_exclusion(colors[1], lambda images: np.full((len(images), 3), value)),
-            processes=1,
-        )
