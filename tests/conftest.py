@@ -1,6 +1,5 @@
 """Shared fixtures, and the folders to collect: those whose requirements this machine meets."""
 
-import dataclasses
 import fcntl
 import importlib.util
 import math
@@ -13,6 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+import shallow_variants
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # results must not depend on the machine
@@ -74,13 +76,11 @@ def once(tmp_path_factory, worker_id):
 
 @pytest.fixture(scope="module")
 def one_block_per_stage():
-    """Variants have one residual block per stage instead of two to twelve: all patterns in a third of the time."""
+    """Variants have one residual block per stage, from the first test that requests this to the end of its module."""
     from seesaw_keras.models import configs
 
     whole = dict(configs._REGISTRY)
-    for name, config in whole.items():
-        stages = tuple(dataclasses.replace(stage, blocks=1) for stage in config.stages)
-        configs._REGISTRY[name] = dataclasses.replace(config, stages=stages)
+    configs._REGISTRY.update(shallow_variants.one_block_per_stage(whole))
     yield
     configs._REGISTRY.update(whole)
 

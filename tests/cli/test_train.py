@@ -84,7 +84,7 @@ def test_the_network_loads(finished):
 
 
 @pytest.mark.slow
-def test_two_data_sets_and_two_teachers(run, tmp_path, onnx_mean_model, one_block_per_stage):
+def test_two_data_sets_and_two_teachers(run, tmp_path, onnx_mean_model):
     """From the shell: a mixture whose second set has no labels, jittered views, PCA of two teachers."""
     (tmp_path / "one.onnx").write_bytes(onnx_mean_model)
     (tmp_path / "two.onnx").write_bytes(onnx_mean_model + b"\x12\x01 ")  # another file, the same function

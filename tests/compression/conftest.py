@@ -12,7 +12,7 @@ SPARSITY = 0.6
 
 @pytest.fixture(scope="module", autouse=True)
 def shallow(one_block_per_stage):
-    """Here all networks are."""
+    """All networks in this folder have one block per stage."""
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,6 @@ Only slow parts of the tools, and parts that need data unavailable to tests, are
 - Commands that start others (`seesaw pipeline`) start them here.
 """
 
-import dataclasses
 import functools
 import json
 import os
@@ -28,6 +27,9 @@ import numpy as np
 from seesaw_keras.cli import pipeline
 from seesaw_keras.cli.support.startup import quiet_tensorflow
 from seesaw_keras.faces import detection
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from shallow_variants import one_block_per_stage
 
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
 SMALL = {"width": 0.25, "input_shape": (32, 32, 3), "embedding_size": 16}
@@ -50,11 +52,6 @@ def open_detector(yunet=None):
     return Middle()
 
 
-def small_variants(registry):
-    one = functools.partial(dataclasses.replace, blocks=1)
-    return {name: dataclasses.replace(it, stages=tuple(map(one, it.stages))) for name, it in registry.items()}
-
-
 class Runner:
     """Runs a script as if in a separate process."""
 
@@ -64,7 +61,7 @@ class Runner:
         from seesaw_keras.models import configs
 
         self._registry = configs._REGISTRY
-        self._variants = {False: small_variants(configs._REGISTRY), True: dict(configs._REGISTRY)}
+        self._variants = {False: one_block_per_stage(configs._REGISTRY), True: dict(configs._REGISTRY)}
         loading.build = functools.partial(loading.build, **SMALL)
         detection.open_detector = open_detector
         pipeline.run_subcommand = lambda name, words: self.run([str(TOOLS / f"{name}.py"), *words])

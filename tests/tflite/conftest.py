@@ -10,7 +10,7 @@ SMALL = {"input_shape": (32, 32, 3), "width": 0.25, "embedding_size": 16}
 
 @pytest.fixture(scope="module", autouse=True)
 def shallow(one_block_per_stage):
-    """Here all networks are."""
+    """All networks in this folder have one block per stage."""
 
 
 @pytest.fixture(scope="session")
@@ -31,13 +31,17 @@ def network(faces):
     from seesaw_keras.tflite.conversion.interface import to_float
 
     @functools.cache
-    def build(variant, activation):
+    def build(variant, activation, stages):  # shallow and whole networks of one name differ in `stages`
         keras.utils.set_random_seed(0)
         model = seesaw_keras.build(variant, activation=activation, **SMALL)
         set_batch_statistics(model, to_float(faces))
         return model
 
-    return lambda variant, activation=None: build(variant, activation or get_config(variant).activation)
+    def current(variant, activation=None):
+        config = get_config(variant)
+        return build(variant, activation or config.activation, config.stages)
+
+    return current
 
 
 @pytest.fixture(scope="session")

@@ -7,14 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import seesaw_keras
-from seesaw_keras.api import keras
 from seesaw_keras.models import configs
 from seesaw_keras.models.configs import ACTIVATIONS, list_models
-from seesaw_keras.models.statistics import set_batch_statistics
 from seesaw_keras.tflite import flatbuffer
 from seesaw_keras.tflite.conversion import convert
-from seesaw_keras.tflite.conversion.interface import to_float
 from seesaw_keras.tflite.conversion.scale_alignment import align_scales, is_bit_exact
 from seesaw_keras.tflite.flatbuffer import Operator, Quantization, Tensor, build, dumps
 from seesaw_keras.tflite.reference import Interpreter
@@ -138,15 +134,13 @@ def test_every_operator_of_a_model_is_aligned():
 
 
 @pytest.mark.slow
-def test_a_conversion_aligns_scales(monkeypatch, faces):
+def test_a_conversion_aligns_scales(monkeypatch, network, faces):
     """A network so deep that without alignment some products differ."""
     monkeypatch.setitem(configs._REGISTRY, "shuffle", configs._SHUFFLE)
-    keras.utils.set_random_seed(0)
-    network = seesaw_keras.build("shuffle", input_shape=(32, 32, 3), width=0.25, embedding_size=16)
-    set_batch_statistics(network, to_float(faces))
-    assert all(map(is_bit_exact, convert.convert(network, images=faces).main.operators))
+    whole = network("shuffle")
+    assert all(map(is_bit_exact, convert.convert(whole, images=faces).main.operators))
     monkeypatch.setattr(convert, "align_scales", lambda model: [])
-    assert not all(map(is_bit_exact, convert.convert(network, images=faces).main.operators))
+    assert not all(map(is_bit_exact, convert.convert(whole, images=faces).main.operators))
 
 
 def shared(scale):
