@@ -6,6 +6,7 @@
 
 import base64
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ import jinja2
 
 from seesaw_keras.files import replacing
 
-__all__ = ["write_html"]
+__all__ = ["Table", "write_html"]
+
+Table = tuple[Sequence[str], Sequence[Sequence[str]]]  # head and rows, for the macro `table`
 
 
 def write_html(path: str | Path, template: str, **values: Any) -> None:

@@ -10,7 +10,7 @@ and the costs of each form of the network. The reports of individual stages are 
 
 import json
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ from seesaw_keras.data.images import decode_image
 from seesaw_keras.data.records import Pairs
 from seesaw_keras.inference.embedders import FlatbufferEmbedder
 from seesaw_keras.inference.preprocessing import DEFAULT_PREPROCESS
-from seesaw_keras.reports.pages import write_html
+from seesaw_keras.reports.pages import Table, write_html
 from seesaw_keras.reports.pictures.pair_picture import PairPicture, pair_picture
 from seesaw_keras.reports.verification_record import method_text, provenance
 from seesaw_keras.tflite import flatbuffer
@@ -28,8 +28,6 @@ from seesaw_keras.tflite.analysis.costs import Cost, cost_of
 from seesaw_keras.tflite.runtimes import Arena, TFLiteMicro
 
 __all__ = ["CHECKS", "FORMS", "write_page"]
-
-Table = tuple[Sequence[str], Sequence[Sequence[str]]]  # head and rows
 
 # Flatbuffer of each form of the network, and the result of `seesaw check_tflite` for it, in the run's folder.
 FORMS = {"plain": "compress/after.tflite", "xnnpack": "xnnpack.tflite", "tflm": "tflm.tflite"}
@@ -78,7 +76,7 @@ def write_page(path: str | Path, run: str | Path, pairs: Pairs) -> None:
         "run.html",
         title=f"{compression['recipe']['name']}: from faces to int8",
         summary=_summary(state, verified),
-        metrics=list(_metrics(compression, forms, checks)),
+        metrics=_metrics(compression, forms, checks),
         decisions=decisions,
         faces=faces,
         accuracy=_accuracy(compression, verified, phone),

@@ -4,7 +4,6 @@
 >>> write_page("report.html", record, pairs, result)  # doctest: +SKIP
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy.typing as npt
 
 from seesaw_keras.data.records import Pairs
 from seesaw_keras.reports import verification_plots
-from seesaw_keras.reports.pages import write_html
+from seesaw_keras.reports.pages import Table, write_html
 from seesaw_keras.reports.pictures.pair_picture import PairPicture, pair_picture
 from seesaw_keras.reports.verification_record import (
     comparison_rows,
@@ -78,7 +77,7 @@ def _metrics(record: dict[str, Any]) -> list[tuple[str, str, str]]:
     return chosen
 
 
-def _figures(record: dict[str, Any]) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+def _figures(record: dict[str, Any]) -> Table:
     """Returns head and rows of the table of all metrics."""
     rows = metric_rows(record)
     compared = record["comparison"]
